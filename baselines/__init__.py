@@ -1,0 +1,66 @@
+"""The learners, one line each. A target is imported only when its agent is used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One learner, described without importing it."""
+
+    target: str                    # "module:class"
+    version: int                   # raise it whenever a change can move scores: old runs go stale
+    summary: str
+    actions: tuple[str, ...] = ("discrete", "continuous")
+    envs: tuple[str, ...] = ()     # the only environments it can act in; empty: any
+    seed_batch: bool = False       # trains many seeds at once in one process
+    learns: bool = True
+
+    def load(self) -> Any:
+        """The class behind `target`: an `api.Agent`."""
+        module, _, name = self.target.partition(":")
+        return getattr(import_module(module), name)
+
+
+DISCRETE = ("discrete",)
+CONTINUOUS = ("continuous",)
+
+AGENTS: dict[str, Entry] = {
+    "ppo": Entry("baselines.sb3:ppo", 1, "Proximal policy optimisation (Schulman et al., 2017)"),
+    "a2c": Entry("baselines.sb3:a2c", 1, "Advantage actor-critic, synchronous (Mnih et al., 2016)"),
+    "dqn": Entry("baselines.sb3:dqn", 1, "Deep Q-network (Mnih et al., 2015)", DISCRETE),
+    "sac": Entry("baselines.sb3:sac", 1, "Soft actor-critic (Haarnoja et al., 2018)", CONTINUOUS),
+    "td3": Entry("baselines.sb3:td3", 1, "Twin delayed DDPG (Fujimoto et al., 2018)", CONTINUOUS),
+    "qrdqn": Entry(
+        "baselines.sb3:qrdqn", 1, "DQN by quantile regression (Dabney et al., 2018)", DISCRETE
+    ),
+    "tqc": Entry(
+        "baselines.sb3:tqc", 1, "Truncated quantile critics (Kuznetsov et al., 2020)", CONTINUOUS
+    ),
+    "trpo": Entry("baselines.sb3:trpo", 1, "Trust-region policy optimisation (Schulman, 2015)"),
+    "recurrent_ppo": Entry("baselines.sb3:recurrent_ppo", 1, "PPO with an LSTM"),
+    "maskable_ppo": Entry(
+        "baselines.sb3:maskable_ppo", 1, "PPO without invalid actions (Huang, 2022)", DISCRETE
+    ),
+    "ars": Entry("baselines.sb3:ars", 1, "Augmented random search (Mania et al., 2018)"),
+    "crossq": Entry(
+        "baselines.sb3:crossq", 1, "SAC without target networks (Bhatt et al., 2024)", CONTINUOUS
+    ),
+    "ppo_rnd": Entry(
+        "baselines.curiosity:ppo_rnd", 1, "PPO and random network distillation (Burda et al., 2018)"
+    ),
+    "random": Entry("baselines.classic.random:Random", 1, "Uniform random actions", learns=False),
+    "pid": Entry(
+        "baselines.classic.pid:PID",
+        1,
+        "Feedback controllers with fixed gains, no learning",
+        envs=("CartPole-v1", "Pendulum-v1"),
+        learns=False,
+    ),
+    "tabular_q": Entry(
+        "baselines.classic.tabular_q:TabularQ", 1, "Q-learning in a table (Watkins, 1989)", DISCRETE
+    ),
+}

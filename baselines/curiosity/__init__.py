@@ -1,0 +1,28 @@
+"""Curiosity: bonuses for what is new, and the learners that use them.
+
+Each bonus `x` in the table makes a learner `baselines.curiosity:ppo_x`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+# name -> "module:class", a `bonus.Bonus`. This is the one place where a bonus is registered.
+BONUSES: dict[str, str] = {
+    "rnd": "baselines.curiosity.rnd:RND",
+}
+
+
+def load_bonus(name: str) -> Any:
+    """The class of a bonus, imported only now."""
+    module, _, attribute = BONUSES[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("ppo_") and name.removeprefix("ppo_") in BONUSES:
+        from baselines.curiosity.agent import agent_class  # needs this module complete
+
+        return agent_class(name.removeprefix("ppo_"))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

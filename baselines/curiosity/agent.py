@@ -1,0 +1,54 @@
+"""The learners made of PPO and one bonus each, as the harness asks for them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar
+
+from gymnasium import spaces
+from pydantic import BaseModel, create_model
+from stable_baselines3 import PPO
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.vec_env import VecEnv
+
+from baselines.curiosity import load_bonus
+from baselines.curiosity.ppo import Config, CuriosityPPO
+from baselines.sb3 import SB3Agent
+from baselines.sb3_config import config_of
+
+
+class CuriosityAgent(SB3Agent):
+    """PPO with a bonus. Its Config is PPO's, the curiosity's and the bonus's, side by side."""
+
+    bonus: ClassVar[str]
+
+    def _arguments(self, env: VecEnv) -> dict[str, Any]:
+        space = env.observation_space
+        if isinstance(space, spaces.Dict) or is_image_space(space):
+            raise ValueError(
+                f"ppo_{self.bonus} reads flat observations, not {space}: add a wrapper"
+            )
+        given = super()._arguments(env)
+        return given | {
+            "bonus": self.bonus,
+            "curiosity": _take(given, Config),
+            "bonus_config": _take(given, load_bonus(self.bonus).Config),
+        }
+
+
+def _take(given: dict[str, Any], config: type[BaseModel]) -> BaseModel:
+    """Its fields, moved out of `given` into the config."""
+    return config(**{name: given.pop(name) for name in config.model_fields})
+
+
+@cache
+def agent_class(bonus: str) -> type[CuriosityAgent]:
+    """The `api.Agent` of PPO with one of BONUSES."""
+    bases = config_of(PPO, {}), Config, load_bonus(bonus).Config
+    config = create_model(
+        f"PPO{bonus.upper()}Config",
+        __base__=bases,
+        __doc__=f"The hyper-parameters of PPO with the bonus {bonus}.",
+    )
+    body = {"algorithm": CuriosityPPO, "bonus": bonus, "Config": config, "__module__": __name__}
+    return type(f"PPO{bonus.upper()}", (CuriosityAgent,), body)

@@ -1,0 +1,249 @@
+"""PPO with a curiosity bonus as a second reward stream, in the manner of RND (arXiv:1810.12894).
+
+The policy, its critic and their update are Stable-Baselines3's PPO, unchanged: its critic is the
+extrinsic one. Beside it stand the bonus and an intrinsic critic, with an optimiser of their own.
+The two advantages are mixed before PPO's update. Differences from the paper: the critics share no
+torso, PPO normalises the mixed advantage, and the bonus is warmed up on the random agent's steps
+before its running deviation begins to count. Without that, in runs as short as ours, the bonuses of
+an untrained predictor outweigh in the deviation all that follow, and the scaled bonus is dead
+before it is used.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.preprocessing import preprocess_obs
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor, nn
+
+from baselines import api
+from baselines.curiosity import load_bonus
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.network import mlp
+from baselines.curiosity.stream import Stream
+
+
+class Config(api.Config):
+    """What every bonus shares: how it is scaled, propagated, mixed and learned."""
+
+    int_coef: float = Field(1.0, ge=0, description="Weight of the intrinsic advantage.")
+    ext_coef: float = Field(2.0, ge=0, description="Weight of the extrinsic advantage.")
+    int_gamma: float = Field(0.99, ge=0, le=1, description="Discount of the intrinsic return.")
+    int_episodic: bool = Field(
+        False, description="End the intrinsic return with the episode, as the extrinsic one does."
+    )
+    normalize_reward: bool = Field(
+        True, description="Divide the bonus by the running deviation of its discounted return."
+    )
+    random_rollouts: int = Field(
+        1, ge=0, description="Rollouts by a random agent before training, counted in the budget."
+    )
+    warmup_epochs: int = Field(
+        10, ge=0, description="Passes of the bonus over those rollouts before training."
+    )
+    int_learning_rate: float = Field(1e-3, gt=0, description="Of the intrinsic critic.")
+    bonus_learning_rate: float = Field(1e-3, gt=0, description="Of what the bonus learns.")
+    int_batch_size: int = Field(256, ge=1, description="Their minibatches.")
+    int_n_epochs: int = Field(4, ge=1, description="Their epochs.")
+    int_net_arch: list[int] = Field([64, 64], description="Hidden widths of the intrinsic critic.")
+
+
+class End(NamedTuple):
+    """The end of an episode within a rollout."""
+
+    t: int
+    env: int
+    last_obs: np.ndarray
+    truncated: bool
+
+
+class CuriosityPPO(PPO):
+    """Stable-Baselines3's PPO with one of BONUSES beside it.
+
+    :param bonus: a name in BONUSES.
+    :param bonus_config: that bonus's Config; its defaults if None.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        bonus: str = "rnd",
+        bonus_config: api.Config | None = None,
+        curiosity: Config | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.bonus_name = bonus
+        self.bonus_config = bonus_config or load_bonus(bonus).Config()
+        self.curiosity_config = curiosity or Config()
+        super().__init__(*args, **kwargs)
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        config = self.curiosity_config
+        # Generators of our own: with int_coef 0 and no random rollouts this is PPO bit for bit.
+        seed = 0 if self.seed is None else self.seed
+        generator = torch.Generator().manual_seed(seed)
+        self._rng = np.random.default_rng(seed)
+        self._random_actions = copy.deepcopy(self.action_space)
+        self._random_actions.seed(seed)
+        space = self.observation_space
+        obs_dim = self._encode(np.zeros((1, *space.shape), space.dtype)).shape[-1]
+        make_bonus = load_bonus(self.bonus_name)
+        bonus = make_bonus(obs_dim, self.action_space, self.bonus_config, generator)
+        critic = mlp([obs_dim, *config.int_net_arch, 1], nn.Tanh, generator, last_gain=1.0)
+        self.stream = Stream(bonus, critic, self.n_envs).to(self.device)
+        learned = [p for p in self.stream.bonus.parameters() if p.requires_grad]
+        self.stream_optimizer = torch.optim.Adam(
+            [
+                {"params": list(self.stream.critic.parameters()), "lr": config.int_learning_rate},
+                {"params": learned, "lr": config.bonus_learning_rate},
+            ],
+            eps=1e-5,
+            fused=True,  # the plain one costs more than the networks themselves
+        )
+        self._ends: list[End] = []
+        self._time = 0
+        self._rollout: tuple[Transitions, Tensor] | None = None  # with its intrinsic returns (T, B)
+        self._random_rollouts: list[Transitions] = []
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        self._ends, self._time, self._rollout = [], 0, None
+        config = self.curiosity_config
+        if self.stream.random_rollouts < config.random_rollouts:
+            return self._collect_random_rollout(env, callback, n_rollout_steps)
+        if not super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps):
+            return False
+        # Policy, critics and bonus stand still during a rollout: one pass over all of it suffices.
+        steps, values = self._steps(rollout_buffer.observations, rollout_buffer.actions)
+        raw = self.stream.bonus.reward(steps)
+        rewards = self.stream.scale(raw, config.int_gamma) if config.normalize_reward else raw
+        found = self.stream.advantages(
+            rewards,
+            values,
+            steps,
+            episodic=config.int_episodic,
+            gamma=config.int_gamma,
+            gae_lambda=self.gae_lambda,
+        )
+        rollout_buffer.advantages = (
+            config.ext_coef * rollout_buffer.advantages + config.int_coef * found.cpu().numpy()
+        )
+        self.stream.bonus.update(steps)
+        self._rollout = steps, found + values[:-1]
+        self.logger.record("curiosity/raw_bonus", raw.mean().item())
+        self.logger.record("curiosity/scaled_bonus", rewards.mean().item())
+        return True
+
+    def train(self) -> None:
+        if self._rollout is None:  # it was a random rollout
+            self._warm_up()
+            return
+        super().train()
+        steps, returns = self._rollout
+        flat, flat_returns = steps.flat(), returns.flatten()
+        epochs = range(self.curiosity_config.int_n_epochs)
+        losses = [self._learn(flat, flat_returns) for _ in epochs]
+        for name in losses[0]:
+            self.logger.record(f"curiosity/{name}", np.mean([loss[name] for loss in losses]))
+
+    def _collect_random_rollout(self, env: VecEnv, callback: BaseCallback, n_steps: int) -> bool:
+        """As long as any other rollout: whole rollouts fill the budget as they do in PPO."""
+        seen, taken = [], []
+        for _ in range(n_steps):
+            actions = np.stack([self._random_actions.sample() for _ in range(env.num_envs)])
+            new_obs, rewards, dones, infos = env.step(actions)
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            self._update_info_buffer(infos, dones)
+            seen.append(self._last_obs)
+            taken.append(actions.reshape(env.num_envs, -1))
+            self._last_obs, self._last_episode_starts = new_obs, dones
+        steps, _ = self._steps(np.stack(seen), np.stack(taken))
+        self.stream.bonus.update(steps)
+        self.stream.random_rollouts += 1
+        self._random_rollouts.append(steps)
+        return True
+
+    def _warm_up(self) -> None:
+        if self.stream.random_rollouts < self.curiosity_config.random_rollouts:
+            return
+        parts = zip(*(steps.flat() for steps in self._random_rollouts), strict=True)
+        steps = Transitions(*(torch.cat(part) for part in parts))
+        for _ in range(self.curiosity_config.warmup_epochs):
+            self._learn(steps, None)
+        self._random_rollouts = []
+
+    def _update_info_buffer(
+        self, infos: list[dict[str, Any]], dones: np.ndarray | None = None
+    ) -> None:
+        """SB3 calls this after every step, while it still knows how the step ended."""
+        super()._update_info_buffer(infos, dones)
+        for i in np.flatnonzero(dones):
+            truncated = bool(infos[i].get("TimeLimit.truncated", False))
+            self._ends.append(End(self._time, int(i), infos[i]["terminal_observation"], truncated))
+        self._time += 1
+
+    def _steps(self, obs: np.ndarray, actions: np.ndarray) -> tuple[Transitions, Tensor]:
+        """A rollout as tensors, and the intrinsic values (T + 1, B) of all that was seen."""
+        last = self._last_obs
+        seen = self._encode(np.concatenate([obs.reshape(-1, *last.shape), last[None]]))
+        next_obs = seen[1:]
+        terminated = torch.zeros(next_obs.shape[:2], dtype=torch.bool, device=self.device)
+        truncated = torch.zeros_like(terminated)
+        if self._ends:
+            next_obs = next_obs.clone()
+            t, i, last_obs, cut = zip(*self._ends, strict=True)
+            next_obs[t, i] = self._encode(np.stack(last_obs))
+            truncated[t, i] = torch.tensor(cut, device=self.device)
+            terminated[t, i] = ~truncated[t, i]
+        taken = torch.as_tensor(actions, device=self.device)
+        steps = Transitions(seen[:-1], taken, next_obs, terminated, truncated)
+        return steps, self.stream.values(seen)
+
+    def _learn(self, steps: Transitions, returns: Tensor | None) -> dict[str, float]:
+        """One pass in minibatches (M,): the bonus learns, and with returns the critic does too."""
+        order = torch.from_numpy(self._rng.permutation(len(steps.obs))).to(self.device)
+        bonus_losses, value_losses = [], []
+        for rows in order.split(self.curiosity_config.int_batch_size):
+            batch = steps.at(rows)
+            loss = self.stream.bonus.loss(batch)
+            bonus_losses.append(loss.detach())
+            if returns is not None:
+                value_loss = self.stream.value_loss(batch.obs, returns[rows])
+                value_losses.append(value_loss.detach())
+                loss = loss + 0.5 * value_loss
+            self.stream_optimizer.zero_grad()
+            loss.backward()
+            self.stream_optimizer.step()
+        found = {"bonus_loss": bonus_losses, "value_loss": value_losses}
+        return {name: torch.stack(losses).mean().item() for name, losses in found.items() if losses}
+
+    def _encode(self, obs: np.ndarray) -> Tensor:
+        """Observations (..., *shape) as the policy's network sees them, flat: (..., D) float32."""
+        shape = self.observation_space.shape
+        lead = obs.shape[: obs.ndim - len(shape)]
+        rows = torch.as_tensor(obs.reshape(-1, *shape), device=self.device)
+        return preprocess_obs(rows, self.observation_space).flatten(1).reshape(*lead, -1)
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        names, variables = super()._get_torch_save_params()
+        return [*names, "stream", "stream_optimizer"], variables
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_rollout", "_random_rollouts", "_ends"]

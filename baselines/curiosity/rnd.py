@@ -1,0 +1,75 @@
+"""Random network distillation (Burda et al. 2018, arXiv:1810.12894).
+
+The bonus is the error of a predictor that learns to copy a fixed random network: large where it was
+seldom trained. Differences from the paper: perceptrons instead of convolutions, and the last
+observation of an episode earns its bonus (the original looked at the next episode's first).
+"""
+
+from __future__ import annotations
+
+import torch
+from gymnasium import spaces
+from pydantic import Field
+from torch import Tensor, nn
+
+from baselines import api
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.network import RunningMoments, mlp
+
+
+class Config(api.Config):
+    """The hyper-parameters of RND."""
+
+    features_dim: int = Field(64, ge=1, description="Outputs of the target and the predictor.")
+    target_net: list[int] = Field([64], description="Widths of the target's hidden layers.")
+    predictor_net: list[int] = Field(
+        [64, 64], description="Widths of the predictor's hidden layers: deeper than the target."
+    )
+    normalize_obs: bool = Field(True, description="Whiten what the two networks see, clipped at 5.")
+    update_proportion: float = Field(
+        1.0, gt=0, le=1, description="Share of each minibatch that the predictor learns from."
+    )
+
+
+def prediction_error(predictor: nn.Module, target: nn.Module, obs: Tensor) -> Tensor:  # (..., D)
+    """RND's novelty, Burda et al. 2018, section 2.2: one value per observation."""
+    with torch.no_grad():
+        goal = target(obs)                                    # (..., features)
+    return (predictor(obs) - goal).pow(2).mean(dim=-1)        # (...)
+
+
+class RND(nn.Module):
+    Config = Config
+
+    def __init__(
+        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.config = config
+        target = [obs_dim, *config.target_net, config.features_dim]
+        predictor = [obs_dim, *config.predictor_net, config.features_dim]
+        self.target = mlp(target, nn.LeakyReLU, generator).requires_grad_(False)
+        self.predictor = mlp(predictor, nn.LeakyReLU, generator)
+        self.moments = RunningMoments(obs_dim)
+        self.generator = generator
+
+    @torch.no_grad()
+    def reward(self, steps: Transitions) -> Tensor:           # (T, B)
+        return prediction_error(self.predictor, self.target, self.whiten(steps.next_obs))
+
+    def update(self, steps: Transitions) -> None:
+        self.moments.update(steps.next_obs.flatten(0, -2))
+
+    def loss(self, steps: Transitions) -> Tensor:
+        seen = steps.next_obs                                 # (M, D)
+        if self.config.update_proportion < 1:
+            drawn = torch.rand(len(seen), generator=self.generator)
+            seen = seen[drawn < self.config.update_proportion]
+        error = prediction_error(self.predictor, self.target, self.whiten(seen))
+        return error.sum() / max(len(error), 1)
+
+    def whiten(self, obs: Tensor) -> Tensor:                  # (..., D)
+        if not self.config.normalize_obs:
+            return obs
+        mean, var = self.moments.mean.float(), self.moments.var.float()
+        return ((obs - mean) * (var + 1e-8).rsqrt()).clamp(-5, 5)

@@ -1,0 +1,91 @@
+"""The intrinsic reward stream: how a raw bonus becomes an advantage (Burda et al. 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.network import RunningMoments
+
+
+def discounted_sums(rewards: Tensor, carry: Tensor, gamma: float) -> Tensor:  # (T, B), (B,)
+    """The sum R_t = gamma R_{t-1} + r_t of each environment, from `carry` = R_{-1} on: (T, B)."""
+    sums = torch.empty_like(rewards)
+    for t, reward in enumerate(rewards):
+        carry = sums[t] = gamma * carry + reward
+    return sums
+
+
+def advantages(
+    rewards: Tensor,
+    values: Tensor,
+    next_values: Tensor,
+    going_on: Tensor,
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> Tensor:
+    """Generalised advantage estimation (arXiv:1506.02438); all (T, B).
+
+    :param next_values: the value after each step, 0 where nothing can follow.
+    :param going_on: 1 where step t + 1 continues step t, 0 where the sum over time is cut.
+    """
+    deltas = rewards + gamma * next_values - values
+    found = torch.empty_like(deltas)
+    following = torch.zeros_like(deltas[0])
+    for t in range(len(deltas) - 1, -1, -1):
+        following = found[t] = deltas[t] + gamma * gae_lambda * going_on[t] * following
+    return found
+
+
+class Stream(nn.Module):
+    """A bonus, its critic and its scale: one state_dict holds them, running statistics included."""
+
+    def __init__(self, bonus: nn.Module, critic: nn.Module, n_envs: int) -> None:
+        super().__init__()
+        self.bonus = bonus
+        self.critic = critic
+        self.moments = RunningMoments()  # of the discounted sums of raw bonuses
+        self.register_buffer("carry", torch.zeros(n_envs))  # the last of these sums
+        self.register_buffer("random_rollouts", torch.zeros((), dtype=torch.long))  # done so far
+
+    @torch.no_grad()
+    def values(self, obs: Tensor) -> Tensor:                 # (..., D) -> (...)
+        return self.critic(obs)[..., 0]
+
+    def value_loss(self, obs: Tensor, returns: Tensor) -> Tensor:  # (M, D), (M,)
+        return (self.critic(obs)[..., 0] - returns).pow(2).mean()
+
+    def scale(self, raw: Tensor, gamma: float) -> Tensor:    # (T, B)
+        """Divide by the deviation of the discounted sum, which runs over time and episode ends."""
+        sums = discounted_sums(raw, self.carry, gamma)
+        self.carry.copy_(sums[-1])
+        self.moments.update(sums.flatten())
+        return raw / (self.moments.var.sqrt().float() + 1e-8)
+
+    def advantages(
+        self,
+        rewards: Tensor,
+        values: Tensor,
+        steps: Transitions,
+        *,
+        episodic: bool,
+        gamma: float,
+        gae_lambda: float,
+    ) -> Tensor:
+        """Of the rewards (T, B), given the values (T + 1, B) of what was seen, the last included.
+
+        Unless `episodic`, an episode's end is a step like any other: life goes on with the first
+        observation of the next one. If it is, a termination is worth 0 and a truncation the value
+        of the observation at which the episode was cut.
+        """
+        next_values, going_on = values[1:], torch.ones_like(rewards)
+        if episodic:
+            ends = steps.terminated | steps.truncated
+            after = self.values(steps.next_obs[ends]) * ~steps.terminated[ends]
+            next_values = next_values.masked_scatter(ends, after)
+            going_on = (~ends).float()
+        return advantages(
+            rewards, values[:-1], next_values, going_on, gamma=gamma, gae_lambda=gae_lambda
+        )

@@ -1,0 +1,354 @@
+"""Stable-Baselines3 and sb3-contrib behind `api.Agent`: one adapter, one table of classes.
+
+`baselines.sb3:ppo` and its like are classes made from the table. A learner of our own that
+subclasses an SB3 algorithm uses the adapter too::
+
+    class PPORND(SB3Agent):
+        algorithm = CuriosityPPO
+
+Its Config then follows from CuriosityPPO's constructor, PPO's arguments included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.noise import (
+    ActionNoise,
+    NormalActionNoise,
+    OrnsteinUhlenbeckActionNoise,
+)
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.save_util import load_from_zip_file, recursive_getattr
+from stable_baselines3.common.type_aliases import TrainFrequencyUnit
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
+
+from baselines.api import Config, Progress, Task
+from baselines.sb3_config import config_of, schedule
+
+SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
+ACTIVATIONS = {
+    "tanh": torch.nn.Tanh,
+    "relu": torch.nn.ReLU,
+    "elu": torch.nn.ELU,
+    "leaky_relu": torch.nn.LeakyReLU,
+}
+NOISES: dict[str, type[ActionNoise]] = {
+    "normal": NormalActionNoise,
+    "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise,
+}
+SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
+LOG_EVERY = 1000     # steps: SAC alone would otherwise log after every one of them
+
+
+class SB3Agent:
+    """A learner that is an SB3 algorithm. Subclasses name it in `algorithm`; `Config` follows."""
+
+    algorithm: ClassVar[type[BaseAlgorithm]]
+    fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {}  # name -> type, default: not SB3's own
+    Config: ClassVar[type[Config]]
+
+    def __init_subclass__(cls) -> None:
+        if "Config" not in vars(cls) and hasattr(cls, "algorithm"):
+            cls.Config = config_of(cls.algorithm, cls.fields)
+
+    def __init__(self, task: Task, config: Any) -> None:
+        self.task = task
+        self.config = config
+        env = training_envs(task, config)
+        self.model = self.algorithm(env=env, **self._arguments(env))
+        self.model.set_logger(Logger(folder=None, output_formats=[]))
+        self._normalize = self.model.get_vec_normalize_env()
+
+    def _arguments(self, env: VecEnv) -> dict[str, Any]:
+        """The config as the algorithm's constructor wants it."""
+        given = dict(self.config)  # not model_dump: nested models stay what they are
+        normalize, n_envs = given.pop("normalize"), given.pop("n_envs")
+        del normalize, n_envs  # they have shaped `env`
+        given["policy"] = self._policy(given["policy"], env.observation_space)
+        given["policy_kwargs"] = _policy_kwargs(given["policy_kwargs"])
+        for name in SCHEDULES:
+            if given.get(name) is not None:
+                given[name] = schedule(given[name])
+        if given.get("action_noise") is not None:
+            given["action_noise"] = _noise(given["action_noise"], env.action_space)
+        return given | {"seed": self.task.seed, "device": self.task.device, "verbose": 0}
+
+    def _policy(self, chosen: str, observation_space: spaces.Space) -> str:
+        """`auto` takes the first of the algorithm's policies that reads such observations."""
+        if chosen != "auto":
+            return chosen
+        kind = "Mlp"
+        if isinstance(observation_space, spaces.Dict):
+            kind = "MultiInput"
+        elif is_image_space(observation_space) and min(_sides(observation_space)) >= SMALLEST_IMAGE:
+            kind = "Cnn"
+        found = [name for name in self.algorithm.policy_aliases if name.startswith(kind)]
+        if not found:
+            raise ValueError(
+                f"{self.algorithm.__name__} has no policy for {type(observation_space).__name__} "
+                f"observations, only {', '.join(self.algorithm.policy_aliases)}"
+            )
+        return found[0]
+
+    def rollout_steps(self) -> int | None:
+        """Environment steps between two updates; None where an update waits for episodes."""
+        model = self.model
+        if isinstance(model, OnPolicyAlgorithm):
+            return model.n_steps * model.n_envs
+        if isinstance(model, OffPolicyAlgorithm):
+            frequency, unit = model.train_freq
+            return frequency * model.n_envs if unit == TrainFrequencyUnit.STEP else None
+        return None
+
+    def total_steps(self) -> int:
+        """The part of the budget that whole rollouts fill: SB3 finishes each one that it begins.
+
+        :raises ValueError: if not one rollout fits.
+        """
+        rollout = self.rollout_steps()
+        if rollout is None:
+            return self.task.steps
+        if rollout > self.task.steps:
+            length = "n_steps" if isinstance(self.model, OnPolicyAlgorithm) else "train_freq"
+            raise ValueError(
+                f"one rollout is {rollout} steps ({length} times n_envs), more than the "
+                f"budget of {self.task.steps}: lower {length} or n_envs, or raise the budget"
+            )
+        return self.task.steps // rollout * rollout
+
+    def learn(self, progress: Progress) -> int:
+        """Train to the end of the budget; return the steps taken (at most task.steps)."""
+        # SB3's constructor has seeded them with the agent's seed; this one is paired over arms.
+        self.model.env.seed(self.task.env_seed)
+        # Rollouts that fit are never cut: SB3 would skip the update after the last one.
+        ceiling = self.task.steps if self.rollout_steps() is None else None
+        report = _Report(progress, ceiling)
+        with suppress(_BudgetSpent):
+            self.model.learn(
+                self.total_steps(), callback=report, log_interval=None, **self._learn_options()
+            )
+        report.log()
+        return self.model.num_timesteps
+
+    def _learn_options(self) -> dict[str, Any]:
+        return {}
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: np.ndarray | None = None,
+        deterministic: bool = True,
+        action_masks: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, Any]:
+        """Through the policy: DQN's own `predict` draws from the action space of training."""
+        if self._normalize is not None:
+            observation = self._normalize.normalize_obs(observation)
+        return self.model.policy.predict(
+            observation, state, episode_start, deterministic, **self._masks(action_masks)
+        )
+
+    def _masks(self, action_masks: np.ndarray | None) -> dict[str, Any]:
+        return {}
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Every network, SAC's entropy coefficient, and VecNormalize's statistics."""
+        found = {
+            f"{module}.{name}": value
+            for module, values in self.model.get_parameters().items()
+            if "optimizer" not in module
+            for name, value in values.items()
+        }
+        for name in self.model._get_torch_save_params()[1] or []:
+            found[name] = recursive_getattr(self.model, name)
+        arrays = {name: value.detach().cpu().numpy().copy() for name, value in found.items()}
+        return arrays | {name: np.array(value) for name, value in self._statistics()}
+
+    def _statistics(self) -> Iterator[tuple[str, Any]]:
+        for name, moments in self._moments().items():
+            for part in ("mean", "var", "count"):
+                yield f"normalize.{name}.{part}", getattr(moments, part)
+
+    def _moments(self) -> dict[str, Any]:
+        env = self._normalize
+        if env is None:
+            return {}
+        found = {"return": env.ret_rms}
+        if env.norm_obs:
+            split = isinstance(env.obs_rms, dict)
+            found |= {f"obs.{key}": moments for key, moments in env.obs_rms.items()} if split else {
+                "obs": env.obs_rms
+            }
+        return found
+
+    def save(self, folder: Path) -> None:
+        """SB3's own file, which SB3 loads without us, and VecNormalize's statistics beside it."""
+        self.model.save(folder / "model.zip")
+        if self._normalize is not None:
+            np.savez(folder / "normalize.npz", **dict(self._statistics()))
+
+    def load(self, folder: Path) -> None:
+        """Take over what `save` wrote, into an agent made with the same task and config.
+
+        Whatever a subclass learns must be in its `_get_torch_save_params`, running statistics as
+        buffers of a module, or it is not restored.
+        """
+        _, modules, variables = load_from_zip_file(
+            folder / "model.zip", device=self.task.device, load_data=False
+        )
+        self.model.set_parameters(modules, device=self.task.device)
+        for name, value in (variables or {}).items():
+            if value is not None:
+                recursive_getattr(self.model, name).data.copy_(value.data)
+        if self._normalize is not None:
+            with np.load(folder / "normalize.npz") as saved:
+                for name, moments in self._moments().items():
+                    for part in ("mean", "var", "count"):
+                        setattr(moments, part, saved[f"normalize.{name}.{part}"])
+
+
+class MaskedAgent(SB3Agent):
+    """A learner that never takes an action which the environment's `action_masks()` rules out."""
+
+    def _learn_options(self) -> dict[str, Any]:
+        return {"use_masking": self.model.env.has_attr("action_masks")}
+
+    def _masks(self, action_masks: np.ndarray | None) -> dict[str, Any]:
+        return {"action_masks": action_masks}
+
+
+class SearchAgent(SB3Agent):
+    """A learner that tries candidates one whole episode after the other."""
+
+    # ARS 2.9.2 counts n_envs steps for each of its environments: n_envs squared at every step.
+    fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {"n_envs": (Literal[1], 1)}
+
+
+class _BudgetSpent(Exception):
+    """Ends an algorithm whose updates wait for episodes, with the weights of the last update."""
+
+
+class _Report(BaseCallback):
+    """Tells the progress where SB3 is."""
+
+    def __init__(self, progress: Progress, ceiling: int | None) -> None:
+        super().__init__()
+        self._progress = progress
+        self._ceiling = ceiling
+        self._logged = 0
+
+    def _on_step(self) -> bool:
+        self._progress.at(self.num_timesteps)
+        if self._ceiling is not None and self.num_timesteps + self.model.n_envs > self._ceiling:
+            raise _BudgetSpent
+        return True
+
+    def _on_rollout_start(self) -> None:  # the update on the rollout before is done
+        if self.model.num_timesteps - self._logged >= LOG_EVERY:
+            self.log()
+
+    def log(self) -> None:
+        """Hand over what SB3 recorded, but its clock: that would differ between equal runs."""
+        logger, step = self.model.logger, self.model.num_timesteps
+        metrics = {
+            name: float(value)
+            for name, value in logger.name_to_value.items()
+            if not isinstance(value, str) and not name.startswith("time/")
+        }
+        episodes = self.model.ep_info_buffer or ()
+        for name, part in (("rollout/ep_rew_mean", "r"), ("rollout/ep_len_mean", "l")):
+            if episodes:
+                metrics[name] = float(np.mean([episode[part] for episode in episodes]))
+        logger.name_to_value.clear()
+        logger.name_to_count.clear()
+        logger.name_to_excluded.clear()
+        self._logged = step
+        if metrics:
+            self._progress.log(step, metrics)
+
+
+def training_envs(task: Task, config: Any) -> VecEnv:
+    """`n_envs` copies of the environment, which tell training returns; normalised if asked."""
+    env: VecEnv = DummyVecEnv([lambda: Monitor(task.make_env())] * config.n_envs)
+    normalize = config.normalize
+    if normalize.obs or normalize.reward:
+        env = VecNormalize(
+            env,
+            norm_obs=normalize.obs,
+            norm_reward=normalize.reward,
+            gamma=getattr(config, "gamma", 0.99),  # ARS has none
+        )
+    return env
+
+
+def _sides(space: spaces.Space) -> list[int]:
+    """Height and width, whichever end of the shape the channels are at."""
+    return sorted(space.shape)[-2:]
+
+
+def _policy_kwargs(chosen: Any) -> dict[str, Any]:
+    given = {name: value for name, value in chosen if value is not None}
+    if "activation_fn" in given:
+        given["activation_fn"] = ACTIVATIONS[given["activation_fn"]]
+    return given
+
+
+def _noise(chosen: Any, action_space: spaces.Space) -> ActionNoise:
+    shape = action_space.shape
+    return NOISES[chosen.type](np.zeros(shape), np.full(shape, chosen.std))
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """One line of the table."""
+
+    target: str                      # "module:class" of SB3 or sb3-contrib
+    adapter: type[SB3Agent] = SB3Agent
+
+
+ALGORITHMS: dict[str, Algorithm] = {
+    "ppo": Algorithm("stable_baselines3:PPO"),
+    "a2c": Algorithm("stable_baselines3:A2C"),
+    "dqn": Algorithm("stable_baselines3:DQN"),
+    "sac": Algorithm("stable_baselines3:SAC"),
+    "td3": Algorithm("stable_baselines3:TD3"),
+    "qrdqn": Algorithm("sb3_contrib:QRDQN"),
+    "tqc": Algorithm("sb3_contrib:TQC"),
+    "trpo": Algorithm("sb3_contrib:TRPO"),
+    "recurrent_ppo": Algorithm("sb3_contrib:RecurrentPPO"),
+    "maskable_ppo": Algorithm("sb3_contrib:MaskablePPO", MaskedAgent),
+    "ars": Algorithm("sb3_contrib:ARS", SearchAgent),
+    "crossq": Algorithm("sb3_contrib:CrossQ"),
+}
+
+
+@cache
+def agent_class(name: str) -> type[SB3Agent]:
+    """The `api.Agent` for a line of the table."""
+    entry = ALGORITHMS[name]
+    module, _, attribute = entry.target.partition(":")
+    algorithm = getattr(import_module(module), attribute)
+    body = {"algorithm": algorithm, "__module__": __name__}
+    return type(algorithm.__name__, (entry.adapter,), body)
+
+
+def __getattr__(name: str) -> type[SB3Agent]:
+    if name in ALGORITHMS:
+        return agent_class(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

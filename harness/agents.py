@@ -1,0 +1,166 @@
+"""The only door to the learners: their names, hyper-parameters and what they can act in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from baselines import AGENTS, Entry
+from baselines.api import Agent, Task
+from harness.config import (
+    Document,
+    Path_,
+    Problem,
+    UserError,
+    dotted,
+    load,
+    parse,
+    shipped,
+    suggest,
+    validate,
+)
+
+
+class Tuned(BaseModel):
+    """Hyper-parameters for one environment, and where they come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field(description="The public file, paper or command behind these numbers.")
+    hparams: dict[str, Any] = Field(description="Departures from `default`.")
+
+
+class AgentFile(BaseModel):
+    """configs/agents/<agent>.yaml: what the harness adds to an agent's own defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str = Field("", description="Where `default` comes from.")
+    default: dict[str, Any] = Field(
+        default_factory=dict, description="Departures from the class's own defaults."
+    )
+    envs: dict[str, Tuned] = Field(
+        default_factory=dict,
+        description="Departures per environment: an exact name, or a pattern like MiniGrid-*.",
+    )
+
+
+class Layer(NamedTuple):
+    """Hyper-parameters from one place. Later layers win, key by key, inside nested ones too."""
+
+    origin: str  # "ablations/rnd.yaml: arms.episodic"
+    hparams: Mapping[str, Any]
+    document: Document | None = None  # where errors point to
+    path: Path_ = ()
+
+
+class Settings(NamedTuple):
+    """An agent's complete hyper-parameters, each with the place it comes from."""
+
+    hparams: dict[str, Any]
+    origins: dict[str, str]  # dotted key -> origin
+
+
+def entry(name: str) -> Entry:
+    """:raises KeyError: with a suggestion, if there is no such agent."""
+    if name not in AGENTS:
+        raise KeyError(f"unknown agent '{name}'.{suggest(name, AGENTS)}")
+    return AGENTS[name]
+
+
+def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
+    """The learner `name` with complete hyper-parameters, ready to learn."""
+    learner = entry(name).load()
+    agent: Agent = learner(task, learner.Config.model_validate(dict(hparams)))
+    return agent
+
+
+def unfit(name: str, env: str, actions: str) -> str | None:
+    """Why the agent cannot act in an environment with such actions, if so."""
+    found = AGENTS[name]
+    if found.envs and env not in found.envs:
+        return f"{name} can act in {', '.join(found.envs)} only, not in {env}"
+    if actions not in found.actions:
+        return f"{name} needs {' or '.join(found.actions)} actions, and {env} has {actions} ones"
+    return None
+
+
+@cache
+def _shipped(name: str) -> tuple[Document, AgentFile] | None:
+    path = shipped("configs/agents") / f"{name}.yaml"
+    if not path.exists():
+        return None
+    document = load(path)
+    return document, parse(document, AgentFile)
+
+
+def shipped_layers(name: str, env: str) -> list[Layer]:
+    """What configs/agents/<name>.yaml says: its default, then its entry for the environment."""
+    found = _shipped(name)
+    if found is None:
+        return []
+    document, file = found
+    label = f"configs/agents/{name}.yaml"
+    layers = [Layer(f"{label}: default", file.default, document, ("default",))]
+    patterns = [key for key in file.envs if key == env] or [
+        key for key in file.envs if fnmatchcase(env, key)
+    ]
+    for key in patterns[:1]:
+        path = ("envs", key, "hparams")
+        layers.append(Layer(f"{label}: {key}", file.envs[key].hparams, document, path))
+    return layers
+
+
+def resolve(name: str, env: str, layers: Iterable[Layer]) -> Settings:
+    """All hyper-parameters of `name` in `env`: its own defaults, the shipped file, then `layers`.
+
+    :raises UserError: with every unknown key and wrong value, pointing into the layer that set it.
+    """
+    merged: dict[str, Any] = {}
+    owner: dict[Path_, tuple[Layer, Path_]] = {}
+    for layer in [*shipped_layers(name, env), *layers]:
+        for path, value in _leaves(layer.hparams):
+            _set(merged, path, value)
+            owner[path] = layer, path
+    model, problems = validate(merged, AGENTS[name].load().Config)
+    if model is None:
+        raise UserError(_locate(path, message, owner, name) for path, message in problems)
+    hparams = model.model_dump(mode="json")
+    named = {dotted(path): layer.origin for path, (layer, _) in owner.items()}
+    leaves = [dotted(path) for path, _ in _leaves(hparams)]
+    origins = {key: named.get(key, "the agent's own default") for key in leaves}
+    return Settings(hparams, origins)
+
+
+def _leaves(tree: Mapping[str, Any], at: Path_ = ()) -> Iterable[tuple[Path_, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*at, key))
+        else:
+            yield (*at, key), value
+
+
+def _set(tree: dict[str, Any], path: Path_, value: Any) -> None:
+    for part in path[:-1]:
+        inner = tree.get(str(part))
+        tree[str(part)] = dict(inner) if isinstance(inner, dict) else {}
+        tree = tree[str(part)]
+    tree[str(path[-1])] = value
+
+
+def _locate(
+    path: Path_, message: str, owner: Mapping[Path_, tuple[Layer, Path_]], name: str
+) -> Problem:
+    """An error of the merged hyper-parameters, at the place in the file that caused it."""
+    message = f"{message} (hyper-parameter of {name})"
+    for known, (layer, within) in reversed(list(owner.items())):
+        if known[: len(path)] == path or path[: len(known)] == known:
+            place = (*layer.path, *within)
+            line = layer.document.line(place) if layer.document else None
+            file = layer.document.file if layer.document else layer.origin
+            return Problem(file, line, dotted(place), message)
+    return Problem(name, None, dotted(path), message)

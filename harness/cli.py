@@ -1,0 +1,281 @@
+"""The command line: each verb in a few lines. Heavy imports wait until a verb needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.agents import Layer
+    from harness.spec import RunSpec
+    from harness.store import Store
+
+FINISHED, SOME_FAILED, USERS_ERROR, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="harness",
+    help="Reproducible benchmarks and ablations for reinforcement learning.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Results = Annotated[
+    Path,
+    typer.Option("--results", envvar="HARNESS_RESULTS", help="Where runs and reports are kept."),
+]
+Workers = Annotated[
+    int, typer.Option("--workers", "-w", min=0, help="Runs side by side; 0: one per core.")
+]
+Executor = Annotated[str, typer.Option("--executor", help="processes or serial.")]
+Observers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--observer", help="A further Sacred observer: mongodb://... or an SQLAlchemy URL."
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A hyper-parameter that wins over every file: learning_rate=1e-3."),
+]
+DEFAULT_RESULTS = Path("results")
+FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
+
+
+@app.command()
+def sweep(
+    file: Annotated[str, typer.Argument(help="A sweep file, such as ablations/rnd.yaml.")],
+    results: Results = DEFAULT_RESULTS,
+    workers: Workers = 0,
+    executor: Executor = "processes",
+    observer: Observers = None,
+    set_: Settings = None,
+) -> None:
+    """Train what is missing of a sweep, then write its report. Resumes where it was stopped."""
+    with _users_errors():
+        from harness.sweep import Sweep, keep
+
+        resolved = Sweep.load(_find(file)).expand(_overrides(set_))
+        store = _store(results)
+        keep(resolved, store)
+        _train(list(resolved.runs), store, workers, executor, observer)
+        _report(resolved.name, store)
+        if store.missing(resolved.runs):
+            raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
+def run(
+    agent: Annotated[str, typer.Argument(help="A name that `harness ls agents` shows.")],
+    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
+    seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
+    steps: Annotated[int, typer.Option(help="Environment steps.")] = 10_000,
+    results: Results = DEFAULT_RESULTS,
+    observer: Observers = None,
+    set_: Settings = None,
+) -> None:
+    """Train and evaluate one run, with the tuned hyper-parameters of configs/agents."""
+    with _users_errors():
+        from harness.sweep import single
+
+        spec = single(agent, env, seed, steps, _overrides(set_))
+        store = _store(results)
+        _train([spec], store, 1, "processes", observer)
+        status = store.status(spec)
+        if status.result is None:
+            raise typer.Exit(SOME_FAILED)
+        final = status.result["final"]
+        _console().print(
+            f"{spec}: return {final['mean']:.2f} ± {final['sd']:.2f} (mean ± deviation over "
+            f"{final['episodes']} evaluation episodes)\n{store.folder(spec)}"
+        )
+
+
+@app.command()
+def report(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name, or its file.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Write the figures and tables of a sweep from what is in the store."""
+    with _users_errors():
+        _report(_sweep_name(name), _store(results))
+
+
+@app.command()
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """What is finished, running, failed and missing: of one sweep, or of all."""
+    with _users_errors():
+        from harness import listing
+
+        store = _store(results)
+        if name is None:
+            _console().print(listing.sweeps(store))
+        else:
+            _console().print(listing.sweep(_resolved(_sweep_name(name), store), store))
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(help="A sweep file.")],
+    results: Results = DEFAULT_RESULTS,
+    workers: Workers = 0,
+    set_: Settings = None,
+) -> None:
+    """Show what a sweep would do and cost: runs, hyper-parameters with origins. Trains nothing."""
+    with _users_errors():
+        from harness import listing
+        from harness.sweep import Sweep
+
+        loaded, overrides = Sweep.load(_find(file)), _overrides(set_)
+        resolved = loaded.expand(overrides)
+        console = _console()
+        console.print(listing.matrix(resolved))
+        console.print(listing.hyperparameters(loaded.explain(overrides)))
+        console.print(listing.costs(resolved, _store(results), _workers(workers)))
+
+
+@app.command()
+def ls(
+    what: Annotated[str, typer.Argument(help="agents, envs, ablations, runs or costs.")],
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """List what there is: agents, envs, ablations, runs, or what runs cost."""
+    with _users_errors():
+        from harness import listing
+        from harness.config import Problem, UserError, suggest
+
+        if what not in listing.LISTS:
+            hint = suggest(what, listing.LISTS)
+            raise UserError([Problem("ls", None, "", f"nothing called '{what}' to list.{hint}")])
+        _console().print(listing.LISTS[what](_store(results)))
+
+
+def main() -> None:
+    """The entry point of the `harness` command."""
+    # Before any numerical library is imported: left alone, each takes every core for itself.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    app()
+
+
+@contextmanager
+def _users_errors() -> Iterator[None]:
+    """Turn what the user can mend into one line each; let everything else be seen whole."""
+    from harness.config import UserError
+
+    try:
+        yield
+    except UserError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        raise typer.Exit(USERS_ERROR) from None
+    except KeyboardInterrupt:
+        print("Interrupted. What was finished is kept; the same command resumes.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _train(
+    specs: list[RunSpec], store: Store, workers: int, executor: str, observer: list[str] | None
+) -> None:
+    from harness.config import Problem, UserError, suggest
+    from harness.executors import EXECUTORS
+    from harness.progress import Display
+    from harness.record import unreachable
+    from harness.run import Job
+    from harness.sweep import plan
+
+    if executor not in EXECUTORS:
+        message = f"no executor '{executor}'.{suggest(executor, EXECUTORS)}"
+        raise UserError([Problem("--executor", None, "", message)])
+    asked = {url: unreachable(url) for url in observer or ()}
+    if any(asked.values()):
+        raise UserError(Problem("--observer", None, url, why) for url, why in asked.items() if why)
+    missing = store.missing(specs)
+    finished = len({spec.key for spec in specs}) - len(missing)
+    console = _console()
+    if finished:
+        console.print(f"{finished} runs are finished already")
+    if missing:
+        job = Job(store.root, tuple(observer or ()))
+        with Display(missing, store, console) as display:
+            EXECUTORS[executor](plan(missing), job, _workers(workers), display.tick)
+
+
+def _report(name: str, store: Store) -> None:
+    from harness.report import write
+
+    path = write(_resolved(name, store), store, store.sweep_folder(name) / "report")
+    _console().print(f"report: {path}", soft_wrap=True)
+
+
+def _resolved(name: str, store: Store):  # type: ignore[no-untyped-def]  # a heavy type
+    from harness.config import Problem, UserError, suggest
+
+    try:
+        return store.sweep(name)
+    except FileNotFoundError:
+        hint = suggest(name, store.sweeps())
+        message = f"no sweep '{name}' was started in {store.root}.{hint}"
+        raise UserError([Problem("harness", None, "", message)]) from None
+
+
+def _find(file: str) -> Path:
+    """A sweep file by path; or one that is shipped, by path or name, from any folder."""
+    from harness.config import shipped
+
+    path = Path(file)
+    if path.exists():
+        return path
+    for candidate in (shipped("ablations") / path.name, shipped("ablations") / f"{path.name}.yaml"):
+        if candidate.exists() and path.parent.name in ("", "ablations"):
+            return candidate
+    return path
+
+
+def _sweep_name(name: str) -> str:
+    """The sweep's name, also when its file is given."""
+    from harness.sweep import Sweep
+
+    if name.endswith((".yaml", ".yml")):
+        return Sweep.load(_find(name)).file.name
+    return name
+
+
+def _overrides(pairs: list[str] | None) -> Layer | None:
+    from harness.agents import Layer
+    from harness.config import assignments
+
+    return Layer("--set", assignments(pairs)) if pairs else None
+
+
+def _workers(given: int) -> int:
+    return (
+        given or len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else (given or os.cpu_count() or 1)
+    )
+
+
+def _store(results: Path) -> Store:
+    from harness.store import Store
+
+    return Store(results)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    found = Console(highlight=False)
+    if not found.is_terminal:
+        found.width = FILE_WIDTH
+    return found

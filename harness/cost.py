@@ -1,0 +1,116 @@
+"""What runs will cost in time, memory and disk, judged by runs like them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.config import read, shipped
+from harness.spec import RunSpec
+from harness.store import Store
+
+ENOUGH = 20  # finished runs to look at for one agent in one environment
+
+
+class Cost(BaseModel):
+    """What runs of one agent in one environment took, as medians."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cpu_seconds_per_1000_steps: float = Field(description="Evaluation included.")
+    peak_memory_mb: float
+    disk_mb: float
+
+
+class CostFile(BaseModel):
+    """configs/costs.yaml: measured where the harness was made, by `harness ls costs`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measured_on: str
+    agents: dict[str, dict[str, Cost]]
+
+
+# For an agent that was never measured: about what a small network on a small task takes.
+GUESS = Cost(cpu_seconds_per_1000_steps=1.0, peak_memory_mb=500.0, disk_mb=1.0)
+
+
+class Estimate(NamedTuple):
+    """The cost of a list of runs."""
+
+    cpu_seconds: float
+    peak_memory_mb: float  # of the largest run
+    disk_mb: float
+    basis: str  # "runs in this store", "shipped measurements", "a guess"
+
+
+def measured(root: Path) -> dict[str, dict[str, Cost]]:
+    """Agent -> environment -> what its finished runs in this results folder took."""
+    found: dict[str, dict[str, Cost]] = {}
+    for folder in sorted((root / "runs").glob("*/*")):
+        cost = _of_folder(folder)
+        if cost:
+            found.setdefault(folder.parent.name, {})[folder.name] = cost
+    return found
+
+
+def estimate(specs: Iterable[RunSpec], store: Store) -> Estimate:
+    """What these runs will take, one thread each, one after the other."""
+    seconds = memory = disk = 0.0
+    basis = set()
+    for spec in specs:
+        cost, source = lookup(spec.agent, spec.env, store.root)
+        seconds += cost.cpu_seconds_per_1000_steps * spec.steps / 1000
+        memory = max(memory, cost.peak_memory_mb)
+        disk += cost.disk_mb
+        basis.add(source)
+    return Estimate(seconds, memory, disk, " and ".join(sorted(basis)) or "nothing to run")
+
+
+@cache
+def lookup(agent: str, env: str, root: Path) -> tuple[Cost, str]:
+    """The cost of `agent` in `env`, and the closest measurement that says so."""
+    own = _of_folder(root / "runs" / agent / env)
+    if own:
+        return own, "runs in this store"
+    table = read(shipped("configs") / "costs.yaml", CostFile).agents
+    if env in table.get(agent, {}):
+        return table[agent][env], "shipped measurements"
+    if agent in table:
+        return _middle(list(table[agent].values())), "measurements in other environments"
+    return GUESS, "a guess"
+
+
+def _of_folder(folder: Path) -> Cost | None:
+    costs = [_of_run(path) for path in _some(folder.glob("*/result.json"))]
+    return _middle(costs) if costs else None
+
+
+def _some(paths: Iterator[Path]) -> Iterator[Path]:
+    for path, _ in zip(paths, range(ENOUGH), strict=False):
+        yield path
+
+
+def _of_run(path: Path) -> Cost:
+    result = json.loads(path.read_text())
+    steps = json.loads((path.parent / "spec.json").read_text())["steps"]
+    size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
+    return Cost(
+        cpu_seconds_per_1000_steps=result["cpu_seconds"] * 1000 / steps,
+        peak_memory_mb=result["peak_memory_mb"],
+        disk_mb=size / 2**20,
+    )
+
+
+def _middle(costs: list[Cost]) -> Cost:
+    return Cost(
+        cpu_seconds_per_1000_steps=round(median(c.cpu_seconds_per_1000_steps for c in costs), 4),
+        peak_memory_mb=round(median(c.peak_memory_mb for c in costs), 1),
+        disk_mb=round(median(c.disk_mb for c in costs), 3),
+    )

@@ -1,0 +1,7 @@
+"""Environments by card: what a task is, what its scores mean, and how to build it."""
+
+from harness.envs.build import make
+from harness.envs.card import Card, card, card_names
+from harness.envs.wrappers import WRAPPERS, check_wrapper, complete
+
+__all__ = ["WRAPPERS", "Card", "card", "card_names", "check_wrapper", "complete", "make"]

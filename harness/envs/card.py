@@ -1,0 +1,146 @@
+"""An environment's card: the facts that decide outcomes, and the two points of its score axis.
+
+`configs/envs/<name>.yaml` is one card. `<name>-N.yaml` is a family: it serves <name>-10,
+<name>-20 and every other size, and its environment gets the number as the keyword `size`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from harness import config
+from harness.envs.wrappers import check_wrapper, complete
+from harness.spec import Anchors
+
+FAMILY = "-N"  # how the file of a family ends
+MEMBER = re.compile(r"^(?P<family>.+)-(?P<size>[1-9]\d*)$")
+
+
+class Card(BaseModel):
+    """One environment: how it is made, and what 0 and 1 mean on its normalised score axis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field("", description="Taken from the file's name: leave it out.")
+    summary: str = Field(description="The task in one sentence.")
+    id: str | None = Field(
+        None, description='The Gymnasium id; "module:id" imports the module that registers it.'
+    )
+    entry_point: str | None = Field(
+        None, description='Instead of an id, for an environment of ours: "module:Class".'
+    )
+    version: int = Field(
+        ge=1, description="Raise it whenever a change can move scores: old runs become stale."
+    )
+    kwargs: dict[str, Any] = Field({}, description="Keywords for the environment's constructor.")
+    wrappers: tuple[dict[str, Any], ...] = Field(
+        (), description="Part of the task, applied in this order: {name: ..., options}."
+    )
+    max_episode_steps: int | None = Field(
+        None,
+        ge=1,
+        description="Episodes are truncated here. Left out: each ends by itself in a fixed time.",
+    )
+    actions: Literal["discrete", "continuous"] = Field(description="The kind of action space.")
+    anchors: Anchors | None = Field(None, description="The scores that count as 0 and as 1.")
+    anchors_from: str | None = Field(
+        None,
+        description='Instead of anchors, for a family: "module:function", called with the kwargs.',
+    )
+    sizes: tuple[int, ...] = Field(
+        (), description="For a family: the members that are listed; others may be named too."
+    )
+
+    @field_validator("wrappers")
+    @classmethod
+    def _known(cls, wrappers: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        problems = [message for wrapper in wrappers for message in check_wrapper(wrapper)]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return wrappers
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Card:
+        for first, second in [("id", "entry_point"), ("anchors", "anchors_from")]:
+            if (getattr(self, first) is None) == (getattr(self, second) is None):
+                raise ValueError(f"give either '{first}' or '{second}'")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """The facts that decide outcomes, and no others: they go into the key of every run."""
+        facts = self.model_dump(
+            mode="json",
+            include={"id", "entry_point", "version", "kwargs", "max_episode_steps"},
+        )
+        return {**facts, "wrappers": [complete(wrapper) for wrapper in self.wrappers]}
+
+    def scale(self) -> Anchors:
+        """The anchors, read from the card or computed from its kwargs."""
+        if self.anchors is not None:
+            return self.anchors
+        module, _, function = str(self.anchors_from).partition(":")
+        anchors = getattr(import_module(module), function)(**self.kwargs)
+        assert isinstance(anchors, Anchors), self.anchors_from
+        return anchors
+
+
+def card(name: str) -> Card:
+    """The card of one environment.
+
+    :raises KeyError: if there is none; its argument tells the way out.
+    """
+    found = _read(name)
+    if found is not None and not found.sizes:
+        return found
+    if member := MEMBER.match(name):
+        family, size = _read(member["family"] + FAMILY), int(member["size"])
+        if family is not None and family.sizes:
+            return _member(family, name, size)
+    if found is not None:
+        example = name.removesuffix(FAMILY) + f"-{found.sizes[0]}"
+        raise KeyError(f"'{name}' is a family: put a size for N, such as '{example}'")
+    raise KeyError(f"unknown environment '{name}'.{config.suggest(name, card_names())}")
+
+
+def card_names() -> list[str]:
+    """Every shipped environment by name; of a family, the members that its card lists."""
+    return sorted(_names(), key=_natural)
+
+
+def _names() -> Iterator[str]:
+    for path in config.shipped("configs/envs").glob("*.yaml"):
+        found = _read(path.stem)
+        assert found is not None
+        if found.sizes:
+            yield from (path.stem.removesuffix(FAMILY) + f"-{size}" for size in found.sizes)
+        else:
+            yield path.stem
+
+
+def _natural(name: str) -> list[str | int]:
+    """Sorts DeepSea-8 before DeepSea-10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
+@cache
+def _read(stem: str) -> Card | None:
+    path = config.shipped("configs/envs") / f"{stem}.yaml"
+    if not path.is_file():
+        return None
+    return config.read(path, Card).model_copy(update={"name": stem})
+
+
+def _member(family: Card, name: str, size: int) -> Card:
+    member = {"name": name, "kwargs": {**family.kwargs, "size": size}, "sizes": ()}
+    made = family.model_copy(update=member)
+    try:
+        anchors = made.scale()
+    except ValueError as error:
+        raise KeyError(f"'{name}': {error}") from None
+    return made.model_copy(update={"anchors": anchors, "anchors_from": None})

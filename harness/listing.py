@@ -1,0 +1,174 @@
+"""What the verbs `ls`, `status` and `check` print: tables, and nothing that trains."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.table import Table
+
+from baselines import AGENTS
+from harness import cost, envs
+from harness.config import shipped
+from harness.progress import duration
+from harness.spec import ResolvedSweep
+from harness.store import Store
+from harness.sweep import Origins, Sweep
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """Columns whose names end in ">" are numbers, set flush right."""
+    result = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for i, column in enumerate(columns):
+        justify: JustifyMethod = "right" if column.endswith(">") else "left"
+        result.add_column(column.rstrip(">"), justify=justify, no_wrap=i == 0, overflow="fold")
+    return result
+
+
+def agents_table(store: Store) -> RenderableType:
+    rows = table("agent", "actions", "only in", "what it is")
+    for name, entry in AGENTS.items():
+        rows.add_row(name, ", ".join(entry.actions), ", ".join(entry.envs), entry.summary)
+    return rows
+
+
+def envs_table(store: Store) -> RenderableType:
+    rows = table("environment", "actions", "limit>", "random>", "reference>", "reference from")
+    for name in envs.card_names():
+        card = envs.card(name)
+        anchors = card.scale()
+        rows.add_row(
+            name,
+            card.actions,
+            str(card.max_episode_steps or ""),
+            f"{anchors.random.score:.4g}",
+            f"{anchors.reference.score:.4g}",
+            anchors.reference.source,
+        )
+    return rows
+
+
+def ablations_table(store: Store) -> RenderableType:
+    rows = table("ablation", "runs>", "question")
+    for path in sorted(shipped("ablations").glob("*.yaml")):
+        loaded = Sweep.load(path)
+        rows.add_row(f"ablations/{path.name}", str(len(loaded.expand().runs)), loaded.file.question)
+    return rows
+
+
+def runs_table(store: Store) -> RenderableType:
+    rows = table("agent", "environment", "seed>", "steps>", "state", "return>", "key")
+    for path in sorted(store.root.glob("runs/*/*/*/spec.json")):
+        spec = json.loads(path.read_text())
+        result = path.parent / "result.json"
+        final = json.loads(result.read_text())["final"]["mean"] if result.exists() else None
+        failed = (path.parent / "failure.json").exists()
+        state = "finished" if final is not None else "failed" if failed else "unfinished"
+        shown = "" if final is None else f"{final:.4g}"
+        where = [spec["agent"], spec["env"], str(spec["seed"]), f"{spec['steps']:,}"]
+        rows.add_row(*where, state, shown, path.parent.name)
+    return rows
+
+
+def costs_table(store: Store) -> RenderableType:
+    rows = table("agent", "environment", "CPU s per 1,000 steps>", "memory MB>", "disk MB>")
+    for agent, found in cost.measured(store.root).items():
+        for env, one in found.items():
+            speed = f"{one.cpu_seconds_per_1000_steps:.3g}"
+            rows.add_row(agent, env, speed, f"{one.peak_memory_mb:.0f}", f"{one.disk_mb:.2f}")
+    return rows
+
+
+LISTS: dict[str, Callable[[Store], RenderableType]] = {
+    "agents": agents_table,
+    "envs": envs_table,
+    "ablations": ablations_table,
+    "runs": runs_table,
+    "costs": costs_table,
+}
+
+
+def sweeps(store: Store) -> RenderableType:
+    """All sweeps that were started in this store."""
+    rows = table("sweep", "finished>", "runs>", "question")
+    for name in store.sweeps():
+        resolved = store.sweep(name)
+        finished = sum(store.finished(spec) for spec in resolved.runs)
+        rows.add_row(name, str(finished), str(len(resolved.runs)), resolved.question)
+    return rows
+
+
+def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
+    """The state of every cell of one sweep, and why runs failed."""
+    states: dict[tuple[str, str], Counter[str]] = {}
+    errors: Counter[str] = Counter()
+    for spec in resolved.runs:
+        found = store.status(spec)
+        states.setdefault((spec.arm, spec.env), Counter())[found.state] += 1
+        if found.error:
+            errors[found.error] += 1
+    kinds = ("finished", "running", "failed", "interrupted", "missing")
+    rows = table("arm", "environment", *(f"{kind}>" for kind in kinds), title=resolved.question)
+    for (arm, env), counts in states.items():
+        rows.add_row(arm, env, *(str(counts[kind] or "") for kind in kinds))
+    reasons = table("failed runs>", "because")
+    for error, n in errors.most_common():
+        reasons.add_row(str(n), error)
+    return Group(rows, *([reasons] if errors else []))
+
+
+def matrix(resolved: ResolvedSweep) -> RenderableType:
+    """Arms by environments: how many seeds, over how many steps."""
+    rows = table("arm", *(f"{env}>" for env in resolved.envs), title=resolved.question)
+    for arm in resolved.arms:
+        cells = []
+        for env in resolved.envs:
+            runs = [spec for spec in resolved.runs if (spec.arm, spec.env) == (arm, env)]
+            cells.append(f"{len(runs)} x {runs[0].steps:,}" if runs else "")
+        rows.add_row(arm, *cells)
+    return rows
+
+
+def hyperparameters(explained: Sequence[Origins]) -> RenderableType:
+    """Every hyper-parameter with its origin; arms that agree stand in one line."""
+    grouped: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    for arm, env, settings in explained:
+        for key, origin in settings.origins.items():
+            value = json.dumps(_at(settings.hparams, key))
+            grouped.setdefault((env, key), {}).setdefault((value, origin), []).append(arm)
+    arms = {arm for arm, _, _ in explained}
+    parts: list[RenderableType] = []
+    for env in dict.fromkeys(env for env, _ in grouped):
+        rows = table("hyper-parameter", "value", "arms", "from", title=f"\n{env}")
+        for (where, key), values in grouped.items():
+            for (value, origin), who in values.items() if where == env else ():
+                rows.add_row(key, value, "all" if set(who) == arms else ", ".join(who), origin)
+        parts.append(rows)
+    return Group(*parts)
+
+
+def _at(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree[part]
+    return tree
+
+
+def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType:
+    """The number of runs, and an estimate of time, memory and disk for what is missing."""
+    unique = len({spec.key for spec in resolved.runs})
+    missing = store.missing(resolved.runs)
+    guess = cost.estimate(missing, store)
+    rows = table("", "", title="\ncost")
+    rows.add_row("runs", f"{unique}, of which {unique - len(missing)} are finished")
+    if missing:
+        wall = duration(guess.cpu_seconds / workers)
+        rows.add_row("time", f"about {wall} with {workers} runs side by side")
+        rows.add_row("memory", f"about {guess.peak_memory_mb * workers:,.0f} MB")
+        rows.add_row("disk", f"about {guess.disk_mb:,.0f} MB")
+        rows.add_row("judged by", guess.basis)
+    return rows

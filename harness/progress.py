@@ -1,0 +1,145 @@
+"""How far a sweep is: one live display, or plain lines when nobody watches a terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from harness import cost
+from harness.spec import RunSpec
+from harness.store import Store
+
+LINE_EVERY = 30.0  # seconds between two plain lines
+STALE = 60.0  # seconds after which a run that says nothing is not shown as running
+
+
+class Display:
+    """Watches the files of a list of runs. Time left is judged by what the runs cost so far."""
+
+    def __init__(self, specs: Sequence[RunSpec], store: Store, console: Console) -> None:
+        self.store = store
+        self.console = console
+        self.left = {spec.key: spec for spec in specs}
+        self.total = len(self.left)
+        self.failed: set[str] = set()
+        self.weight = {key: _weight(spec, store) for key, spec in self.left.items()}
+        self.all = sum(self.weight.values())
+        self.started = time.monotonic()
+        self.began = time.time()
+        self.done = 0.0  # weight finished since the start
+        self.steps = 0.0  # environment steps finished since the start
+        self._said = 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[numbers]}"),
+            console=console,
+            transient=False,
+        )
+        self._whole: TaskID | None = None
+        self._lines: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self._bar.start()
+            self._whole = self._bar.add_task("all runs", total=1.0, numbers="")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.tick(last=True)
+        if self._whole is not None:
+            self._bar.stop()
+
+    def tick(self, last: bool = False) -> None:
+        """Look at the files and show what has changed. Called about twice a second."""
+        for key, spec in list(self.left.items()):
+            folder = self.store.folder(spec)
+            ended = (folder / "result.json").exists()
+            if ended or self._newly_failed(folder):
+                del self.left[key]
+                self.done += self.weight[key]
+                self.steps += spec.steps
+                if not ended:
+                    self.failed.add(key)
+                    self.console.print(f"[red]failed[/red]: {spec}: {_reason(folder)}")
+        running = {key: part for key, spec in self.left.items() if (part := self._part(spec))}
+        partial = sum(self.weight[key] * part for key, part in running.items())
+        steps = self.steps + sum(self.left[key].steps * part for key, part in running.items())
+        done = self.done + partial
+        numbers = self._numbers(done, steps)
+        if self._whole is not None:
+            self._show(running, done, numbers)
+        elif last or time.monotonic() - self._said > LINE_EVERY:
+            self._said = time.monotonic()
+            self.console.print(numbers)
+
+    def _numbers(self, done: float, steps: float) -> str:
+        elapsed = time.monotonic() - self.started
+        ready = self.total - len(self.left)
+        text = f"{ready}/{self.total} runs"
+        if self.failed:
+            text += f", {len(self.failed)} failed"
+        if steps:
+            text += f", {steps / max(elapsed, 1e-9):,.0f} steps/s"
+        if done and self.left:
+            text += f", {duration(elapsed * (self.all - done) / done)} left"
+        return f"{text}, {duration(elapsed)} so far"
+
+    def _show(self, running: dict[str, float], done: float, numbers: str) -> None:
+        assert self._whole is not None
+        self._bar.update(
+            self._whole, completed=done / self.all if self.all else 1.0, numbers=numbers
+        )
+        for key in [key for key in self._lines if key not in running]:
+            self._bar.remove_task(self._lines.pop(key))
+        for key, part in running.items():
+            spec = self.left[key]
+            if key not in self._lines:
+                self._lines[key] = self._bar.add_task(f"  {spec}", total=1.0, numbers="")
+            at = f"{part * spec.steps:,.0f} of {spec.steps:,} steps"
+            self._bar.update(self._lines[key], completed=part, numbers=at)
+
+    def _newly_failed(self, folder: Path) -> bool:
+        """Whether it has failed since this display began, not in an earlier attempt."""
+        try:
+            return (folder / "failure.json").stat().st_mtime >= self.began
+        except FileNotFoundError:
+            return False
+
+    def _part(self, spec: RunSpec) -> float:
+        """The share of its steps that a run has done; 0 if it is not running."""
+        path = self.store.folder(spec) / "progress.json"
+        try:
+            if time.time() - path.stat().st_mtime > STALE:
+                return 0.0
+            return float(json.loads(path.read_text())["step"]) / spec.steps
+        except (FileNotFoundError, ValueError):
+            return 0.0
+
+
+def _weight(spec: RunSpec, store: Store) -> float:
+    found, _ = cost.lookup(spec.agent, spec.env, store.root)
+    return found.cpu_seconds_per_1000_steps * spec.steps / 1000
+
+
+def _reason(folder: Path) -> str:
+    return str(json.loads((folder / "failure.json").read_text())["error"])
+
+
+def duration(seconds: float) -> str:
+    """42 s, 7 min, 3 h 05 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

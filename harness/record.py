@@ -1,0 +1,281 @@
+"""The writer of one run: its files, its lock, and its Sacred record."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import platform
+import socket
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from harness.spec import RunSpec
+
+# What an outcome can depend on; the versions are written down with every run.
+PACKAGES = ("torch", "numpy", "stable-baselines3", "sb3-contrib", "gymnasium", "minigrid", "sacred")
+HEARTBEAT = 1.0  # seconds between two lines about how far a run is
+
+
+class Busy(Exception):
+    """Another living process holds this run."""
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the run's folder. The kernel frees it when this process dies, however it dies.
+
+    :raises Busy: if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise Busy(folder.name) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+class Record:
+    """The files of one run, written so that a crash at any moment leaves nothing that misleads.
+
+    `result.json` comes last and whole. What an unfinished attempt left is wiped by the next one,
+    except for attempts.jsonl, which counts every start.
+    """
+
+    def __init__(self, folder: Path, spec: RunSpec) -> None:
+        self.folder = folder
+        self.spec = spec
+        self._beat = 0.0
+        for name in ("evals.jsonl", "train.jsonl", "failure.json", "progress.json"):
+            (folder / name).unlink(missing_ok=True)
+        write_json(folder / "spec.json", spec.model_dump(mode="json", exclude={"arm"}))
+        start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
+        append_json(folder / "attempts.jsonl", start)
+
+    def evaluation(self, step: int, final: bool, returns: list[float], lengths: list[int]) -> None:
+        """One evaluation. The file holds nothing but outcomes: equal specs write equal bytes."""
+        row = {"step": step, "final": final, "returns": returns, "lengths": lengths}
+        append_json(self.folder / "evals.jsonl", row)
+
+    def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        row = {"step": step, "seconds": round(time.process_time(), 3), **metrics}
+        append_json(self.folder / "train.jsonl", row, sync=False)
+
+    def progress(self, step: int) -> None:
+        """Tell whoever watches how far the run is; cheap, at most once a second."""
+        if time.monotonic() - self._beat < HEARTBEAT:
+            return
+        self._beat = time.monotonic()
+        path = self.folder / "progress.json"
+        scratch = path.with_suffix(".tmp")
+        scratch.write_text(json.dumps({"step": step, "steps": self.spec.steps}))
+        scratch.replace(path)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        end_attempt(self.folder, "finished")
+        write_json(self.folder / "result.json", result)
+
+    def interrupted(self) -> None:
+        end_attempt(self.folder, "interrupted")
+
+    def failed(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))
+        write_failure(self.folder, f"{type(error).__name__}: {error}".splitlines()[0], text)
+        end_attempt(self.folder, "failed")
+
+
+def write_failure(folder: Path, error: str, text: str = "") -> None:
+    """Leave the reason why a run ended without a result."""
+    write_json(folder / "failure.json", {"error": error, "traceback": text, "at": now()})
+
+
+def end_attempt(folder: Path, outcome: str) -> None:
+    append_json(folder / "attempts.jsonl", {"ended": now(), "outcome": outcome})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file in one step: after a crash it is the old one or the new one, whole."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with scratch.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+
+
+def append_json(path: Path, value: Any, sync: bool = True) -> None:
+    """Add a line. A torn last line, which only a crash can leave, is ended first."""
+    with path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b" torn\n")
+        file.write(json.dumps(value).encode() + b"\n")
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def packages() -> dict[str, str]:
+    """The versions of the libraries that make the numbers."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """The facts about this computer that can decide bits or speed."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "dispatch": {
+            name: os.environ[name]
+            for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
+            if name in os.environ
+        },
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+@cache
+def git() -> dict[str, Any] | None:
+    """The commit that this code is, and whether it was changed since; None outside a repository."""
+    here = Path(__file__).parent
+
+    def ask(*words: str) -> str:
+        command = ["git", "-C", str(here), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = ask("status", "--porcelain", "--", ":/harness", ":/baselines", ":/configs")
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changed)}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def witness(
+    spec: RunSpec,
+    root: Path,
+    observers: tuple[str, ...],
+    train: Callable[[Any], dict[str, Any]],
+) -> dict[str, Any]:
+    """Let Sacred witness `train`: config, host, output, metrics and how it ended.
+
+    :param observers: beside the files in results/sacred, "mongodb://..." or an SQLAlchemy URL.
+    :param train: called with the Sacred run; returns what goes into result.json.
+    :return: that, and under "sacred" the record's id and whether it was kept to the end.
+    """
+    import sacred
+    from sacred.observers import FileStorageObserver
+
+    # "fd" would spawn a `tee` for each run; what we print goes through Python anyway.
+    sacred.SETTINGS.CAPTURE_MODE = "sys"
+    # Slow (a subprocess each), and `packages`, `machine` and `git` say it better.
+    sacred.SETTINGS.HOST_INFO.INCLUDE_CPU_INFO = False
+    sacred.SETTINGS.HOST_INFO.INCLUDE_GPU_INFO = False
+    sacred.SETTINGS.DISCOVER_SOURCES = "none"
+    sacred.SETTINGS.DISCOVER_DEPENDENCIES = "none"
+
+    experiment: Any = sacred.Experiment(spec.agent, interactive=True, save_git_info=False)
+    experiment.logger = logging.getLogger("harness.sacred")
+    experiment.logger.setLevel(logging.WARNING)
+    experiment.add_config(key=spec.key, **spec.model_dump(mode="json"))
+    folder = root / "sacred"
+    folder.mkdir(parents=True, exist_ok=True)
+    experiment.observers.append(FileStorageObserver(folder))
+    experiment.observers += [_observer(url) for url in observers]
+    outcome: dict[str, Any] = {}
+    started = _turn(folder / ".starting")
+
+    @experiment.main  # type: ignore[untyped-decorator]
+    def main(_run: Any) -> float:
+        os.close(started.pop())
+        outcome.update(train(_run))
+        return float(outcome["final"]["mean"])  # SqlObserver stores nothing but a number
+
+    facts = {"packages": packages(), "machine": machine(), "git": git()}
+    # An id of ours, new for each attempt: Sacred would rewrite a finished record that has it.
+    # SqlObserver has room for 24 characters.
+    name = f"{spec.key}-{uuid4().hex[:6]}"
+    try:
+        run = experiment.run(info=facts, options={"--id": name})
+    finally:
+        for handle in started:
+            os.close(handle)
+    if run._heartbeat:
+        run._heartbeat.join()  # Sacred waits 2 s only, then may have written half
+    return {**outcome, "sacred": {"id": run._id, "complete": not run._failed_observers}}
+
+
+def _turn(path: Path) -> list[int]:
+    """Wait for our turn to start a Sacred run; closing the handle gives the turn away.
+
+    SqlObserver makes its tables, experiment and host without a transaction: of 20 runs that
+    started at once, 2 (SQLite) and 6 (PostgreSQL) died.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    return [handle]
+
+
+def unreachable(url: str) -> str | None:
+    """Why Sacred could not write to this observer, if so: asked before anything trains."""
+    try:
+        if url.startswith("mongodb"):
+            import pymongo
+
+            pymongo.MongoClient(url, serverSelectionTimeoutMS=3000).admin.command("ping")
+        else:
+            import sqlalchemy
+
+            sqlalchemy.create_engine(url).connect().close()
+    except ImportError as error:
+        return f"{error.name} is not installed: pip install 'rl-ablation-harness[observers]'"
+    except Exception as error:  # each database has its own kind of error
+        return f"cannot be reached: {str(error).splitlines()[0]}"
+    return None
+
+
+def _observer(url: str) -> Any:
+    if url.startswith("mongodb"):
+        from sacred.observers import MongoObserver
+
+        return MongoObserver(url=url)
+    from sacred.observers import SqlObserver
+
+    return SqlObserver(url)

@@ -1,0 +1,8 @@
+"""From a sweep and the store to a folder of figures, tables and one page that ties them together.
+
+The same store gives the same bytes: nothing here looks at the clock or at an unseeded generator.
+"""
+
+from harness.report.page import write
+
+__all__ = ["write"]

@@ -1,0 +1,167 @@
+"""All that a report is made from, read from the store once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from harness import stats
+from harness.report import claims, number
+from harness.spec import Claim, ResolvedSweep, RunSpec
+from harness.stats import Array, Curve, RunId, Scores
+from harness.store import RunStatus, Store
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The runs of a sweep as they are now, and their scores."""
+
+    sweep: ResolvedSweep
+    statuses: tuple[RunStatus, ...]
+    curves: dict[RunId, Curve]
+    raw: dict[str, Scores]             # by score
+    normalised: dict[str, Scores]      # by score; empty when `no_aggregates` says why
+    no_aggregates: str                 # empty: the arms can be compared over all environments
+
+    @property
+    def baseline(self) -> str:
+        return self.sweep.report.baseline or self.sweep.arms[0]
+
+    @property
+    def unique(self) -> list[RunStatus]:
+        """The runs, each once: two arms may share one."""
+        return list({status.spec.key: status for status in self.statuses}.values())
+
+    @cached_property
+    def unequal(self) -> tuple[str, ...]:
+        """The environments on which arms were trained for different numbers of steps."""
+        return tuple(env for env in self.sweep.envs if len(self.budgets(env)) > 1)
+
+    def budgets(self, env: str) -> dict[int, list[str]]:
+        """The arms by their number of steps."""
+        found: dict[int, list[str]] = {}
+        for arm in self.arms_on(env):
+            for steps in sorted({run.steps for run in self.specs(arm, env)}):
+                found.setdefault(steps, []).append(arm)
+        return found
+
+    @cached_property
+    def _runs(self) -> dict[tuple[str, str], list[RunSpec]]:
+        found: dict[tuple[str, str], list[RunSpec]] = {}
+        for run in self.sweep.runs:
+            found.setdefault((run.arm, run.env), []).append(run)
+        return found
+
+    def arms_on(self, env: str) -> tuple[str, ...]:
+        return tuple(arm for arm in self.sweep.arms if (arm, env) in self._runs)
+
+    def specs(self, arm: str, env: str) -> list[RunSpec]:
+        return self._runs.get((arm, env), [])
+
+    def format(self, env: str | None) -> number.Format:
+        """How scores on `env` are written; None: normalised ones."""
+        if env is None:
+            return number.fixed(number.NORMALISED_DECIMALS)
+        column = self.sweep.envs.index(env)
+        seen = [np.abs(v[:, column]) for s in self.raw.values() for v in s.values.values()]
+        finite = np.concatenate(seen)
+        finite = finite[np.isfinite(finite)]
+        return number.raw(self.sweep.anchors.get(env), float(finite.max(initial=0.0)))
+
+    def verdicts(self) -> list[claims.Verdict]:
+        level = claims.family_level(len(self.sweep.claims))
+        return [self._judge(claim, level) for claim in self.sweep.claims]
+
+    def _judge(self, claim: Claim, level: float) -> claims.Verdict:
+        if claim.env is None and self.no_aggregates:
+            gone = stats.unavailable(self.no_aggregates)
+            return claims.Verdict(claim, "undecided", gone, gone, gone, level, self.no_aggregates)
+        scores = self.raw if claim.env else self.normalised
+        return claims.judge(claim, scores[claim.score], level)
+
+    def learning_curves(self, arm: str, env: str) -> tuple[Array, dict[int, Array]]:
+        """The returns of an arm's runs by seed, on one grid of steps."""
+        found = {s: c for (a, e, s), c in self.curves.items() if (a, e) == (arm, env)}
+        if not found:
+            return np.zeros(0), {}
+        end = min(c.steps[-1] for c in found.values())
+        grid = np.unique(np.concatenate([c.steps for c in found.values()]))
+        grid = grid[grid <= end]
+        return grid, {s: np.interp(grid, c.steps, c.returns) for s, c in found.items()}
+
+
+def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
+    curves = stats.curves(store.frame(sweep.runs))
+    wanted = dict.fromkeys((*sweep.report.scores, *(claim.score for claim in sweep.claims)))
+    raw = {score: stats.score_matrix(curves, sweep.runs, score) for score in wanted}
+    why = _no_aggregates(sweep, next(iter(raw.values())))
+    normalised = {
+        score: stats.score_matrix(curves, sweep.runs, score, sweep.anchors)
+        for score in ([] if why else wanted)
+    }
+    statuses = tuple(store.status(run) for run in sweep.runs)
+    return Evidence(sweep, statuses, curves, raw, normalised, why)
+
+
+def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:
+    if not scores.shared:
+        return "the arms do not share all environments and seeds"
+    without = [env for env in sweep.envs if env not in sweep.anchors]
+    if without:
+        return f"no random and reference score is known for {', '.join(without)}"
+    return ""
+
+
+# What a reader must be warned of ------------------------------------------------------------------
+
+
+def warnings(evidence: Evidence) -> list[str]:
+    """What makes the numbers less comparable than they look."""
+    return [
+        *_unequal_budgets(evidence),
+        *_mixed(evidence, "packages", "package versions"),
+        *_mixed(evidence, "machine", "machines"),
+        *_mixed(evidence, "git", "commits of the code"),
+        *_shared_runs(evidence),
+    ]
+
+
+def _unequal_budgets(evidence: Evidence) -> Iterable[str]:
+    for env in evidence.unequal:
+        each = (f"{steps:,}: {', '.join(of)}" for steps, of in evidence.budgets(env).items())
+        yield f"Unequal budgets on {env}, in steps ({'; '.join(each)}): not a fair comparison."
+
+
+def _mixed(evidence: Evidence, field: str, words: str) -> Iterable[str]:
+    results = [status.result for status in evidence.unique if status.result]
+    facts = [result[field] for result in results if result.get(field)]
+    names = sorted({name for fact in facts for name in fact})
+    different = []
+    for name in names:
+        counts = Counter(str(fact.get(name, "absent")) for fact in facts)
+        if len(counts) > 1:
+            each = ", ".join(f"{value} in {n}" for value, n in sorted(counts.items()))
+            different.append(f"{name}: {each}")
+    if different:
+        yield f"The runs come from different {words} ({'; '.join(different)} runs)."
+    if field == "git" and any(fact.get("dirty") for fact in facts):
+        yield "Some runs were made from code with uncommitted changes."
+
+
+def _shared_runs(evidence: Evidence) -> Iterable[str]:
+    runs: dict[str, set[str]] = {arm: set() for arm in evidence.sweep.arms}
+    for run in evidence.sweep.runs:
+        runs[run.arm].add(run.key)
+    for i, arm in enumerate(evidence.sweep.arms):
+        for other in evidence.sweep.arms[i + 1 :]:
+            if runs[arm] == runs[other]:
+                yield f"{arm} and {other} are the same runs under two names."
+
+
+def first_result(evidence: Evidence) -> dict[str, Any] | None:
+    return next((status.result for status in evidence.unique if status.result), None)

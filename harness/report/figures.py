@@ -1,0 +1,218 @@
+"""The figures that compare arms over all environments, on normalised scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from harness import stats
+from harness.report import panels, style
+from harness.report.evidence import Evidence
+from harness.stats import Array, Estimate, MissingRuns, Scores
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A kind of figure: how it is drawn, and what its caption says of it."""
+
+    title: str
+    caption: str
+    draw: Callable[[Evidence, str], Figure | None]  # of a score; None: there is nothing to show
+    aggregate: bool = True                          # compares the arms over all environments
+    per_score: bool = True
+
+
+def aggregates(evidence: Evidence, score: str) -> Figure | None:
+    scores = evidence.normalised[score]
+    arms = list(scores.arms)
+    figure = Figure(figsize=(style.TEXT, 0.75 + 0.2 * len(arms)), layout="constrained")
+    row = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
+    found = {arm: _aggregates(scores, arm) for arm in arms}
+    for axes, name in zip(row, stats.AGGREGATES, strict=True):
+        of_arm = {arm: estimates[name] for arm, estimates in found.items()}
+        _bars(axes, of_arm, style.looks(evidence.sweep.arms))
+        axes.set_title(name)
+        axes.locator_params(axis="x", nbins=3)
+    figure.supxlabel("normalised score", fontsize=8)
+    return figure
+
+
+def _aggregates(scores: Scores, arm: str) -> dict[str, Estimate]:
+    try:
+        return stats.estimates(scores.matrix(arm), stats.AGGREGATES, arm)
+    except MissingRuns as missing:
+        return dict.fromkeys(stats.AGGREGATES, stats.unavailable(str(missing)))
+
+
+def improvement(evidence: Evidence, score: str) -> Figure | None:
+    scores = evidence.normalised[score]
+    others = [arm for arm in scores.arms if arm != evidence.baseline]
+    if not others:
+        return None
+    figure = Figure(figsize=(style.COLUMN, 0.8 + 0.2 * len(others)), layout="constrained")
+    axes = figure.subplots()
+    found = {arm: _improvement(scores, arm, evidence.baseline) for arm in others}
+    _bars(axes, found, style.looks(evidence.sweep.arms))
+    axes.axvline(0.5, color=style.GREY, linestyle=":", zorder=0)
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xlabel(f"P(arm > {evidence.baseline})")
+    return figure
+
+
+def _improvement(scores: Scores, arm: str, baseline: str) -> Estimate:
+    try:
+        return stats.improvement(scores.matrix(arm), scores.matrix(baseline), arm, baseline)
+    except MissingRuns as missing:
+        return stats.unavailable(str(missing))
+
+
+def _bars(axes: Axes, found: dict[str, Estimate], looks: dict[str, style.Look]) -> None:
+    """A row per arm, the first on top: its point, its interval as a bar, its range as a line."""
+    for y, (arm, estimate) in enumerate(found.items()):
+        if estimate.shows == "missing":
+            axes.text(
+                0.02, y, estimate.note, transform=axes.get_yaxis_transform(), va="center",
+                fontsize=6, color=style.GREY, style="italic",
+            )  # fmt: skip
+            continue
+        look = looks[arm]
+        ends = [estimate.low, estimate.high]
+        if estimate.shows == "range":
+            axes.plot(ends, [y, y], color=look.colour, linewidth=0.8, linestyle=":")
+        elif estimate.shows != "point":
+            axes.plot(ends, [y, y], color=look.colour, linewidth=6, alpha=0.4,
+                      solid_capstyle="butt")  # fmt: skip
+        axes.plot(estimate.point, y, **look.line)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.9")
+
+
+def profiles(evidence: Evidence, score: str) -> Figure | None:
+    scores = evidence.normalised[score]
+    pooled = np.concatenate([values.ravel() for values in scores.values.values()])
+    pooled = pooled[np.isfinite(pooled)]
+    if not len(pooled):
+        return None
+    low, high = min(0.0, float(pooled.min())), max(1.0, float(pooled.max()))
+    taus = np.linspace(low - 0.02, high + 0.02, 101)
+    statistic = stats.profile(taus)
+    return _lines(
+        evidence, taus, lambda arm: stats.band(scores.matrix(arm), statistic, (arm, "profile")),
+        x="normalised score τ", y="fraction of runs above τ", step=True,
+    )  # fmt: skip
+
+
+def sample_efficiency(evidence: Evidence, score: str) -> Figure | None:
+    """`score` is not used: this is the whole curve."""
+    fractions, in_steps = _common_grid(evidence)
+    shown = fractions * in_steps if in_steps else fractions
+    figure = _lines(
+        evidence, shown,
+        lambda arm: stats.band(_along(evidence, arm, fractions), stats.curve_iqm, (arm, "curve")),
+        x="environment steps" if in_steps else "fraction of the budget", y="normalised IQM",
+    )  # fmt: skip
+    if in_steps:
+        style.steps_axis(figure.axes[0])
+    return figure
+
+
+def _common_grid(evidence: Evidence) -> tuple[Array, int]:
+    """Fractions of the budget at which runs were evaluated; the budget, if all have the same."""
+    budgets = {run.steps for run in evidence.sweep.runs}
+    seen = [curve.steps / curve.steps[-1] for curve in evidence.curves.values()]
+    grid = np.unique(np.concatenate(seen)) if seen else np.linspace(0, 1, 2)
+    if len(grid) > 60:  # more evaluations than a figure can show
+        grid = np.linspace(0, 1, 51)
+    return grid, budgets.pop() if len(budgets) == 1 else 0
+
+
+def _along(evidence: Evidence, arm: str, fractions: Array) -> Array:
+    """Normalised returns of an arm, (runs, tasks, steps).
+
+    :raises MissingRuns: when a planned run is not finished.
+    """
+    scores = next(iter(evidence.normalised.values()))
+    scores.matrix(arm)
+    tasks = []
+    for env in scores.envs:
+        runs = [evidence.curves[arm, env, seed] for seed in scores.seeds]
+        returns = [np.interp(fractions * c.steps[-1], c.steps, c.returns) for c in runs]
+        tasks.append(stats.normalise(np.stack(returns), evidence.sweep.anchors[env]))
+    return np.stack(tasks, axis=1)
+
+
+def _lines(
+    evidence: Evidence,
+    x_values: Array,
+    find: Callable[[str], tuple[Array, Array, Array, stats.Shows]],
+    x: str,
+    y: str,
+    step: bool = False,
+) -> Figure:
+    """One line with its band per arm; an arm with missing runs is named and not drawn."""
+    looks = style.looks(evidence.sweep.arms)
+    found, labels = {}, {}
+    for arm in evidence.sweep.arms:
+        try:
+            found[arm], labels[arm] = find(arm)[:3], arm
+        except MissingRuns as missing:
+            labels[arm] = f"{arm} ({missing})"
+    height = 2.1 + 0.15 * style.legend_rows(list(labels.values()), style.COLUMN)
+    figure = Figure(figsize=(style.COLUMN, height), layout="constrained")
+    axes = figure.subplots()
+    for arm, estimate in found.items():
+        place = evidence.sweep.arms.index(arm)
+        panels.line(axes, x_values, estimate, looks[arm], place, step)
+    axes.set(xlabel=x, ylabel=y)
+    axes.grid(color="0.9")
+    style.legend(figure, [style.handle(arm, looks[arm], label) for arm, label in labels.items()])
+    return figure
+
+
+FIGURES: dict[str, Plot] = {
+    "aggregates": Plot(
+        "Aggregates",
+        "Normalised {score}, over {envs} and {seeds} each. {bar} For the optimality gap less is "
+        "better.",
+        aggregates,
+    ),
+    "profiles": Plot(
+        "Performance profiles",
+        "The fraction of runs whose normalised {score} lies above τ, over {envs} and {seeds} "
+        "each. {band}",
+        profiles,
+    ),
+    "improvement": Plot(
+        "Probability of improvement",
+        "The probability that a run of an arm has a better {score} than a run of {baseline}, ties "
+        "counting half, averaged over {envs}; {seeds} each. {comparison}",
+        improvement,
+    ),
+    "sample_efficiency": Plot(
+        "Sample efficiency",
+        "The IQM of the normalised return over {envs} and {seeds} each, along training. {band}",
+        sample_efficiency,
+        per_score=False,
+    ),
+    "curves": Plot(
+        "Learning curves",
+        "The IQM of the raw return over {seeds}, along training. {band} An arm with missing runs "
+        "is drawn run by run, thin. Dashed: the reference score; dotted: the random policy.",
+        panels.learning_curves,
+        aggregate=False,
+        per_score=False,
+    ),
+    "seeds": Plot(
+        "Every run",
+        "Every point is the {score} of one seed, every tick the IQM of its arm. Dashed: the "
+        "reference score; dotted: the random policy.",
+        panels.seeds,
+        aggregate=False,
+    ),
+}

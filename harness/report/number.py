@@ -1,0 +1,48 @@
+"""How numbers are written: one formatting for sentences and tables, so that they always agree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from harness.spec import Anchors
+from harness.stats import Estimate
+
+Format = Callable[[float], str]
+
+NORMALISED_DECIMALS = 2
+# Decimals by the distance between the random and the reference score: three figures of it or more.
+_DECIMALS = ((0.5, 3), (20.0, 2), (2_000.0, 1), (math.inf, 0))
+
+
+def fixed(decimals: int) -> Format:
+    """A number with so many decimals, and never a negative zero."""
+    return lambda value: f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def raw(anchors: Anchors | None, largest: float) -> Format:
+    """The format of an environment's returns.
+
+    :param largest: the largest absolute return seen, for an environment without anchors.
+    """
+    span = abs(anchors.reference.score - anchors.random.score) if anchors else largest
+    return fixed(next(decimals for limit, decimals in _DECIMALS if span <= limit))
+
+
+def bracket(estimate: Estimate, number: Format) -> str:
+    """`0.93 [0.88, 0.97]` is an interval, `0.93 {0.88, 0.97}` the range of too few runs."""
+    if estimate.shows == "missing":
+        return f"- ({estimate.note})"
+    point = number(estimate.point)
+    if estimate.shows == "point":
+        return point
+    ends = f"{number(estimate.low)}, {number(estimate.high)}"
+    return f"{point} {{{ends}}}" if estimate.shows == "range" else f"{point} [{ends}]"
+
+
+def short(steps: float) -> str:
+    """Environment steps on an axis: 20000 is 20k."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(steps) >= size:
+            return f"{steps / size:g}{unit}"
+    return f"{steps:g}"

@@ -1,0 +1,185 @@
+"""report.md: the question, the answer, and all that stands behind it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+from harness import stats
+from harness.report import captions, claims, protocol, style, tables
+from harness.report.evidence import Evidence, gather, warnings
+from harness.report.figures import FIGURES, Plot
+from harness.spec import ResolvedSweep
+from harness.store import Store
+
+_SUFFIXES = (".pdf", ".png", ".csv", ".tex", ".md")
+_TABLE_NOTE = (
+    "IQM over seeds. `[ ]`: {level} percentile interval of the bootstrap over seeds; `{{ }}`: the "
+    "range of the seeds, where there are {few}-{most} of them, too few for an interval."
+)
+
+
+def write(sweep: ResolvedSweep, store: Store, folder: Path) -> Path:
+    """Write the whole report and return the path of its page.
+
+    Files of an earlier report that this one does not have are removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    evidence = gather(sweep, store)
+    for path in list(folder.iterdir()):
+        if path.suffix in _SUFFIXES:
+            path.unlink()
+    sections = [
+        _answer(evidence),
+        _runs(evidence, folder),
+        _scores(evidence, folder),
+        _figures(evidence, folder),
+        _method(evidence),
+    ]
+    page = folder / "report.md"
+    page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    return page
+
+
+def _answer(evidence: Evidence) -> str:
+    sweep = evidence.sweep
+    lines = [f"# {sweep.name}", f"**Question.** {sweep.question}", "## Answer"]
+    verdicts = evidence.verdicts()
+    lines += [f"- {_claim(evidence, verdict)}" for verdict in verdicts]
+    if not verdicts:
+        lines.append("The sweep makes no claim; the tables and figures below describe its runs.")
+    else:
+        level = claims.percent(verdicts[0].level)
+        joint = claims.percent(stats.LEVEL)
+        lines.append(
+            f"Brackets after a score are {joint} intervals; brackets after a difference are at "
+            f"{level}, so that the differences of all {len(verdicts)} claims hold together at "
+            f"{joint} (Bonferroni)."
+            if len(verdicts) > 1
+            else f"Brackets are {joint} intervals of the stratified bootstrap over seeds."
+        )
+    if verdicts and any(v.outcome == "undecided" for v in verdicts):
+        lines.append("Undecided is not equal: these runs cannot tell the two arms apart.")
+    lines += [f"> **Warning.** {warning}" for warning in warnings(evidence)]
+    return _paragraphs(lines)
+
+
+def _claim(evidence: Evidence, verdict: claims.Verdict) -> str:
+    claim = verdict.claim
+    text = claims.sentence(verdict, evidence.format(claim.env))
+    touched = evidence.unequal if claim.env is None else {claim.env} & set(evidence.unequal)
+    return f"{text} **Their budgets differ.**" if touched else text
+
+
+def _paragraphs(lines: list[str]) -> str:
+    """Blank lines between paragraphs, none inside a list."""
+    text = lines[0]
+    for before, line in pairwise(lines):
+        text += ("\n" if before.startswith("- ") and line.startswith("- ") else "\n\n") + line
+    return text
+
+
+def _runs(evidence: Evidence, folder: Path) -> str:
+    states = Counter(status.state for status in evidence.unique)
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+    table = tables.runs(evidence)
+    tables.write(table, folder, "runs")
+    (folder / "scores.csv").write_text(tables.run_scores(evidence).csv(), encoding="utf-8")
+    lines = ["## Runs", f"{len(evidence.unique)} runs: {counts}.", table.markdown()]
+    failures = Counter(
+        (s.spec.arm, s.spec.env, s.error or "no reason was recorded")
+        for s in evidence.unique
+        if s.state == "failed"
+    )
+    if failures:
+        lines.append("Failed runs are counted, not averaged over:")
+        lines += [f"- {n} of {arm} on {env}: `{why}`" for (arm, env, why), n in failures.items()]
+    lines.append("Every run with its scores in full: [scores.csv](scores.csv).")
+    return _paragraphs(lines)
+
+
+def _scores(evidence: Evidence, folder: Path) -> str:
+    lines = ["## Scores by environment"]
+    for score in evidence.sweep.report.scores:
+        found = tables.estimates(evidence, score)
+        grid = tables.score_grid(evidence, found)
+        name = f"table_{score}"
+        tables.write(grid, folder, name, tables.score_list(evidence, score, found))
+        lines += [
+            f"### {_upper(captions.describe_score(evidence, score))}",
+            grid.markdown(),
+            f"[CSV]({name}.csv), [LaTeX]({name}.tex). Higher is better; "
+            f"{captions.seeds(evidence)}.",
+        ]
+    note = _TABLE_NOTE.format(
+        level=claims.percent(stats.LEVEL),
+        few=stats.SEEDS_FOR_A_RANGE,
+        most=stats.SEEDS_FOR_AN_INTERVAL - 1,
+    )
+    return _paragraphs([*lines, note])
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _figures(evidence: Evidence, folder: Path) -> str:
+    lines = ["## Figures"]
+    if evidence.no_aggregates:
+        lines.append(
+            "Figures that aggregate over environments are left out, because "
+            f"{evidence.no_aggregates}."
+        )
+    with style.applied():
+        for name, plot in FIGURES.items():
+            if plot.aggregate and evidence.no_aggregates:
+                continue
+            scores = evidence.sweep.report.scores
+            for score in scores if plot.per_score else scores[:1]:
+                lines += _figure(evidence, folder, name, plot, score)
+    return _paragraphs(lines)
+
+
+def _figure(evidence: Evidence, folder: Path, name: str, plot: Plot, score: str) -> list[str]:
+    figure = plot.draw(evidence, score)
+    if figure is None:
+        return []
+    file = f"{name}_{score}" if plot.per_score else name
+    style.save(figure, folder / file)
+    title = plot.title + (f", {claims.SCORE_WORDS.get(score, score)}" if plot.per_score else "")
+    caption = captions.fill(plot.caption, evidence, score, plot.aggregate)
+    return [f"### {title}", f"![{title}]({file}.png)", f"{caption} [PDF]({file}.pdf)"]
+
+
+def _method(evidence: Evidence) -> str:
+    lines = ["## How it was made", "### Budgets and seeds", protocol.budgets(evidence).markdown()]
+    lines += ["### Evaluation", *(f"- {_upper(text)}" for text in protocol.evaluation(evidence))]
+    lines.append(protocol.EVERYWHERE)
+    lines += [
+        "### Statistics",
+        "Point estimates are interquartile means. Intervals come from "
+        f"{stats.RESAMPLES:,} resamples of the seeds within each environment "
+        f"({stats.BAND_RESAMPLES:,} for bands), with a fixed seed. They hold for these "
+        "environments and say nothing of others. A percentile interval never leaves the range of "
+        "the seeds seen, and is somewhat too narrow when these are few. An arm with a missing run "
+        "has no estimate where that run would count.",
+    ]
+    if evidence.sweep.anchors:
+        lines += [
+            "### Normalisation",
+            "(return - random) / (reference - random), with fixed anchors:",
+            protocol.anchors(evidence).markdown(),
+        ]
+    if len(evidence.sweep.arms) > 1:
+        lines += [f"### What the arms change against {evidence.baseline}"]
+        lines += [protocol.departures(evidence).markdown()]
+    versions = protocol.versions(evidence)
+    if versions:
+        lines += ["### Versions", versions.markdown()]
+    source = evidence.sweep.source
+    lines += [
+        "### To repeat it",
+        f"```\nharness sweep {source}\nharness report {evidence.sweep.name}\n```",
+    ]
+    return _paragraphs(lines)

@@ -1,0 +1,171 @@
+"""The figures with one panel per environment, on raw returns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from harness import stats
+from harness.report import style
+from harness.report.evidence import Evidence
+from harness.stats import Array, MissingRuns
+
+_COLUMNS = 3
+_MARKS = 6  # markers along a line: enough to tell it apart in grey
+
+
+def line(
+    axes: Axes,
+    x: Array,
+    estimate: tuple[Array, Array, Array],
+    look: style.Look,
+    place: int,
+    step: bool = False,
+) -> None:
+    """A line with its band; `place` shifts its markers, so that equal lines do not hide them."""
+    point, low, high = estimate
+    every = max(1, len(x) // _MARKS)
+    axes.plot(
+        x, point, **look.line, markevery=(place % every, every),
+        drawstyle="steps-post" if step else "default",
+    )  # fmt: skip
+    if np.isfinite(low).all():
+        axes.fill_between(
+            x, low, high, color=look.colour, alpha=0.1, linewidth=0,
+            step="post" if step else None,
+        )  # fmt: skip
+        for edge in (low, high):  # where bands overlap, their edges still tell them apart
+            axes.plot(
+                x, edge, color=look.colour, linewidth=0.4, alpha=0.6, linestyle=look.linestyle,
+                drawstyle="steps-post" if step else "default",
+            )  # fmt: skip
+
+
+def learning_curves(evidence: Evidence, score: str) -> Figure | None:
+    """`score` is not used: this is the whole curve."""
+    figure, grid = _grid(evidence, 1.55, legend=True)
+    for i, (axes, env) in enumerate(grid):
+        for arm in evidence.arms_on(env):
+            _learning_curve(axes, evidence, arm, env)
+        if i + _COLUMNS >= len(grid):  # nothing below; a label of the figure would meet the legend
+            axes.set_xlabel("environment steps")
+        _anchors(axes, evidence, env, horizontal=True)
+        style.steps_axis(axes)
+        axes.set_title(env)
+        axes.grid(color="0.9")
+    figure.supylabel("return", fontsize=8)
+    looks = style.looks(evidence.sweep.arms)
+    handles = [style.handle(arm, looks[arm]) for arm in evidence.sweep.arms]
+    style.legend(figure, handles + _anchor_handles(evidence))
+    return figure
+
+
+def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
+    look = style.looks(evidence.sweep.arms)[arm]
+    steps, runs = evidence.learning_curves(arm, env)
+    if not runs:
+        return
+    try:
+        next(iter(evidence.raw.values())).matrix(arm, [env])
+    except MissingRuns:
+        for returns in runs.values():
+            axes.plot(steps, returns, **look.line | {"marker": "", "linewidth": 0.5})
+        return
+    stacked = np.stack([runs[seed] for seed in sorted(runs)])[:, None]  # (runs, 1, steps)
+    point, low, high, _ = stats.band(stacked, stats.curve_iqm, (arm, env, "curve"))
+    line(axes, steps, (point, low, high), look, evidence.sweep.arms.index(arm))
+
+
+def seeds(evidence: Evidence, score: str) -> Figure | None:
+    most = max(len(evidence.arms_on(env)) for env in evidence.sweep.envs)
+    figure, grid = _grid(evidence, 0.55 + 0.3 * most, legend=False)
+    names = [evidence.arms_on(env) for env in evidence.sweep.envs]
+    for i, (axes, env) in enumerate(grid):
+        _strip(axes, evidence, env, score)
+        _anchors(axes, evidence, env, horizontal=False)
+        axes.set_title(env)
+        if i % _COLUMNS and names[i] == names[i - 1]:  # its neighbour has said it
+            axes.set_yticklabels([])
+    figure.supxlabel({"final": "final return"}.get(score, "mean return along training"), fontsize=8)
+    return figure
+
+
+def _strip(axes: Axes, evidence: Evidence, env: str, score: str) -> None:
+    scores, arms = evidence.raw[score], evidence.arms_on(env)
+    column = scores.envs.index(env)
+    values = {arm: scores.values[arm][:, column] for arm in arms}
+    pooled = np.concatenate([v[np.isfinite(v)] for v in values.values()])
+    width = float(np.ptp(pooled)) / 30 if len(pooled) and np.ptp(pooled) else 1.0
+    for y, arm in enumerate(arms):
+        look = style.looks(evidence.sweep.arms)[arm]
+        shown = np.sort(values[arm][np.isfinite(values[arm])])
+        axes.plot(
+            shown, y + _offsets(shown, width), linestyle="", marker=look.marker, markersize=2.8,
+            color=look.colour, alpha=0.75, markeredgewidth=0, clip_on=False,
+        )  # fmt: skip
+        have, planned = scores.count(arm, [env])
+        if have == planned:
+            middle = float(stats.iqm(shown[:, None]))
+            axes.plot([middle, middle], [y - 0.4, y + 0.4], color="black", linewidth=1)
+        else:
+            axes.text(
+                0.5, y, f"{have} of {planned} runs", transform=axes.get_yaxis_transform(),
+                ha="center", va="center", fontsize=6, color=style.GREY, style="italic",
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
+            )  # fmt: skip
+    axes.set_yticks(range(len(arms)), list(arms))
+    axes.set_ylim(len(arms) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.locator_params(axis="x", nbins=4)
+
+
+def _offsets(values: Array, width: float) -> Array:
+    """Heights that keep points of nearly equal value apart: no randomness, unlike jitter."""
+    bins = np.round(values / width)
+    offsets = np.zeros(len(values))
+    for value in np.unique(bins):
+        here = np.flatnonzero(bins == value)
+        spread = np.arange(len(here)) - (len(here) - 1) / 2
+        offsets[here] = spread * min(0.15, 0.8 / len(here))
+    return offsets
+
+
+def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list[Any]]:
+    envs, arms = evidence.sweep.envs, evidence.sweep.arms
+    columns = min(_COLUMNS, len(envs))
+    rows = -(-len(envs) // columns)
+    width = style.COLUMN if len(envs) == 1 else style.TEXT
+    below = 0.15 * style.legend_rows((*arms, "reference", "random"), width) if legend else 0
+    figure = Figure(figsize=(width, rows * height + 0.35 + below), layout="constrained")
+    cells = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in cells[len(envs) :]:
+        axes.remove()
+    return figure, list(zip(cells, envs, strict=False))
+
+
+_ANCHORS = {"reference": (0, (5, 3)), "random": (0, (1, 2))}
+
+
+def _anchors(axes: Axes, evidence: Evidence, env: str, horizontal: bool) -> None:
+    anchors = evidence.sweep.anchors.get(env)
+    if anchors is None:
+        return
+    draw = axes.axhline if horizontal else axes.axvline
+    for name, style_of_line in _ANCHORS.items():
+        draw(
+            getattr(anchors, name).score, color=style.GREY, linewidth=0.9,
+            linestyle=style_of_line, zorder=0,
+        )  # fmt: skip
+
+
+def _anchor_handles(evidence: Evidence) -> list[Line2D]:
+    if not evidence.sweep.anchors:
+        return []
+    return [
+        Line2D([], [], color=style.GREY, linewidth=0.9, linestyle=dashes, label=name)
+        for name, dashes in _ANCHORS.items()
+    ]

@@ -1,0 +1,127 @@
+"""How the numbers were made: protocol, anchors, what the arms changed, versions. For the report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from harness.report.evidence import Evidence, first_result
+from harness.report.tables import Table
+from harness.spec import Evaluation, RunSpec, canonical
+
+
+def evaluation(evidence: Evidence) -> list[str]:
+    """One sentence for each protocol in the sweep."""
+    envs: dict[Evaluation, list[str]] = defaultdict(list)
+    for run in evidence.sweep.runs:
+        if run.env not in envs[run.evaluation]:
+            envs[run.evaluation].append(run.env)
+    return [
+        f"{'' if len(envs) == 1 else ', '.join(where) + ': '}{_protocol(protocol)}"
+        for protocol, where in envs.items()
+    ]
+
+
+def _protocol(protocol: Evaluation) -> str:
+    acting = "greedily" if protocol.deterministic else "by sampling from the policy"
+    return (
+        f"evaluated before training, every {protocol.every:,} steps on {protocol.episodes} "
+        f"episodes, and after training on {protocol.final_episodes} episodes, acting {acting}."
+    )
+
+
+EVERYWHERE = (
+    "Scores are raw returns of the environment. Evaluation episodes are reset with seeds that "
+    "training never sees and that are the same for every arm."
+)
+
+
+def budgets(evidence: Evidence) -> Table:
+    """The steps of each environment."""
+    rows = []
+    for env in evidence.sweep.envs:
+        steps = sorted({run.steps for run in evidence.sweep.runs if run.env == env})
+        seeds = sorted({run.seed for run in evidence.sweep.runs if run.env == env})
+        rows.append((env, ", ".join(f"{n:,}" for n in steps), _ranges(seeds)))
+    return Table(("environment", "steps", "seeds"), tuple(rows))
+
+
+def _ranges(seeds: list[int]) -> str:
+    """`0-9, 12`."""
+    spans: list[list[int]] = []
+    for seed in seeds:
+        if spans and seed == spans[-1][1] + 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+
+
+def anchors(evidence: Evidence) -> Table:
+    """What 0 and 1 are on the normalised axis."""
+    rows = []
+    for env, pair in evidence.sweep.anchors.items():
+        for name, anchor in (("random (0)", pair.random), ("reference (1)", pair.reference)):
+            measured = "" if anchor.episodes is None else f"{anchor.episodes:,}"
+            error = "" if anchor.standard_error is None else f"{anchor.standard_error:g}"
+            rows.append((env, name, f"{anchor.score:g}", error, measured, anchor.source))
+    return Table(("environment", "anchor", "score", "SE", "episodes", "source"), tuple(rows))
+
+
+def departures(evidence: Evidence) -> Table:
+    """What each arm changed against the baseline, and where, if not everywhere."""
+    rows = []
+    for arm in evidence.sweep.arms:
+        if arm == evidence.baseline:
+            rows.append((arm, "the baseline", "", ""))
+            continue
+        changes: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        pair = {evidence.baseline, arm}
+        both = [env for env in evidence.sweep.envs if pair <= set(evidence.arms_on(env))]
+        for env in both:
+            before, after = (evidence.specs(a, env)[0] for a in (evidence.baseline, arm))
+            for change in _changes(before, after):
+                changes[change].append(env)
+        for (what, was, now), where in changes.items():
+            place = "" if where == both else f" ({', '.join(where)})"
+            rows.append((arm, what + place, was, now))
+        if not changes:
+            rows.append((arm, "nothing" if both else "no environment in common", "", ""))
+    return Table(("arm", "setting", f"in {evidence.baseline}", "in the arm"), tuple(rows))
+
+
+def _changes(baseline: RunSpec, arm: RunSpec) -> list[tuple[str, str, str]]:
+    before, after = _settings(baseline), _settings(arm)
+    names = dict.fromkeys((*before, *after))
+    shown = [(name, before.get(name, "-"), after.get(name, "-")) for name in names]
+    return [change for change in shown if change[1] != change[2]]
+
+
+def _settings(spec: RunSpec) -> dict[str, str]:
+    """All that an arm can change, by name."""
+    return {
+        "agent": spec.agent,
+        "steps": f"{spec.steps:,}",
+        "wrappers": _show(list(spec.wrappers)),
+        **{name: _show(value) for name, value in sorted(spec.hparams.items())},
+        **{f"evaluation.{name}": _show(value) for name, value in spec.evaluation},
+        **{f"engine.{name}": _show(value) for name, value in spec.engine},
+    }
+
+
+def _show(value: Any) -> str:
+    return value if isinstance(value, str) else canonical(value)
+
+
+def versions(evidence: Evidence) -> Table | None:
+    """Packages and machine of the first finished run; `warnings` tells when others differ."""
+    result = first_result(evidence)
+    if result is None:
+        return None
+    git = result.get("git") or {}
+    rows = [
+        *((name, str(value)) for name, value in sorted((result.get("machine") or {}).items())),
+        *((f"git {name}", str(value)) for name, value in sorted(git.items())),
+        *((name, str(value)) for name, value in sorted((result.get("packages") or {}).items())),
+    ]
+    return Table(("what", "value"), tuple(rows))

@@ -1,0 +1,194 @@
+"""The tables: made once as text, then written as Markdown, CSV and LaTeX, which so agree."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import stats
+from harness.report.evidence import Evidence
+from harness.report.number import bracket, fixed
+from harness.stats import Estimate
+from harness.store import RunStatus
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
+    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a head."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        rule = tuple("---:" if right else "---" for right in self._right())
+        lines = [self.head, rule, *self.rows]
+        return "\n".join("| " + " | ".join(_pipes(cell) for cell in row) + " |" for row in lines)
+
+    def _right(self) -> list[bool]:
+        """Columns of numbers are set to the right."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.head)
+        return [any(map(_numeric, c)) and all(_numeric(x) or not x for x in c) for c in columns]
+
+    def csv(self) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """A booktabs tabular."""
+        rows = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in self.rows]
+        return "\n".join(
+            [
+                "% \\usepackage{booktabs}",
+                f"\\begin{{tabular}}{{{''.join('lr'[right] for right in self._right())}}}",
+                "\\toprule",
+                " & ".join(_latex(cell) for cell in self.head) + r" \\",
+                "\\midrule",
+                *rows,
+                "\\bottomrule",
+                "\\end{tabular}",
+                "",
+            ]
+        )
+
+
+def _numeric(cell: str) -> bool:
+    return cell[:1] in "-0123456789" and cell != ""
+
+
+def _pipes(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def _latex(cell: str) -> str:
+    escaped = "".join(_LATEX.get(letter, letter) for letter in cell)
+    return re.sub(r"(?<![\w$])-(?=\d)", "$-$", escaped)  # a minus, not a hyphen
+
+
+def write(table: Table, folder: Path, name: str, for_csv: Table | None = None) -> None:
+    """:param for_csv: the same numbers, one to a cell."""
+    (folder / f"{name}.md").write_text(table.markdown() + "\n", encoding="utf-8")
+    (folder / f"{name}.csv").write_text((for_csv or table).csv(), encoding="utf-8")
+    (folder / f"{name}.tex").write_text(table.latex(), encoding="utf-8")
+
+
+# Scores ------------------------------------------------------------------------------------------
+
+
+def estimates(evidence: Evidence, score: str) -> dict[tuple[str, str], Estimate]:
+    """The IQM of every arm on each of its environments, raw."""
+    return {
+        (arm, env): stats.estimate_arm(evidence.raw[score], arm, stats.iqm, [env])
+        for env in evidence.sweep.envs
+        for arm in evidence.arms_on(env)
+    }
+
+
+def score_grid(evidence: Evidence, found: dict[tuple[str, str], Estimate]) -> Table:
+    """Arms down, environments across, anchors last."""
+    envs = evidence.sweep.envs
+    formats = {env: evidence.format(env) for env in envs}
+
+    def cell(arm: str, env: str) -> str:
+        return bracket(found[arm, env], formats[env]) if (arm, env) in found else ""
+
+    rows = [(arm, *(cell(arm, env) for env in envs)) for arm in evidence.sweep.arms]
+    anchors = evidence.sweep.anchors
+    for name in ("reference", "random") if anchors else ():
+        scores = {env: getattr(anchors[env], name).score for env in envs if env in anchors}
+        shown = (formats[env](scores[env]) if env in scores else "" for env in envs)
+        rows.append((name, *shown))
+    heads = (f"{env} (unequal budgets)" if env in evidence.unequal else env for env in envs)
+    return Table(("arm", *heads), tuple(rows))
+
+
+def score_list(evidence: Evidence, score: str, found: dict[tuple[str, str], Estimate]) -> Table:
+    """One estimate to a row, for machines."""
+    rows = []
+    for (arm, env), estimate in found.items():
+        number = evidence.format(env)
+        have, planned = evidence.raw[score].count(arm, [env])
+        ends = estimate.shows not in ("point", "missing")
+        rows.append(
+            (
+                env,
+                arm,
+                score,
+                "" if estimate.shows == "missing" else number(estimate.point),
+                number(estimate.low) if ends else "",
+                number(estimate.high) if ends else "",
+                estimate.shows,
+                str(have),
+                str(planned),
+            )
+        )
+    return Table(
+        ("env", "arm", "score", "iqm", "low", "high", "shows", "runs", "planned"), tuple(rows)
+    )
+
+
+def run_scores(evidence: Evidence) -> Table:
+    """Every run with its scores in full, so that any other statistic can be made from them."""
+    rows = []
+    for status in evidence.statuses:
+        spec = status.spec
+        curve = evidence.curves.get((spec.arm, spec.env, spec.seed))
+        each = (repr(f(curve)) if curve else "" for f in stats.SCORES.values())
+        what = (spec.env, spec.arm, str(spec.seed), str(spec.steps))
+        rows.append((*what, status.state, *each, spec.key))
+    return Table(("env", "arm", "seed", "steps", "state", *stats.SCORES, "key"), tuple(rows))
+
+
+# Runs --------------------------------------------------------------------------------------------
+
+
+def runs(evidence: Evidence) -> Table:
+    """What became of the runs of each arm, and what they cost."""
+    rows = []
+    for arm in evidence.sweep.arms:
+        mine = [status for status in evidence.statuses if status.spec.arm == arm]
+        rows.append((arm, *(column(mine) for column in RUN_COLUMNS.values())))
+    return Table(("arm", *RUN_COLUMNS), tuple(rows))
+
+
+def _count(state: str) -> Callable[[list[RunStatus]], str]:
+    return lambda found: str(sum(status.state == state for status in found))
+
+
+def _cost(
+    field: str, summary: Callable[[list[float]], float], decimals: int
+) -> Callable[[list[RunStatus]], str]:
+    def column(found: list[RunStatus]) -> str:
+        values = [float(s.result[field]) for s in found if s.result and field in s.result]
+        return fixed(decimals)(summary(values)) if values else "-"
+
+    return column
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+RUN_COLUMNS: dict[str, Callable[[list[RunStatus]], str]] = {
+    "planned": lambda found: str(len(found)),
+    "launched": lambda found: str(sum(status.attempts > 0 for status in found)),
+    "finished": _count("finished"),
+    "failed": _count("failed"),
+    "interrupted": _count("interrupted"),
+    "running": _count("running"),
+    "attempts": lambda found: str(sum(status.attempts for status in found)),
+    "wall s / run": _cost("wall_seconds", _mean, 1),
+    "CPU s / run": _cost("cpu_seconds", _mean, 1),
+    "evaluation s / run": _cost("evaluation_seconds", _mean, 1),
+    "peak MB": _cost("peak_memory_mb", max, 0),
+}

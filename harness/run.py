@@ -1,0 +1,215 @@
+"""One run, from its spec to its files: the one function that trains."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from baselines.api import Agent, Task
+from harness import agents, envs, record
+from harness.evaluate import Evaluator
+from harness.seeding import episode_seeds, streams
+from harness.spec import Batch, RunSpec
+from harness.store import Store
+
+
+class Job(NamedTuple):
+    """What a worker must know beside the specs. Decides no numbers."""
+
+    root: Path  # the results folder
+    observers: tuple[str, ...] = ()  # Sacred observers beside the files, by URL
+
+
+def run_batch(batch: Batch, job: Job) -> None:
+    """Train every run of the batch that is not finished yet.
+
+    :raises record.Busy: if another process is at one of them.
+    """
+    for spec in batch.specs:
+        run(spec, job)
+
+
+def run(spec: RunSpec, job: Job) -> None:
+    """Train, evaluate and write down one run; does nothing if it is finished.
+
+    :raises record.Busy: if another process is at it.
+    :raises Exception: whatever training raised, after it was written to failure.json.
+    """
+    store = Store(job.root)
+    folder = store.folder(spec)
+    with record.claimed(folder), _terminable():
+        if store.finished(spec):
+            return
+        log = record.Record(folder, spec)
+        try:
+            result = record.witness(
+                spec,
+                job.root,
+                job.observers,
+                lambda sacred_run: _train(spec, log, folder, sacred_run),
+            )
+            log.finish(result)
+        except KeyboardInterrupt:
+            log.interrupted()
+            raise
+        except BaseException as error:
+            log.failed(error)
+            raise
+
+
+class _terminable:
+    """While a run lasts, a polite kill ends it as Ctrl-C does: with its files in order."""
+
+    def __enter__(self) -> None:
+        def stop(number: int, frame: Any) -> None:
+            raise KeyboardInterrupt
+
+        self.before = signal.signal(signal.SIGTERM, stop)
+
+    def __exit__(self, *error: Any) -> None:
+        signal.signal(signal.SIGTERM, self.before)
+
+
+def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> dict[str, Any]:
+    """Learn to the end of the budget under the watch of the protocol; return result.json."""
+    started, wall, cpu = record.now(), time.monotonic(), time.process_time()
+    card = _current(spec)
+    fix_arithmetic(spec)
+    seeds = streams(spec.seed)
+    task = Task(
+        make_env=lambda: envs.make(card, spec.wrappers, training=True),
+        steps=spec.steps,
+        seed=seeds.agent,
+        env_seed=seeds.env,
+        device=spec.engine.device,
+    )
+    agent = agents.make(spec.agent, task, spec.hparams)
+    watch = Watch(spec, card, agent, log, sacred_run)
+    watch.at(0)
+    steps_trained = agent.learn(watch)
+    if steps_trained > spec.steps:
+        raise RuntimeError(f"{spec.agent} took {steps_trained} steps of a budget of {spec.steps}")
+    returns = watch.finish()
+    model = folder / "model"
+    model.mkdir(exist_ok=True)
+    agent.save(model)
+    sacred_run.add_artifact(str(folder / "evals.jsonl"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "key": spec.key,
+        "steps_trained": steps_trained,
+        "final": {
+            "mean": float(np.mean(returns)),
+            "sd": float(np.std(returns)),
+            "episodes": len(returns),
+        },
+        "weights": fingerprint(agent.weights()),
+        "wall_seconds": round(time.monotonic() - wall, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "evaluation_seconds": round(watch.seconds, 3),
+        "peak_memory_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
+        "started": started,
+        "ended": record.now(),
+        "packages": record.packages(),
+        "machine": record.machine(),
+        "git": record.git(),
+    }
+
+
+def _current(spec: RunSpec) -> envs.Card:
+    """The environment's card, and the agent imported: both as the spec knows them.
+
+    :raises RuntimeError: if either has moved on since the spec was made.
+    """
+    entry = agents.entry(spec.agent)
+    card = envs.card(spec.env)
+    if (entry.version, card.identity()) != (spec.agent_version, spec.card):
+        raise RuntimeError(f"{spec.agent} or {spec.env} has changed since this spec was made")
+    entry.load()  # imports torch, if the agent needs it
+    return card
+
+
+class Watch:
+    """The protocol's eye on one learner: an `api.Progress` that evaluates when that is due."""
+
+    def __init__(
+        self, spec: RunSpec, card: envs.Card, agent: Agent, log: record.Record, sacred_run: Any
+    ) -> None:
+        self.spec = spec
+        self.agent = agent
+        self.log_file = log
+        self.sacred_run = sacred_run
+        self.seconds = 0.0  # CPU spent on evaluating
+        self._due = 0
+        self._evaluator = Evaluator(
+            lambda: envs.make(card, spec.wrappers, training=False),
+            deterministic=spec.evaluation.deterministic,
+        )
+
+    def at(self, step: int) -> None:
+        self.log_file.progress(step)
+        while self._due <= step and self._due < self.spec.steps:
+            self._evaluate(self._due, final=False)
+            self._due += self.spec.evaluation.every
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        values = {name: float(value) for name, value in metrics.items()}
+        self.log_file.metrics(step, {k: v for k, v in values.items() if math.isfinite(v)})
+
+    def finish(self) -> list[float]:
+        """Whatever the curve still lacks, then the evaluation that is reported.
+
+        A curve lacks points if the last rollout did not fit into the budget, or if there was
+        nothing to learn.
+        """
+        self.at(self.spec.steps)
+        returns = self._evaluate(self.spec.steps, final=True)
+        self._evaluator.close()
+        return returns
+
+    def _evaluate(self, step: int, final: bool) -> list[float]:
+        before = time.process_time()
+        protocol = self.spec.evaluation
+        pool, n = ("final", protocol.final_episodes) if final else ("curve", protocol.episodes)
+        seeds = episode_seeds(pool, self.spec.env, self.spec.seed, n)
+        episodes = self._evaluator.play(self.agent, seeds)
+        self.log_file.evaluation(step, final, episodes.returns, episodes.lengths)
+        self.sacred_run.log_scalar(f"return.{pool}", float(np.mean(episodes.returns)), step)
+        self.seconds += time.process_time() - before
+        return episodes.returns
+
+
+def fix_arithmetic(spec: RunSpec) -> None:
+    """Make torch add in one order: the same number of threads, and no kernel that may choose."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
+    torch.set_num_threads(spec.engine.threads)
+    if spec.engine.device != "cpu":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+
+
+def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
+    """A hash of everything learned: two runs with one fingerprint have the same bits.
+
+    :raises FloatingPointError: if a weight is not finite: such a run has diverged.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        value = np.ascontiguousarray(weights[name])
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise FloatingPointError(f"{name} is not finite after training")
+        digest.update(f"{name}:{value.dtype.str}:{value.shape};".encode())
+        digest.update(value.tobytes())
+    return digest.hexdigest()

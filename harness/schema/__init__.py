@@ -1,0 +1,53 @@
+"""JSON Schemas of the YAML files, so that editors complete and check them.
+
+Each shipped YAML names its schema in its first line. `python -m harness.schema` writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from baselines import AGENTS
+from harness import envs
+from harness.agents import AgentFile
+from harness.cost import CostFile
+from harness.sweep import SCORES, SweepFile
+
+HERE = Path(__file__).parent
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """File name -> schema."""
+    models: dict[str, type[BaseModel]] = {
+        "sweep": SweepFile,
+        "agent": AgentFile,
+        "env": envs.Card,
+        "costs": CostFile,
+    }
+    found = {f"{name}.json": model.model_json_schema() for name, model in models.items()}
+    _offer_names(found["sweep.json"])
+    return found
+
+
+def _offer_names(schema: dict[str, Any]) -> None:
+    """Let editors complete what is a free word to the model and a known name to the harness."""
+    members = envs.card_names()
+    for place in (schema["$defs"]["Departure"], schema["$defs"]["Arm"]):
+        place["properties"]["agent"]["anyOf"][0]["enum"] = list(AGENTS)
+    # Families such as DeepSea-N have more members than are listed.
+    names = {"anyOf": [{"enum": members}, {"type": "string", "pattern": r"-\d+$"}]}
+    schema["properties"]["envs"]["items"] = names
+    schema["$defs"]["ReportOptions"]["properties"]["scores"]["items"]["enum"] = list(SCORES)
+
+
+def text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def write() -> None:
+    for name, schema in schemas().items():
+        (HERE / name).write_text(text(schema))

@@ -1,0 +1,146 @@
+"""What a run is: the few facts that decide its outcome, and a name made from them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Evaluation(BaseModel):
+    """One protocol for every agent: how often it is looked at, and how closely.
+
+    The agent is evaluated before training, every `every` steps, and once more when training has
+    ended; the last evaluation is the one that is reported and has its own episode seeds.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every: int = Field(10_000, ge=1, description="Environment steps between two evaluations.")
+    episodes: int = Field(20, ge=1, description="Episodes of each evaluation along the way.")
+    final_episodes: int = Field(100, ge=1, description="Episodes of the evaluation after training.")
+    deterministic: bool = Field(True, description="Act greedily; false samples from the policy.")
+
+
+class Engine(BaseModel):
+    """Where the numbers are made. It decides bits: two threads add in another order than one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    threads: int = Field(
+        1, ge=1, description="Threads of one run. Small networks are fastest with one."
+    )
+    device: str = Field("cpu", description="The torch device: cpu, cuda, cuda:1, ...")
+
+
+class RunSpec(BaseModel):
+    """One training run. Two specs with the same `key` must give the same numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agent: str
+    agent_version: int
+    env: str  # the card's name
+    card: dict[str, Any]  # what the card says that decides outcomes: `Card.identity()`
+    wrappers: tuple[dict[str, Any], ...] = ()  # on top of the card's own: {"name": ..., **options}
+    seed: int
+    steps: int  # environment steps, never updates or frames
+    hparams: dict[str, Any]  # complete: the agent's defaults are filled in
+    evaluation: Evaluation = Evaluation()
+    engine: Engine = Engine()
+    arm: str = ""  # its label in the sweep: not part of the key
+
+    @property
+    def key(self) -> str:
+        """A hash of all that decides the outcome, and of nothing else."""
+        facts = self.model_dump(mode="json", exclude={"arm"})
+        return hashlib.sha256(canonical(facts).encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        return f"{self.arm or self.agent} on {self.env}, seed {self.seed}"
+
+
+class Batch(BaseModel):
+    """Runs that one process trains together: one, or the seeds of one experiment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    specs: tuple[RunSpec, ...]
+
+
+def canonical(value: Any) -> str:
+    """JSON with one spelling for each value: sorted keys, no spaces, no NaN.
+
+    :raises ValueError: for a number that JSON cannot hold.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def finite(values: Sequence[float]) -> bool:
+    return all(math.isfinite(value) for value in values)
+
+
+class Claim(BaseModel):
+    """`better > worse [on env] by score`: what a sweep sets out to show."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    better: str
+    worse: str
+    env: str | None = None  # None: over all environments of the sweep, normalised
+    score: str = "final"
+
+
+class Anchor(BaseModel):
+    """A fixed point of an environment's score axis."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    score: float = Field(description="Mean raw return of an episode.")
+    standard_error: float | None = Field(None, description="Of that mean, where it was measured.")
+    episodes: int | None = Field(None, description="Episodes behind it, where it was measured.")
+    source: str = Field(description="Where the number comes from, and its protocol.")
+
+
+class Anchors(BaseModel):
+    """What 0 and 1 mean on the normalised axis: (return - random) / (reference - random)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    random: Anchor
+    reference: Anchor
+
+
+class ReportOptions(BaseModel):
+    """What the report shows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    baseline: str | None = Field(
+        None, description="The arm that the others are compared with; default: the first."
+    )
+    scores: tuple[str, ...] = Field(
+        ("final", "auc"),
+        description="final: the evaluation after training. auc: the area under the curve.",
+    )
+
+
+class ResolvedSweep(BaseModel):
+    """A sweep with nothing left open: all that the executors and the report need to know of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    question: str
+    source: str  # the file's name, as given
+    arms: tuple[str, ...]  # in the file's order
+    envs: tuple[str, ...]
+    claims: tuple[Claim, ...] = ()
+    report: ReportOptions = ReportOptions()
+    anchors: dict[str, Anchors] = {}
+    runs: tuple[RunSpec, ...] = ()  # each with its arm; two arms may share a key

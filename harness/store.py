@@ -1,0 +1,142 @@
+"""The reader of all runs: which exist, which are missing, and what they scored.
+
+A run's folder is results/runs/<agent>/<env>/<key>/ and its `result.json`, which is written last,
+says that it is finished.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from harness.spec import ResolvedSweep, RunSpec
+
+State = Literal["finished", "failed", "running", "interrupted", "missing"]
+
+FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run of a sweep as the store knows it."""
+
+    spec: RunSpec
+    state: State
+    attempts: int  # times it was started
+    result: dict[str, Any] | None  # result.json
+    error: str | None  # the last line of the traceback, when it failed
+
+
+class Store:
+    """The runs and sweeps under one results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, spec: RunSpec) -> Path:
+        return self.root / "runs" / spec.agent / spec.env / spec.key
+
+    def sweep_folder(self, name: str) -> Path:
+        return self.root / "sweeps" / name
+
+    def finished(self, spec: RunSpec) -> bool:
+        return (self.folder(spec) / "result.json").exists()
+
+    def missing(self, specs: Iterable[RunSpec]) -> list[RunSpec]:
+        """Those that are not finished, each key once, in the order given."""
+        unique = {spec.key: spec for spec in specs}
+        return [spec for spec in unique.values() if not self.finished(spec)]
+
+    def running(self, spec: RunSpec) -> bool:
+        """Whether a living process, of this sweep or another, holds the run."""
+        return lock_is_held(self.folder(spec) / "lock")
+
+    def status(self, spec: RunSpec) -> RunStatus:
+        folder = self.folder(spec)
+        attempts = sum("started" in line for line in _lines(folder / "attempts.jsonl"))
+        result = _json(folder / "result.json")
+        failure = _json(folder / "failure.json")
+        state: State = "missing"
+        if result:
+            state = "finished"
+        elif self.running(spec):
+            state = "running"
+        elif failure:
+            state = "failed"
+        elif attempts:
+            state = "interrupted"
+        error = failure["error"] if failure and state == "failed" else None
+        return RunStatus(spec, state, attempts, result, error)
+
+    def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
+        """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
+
+        `mean` and `sd` are over the raw returns of that evaluation's episodes; `final` marks the
+        one after training, whose `step` is the budget. Rows follow `specs`, then `step`.
+        """
+        rows: list[tuple[Any, ...]] = []
+        read: dict[str, list[tuple[Any, ...]]] = {}
+        for spec in specs:
+            key = spec.key
+            if key not in read:
+                read[key] = list(self._evaluations(spec)) if self.finished(spec) else []
+            rows += [(spec.arm, spec.env, spec.seed, key, *values) for values in read[key]]
+        return pd.DataFrame(rows, columns=FRAME_COLUMNS)
+
+    def _evaluations(self, spec: RunSpec) -> Iterator[tuple[Any, ...]]:
+        for line in _lines(self.folder(spec) / "evals.jsonl"):
+            returns = pd.Series(line["returns"], dtype=float)
+            yield line["step"], line["final"], returns.mean(), returns.std(ddof=0), len(returns)
+
+    def sweeps(self) -> list[str]:
+        return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))
+
+    def sweep(self, name: str) -> ResolvedSweep:
+        """The sweep as it was last started.
+
+        :raises FileNotFoundError: if no sweep of that name was started in this results folder.
+        """
+        return ResolvedSweep.model_validate_json(
+            (self.sweep_folder(name) / "sweep.json").read_text()
+        )
+
+
+def lock_is_held(path: Path) -> bool:
+    """Whether some process holds the lock. The kernel lets go of it when its holder dies."""
+    try:
+        handle = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        return None
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a file that is only ever appended to; a torn last line is no line."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return
+    for line in text.splitlines(keepends=True):
+        if line.endswith("\n"):
+            yield json.loads(line)

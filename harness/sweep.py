@@ -1,0 +1,465 @@
+"""A sweep file, and what it says: the list of all its runs, with nothing left open."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness import agents, envs
+from harness.agents import Layer, Settings
+from harness.config import Document, Path_, Problem, UserError, load, parse, suggest
+from harness.record import append_json, now, write_json
+from harness.spec import (
+    Batch,
+    Claim,
+    Engine,
+    Evaluation,
+    ReportOptions,
+    ResolvedSweep,
+    RunSpec,
+    canonical,
+)
+from harness.store import Store
+
+FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
+SCORES = ("final", "auc")
+CLAIM = re.compile(r"^(?P<better>\S+) > (?P<worse>\S+?)(?: on (?P<env>\S+))? by (?P<score>\w+)$")
+
+
+class Departure(BaseModel):
+    """What is changed. Hyper-parameters merge key by key; anything else replaces."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agent: str | None = Field(None, description="A name that `harness ls agents` shows.")
+    hparams: dict[str, Any] = Field(
+        default_factory=dict, description="Hyper-parameters, spelled as in Stable-Baselines3."
+    )
+    wrappers: list[dict[str, Any] | str] | None = Field(
+        None,
+        description="Wrappers on top of the environment card's: a name, or {name: ..., options}.",
+    )
+
+
+class Arm(Departure):
+    """One column of the ablation: the base, and what departs from it."""
+
+    grid: dict[str, list[Any]] = Field(
+        default_factory=dict, description="One arm for every combination of these values."
+    )
+    envs: list[str] | None = Field(None, description="Only these of the sweep's environments.")
+    steps: int | dict[str, int] | None = Field(
+        None, description="Another budget than the sweep's, in environment steps."
+    )
+
+
+class Component(BaseModel):
+    """A part that an ablation puts in or takes out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    present: Departure = Field(
+        default=Departure(), alias="with", description="The base with this component."
+    )
+    absent: Departure = Field(
+        default=Departure(), alias="without", description="The base without this component."
+    )
+
+
+class SweepFile(BaseModel):
+    """An ablation: one question, its arms, environments and seeds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="A sweep")
+
+    name: str = Field(pattern=r"^[\w.-]+$", description="Names the folder results/sweeps/<name>.")
+    question: str = Field(description="What the sweep is to answer, in one sentence.")
+    envs: list[str] = Field(min_length=1, description="Names that `harness ls envs` shows.")
+    seeds: int | list[int] = Field(description="10 means the seeds 0 ... 9; or a list.")
+    steps: int | dict[str, int] = Field(
+        description="The budget of each run in environment steps; or one per environment."
+    )
+    evaluation: Evaluation = Evaluation()
+    engine: Engine = Engine()
+    base: Departure = Field(default=Departure(), description="What every arm starts from.")
+    arms: dict[str, Arm] = Field(default_factory=dict, description="The arms by their labels.")
+    design: Literal["one_in", "leave_one_out", "factorial"] | None = Field(
+        None,
+        description="Makes the arms out of `components`: each alone, all but each, or all subsets.",
+    )
+    components: dict[str, Component] = Field(
+        default_factory=dict, description="The parts that `design` combines."
+    )
+    claims: list[str] = Field(
+        default_factory=list,
+        description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all.",
+    )
+    report: ReportOptions = ReportOptions()
+
+
+class Origins(NamedTuple):
+    """Where each hyper-parameter of one arm in one environment comes from."""
+
+    arm: str
+    env: str
+    settings: Settings
+
+
+class Sweep(NamedTuple):
+    """A sweep file that reads well, with the lines its errors point to."""
+
+    file: SweepFile
+    document: Document
+
+    @classmethod
+    def load(cls, path: Path) -> Sweep:
+        """:raises UserError: with every unknown key and wrong type at once."""
+        document = load(path)
+        return cls(parse(document, SweepFile), document)
+
+    def expand(self, overrides: Layer | None = None) -> ResolvedSweep:
+        """Every run of the sweep. Pure: looks at nothing but the file and what is shipped.
+
+        :param overrides: hyper-parameters that win over everything, from `--set`.
+        :raises UserError: with everything that is wrong at once, before anything trains.
+        """
+        return _Expansion(self, overrides).resolved()
+
+    def explain(self, overrides: Layer | None = None) -> list[Origins]:
+        """Every hyper-parameter of every arm in every environment, with its origin."""
+        expansion = _Expansion(self, overrides)
+        expansion.resolved()
+        return expansion.origins
+
+
+class _Layered(NamedTuple):
+    """An arm after grids and designs: departures in order, each with its place in the file."""
+
+    label: str
+    departures: list[tuple[Path_, Departure]]
+    envs: list[str] | None = None
+    steps: int | dict[str, int] | None = None
+    path: Path_ = ()
+    grid: Mapping[str, Any] = {}
+
+    def last(self, name: str) -> tuple[Path_, Any]:
+        """The last departure that sets `name`, and where it stands."""
+        for path, departure in reversed(self.departures):
+            value = getattr(departure, name)
+            if value is not None:
+                return (*path, name), value
+        return self.path, None
+
+
+class _Expansion:
+    """The walk from a sweep file to its runs; gathers problems on the way."""
+
+    def __init__(self, sweep: Sweep, overrides: Layer | None) -> None:
+        self.file, self.document = sweep
+        self.overrides = overrides
+        self.problems: list[Problem] = []
+        self.origins: list[Origins] = []
+
+    def resolved(self) -> ResolvedSweep:
+        arms = list(self._arms())
+        seeds = self._seeds()
+        cards = self._cards()
+        self._labels([arm.label for arm in arms])
+        runs = [run for arm in arms for run in self._runs(arm, cards, seeds)]
+        if not self.problems:
+            self._distinct(runs)
+        claims = list(self._claims([arm.label for arm in arms]))
+        if self.problems:
+            raise UserError(dict.fromkeys(self.problems))
+        file = self.file
+        return ResolvedSweep(
+            name=file.name,
+            question=file.question,
+            source=self.document.file,
+            arms=tuple(arm.label for arm in arms),
+            envs=tuple(file.envs),
+            claims=tuple(claims),
+            report=file.report,
+            anchors={name: card.scale() for name, card in cards.items()},
+            runs=tuple(runs),
+        )
+
+    def _wrong(self, path: Path_, message: str) -> None:
+        self.problems.append(self.document.problem(path, message))
+
+    # Arms: as written, multiplied by grids, and made from components.
+
+    def _arms(self) -> Iterator[_Layered]:
+        base = (("base",), self.file.base)
+        if not self.file.arms and not self.file.design:
+            self._wrong(("arms",), "a sweep needs `arms`, or a `design` with `components`")
+        for label, arm in self.file.arms.items():
+            path = ("arms", label)
+            keys = list(arm.grid)
+            for values in itertools.product(*arm.grid.values()):
+                point = dict(zip(keys, values, strict=True))
+                suffix = ",".join(f"{key}={value}" for key, value in point.items())
+                yield _Layered(
+                    f"{label}[{suffix}]" if suffix else label,
+                    [base, (path, arm)],
+                    arm.envs,
+                    arm.steps,
+                    path,
+                    point,
+                )
+        if self.file.design and not self.file.components:
+            self._wrong(("design",), "a design combines `components`, and there are none")
+        if self.file.components and not self.file.design:
+            self._wrong(("components",), "say how to combine them: `design: leave_one_out`, ...")
+        for label, chosen in self._subsets():
+            parts = [
+                (("components", name, side), departure)
+                for name, component in self.file.components.items()
+                for side, departure in [
+                    ("with", component.present) if name in chosen else ("without", component.absent)
+                ]
+            ]
+            yield _Layered(label, [base, *parts], path=("components",))
+
+    def _subsets(self) -> Iterator[tuple[str, set[str]]]:
+        """Labels, and the components that are in."""
+        names = list(self.file.components)
+        if self.file.design == "one_in":
+            yield "base", set()
+            yield from ((f"only_{name}", {name}) for name in names)
+        elif self.file.design == "leave_one_out":
+            yield "full", set(names)
+            yield from ((f"no_{name}", set(names) - {name}) for name in names)
+        elif self.file.design == "factorial":
+            for size in range(len(names) + 1):
+                for chosen in itertools.combinations(names, size):
+                    yield "+".join(chosen) or "base", set(chosen)
+
+    def _labels(self, labels: list[str]) -> None:
+        for label in {label for label in labels if labels.count(label) > 1}:
+            self._wrong(("components",), f"two arms are called '{label}': rename one")
+        baseline = self.file.report.baseline
+        if baseline is not None and baseline not in labels:
+            self._wrong(("report", "baseline"), f"no arm '{baseline}'.{suggest(baseline, labels)}")
+        for i, score in enumerate(self.file.report.scores):
+            if score not in SCORES:
+                self._wrong(("report", "scores", i), f"no score '{score}'.{suggest(score, SCORES)}")
+
+    # What the arms run on.
+
+    def _seeds(self) -> list[int]:
+        seeds = self.file.seeds
+        if isinstance(seeds, int):
+            seeds = list(range(seeds))
+        if not seeds:
+            self._wrong(("seeds",), "at least one seed is needed, and 10 for an interval to trust")
+        if len(set(seeds)) < len(seeds):
+            self._wrong(("seeds",), "a seed stands there twice")
+        for seed in seeds:
+            if not 0 <= seed < FIRST_TUNING_SEED:
+                self._wrong(
+                    ("seeds",),
+                    f"{seed} is outside 0 ... {FIRST_TUNING_SEED - 1}: seeds from "
+                    f"{FIRST_TUNING_SEED} on are for tuning and never report",
+                )
+        return seeds
+
+    def _cards(self) -> dict[str, envs.Card]:
+        cards = {}
+        for i, name in enumerate(self.file.envs):
+            try:
+                cards[name] = envs.card(name)
+            except KeyError as error:
+                self._wrong(("envs", i), str(error.args[0]))
+        if len(set(self.file.envs)) < len(self.file.envs):
+            self._wrong(("envs",), "an environment stands there twice")
+        for path, given in [
+            (("steps",), self.file.steps),
+            *((("arms", label, "steps"), arm.steps) for label, arm in self.file.arms.items()),
+        ]:
+            for name in given if isinstance(given, dict) else ():
+                if name not in self.file.envs:
+                    self._wrong(
+                        (*path, name),
+                        f"not an environment of this sweep.{suggest(name, self.file.envs)}",
+                    )
+        return cards
+
+    def _steps(self, arm: _Layered, env: str) -> int | None:
+        for path, given in [((*arm.path, "steps"), arm.steps), (("steps",), self.file.steps)]:
+            if isinstance(given, int) or (isinstance(given, dict) and env in given):
+                steps = given if isinstance(given, int) else given[env]
+                if steps >= 1:
+                    return steps
+                self._wrong(path, "a run needs at least one step")
+                return None
+        self._wrong(("steps",), f"no budget for {env}: add '{env}: <environment steps>'")
+        return None
+
+    def _runs(
+        self, arm: _Layered, cards: Mapping[str, envs.Card], seeds: list[int]
+    ) -> Iterator[RunSpec]:
+        path, agent = arm.last("agent")
+        if agent is None:
+            self._wrong(arm.path, "no agent: set `agent:` here or in `base`")
+            return
+        try:
+            entry = agents.entry(agent)
+        except KeyError as error:
+            self._wrong(path, error.args[0])
+            return
+        for i, name in enumerate(arm.envs or ()):
+            if name not in self.file.envs:
+                where = (*arm.path, "envs", i)
+                self._wrong(where, f"'{name}' is not among `envs`.{suggest(name, self.file.envs)}")
+        wrappers = self._wrappers(arm)
+        for name, card in cards.items():
+            if arm.envs is not None and name not in arm.envs:
+                continue
+            self._fits(arm, card, wrappers)
+            misfit = agents.unfit(agent, name, card.actions)
+            steps = self._steps(arm, name)
+            settings = self._settings(agent, name, arm)
+            if misfit:
+                self._wrong(path, misfit)
+            if misfit or steps is None or settings is None:
+                continue
+            self.origins.append(Origins(arm.label, name, settings))
+            for seed in seeds:
+                yield RunSpec(
+                    agent=agent,
+                    agent_version=entry.version,
+                    env=name,
+                    card=card.identity(),
+                    wrappers=wrappers,
+                    seed=seed,
+                    steps=steps,
+                    hparams=settings.hparams,
+                    evaluation=self.file.evaluation,
+                    engine=self.file.engine,
+                    arm=arm.label,
+                )
+
+    def _wrappers(self, arm: _Layered) -> tuple[dict[str, Any], ...]:
+        path, given = arm.last("wrappers")
+        wrappers = [{"name": item} if isinstance(item, str) else dict(item) for item in given or ()]
+        wrong = [
+            (i, text) for i, given in enumerate(wrappers) for text in envs.check_wrapper(given)
+        ]
+        for i, message in wrong:
+            self._wrong((*path, i), message)
+        return () if wrong else tuple(envs.complete(wrapper) for wrapper in wrappers)
+
+    def _fits(self, arm: _Layered, card: envs.Card, wrappers: tuple[dict[str, Any], ...]) -> None:
+        """Whether the environment can wear the wrappers: some are made for others."""
+        try:
+            if wrappers:
+                envs.make(card, wrappers).close()
+        except Exception as error:  # whatever the wrapper raises when it meets the wrong one
+            path, _ = arm.last("wrappers")
+            self._wrong(path, f"{card.name} cannot wear these: {error}")
+
+    def _settings(self, agent: str, env: str, arm: _Layered) -> Settings | None:
+        layers = [
+            Layer(
+                f"{self.document.file}: {'.'.join(map(str, path))}",
+                departure.hparams,
+                self.document,
+                (*path, "hparams"),
+            )
+            for path, departure in arm.departures
+        ]
+        label = f"{self.document.file}: {'.'.join(map(str, arm.path))}.grid"
+        layers.append(Layer(label, arm.grid, self.document, (*arm.path, "grid")))
+        if self.overrides:
+            layers.append(self.overrides)
+        try:
+            return agents.resolve(agent, env, layers)
+        except UserError as error:
+            self.problems += error.problems
+            return None
+
+    def _distinct(self, runs: list[RunSpec]) -> None:
+        """Two arms that are one and the same would compare an arm with itself."""
+        arms: dict[str, dict[str, list[str]]] = {}
+        for run in runs:
+            arms.setdefault(run.arm, {}).setdefault(run.env, []).append(run.key)
+        for first, second in itertools.combinations(arms, 2):
+            if arms[first] == arms[second]:
+                where = ("arms", second) if second in self.file.arms else ("components",)
+                self._wrong(
+                    where, f"'{first}' and '{second}' are the very same runs: change or drop one"
+                )
+
+    def _claims(self, labels: list[str]) -> Iterator[Claim]:
+        for i, text in enumerate(self.file.claims):
+            found = CLAIM.match(text)
+            if not found:
+                self._wrong(
+                    ("claims", i), f"'{text}' does not read 'A > B [on ENV] by {'|'.join(SCORES)}'"
+                )
+                continue
+            for side in ("better", "worse"):
+                if found[side] not in labels:
+                    self._wrong(
+                        ("claims", i), f"no arm '{found[side]}'.{suggest(found[side], labels)}"
+                    )
+            if found["env"] and found["env"] not in self.file.envs:
+                hint = suggest(found["env"], self.file.envs)
+                self._wrong(("claims", i), f"'{found['env']}' is not among `envs`.{hint}")
+            if found["score"] not in SCORES:
+                hint = suggest(found["score"], SCORES)
+                self._wrong(("claims", i), f"no score '{found['score']}'.{hint}")
+            yield Claim(text=text, **found.groupdict())
+
+
+def plan(specs: list[RunSpec]) -> list[Batch]:
+    """Group what one process may train together: the seeds of an agent that says `seed_batch`."""
+    batches: dict[str, list[RunSpec]] = {}
+    for spec in specs:
+        together = agents.entry(spec.agent).seed_batch
+        group = spec.model_copy(update={"seed": 0, "arm": ""}).key if together else spec.key
+        batches.setdefault(group, []).append(spec)
+    return [Batch(specs=tuple(group)) for group in batches.values()]
+
+
+def single(agent: str, env: str, seed: int, steps: int, overrides: Layer | None = None) -> RunSpec:
+    """The spec of one run, as a sweep of one arm and one seed would make it.
+
+    :raises UserError: with everything that is wrong with it.
+    """
+    data = {
+        "name": "run",
+        "question": "",
+        "envs": [env],
+        "seeds": [seed],
+        "steps": steps,
+        "arms": {agent: {"agent": agent}},
+    }
+    document = Document("harness run", data, {})
+    return Sweep(parse(document, SweepFile), document).expand(overrides).runs[0]
+
+
+def keep(resolved: ResolvedSweep, store: Store) -> None:
+    """Write down what was started: the report needs nothing else. Every change leaves a line."""
+    folder = store.sweep_folder(resolved.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    content = resolved.model_dump(mode="json")
+    try:
+        same = store.sweep(resolved.name) == resolved
+    except (FileNotFoundError, ValueError):
+        same = False
+    if not same:
+        line = {
+            "at": now(),
+            "seeds": sorted({spec.seed for spec in resolved.runs}),
+            "runs": len(resolved.runs),
+            "sha256": hashlib.sha256(canonical(content).encode()).hexdigest(),
+        }
+        append_json(folder / "history.jsonl", line)
+        write_json(folder / "sweep.json", content)

@@ -1,0 +1,183 @@
+"""A results folder as finished sweeps leave it, without training: for tests of what only reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.spec import (
+    Anchor,
+    Anchors,
+    Claim,
+    Evaluation,
+    ReportOptions,
+    ResolvedSweep,
+    RunSpec,
+    canonical,
+)
+from harness.store import Store
+
+# env -> random score, reference score, steps
+ENVS = {
+    "DeepSea-20": (0.0, 0.99, 60_000),
+    "DeepSea-10": (0.0, 0.99, 20_000),
+    "MiniGrid-DoorKey-6x6-v0": (0.05, 0.96, 100_000),
+}
+# arm -> the probability that a run finds the treasure, by environment, and how fast it learns
+ARMS = {
+    "ppo": ((0.0, 0.6, 0.3), 0.5),
+    "rnd": ((0.9, 1.0, 0.9), 0.3),
+    "no_obs_norm": ((0.4, 0.9, 0.6), 0.5),
+    "no_reward_norm": ((0.7, 1.0, 0.8), 0.4),
+    "episodic": ((0.5, 0.9, 0.8), 0.4),
+}
+CLAIMS = (
+    Claim(text="rnd > ppo on DeepSea-20", better="rnd", worse="ppo", env="DeepSea-20"),
+    Claim(text="ppo > rnd by auc", better="ppo", worse="rnd", score="auc"),
+    Claim(
+        text="rnd > no_reward_norm on DeepSea-10",
+        better="rnd", worse="no_reward_norm", env="DeepSea-10",
+    ),
+)  # fmt: skip
+PACKAGES = {"torch": "2.13.0", "stable-baselines3": "2.9.2", "gymnasium": "1.4.0"}
+MACHINE = {"cpu": "A processor", "cores": 2, "os": "Linux", "python": "3.11.7"}
+EVALUATIONS = 12
+
+
+def spec(arm: str, env: str, seed: int, steps: int | None = None) -> RunSpec:
+    agent = "ppo" if arm == "ppo" else "ppo_rnd"
+    bonus = {} if arm == "ppo" else {"int_coef": 1.0}
+    budget = steps or (ENVS[env][2] if env in ENVS else 50_000)
+    return RunSpec(
+        agent=agent,
+        agent_version=1,
+        env=env,
+        card={"id": env},
+        seed=seed,
+        steps=budget,
+        hparams={"learning_rate": 3e-4, "variant": arm} | bonus,
+        evaluation=Evaluation(every=budget // EVALUATIONS, episodes=20, final_episodes=100),
+        arm=arm,
+    )
+
+
+def sweep(
+    arms: tuple[str, ...] = tuple(ARMS),
+    envs: tuple[str, ...] = tuple(ENVS),
+    seeds: int = 10,
+    **more: Any,
+) -> ResolvedSweep:
+    anchors = {
+        env: Anchors(
+            random=Anchor(
+                score=ENVS[env][0], source="measured", episodes=1_000, standard_error=0.0
+            ),
+            reference=Anchor(score=ENVS[env][1], source="optimal return"),
+        )
+        for env in envs
+        if env in ENVS
+    }
+    runs = tuple(spec(arm, env, seed) for arm in arms for env in envs for seed in range(seeds))
+    facts: dict[str, Any] = {
+        "name": "fake",
+        "question": "Does the RND bonus help when reward is sparse, and which of its parts matter?",
+        "source": "ablations/fake.yaml",
+        "arms": arms,
+        "envs": envs,
+        "report": ReportOptions(baseline=arms[0]),
+        "anchors": anchors,
+        "runs": runs,
+    }
+    return ResolvedSweep(**(facts | more))
+
+
+def treasure(run: RunSpec, fraction: float, rng: np.random.Generator, episodes: int) -> Any:
+    """Returns of a run that finds the treasure or does not, and mostly keeps it once found."""
+    low, high, _ = ENVS.get(run.env, (0.0, 1.0, 0))
+    chances, when = ARMS.get(run.arm, ((0.5, 0.8, 0.6), 0.5))
+    luck = np.random.default_rng([run.seed, *run.arm.encode(), *run.env.encode()])
+    place = list(ENVS).index(run.env) if run.env in ENVS else 0
+    found = luck.random() < chances[place]
+    learned = found / (1 + np.exp(-(fraction - when * (0.5 + luck.random())) * 25))
+    return low + (high - low) * (rng.random(episodes) < 0.01 + 0.98 * learned)
+
+
+def write_run(
+    store: Store,
+    run: RunSpec,
+    returns: Callable[[RunSpec, float, np.random.Generator, int], Any] = treasure,
+    result: Mapping[str, Any] | None = None,
+) -> None:
+    """A finished run."""
+    folder, rng = _start(store, run), np.random.default_rng([1, run.seed])
+    every, lines = run.evaluation.every, []
+    for step in [*range(0, run.steps, every), run.steps]:
+        final = step == run.steps
+        episodes = run.evaluation.final_episodes if final else run.evaluation.episodes
+        values = [float(value) for value in returns(run, step / run.steps, rng, episodes)]
+        lines.append({"step": step, "final": final, "returns": values, "lengths": [10] * episodes})
+    (folder / "evals.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    _attempt(folder, "finished")
+    last = lines[-1]["returns"]
+    facts = {
+        "key": run.key,
+        "steps_trained": run.steps,
+        "final": {"mean": float(np.mean(last)), "sd": float(np.std(last)), "episodes": len(last)},
+        "weights": "0" * 64,
+        "wall_seconds": 20.0 + run.seed,
+        "cpu_seconds": 19.0 + run.seed,
+        "peak_memory_mb": 300.0 + run.seed,
+        "evaluation_seconds": 2.0,
+        "started": "2026-01-01T00:00:00+00:00",
+        "ended": "2026-01-01T00:00:20+00:00",
+        "packages": PACKAGES,
+        "machine": MACHINE,
+        "git": {"commit": "0123abc", "dirty": False},
+    }
+    (folder / "result.json").write_text(json.dumps(facts | dict(result or {})))
+
+
+def write_failure(store: Store, run: RunSpec, error: str) -> None:
+    """A run that raised."""
+    folder = _start(store, run)
+    _attempt(folder, "failed")
+    (folder / "failure.json").write_text(json.dumps({"error": error, "traceback": f"...\n{error}"}))
+
+
+def write_interruption(store: Store, run: RunSpec) -> None:
+    """A run whose process was killed."""
+    _start(store, run)
+
+
+def write_sweep(store: Store, of: ResolvedSweep, finish: bool = True) -> None:
+    """The resolved sweep, and all of its runs as finished."""
+    folder = store.sweep_folder(of.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "sweep.json").write_text(of.model_dump_json())
+    for run in of.runs if finish else ():
+        write_run(store, run)
+
+
+def remove_result(store: Store, run: RunSpec) -> None:
+    (store.folder(run) / "result.json").unlink()
+
+
+def _start(store: Store, run: RunSpec) -> Path:
+    folder = store.folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "spec.json").write_text(canonical(run.model_dump(mode="json")))
+    _append(folder, {"started": "2026-01-01T00:00:00+00:00", "pid": 1, "host": "host"})
+    return folder
+
+
+def _attempt(folder: Path, outcome: str) -> None:
+    _append(folder, {"ended": "2026-01-01T00:00:20+00:00", "outcome": outcome})
+
+
+def _append(folder: Path, line: dict[str, Any]) -> None:
+    with (folder / "attempts.jsonl").open("a") as file:
+        file.write(json.dumps(line) + "\n")

@@ -1,0 +1,95 @@
+"""Tiny environments, one for each kind of space, that a learner can be trained on in a blink."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+
+class Walk(gym.Env):
+    """Walk along a line from its middle; the reward is the position. The episode is cut off."""
+
+    def __init__(self, action_space: spaces.Space, length: int = 10) -> None:
+        self.observation_space = spaces.Box(-4.0, 4.0, (3,), np.float32)
+        self.action_space = action_space
+        self.length = length
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.place, self.time = float(self.np_random.uniform(-0.5, 0.5)), 0
+        self.hint = float(self.np_random.uniform(-1, 1))
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        push = float(action[0]) if isinstance(self.action_space, spaces.Box) else int(action) - 1
+        self.place = float(np.clip(self.place + 0.5 * push, -4, 4))
+        self.time += 1
+        return self._observe(), self.place, self.place >= 4, self.time >= self.length, {}
+
+    def _observe(self) -> np.ndarray:
+        return np.array([self.place, self.hint, self.time / self.length], np.float32)
+
+
+def discrete() -> gym.Env:
+    return Walk(spaces.Discrete(3))
+
+
+def continuous() -> gym.Env:
+    return Walk(spaces.Box(-1.0, 1.0, (1,), np.float32))
+
+
+class Masked(Walk):
+    """Standing still is never allowed."""
+
+    def __init__(self) -> None:
+        super().__init__(spaces.Discrete(3))
+        self.taken: list[int] = []
+
+    def action_masks(self) -> np.ndarray:
+        return np.array([True, False, True])
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.taken.append(int(action))
+        return super().step(action)
+
+
+class Pair(gym.ObservationWrapper):
+    """The same observation in two parts."""
+
+    def __init__(self) -> None:
+        env = discrete()
+        super().__init__(env)
+        part = spaces.Box(-4.0, 4.0, (1,), np.float32)
+        rest = spaces.Box(-4.0, 4.0, (2,), np.float32)
+        self.observation_space = spaces.Dict({"place": part, "rest": rest})
+
+    def observation(self, observation: np.ndarray) -> dict[str, np.ndarray]:
+        return {"place": observation[:1], "rest": observation[1:]}
+
+
+class Chain(gym.Env):
+    """Five states in a row, one-hot. Right five times pays 1; left pays 0.001 and goes back."""
+
+    def __init__(self) -> None:
+        self.observation_space = spaces.Box(0.0, 1.0, (10,), np.float32)
+        self.action_space = spaces.Discrete(2)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.place = 0
+        return self._observe(), {}
+
+    def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self.place = self.place + 1 if action == 1 else 0
+        reward = 1.0 if self.place == 5 else 0.001 * (action == 0)
+        return self._observe(), reward, self.place == 5, False, {}
+
+    def _observe(self) -> np.ndarray:
+        return np.eye(10, dtype=np.float32)[self.place]

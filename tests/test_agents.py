@@ -1,0 +1,407 @@
+"""What every learner owes the harness, asked of all of them."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from itertools import pairwise
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import stable_baselines3
+import torch
+from probe_envs_agents import Masked, Pair, continuous, discrete
+from pydantic import ValidationError
+
+from baselines import AGENTS
+from baselines.api import NoProgress, Task
+from baselines.sb3 import ALGORITHMS, agent_class
+from baselines.sb3_config import schedule
+from harness.config import load, shipped
+from harness.seeding import untouched_rng
+
+LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
+STEPS = 130  # no multiple of any rollout below: the ceiling must cut
+TINY = {
+    "n_steps": 10,
+    "n_epochs": 2,
+    "batch_size": 10,
+    "buffer_size": 200,
+    "learning_starts": 20,
+    "train_freq": 4,
+    "n_delta": 2,
+    "n_critic_updates": 2,
+    "cg_max_steps": 3,
+}
+HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
+
+
+def env_of(name):
+    entry = AGENTS[name]
+    if entry.envs:
+        return lambda: gym.make(entry.envs[0])
+    return discrete if "discrete" in entry.actions else continuous
+
+
+def tiny(name, **more):
+    """The agent's Config with its networks and rollouts made small."""
+    config = AGENTS[name].load().Config
+    fields = config.model_fields
+    chosen = {key: value for key, value in TINY.items() if key in fields}
+    if "buffer_size" in fields:
+        chosen.pop("n_steps", None)  # there it is the length of n-step returns
+    if "policy_kwargs" in fields:
+        chosen["policy_kwargs"] = {"net_arch": [8]}
+    if name == "recurrent_ppo":
+        chosen["policy_kwargs"]["lstm_hidden_size"] = 4
+    if "n_envs" in fields and name != "ars":
+        chosen["n_envs"] = 2
+    return config(**chosen, **more)
+
+
+def make(name, seed=0, steps=STEPS, env=None, **more):
+    task = Task(env or env_of(name), steps=steps, seed=seed, env_seed=1000)
+    return AGENTS[name].load()(task, tiny(name, **more))
+
+
+def observations(name, n=3, seed=5):
+    env = env_of(name)()
+    return np.stack([env.reset(seed=seed + i)[0] for i in range(n)])
+
+
+class Diary(NoProgress):
+    """Remembers what it was told, and looks at the learner at every step if given one."""
+
+    def __init__(self, agent=None, batch=None):
+        self.steps, self.logs, self.agent, self.batch = [], [], agent, batch
+
+    def at(self, step):
+        self.steps.append(step)
+        if self.agent is not None:
+            with untouched_rng(step):
+                self.agent.predict(self.batch, deterministic=step % 2 == 0)
+
+    def log(self, step, metrics):
+        self.logs.append((step, metrics))
+
+
+@cache
+def trained(name):
+    """One tiny training, its diary, and the steps that it reported."""
+    agent, diary = make(name), Diary()
+    return agent, diary, agent.learn(diary)
+
+
+def assert_equal(a, b):
+    assert a.keys() == b.keys()
+    for key in a:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+def differ(a, b):
+    return any(not np.array_equal(a[key], b[key], equal_nan=True) for key in a)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_same_task_and_config_give_the_same_weights(name):
+    again = make(name)
+    again.learn(NoProgress())
+
+    assert_equal(trained(name)[0].weights(), again.weights())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learning_changes_the_weights(name):
+    assert differ(trained(name)[0].weights(), make(name).weights())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_another_seed_gives_other_weights(name):
+    other = make(name, seed=1)
+    other.learn(NoProgress())
+
+    assert other.weights()
+    assert differ(trained(name)[0].weights(), other.weights())
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_looking_at_the_learner_while_it_trains_does_not_change_what_it_learns(name):
+    watched = make(name)
+    watched.learn(Diary(watched, observations(name)))
+
+    assert_equal(trained(name)[0].weights(), watched.weights())
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_budget_is_a_ceiling_on_the_steps_that_environments_really_take(name):
+    taken = []
+
+    class Counted(gym.Wrapper):
+        def step(self, action):
+            taken.append(1)
+            return super().step(action)
+
+    agent = make(name, env=lambda: Counted(env_of(name)()))
+    reported = agent.learn(NoProgress())
+
+    assert reported == len(taken) <= STEPS
+    assert (reported > STEPS / 2) == AGENTS[name].learns
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_progress_hears_of_every_step_in_order_and_of_the_last(name):
+    _, diary, reported = trained(name)
+
+    assert all(before < after for before, after in pairwise(diary.steps))
+    assert diary.steps[-1] == reported
+
+
+@pytest.mark.parametrize("name", [name for name in ALGORITHMS])
+def test_logged_metrics_are_numbers_without_a_clock(name):
+    logs = trained(name)[1].logs
+
+    assert logs
+    for _, metrics in logs:
+        assert metrics and all(type(value) is float for value in metrics.values())
+        assert not [key for key in metrics if key.startswith("time/")]
+
+
+def test_an_error_in_progress_ends_the_run():
+    class Stop(NoProgress):
+        def at(self, step):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make("dqn").learn(Stop())
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_a_saved_learner_acts_as_before(name, tmp_path):
+    agent = trained(name)[0]
+    agent.save(tmp_path)
+    restored = make(name, seed=9)
+    restored.load(tmp_path)
+    batch = observations(name, n=20)
+
+    assert_equal(agent.weights(), restored.weights())
+    for deterministic in (True, False):
+        with untouched_rng(3):
+            before, _ = agent.predict(batch, deterministic=deterministic)
+        with untouched_rng(3):
+            after, _ = restored.predict(batch, deterministic=deterministic)
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_actions_are_one_for_each_observation_and_in_the_space(name):
+    space = env_of(name)().action_space
+    actions, _ = trained(name)[0].predict(observations(name, n=4))
+
+    assert actions.shape == (4, *space.shape)
+    assert all(space.contains(action) for action in actions)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_the_config_survives_json(name):
+    config = tiny(name)
+    text = json.dumps(config.model_dump(mode="json"), allow_nan=False)
+
+    assert type(config).model_validate(json.loads(text)) == config
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_an_unknown_hyper_parameter_is_refused(name):
+    with pytest.raises(ValidationError, match="no_such_thing"):
+        AGENTS[name].load().Config(no_such_thing=1)
+
+
+WRONG = [
+    ("ppo", "n_steps", 2.5),
+    ("ppo", "n_steps", 0),
+    ("ppo", "n_envs", True),
+    ("ppo", "gamma", "0.9"),
+    ("ppo", "gamma", 1.5),
+    ("ppo", "learning_rate", "1e-3"),
+    ("ppo", "learning_rate", -1.0),
+    ("ppo", "learning_rate", "lin_fast"),
+    ("ppo", "use_sde", 1),
+    ("ppo", "policy", "MlpLstmPolicy"),
+    ("ppo", "normalize", "yes"),
+    ("ppo", "policy_kwargs", {"lstm_hidden_size": 8}),
+    ("ppo", "policy_kwargs", {"activation_fn": "swish"}),
+    ("dqn", "policy_kwargs", {"net_arch": {"pi": [8]}}),
+    ("dqn", "batch_size", None),
+    ("sac", "ent_coef", "automatic"),
+    ("sac", "action_noise", "normal"),
+    ("td3", "train_freq", [1, "year"]),
+    ("ars", "n_envs", 2),
+    ("tabular_q", "bins", 0),
+    ("pid", "kp", "strong"),
+]
+
+
+@pytest.mark.parametrize(("name", "key", "value"), WRONG)
+def test_a_wrong_value_is_refused(name, key, value):
+    with pytest.raises(ValidationError, match=key):
+        AGENTS[name].load().Config(**{key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("gamma", 1, 1.0),
+        ("learning_rate", "lin_1e-3", "lin_0.001"),
+        ("normalize", True, {"obs": True, "reward": True}),
+        ("max_grad_norm", 5, 5.0),
+    ],
+)
+def test_two_spellings_of_one_value_are_one_config(key, one, other):
+    config = AGENTS["ppo"].load().Config
+    dumps = [json.dumps(config(**{key: v}).model_dump(mode="json")) for v in (one, other)]
+
+    assert dumps[0] == dumps[1]
+
+
+@pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)
+def test_shipped_hyper_parameters_fit_their_agent(path):
+    assert path.stem in AGENTS
+    data = load(path).data
+    config = AGENTS[path.stem].load().Config
+
+    for hparams in [data["default"], *(entry["hparams"] for entry in data["envs"].values())]:
+        config(**hparams)
+    for entry in data["envs"].values():
+        assert entry["source"]
+
+
+def test_every_agent_has_a_shipped_file():
+    assert {path.stem for path in HPARAMS} == set(AGENTS)
+
+
+def test_a_schedule_falls_linearly_to_zero_over_the_budget():
+    fall = schedule("lin_1e-3")
+    agent = make("ppo", learning_rate="lin_1e-3")
+    agent.learn(NoProgress())
+
+    assert [fall(1.0), fall(0.5), fall(0.0)] == [1e-3, 5e-4, 0.0]
+    assert agent.model.policy.optimizer.param_groups[0]["lr"] == 0.0
+
+
+def test_a_budget_below_one_rollout_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="one rollout is 20 steps"):
+        make("ppo", steps=19).learn(NoProgress())
+
+
+def test_ppo_is_sb3s_own_bit_for_bit():
+    agent = make("ppo", steps=120)
+    agent.learn(NoProgress())
+    plain = stable_baselines3.PPO(
+        "MlpPolicy",
+        stable_baselines3.common.vec_env.DummyVecEnv([discrete, discrete]),
+        n_steps=10,
+        n_epochs=2,
+        batch_size=10,
+        policy_kwargs={"net_arch": [8]},
+        seed=0,
+        device="cpu",
+    )
+    plain.env.seed(1000)
+    plain.learn(120)
+
+    for name, value in plain.policy.state_dict().items():
+        np.testing.assert_array_equal(agent.weights()[f"policy.{name}"], value.numpy())
+
+
+@pytest.mark.parametrize("name", ["ppo", "dqn", "ars", "tabular_q"])
+def test_environments_first_reset_with_the_environment_seed_whatever_the_agents_seed(name):
+    first = []
+
+    class Seen(gym.Wrapper):
+        def reset(self, *, seed=None, options=None):
+            if seed is not None:
+                first.append(seed)
+            return super().reset(seed=seed, options=options)
+
+    for seed in (0, 1):
+        first.clear()
+        make(name, seed=seed, env=lambda: Seen(discrete())).learn(NoProgress())
+        assert first == [1000, 1001][: 1 if name in ("ars", "tabular_q") else 2]
+
+
+@pytest.mark.parametrize("name", ["ppo", "sac", "ars"])
+def test_normalisation_is_learned_saved_and_frozen_outside_training(name, tmp_path):
+    agent = make(name, normalize=True)
+    agent.learn(NoProgress())
+    before = agent.weights()
+    batch = observations(name, n=20)
+    agent.predict(batch)
+    agent.save(tmp_path)
+    restored = make(name, seed=9, normalize=True)
+    restored.load(tmp_path)
+
+    assert before["normalize.obs.count"] > 100
+    assert_equal(before, agent.weights())
+    assert_equal(before, restored.weights())
+    np.testing.assert_array_equal(agent.predict(batch)[0], restored.predict(batch)[0])
+
+
+def test_a_policy_sees_normalised_observations():
+    agent = make("ppo", normalize={"obs": True, "reward": False})
+    agent.learn(NoProgress())
+    batch = observations("ppo")
+    moments = agent.weights()
+    shown = (batch - moments["normalize.obs.mean"]) / np.sqrt(moments["normalize.obs.var"] + 1e-8)
+
+    with torch.no_grad():
+        direct = agent.model.policy.get_distribution(torch.tensor(shown, dtype=torch.float32))
+    np.testing.assert_array_equal(agent.predict(batch)[0], direct.mode().numpy())
+
+
+def test_masked_actions_are_never_taken():
+    made = []
+
+    def env():
+        made.append(Masked())
+        return made[-1]
+
+    agent = make("maskable_ppo", env=env)
+    agent.learn(NoProgress())
+    masks = np.array([[True, False, False], [False, False, True]] * 10)
+    with untouched_rng(0):
+        actions, _ = agent.predict(
+            observations("maskable_ppo", n=20), action_masks=masks, deterministic=False
+        )
+
+    assert {action for env in made for action in env.taken} == {0, 2}
+    assert actions.tolist() == [0, 2] * 10
+
+
+def test_observations_in_parts_get_a_policy_that_reads_them():
+    agent = make("ppo", env=Pair)
+    agent.learn(NoProgress())
+
+    assert type(agent.model.policy).__name__ == "MultiInputActorCriticPolicy"
+    actions, _ = agent.predict({"place": np.zeros((2, 1)), "rest": np.zeros((2, 2))})
+    assert actions.shape == (2,)
+
+
+def test_recurrent_state_is_carried_and_ends_with_the_episode():
+    agent = make("recurrent_ppo")
+    batch = observations("recurrent_ppo", n=2)
+    _, state = agent.predict(batch, None, np.array([True, True]))
+    _, carried = agent.predict(batch, state, np.array([False, True]))
+    _, fresh = agent.predict(batch, None, np.array([True, True]))
+
+    assert not np.array_equal(carried[0][:, 0], fresh[0][:, 0])
+    np.testing.assert_array_equal(carried[0][:, 1], fresh[0][:, 1])
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_hyper_parameter_is_what_the_algorithm_gets(name):
+    rate = 0.0123
+    model = agent_class(name)(
+        Task(env_of(name), steps=STEPS), tiny(name, learning_rate=rate)
+    ).model
+
+    assert model.lr_schedule(1.0) == rate

@@ -1,0 +1,369 @@
+"""Every card keeps what it says, and every wrapper does what its line in the table says."""
+
+import itertools
+import math
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from harness import envs
+from harness.config import UserError, read, shipped
+from harness.envs import WRAPPERS, Card, card, card_names, check_wrapper, complete, make
+from harness.envs.calibrate import best_score, block, random_score
+from harness.envs.deep_sea import DeepSea
+from harness.spec import Anchor, canonical
+
+NAMES = card_names()
+GRIDS = [name for name in NAMES if name.startswith("MiniGrid")]
+MEASURED = [name for name in NAMES if card(name).scale().random.standard_error is not None]
+TRAINING_ONLY = [name for name, entry in WRAPPERS.items() if entry.kind == "training"]
+# An environment and options with which each wrapper can be tried.
+TRIALS = {
+    "flat_image": ("MiniGrid-Unlock-v0", {}),
+    "action_masks": ("MiniGrid-Unlock-v0", {}),
+    "sticky_actions": ("Acrobot-v1", {"probability": 0.5}),
+    "frame_stack": ("Acrobot-v1", {"frames": 3}),
+    "time_aware": ("Acrobot-v1", {}),
+    "scale_reward": ("Acrobot-v1", {"factor": 7}),
+    "clip_reward": ("Pendulum-v1", {"low": -0.5}),
+    "sign_reward": ("Pendulum-v1", {}),
+}
+
+
+def walk(env, steps, seed=0):
+    """(observation, reward, terminated, truncated) of random steps; episodes go on from resets."""
+    env.action_space.seed(seed)
+    observation, _ = env.reset(seed=seed)
+    yield observation, 0.0, False, False
+    for _ in range(steps):
+        observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+        yield observation, reward, terminated, truncated
+        if terminated or truncated:
+            env.reset()
+
+
+def equal(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def bare(name):
+    """MiniGrid's own environment, dictionary observations and all."""
+    return make(card(name).model_copy(update={"wrappers": ()}))
+
+
+# CARDS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_environment_repeats_itself_from_the_same_seed_whatever_came_before(name):
+    fresh, used = make(card(name)), make(card(name))
+    for _ in walk(used, 30, seed=1):
+        pass
+    for first, second in zip(walk(fresh, 60), walk(used, 60), strict=True):
+        assert equal(first, second)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_observations_are_in_their_space_and_floats_of_single_precision(name):
+    env = make(card(name))
+    assert env.observation_space.dtype == np.float32
+    for observation, *_ in walk(env, 60):
+        assert env.observation_space.contains(observation)
+
+
+@pytest.mark.filterwarnings("ignore:.*(unwrapped version|Box observation space|Box action spaces)")
+@pytest.mark.parametrize("name", NAMES)
+def test_gymnasiums_checker_accepts_the_environment(name):
+    check_env(make(card(name)), skip_render_check=True, skip_close_check=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_tells_the_kind_of_its_actions(name):
+    kind = {"discrete": gym.spaces.Discrete, "continuous": gym.spaces.Box}[card(name).actions]
+    assert isinstance(make(card(name)).action_space, kind)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if card(name).max_episode_steps])
+def test_an_episode_is_truncated_at_the_cards_limit_and_not_before(name):
+    env = make(card(name))
+    env.reset(seed=0)
+    steps, terminated, truncated = 0, False, False
+    while not (terminated or truncated):
+        # Action 0 turns MiniGrid's agent on the spot and pushes Acrobot and the car one way.
+        action = 0 if card(name).actions == "discrete" else np.zeros(1, np.float32)
+        _, _, terminated, truncated, _ = env.step(action)
+        steps += 1
+    if name == "CartPole-v1":  # falls before the limit
+        assert terminated and not truncated
+    else:
+        assert truncated and not terminated and steps == card(name).max_episode_steps
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not card(name).max_episode_steps])
+def test_without_a_limit_all_episodes_end_by_themselves_after_equal_time(name):
+    ends = [i for i, (*_, over, _) in enumerate(walk(make(card(name)), 400)) if over]
+    assert len(set(np.diff([0, *ends]))) == 1
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_cards_limit_is_minigrids_own_on_which_its_reward_depends(name):
+    assert make(card(name)).unwrapped.max_steps == card(name).max_episode_steps
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_chance_scores_what_the_card_says(name):
+    episodes, said = 40, card(name).scale().random
+    again = random_score(card(name), episodes, seed=50_000)
+    # What a few episodes may be off by follows from the spread of the many behind the card.
+    error = said.standard_error * math.sqrt(said.episodes / episodes)
+    assert abs(again.score - said.score) <= 5 * error
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_reference_is_above_chance_and_both_say_where_they_come_from(name):
+    scale = card(name).scale()
+    error = scale.random.standard_error or 0.0
+    assert scale.reference.score > scale.random.score + 5 * error
+    assert scale.reference.source and scale.random.source
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_no_reference_is_above_what_the_shortest_plans_score(name):
+    best = best_score(card(name), episodes=30 if "Locked" not in name else 2, seed=90_000)
+    # 30 layouts have another mean than 1,000: five of their standard errors.
+    assert card(name).scale().reference.score <= best.score + 5 * best.standard_error
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_read_back_from_its_identity(name):
+    facts = card(name).identity()
+    assert canonical(facts)
+    assert not {"name", "summary", "anchors", "anchors_from", "sizes"} & set(facts)
+    twin = Card(**{**facts, "summary": "", "actions": "discrete", "anchors_from": "a:b"})
+    assert twin.identity() == facts
+
+
+def test_a_family_serves_every_size():
+    assert card("DeepSea-17").kwargs["size"] == 17
+    assert card("DeepSea-17").identity() != card("DeepSea-18").identity()
+    assert make(card("DeepSea-17")).observation_space.shape == (17 * 17,)
+
+
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        ("CartPol-v1", "'CartPole-v1'"),
+        ("DeepSea-N", "'DeepSea-10'"),
+        ("DeepSea-010", "DeepSea"),
+        ("DeepSea-1", "at least 2"),
+        ("../../pyproject", "Known"),
+    ],
+)
+def test_an_unknown_name_is_told_the_way_out(name, way_out):
+    with pytest.raises(KeyError) as caught:
+        card(name)
+    assert way_out in caught.value.args[0]
+
+
+def test_a_wrong_card_names_its_file_and_line(tmp_path):
+    text = (shipped("configs/envs") / "MiniGrid-Unlock-v0.yaml").read_text()
+    wrong = tmp_path / "Wrong-v0.yaml"
+    wrong.write_text(text.replace("flat_image", "flat_imag"))
+    with pytest.raises(UserError, match=r"Wrong-v0\.yaml:\d+: .*Did you mean 'flat_image'"):
+        read(wrong, Card)
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_measured_anchor_stands_in_the_card_as_the_command_prints_it(name):
+    text = (shipped("configs/envs") / f"{name}.yaml").read_text()
+    for role in ("random", "reference"):
+        anchor = getattr(card(name).scale(), role)
+        if anchor.standard_error is not None:
+            assert block(role, anchor) in text
+            assert f"python -m harness.envs.calibrate {name}" in anchor.source
+
+
+# DEEP SEA
+
+
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_deep_seas_scores_follow_from_trying_every_sequence_of_actions(size):
+    env = DeepSea(size, mapping_seed=3)
+    returns = []
+    for actions in itertools.product([0, 1], repeat=size):
+        env.reset()
+        returns.append(sum(env.step(action)[1] for action in actions))
+    anchors = card(f"DeepSea-{size}").scale()
+    assert np.mean(returns) == pytest.approx(anchors.random.score, abs=1e-12)
+    assert np.max(returns) == pytest.approx(anchors.reference.score, abs=1e-12)
+    assert np.sort(returns)[-2] <= 0
+
+
+def test_deep_seas_mapping_is_the_task_and_no_reset_changes_it():
+    def column(seed, mapping_seed=42):
+        env = DeepSea(30, mapping_seed)
+        env.reset(seed=seed)
+        for _ in range(29):
+            observation = env.step(1)[0]
+        return observation.argmax() % 30
+
+    assert len({column(seed) for seed in range(5)}) == 1
+    assert len({column(0, mapping_seed) for mapping_seed in range(5)}) > 1
+
+
+def test_deep_sea_has_no_observation_after_its_end_as_in_bsuite():
+    env = DeepSea(2)
+    env.reset()
+    assert env.step(0)[0].sum() == 1
+    observation, _, terminated, truncated, _ = env.step(0)
+    assert terminated and not truncated and observation.sum() == 0
+
+
+# MINIGRID
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_the_quick_view_is_minigrids_own(name):
+    env = make(card(name))
+    grid = env.unwrapped
+    for _ in walk(env, 250):
+        quick, own = grid.gen_obs(), type(grid).gen_obs(grid)
+        assert np.array_equal(quick["image"], own["image"])
+        assert quick["image"].dtype == own["image"].dtype
+        assert {**quick, "image": 0} == {**own, "image": 0}
+
+
+def test_the_flat_image_tells_every_object_colour_and_state_apart():
+    env = make(card("MiniGrid-DoorKey-5x5-v0"))
+    grid = env.unwrapped
+    seen = {}
+    for observation, *_ in walk(env, 300):
+        seen[observation.tobytes()] = grid.gen_obs()["image"].tobytes()
+    assert len(set(seen.values())) == len(seen)
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_masks_forbid_exactly_the_actions_that_change_nothing(name):
+    env = make(card(name), [{"name": "action_masks"}])
+    grid = env.unwrapped
+    rng = np.random.default_rng(0)
+
+    def state():
+        cells = [cell and cell.encode() for cell in grid.grid.grid]
+        return tuple(grid.agent_pos), grid.agent_dir, grid.carrying, cells
+
+    env.reset(seed=0)
+    for _ in range(150):
+        masks, before = env.get_wrapper_attr("action_masks")(), state()
+        action = int(rng.integers(env.action_space.n))
+        _, _, terminated, truncated, _ = env.step(action)
+        assert (state() != before) == masks[action], grid.actions(action)
+        if terminated or truncated:
+            env.reset()
+
+
+def test_a_plan_that_cannot_end_in_time_scores_nothing():
+    hurried = card("MiniGrid-DoorKey-8x8-v0").model_copy(
+        update={"kwargs": {"max_steps": 5}, "max_episode_steps": 5}
+    )
+    assert best_score(hurried, episodes=5).score == 0.0
+
+
+def test_calibrating_the_best_score_outside_minigrid_is_an_error():
+    with pytest.raises(TypeError, match="no MiniGrid task"):
+        best_score(card("CartPole-v1"), episodes=2)
+
+
+# WRAPPERS
+
+
+def test_every_wrapper_has_a_trial():
+    assert set(TRIALS) == set(WRAPPERS)
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_a_wrapped_environment_keeps_its_spaces_and_repeats_itself(name):
+    env_name, options = TRIALS[name]
+    assert not check_wrapper({"name": name, **options})
+    first, second = (WRAPPERS[name].apply(bare(env_name), **options) for _ in range(2))
+    for one, other in zip(walk(first, 50), walk(second, 50), strict=True):
+        assert first.observation_space.contains(one[0])
+        assert one[1] == other[1]
+        if not isinstance(one[0], dict):
+            assert np.array_equal(one[0], other[0])
+
+
+@pytest.mark.parametrize("name", TRAINING_ONLY)
+def test_training_only_wrappers_change_training_and_never_the_score(name):
+    env_name, options = TRIALS[name]
+    raw, training, scored = (
+        [reward for _, reward, *_ in walk(env, 40)]
+        for env in (
+            make(card(env_name)),
+            make(card(env_name), [{"name": name, **options}], training=True),
+            make(card(env_name), [{"name": name, **options}], training=False),
+        )
+    )
+    assert scored == raw != training
+
+
+def test_sticky_actions_repeat_about_as_often_as_asked():
+    env = make(card("MountainCarContinuous-v0"), [{"name": "sticky_actions", "probability": 0.3}])
+    env.reset(seed=0)
+    taken = []
+    env.unwrapped.step = lambda action: taken.append(float(action)) or (None, 0.0, False, False, {})
+    for action in range(900):
+        env.step(float(action))
+    repeats = np.mean(np.diff(taken) == 0)
+    assert 0.24 < repeats < 0.36
+
+
+def test_time_aware_observes_the_share_of_the_limit():
+    env = make(card("Acrobot-v1"), [{"name": "time_aware"}])
+    times = [observation[-1] for observation, *_ in walk(env, 3)]
+    assert times == pytest.approx([0, 1 / 500, 2 / 500, 3 / 500])
+    assert env.observation_space.dtype == np.float32
+
+
+def test_wrappers_apply_in_the_order_given():
+    wrappers = [{"name": "clip_reward", "low": -1.0}, {"name": "scale_reward", "factor": 10}]
+    rewards = [reward for _, reward, *_ in walk(make(card("Acrobot-v1"), wrappers), 5)]
+    assert rewards[1:] == [-10.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "way_out"),
+    [
+        ({"name": "stick_actions"}, "Did you mean 'sticky_actions'?"),
+        ({"name": "sticky_actions", "probabilty": 0.1}, "Did you mean 'probability'?"),
+        ({"name": "sticky_actions", "probability": 1.5}, "less than 1"),
+        ({"name": "sticky_actions", "probability": "often"}, "number"),
+        ({"name": "scale_reward"}, "'factor' is required"),
+        ({"name": "sign_reward", "factor": 2}, "It has none."),
+        ({"probability": 0.1}, "needs a 'name'"),
+    ],
+)
+def test_a_wrong_wrapper_is_told_the_way_out(wrapper, way_out):
+    (message,) = check_wrapper(wrapper)
+    assert way_out in message
+
+
+def test_a_grid_wrapper_around_another_environment_is_refused():
+    with pytest.raises(TypeError, match="MiniGrid"):
+        make(card("CartPole-v1"), [{"name": "flat_image"}])
+
+
+def test_defaults_are_filled_in_so_that_equal_wrappers_have_equal_keys():
+    assert complete({"name": "sticky_actions"}) == complete(
+        {"name": "sticky_actions", "probability": 0.25}
+    )
+    assert complete({"name": "scale_reward", "factor": 2}) == complete(
+        {"name": "scale_reward", "factor": 2.0}
+    )
+
+
+def test_the_package_offers_what_the_harness_asks_for():
+    assert envs.card("CartPole-v1").name == "CartPole-v1"
+    assert isinstance(envs.card("CartPole-v1").scale().random, Anchor)

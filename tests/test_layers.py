@@ -1,0 +1,100 @@
+"""Imports point down only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# A room may import the rooms of lower levels, and of its own (inside one package).
+LEVELS = [
+    {"__main__"},
+    {"cli"},
+    {"listing", "schema"},
+    {"progress", "sweep", "report"},
+    {"executors", "stats", "cost"},
+    {"run"},
+    {"agents", "evaluate", "record", "store"},
+    {"envs"},
+    {"config", "seeding"},
+    {"spec"},
+]
+LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
+
+# The branch that reads results: it must run where nothing can train.
+READERS = {"store", "stats", "report"}
+TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
+WRITERS = {"agents", "evaluate", "envs", "run", "record", "executors", "sweep"}
+
+SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
+
+
+def imports(path: Path) -> set[str]:
+    """The modules that a file imports anywhere, functions included."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "harness").parts[0].removesuffix(".py")
+
+
+def test_every_room_has_its_level():
+    rooms = {room(path) for path in SOURCES if "harness" in path.parts} - {"__init__"}
+
+    assert rooms == set(LEVEL)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    names = imports(path)
+    if path.is_relative_to(ROOT / "baselines"):
+        assert not [name for name in names if name.startswith("harness")]
+        return
+    here = room(path)
+    if here == "__init__":
+        assert not names - {"__future__.annotations"}
+        return
+    for name in names:
+        parts = name.split(".")
+        if parts[0] == "harness" and len(parts) > 1 and parts[1] in LEVEL and parts[1] != here:
+            assert LEVEL[parts[1]] > LEVEL[here], f"{here} imports {parts[1]}"
+        if parts[0] == "baselines":
+            assert here in {"agents", "run", "evaluate", "listing", "schema"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if "harness" in path.parts and room(path) in READERS],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_what_reads_results_imports_nothing_that_trains(path):
+    for name in imports(path):
+        parts = name.split(".")
+        assert parts[0] not in TRAINERS
+        assert not (parts[0] == "harness" and len(parts) > 1 and parts[1] in WRITERS)
+
+
+@pytest.mark.parametrize("verb", [[], ["sweep"], ["report"], ["check"]])
+def test_help_imports_nothing_heavy(verb):
+    heavy = {"torch", "numpy", "pandas", "gymnasium", "matplotlib", "sacred", "scipy"}
+    code = (
+        "import sys; from harness.cli import app\n"
+        f"try: app({[*verb, '--help']!r})\n"
+        "except SystemExit: pass\n"
+        f"print('HEAVY', sorted({heavy!r} & set(sys.modules)))"
+    )
+
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert out.stdout.splitlines()[-1] == "HEAVY []"

@@ -1,0 +1,397 @@
+"""A report says what the store holds: the answer, the gaps, and nothing of the day it was made."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import fake_store
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from harness.report import captions, page, style, write
+from harness.report import evidence as evidence_module
+from harness.report.figures import FIGURES
+from harness.report.number import fixed, short
+from harness.report.tables import Table
+from harness.spec import Claim, ReportOptions, ResolvedSweep
+from harness.store import Store
+
+TWO_ARMS = ("ppo", "rnd")
+ONE_ENV = ("DeepSea-20",)
+CLAIM = Claim(text="rnd > ppo on DeepSea-20", better="rnd", worse="ppo", env="DeepSea-20")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+@pytest.fixture
+def text_only(monkeypatch):
+    """Figures take most of the time of a report."""
+    monkeypatch.setattr(page, "FIGURES", {})
+
+
+def report(store: Store, sweep: ResolvedSweep) -> str:
+    return write(sweep, store, store.sweep_folder(sweep.name) / "report").read_text()
+
+
+def rows(store: Store, name: str) -> list[dict[str, str]]:
+    with (store.sweep_folder("fake") / "report" / f"{name}.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def constant(level):
+    """Runs that all score `level(run)` from the start, a little apart."""
+    return lambda run, fraction, rng, n: [level(run) + 0.001 * run.seed] * n
+
+
+# The answer --------------------------------------------------------------------------------------
+
+
+def answers(store: Store, level, *claims: Claim, seeds: int = 10) -> list[str]:
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, seeds, claims=claims)
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs:
+        fake_store.write_run(store, run, constant(level))
+    return [line for line in report(store, sweep).splitlines() if line.startswith("- **")]
+
+
+@pytest.mark.parametrize(
+    ("rnd", "sentence"),
+    [
+        (0.9, "- **rnd beats ppo on DeepSea-20** (final score): IQM 0.90 [0.90, 0.91] against "
+              "0.20 [0.20, 0.21], difference 0.70 [0.70, 0.70], 10 seeds."),
+        (0.1, "- **rnd does not beat ppo on DeepSea-20: it does worse** (final score): IQM "
+              "0.10 [0.10, 0.11] against 0.20 [0.20, 0.21], difference -0.10 [-0.10, -0.10], "
+              "10 seeds."),
+        (0.2, "- **Undecided: rnd against ppo on DeepSea-20** (final score): IQM "
+              "0.20 [0.20, 0.21] against 0.20 [0.20, 0.21], difference 0.00 [0.00, 0.00], "
+              "10 seeds; the 95 % interval of the difference contains 0."),
+    ],
+)  # fmt: skip
+def test_a_claim_is_answered_in_one_sentence(store, text_only, rnd, sentence):
+    assert answers(store, lambda run: {"rnd": rnd, "ppo": 0.2}[run.arm], CLAIM) == [sentence]
+
+
+def test_claims_over_all_environments_are_about_normalised_scores(store, text_only):
+    claim = Claim(text="rnd > ppo by auc", better="rnd", worse="ppo", score="auc")
+    (answer,) = answers(store, lambda run: 0.495 if run.arm == "rnd" else 0.0, claim)
+    assert "rnd beats ppo over all environments** (area under the curve, normalised)" in answer
+    assert "IQM 0.50 [" in answer  # 0.495 of 0.99
+
+
+def test_more_claims_ask_more_of_each(store, text_only):
+    answers(store, lambda run: 0.5, CLAIM, CLAIM, CLAIM, CLAIM)
+    text = (store.sweep_folder("fake") / "report" / "report.md").read_text()
+    assert "brackets after a difference are at 98.75 %" in text
+    assert "all 4 claims hold together at 95 %" in text
+
+
+@pytest.mark.parametrize(("seeds", "decided"), [(2, False), (5, False), (6, True)])
+def test_too_few_seeds_decide_nothing_whatever_the_difference(store, text_only, seeds, decided):
+    (answer,) = answers(store, lambda run: run.arm == "rnd", CLAIM, seeds=seeds)
+    assert ("rnd beats ppo" in answer) == decided
+    assert ("fewer than 6 seeds" in answer) != decided
+
+
+def test_six_seeds_are_too_few_for_many_claims(store, text_only):
+    found = answers(store, lambda run: run.arm == "rnd", *[CLAIM] * 30, seeds=6)
+    assert all("Undecided" in answer and "6 seeds cannot decide" in answer for answer in found)
+
+
+# Gaps --------------------------------------------------------------------------------------------
+
+
+def with_gap(store: Store) -> ResolvedSweep:
+    """Two arms on two environments; the last run of rnd on DeepSea-20 raised."""
+    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 8, claims=(CLAIM,))
+    fake_store.write_sweep(store, sweep, finish=False)
+    gone = next(r for r in sweep.runs if (r.arm, r.env, r.seed) == ("rnd", "DeepSea-20", 7))
+    for run in sweep.runs:
+        if run != gone:
+            fake_store.write_run(store, run)
+    fake_store.write_failure(store, gone, "ValueError: NaN in the policy")
+    return sweep
+
+
+def test_a_failed_run_is_shown_with_its_reason_and_never_averaged_over(store, text_only):
+    text = report(store, with_gap(store))
+    assert "1 of rnd on DeepSea-20: `ValueError: NaN in the policy`" in text
+    assert "32 runs: 1 failed, 31 finished." in text
+    assert "| rnd | - (7 of 8 runs) | 0." in text
+    assert "**Undecided: rnd against ppo on DeepSea-20** (final score): 7 of 8 runs of rnd" in text
+    found = {(row["arm"], row["env"]): row for row in rows(store, "table_final")}
+    row = found["rnd", "DeepSea-20"]
+    assert (row["iqm"], row["shows"], row["runs"], row["planned"]) == ("", "missing", "7", "8")
+
+
+def test_a_figure_leaves_out_an_arm_with_a_gap_and_says_so(store):
+    sweep = with_gap(store)
+    evidence = evidence_module.gather(sweep, store)
+    with style.applied():
+        bars = FIGURES["aggregates"].draw(evidence, "final")
+        profiles = FIGURES["profiles"].draw(evidence, "final")
+        curves = FIGURES["curves"].draw(evidence, "final")
+    assert "15 of 16 runs" in texts(bars)
+    assert "rnd (15 of 16 runs)" in texts(profiles)
+    assert len(profiles.axes[0].collections) == 1  # one band: that of ppo
+    thin = [line for line in curves.axes[0].lines if line.get_linewidth() == 0.5]
+    assert len(thin) == 7  # the runs that there are, each on its own
+
+
+def test_nothing_finished_still_gives_a_report(store):
+    options = ReportOptions(scores=("final",))
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3, claims=(CLAIM,), report=options)
+    fake_store.write_sweep(store, sweep, finish=False)
+    fake_store.write_interruption(store, sweep.runs[0])
+    text = report(store, sweep)
+    assert "6 runs: 1 interrupted, 5 missing." in text
+    assert "0 of 3 runs of rnd are finished" in text
+
+
+def test_every_run_is_counted_in_the_run_table(store, text_only):
+    sweep = with_gap(store)
+    report(store, sweep)
+    (row,) = (r for r in rows(store, "runs") if r["arm"] == "rnd")
+    counts = {name: row[name] for name in ("planned", "launched", "finished", "failed", "attempts")}
+    assert counts == {
+        "planned": "16", "launched": "16", "finished": "15", "failed": "1", "attempts": "16"
+    }  # fmt: skip
+
+
+# Comparability -----------------------------------------------------------------------------------
+
+
+def test_runs_of_other_versions_and_machines_raise_a_visible_warning(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3)
+    fake_store.write_sweep(store, sweep)
+    assert "Warning" not in report(store, sweep)
+    other = {"packages": fake_store.PACKAGES | {"torch": "2.14.0"},
+             "machine": fake_store.MACHINE | {"cpu": "Another"}}  # fmt: skip
+    fake_store.write_run(store, sweep.runs[0], result=other)
+    text = report(store, sweep)
+    warning = "> **Warning.** The runs come from different"
+    assert f"{warning} package versions (torch: 2.13.0 in 5, 2.14.0 in 1 runs)." in text
+    assert f"{warning} machines (cpu: A processor in 5, Another in 1 runs)." in text
+
+
+def test_unequal_budgets_raise_a_visible_warning(store, text_only):
+    runs = [fake_store.spec("ppo", "DeepSea-20", seed, 60_000) for seed in range(3)]
+    runs += [fake_store.spec("rnd", "DeepSea-20", seed, 30_000) for seed in range(3)]
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3, runs=tuple(runs), claims=(CLAIM,))
+    fake_store.write_sweep(store, sweep)
+    text = report(store, sweep)
+    assert "Warning.** Unequal budgets on DeepSea-20, in steps (60,000: ppo; 30,000: rnd)" in text
+    assert "| arm | DeepSea-20 (unequal budgets) |" in text
+    assert "**Their budgets differ.**" in text
+
+
+def test_two_names_for_the_same_runs_are_pointed_out(store, text_only):
+    runs = [fake_store.spec("rnd", "DeepSea-20", seed) for seed in range(3)]
+    twins = [run.model_copy(update={"arm": "twin"}) for run in runs]
+    sweep = fake_store.sweep(("rnd", "twin"), ONE_ENV, 3, runs=(*runs, *twins))
+    fake_store.write_sweep(store, sweep)
+    text = report(store, sweep)
+    assert "rnd and twin are the same runs under two names" in text
+    assert "3 runs: 3 finished." in text
+
+
+def test_arms_on_different_environments_get_no_aggregates_and_a_reason(store):
+    runs = [fake_store.spec("ppo", "DeepSea-20", seed) for seed in range(3)]
+    runs += [fake_store.spec("rnd", "DeepSea-10", seed) for seed in range(3)]
+    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 3, runs=tuple(runs))
+    fake_store.write_sweep(store, sweep)
+    text = report(store, sweep)
+    assert "left out, because the arms do not share all environments and seeds." in text
+    drawn = {path.stem for path in (store.sweep_folder("fake") / "report").glob("*.png")}
+    assert drawn == {"curves", "seeds_final", "seeds_auc"}
+
+
+def test_an_environment_without_anchors_is_reported_raw(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "Elsewhere"), 3)
+    fake_store.write_sweep(store, sweep)
+    text = report(store, sweep)
+    assert "no random and reference score is known for Elsewhere" in text
+    assert "| arm | DeepSea-20 | Elsewhere |" in text
+
+
+def test_what_an_arm_changes_is_listed_against_the_baseline(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 3)
+    fake_store.write_sweep(store, sweep)
+    text = report(store, sweep)
+    assert "| rnd | agent | ppo | ppo_rnd |" in text
+    assert "| rnd | int_coef | - | 1.0 |" in text
+    assert "learning_rate" not in text  # the same in both
+
+
+# Tables ------------------------------------------------------------------------------------------
+
+
+def test_the_three_forms_of_a_table_agree_to_the_last_digit(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 8)
+    fake_store.write_sweep(store, sweep)
+    text = report(store, sweep)
+    folder = store.sweep_folder("fake") / "report"
+    latex, markdown = (folder / "table_auc.tex").read_text(), (folder / "table_auc.md").read_text()
+    assert markdown in text
+    for row in rows(store, "table_auc"):
+        cell = f"{row['iqm']} [{row['low']}, {row['high']}]"
+        assert cell in markdown
+        assert cell in latex
+
+
+def test_latex_is_escaped_and_has_the_rules_of_booktabs():
+    latex = Table(("arm", "a_b"), (("{x} 50 %", "-1.5"),)).latex()
+    assert r"\begin{tabular}{lr}" in latex
+    assert r"a\_b \\" in latex
+    assert r"\{x\} 50 \% & $-$1.5 \\" in latex
+    assert re.findall(r"\\(top|mid|bottom)rule", latex) == ["top", "mid", "bottom"]
+
+
+def test_a_bar_in_a_cell_does_not_end_it():
+    assert r"a \| b" in Table(("x",), (("a | b",),)).markdown()
+
+
+def test_few_seeds_are_written_as_few(store, text_only):
+    alone, ranged = r"\| rnd \| [\d.]+ \|", r"\| rnd \| [\d.]+ \{[\d.]+, [\d.]+\} \|"
+    for seeds, pattern in ((2, alone), (4, ranged)):
+        sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, seeds)
+        fake_store.write_sweep(store, sweep)
+        assert re.search(pattern, report(store, sweep))
+
+
+def test_numbers_are_written_plainly():
+    assert fixed(2)(-0.001) == "0.00"
+    assert fixed(1)(499.96) == "500.0"
+    assert [short(n) for n in (0, 500, 20_000, 1_500_000)] == ["0", "500", "20k", "1.5M"]
+
+
+# Figures -----------------------------------------------------------------------------------------
+
+
+def texts(figure: Figure) -> set[str]:
+    return {text.get_text() for text in figure.findobj(Text)}
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """Eight arms, five of them with long names, on four environments."""
+    arms = (*TWO_ARMS, "no_obs_norm", "no_reward_norm", "episodic", "int_coef=0.1", "int_coef=1",
+            "without_everything_at_once")  # fmt: skip
+    store = Store(tmp_path_factory.mktemp("crowded"))
+    sweep = fake_store.sweep(arms, (*fake_store.ENVS, "Elsewhere"), 6)
+    pair = sweep.anchors["DeepSea-20"]
+    sweep = sweep.model_copy(update={"anchors": sweep.anchors | {"Elsewhere": pair}})
+    fake_store.write_sweep(store, sweep)
+    return evidence_module.gather(sweep, store)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name):
+    with style.applied():
+        figure = FIGURES[name].draw(crowded, "final")
+        style.lay_out(figure)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        figure.draw(renderer)
+        frame = figure.bbox.padded(1)
+        for text in figure.findobj(Text):
+            if text.get_text() and text not in unseen(figure):
+                box = text.get_window_extent(renderer)
+                assert frame.containsx(box.x0) and frame.containsx(box.x1), text
+                assert frame.containsy(box.y0) and frame.containsy(box.y1), text
+        for legend in figure.legends:
+            box = legend.get_window_extent(renderer)
+            others = [axes.get_tightbbox(renderer) for axes in figure.axes]
+            others += [text.get_window_extent(renderer) for text in figure.texts]
+            assert not any(box.overlaps(other) for other in others)
+        for axes in figure.axes:
+            names = [text for text in axes.get_xticklabels() if text not in unseen(figure)]
+            ends = sorted(text.get_window_extent(renderer).intervalx.tolist() for text in names)
+            assert all(a[1] <= b[0] for a, b in pairwise(ends)), axes.get_title()
+
+
+def unseen(figure: Figure) -> set[Text]:
+    """Labels of ticks beyond the ends of their axis, which matplotlib keeps and does not draw."""
+    found = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            for tick in axis.get_major_ticks():
+                if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
+                    found.update((tick.label1, tick.label2))
+    return found
+
+
+def test_arms_differ_in_more_than_colour():
+    looks = list(style.looks([str(i) for i in range(8)]).values())
+    assert len({look.marker for look in looks}) == 8
+    assert len({look.colour for look in looks}) == 8
+    assert all(a.dashes != b.dashes for a, b in pairwise(looks))
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from harness import report
+from harness.store import Store
+store = Store(Path(sys.argv[1]))
+report.write(store.sweep("fake"), store, Path(sys.argv[2]))
+heavy = {"torch", "jax", "gymnasium", "stable_baselines3", "baselines"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(store, tmp_path):
+    options = ReportOptions(scores=("final",))
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 6, claims=(CLAIM,), report=options)
+    fake_store.write_sweep(store, sweep)
+    here, there = tmp_path / "here", tmp_path / "there"
+    write(sweep, store, here)
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(store.root), str(there)],
+        check=True, env=os.environ | {"PYTHONHASHSEED": "1"}, cwd=Path(__file__).parents[1],
+    )  # fmt: skip
+    digests = [
+        {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+        for folder in (here, there)
+    ]
+    assert digests[0] == digests[1]
+    assert {Path(name).suffix for name in digests[0]} == {".md", ".csv", ".tex", ".pdf", ".png"}
+    pdf = (here / "curves.pdf").read_bytes()
+    assert b"/CIDFontType2" in pdf and b"/Type3" not in pdf  # TrueType, embedded
+
+
+def test_files_of_an_earlier_report_do_not_stay(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3)
+    fake_store.write_sweep(store, sweep)
+    folder = store.sweep_folder("fake") / "report"
+    folder.mkdir(parents=True)
+    (folder / "old.png").touch()
+    report(store, sweep)
+    assert not (folder / "old.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("seeds", "envs", "stamp"),
+    [
+        (2, 1, "There is no bar"),
+        (4, 1, "A bar is the range of the single seeds"),
+        (4, 5, "Low n: with fewer than 6 seeds it is too narrow."),
+        (6, 1, "A bar is a 95 % percentile interval"),
+    ],
+)
+def test_a_caption_says_what_its_bars_are(seeds, envs, stamp, store):
+    names = tuple(f"E{i}" for i in range(envs))
+    sweep = fake_store.sweep(TWO_ARMS, names, seeds)
+    evidence = evidence_module.gather(sweep, store)
+    assert stamp in captions.fill(FIGURES["aggregates"].caption, evidence, "final", aggregate=True)

@@ -1,0 +1,163 @@
+"""Whatever dies, the same command ends with the same table, and trains nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from harness.store import Store
+
+SWEEP = """\
+name: resume
+question: Does it come back?
+envs: [CartPole-v1]
+seeds: 2
+steps: 4_000
+evaluation: {every: 2_000, episodes: 2, final_episodes: 5}
+base: {agent: ppo, hparams: {policy_kwargs: {net_arch: [8]}}}
+arms:
+  long: {hparams: {gamma: 0.99}}
+  short: {hparams: {gamma: 0.5}}
+"""
+PATIENCE = 120.0  # seconds: this machine may be busy
+
+
+@pytest.fixture(scope="module")
+def sweep_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep") / "resume.yaml"
+    path.write_text(SWEEP)
+    return path
+
+
+def start(sweep_file, root):
+    command = [sys.executable, "-m", "harness", "sweep", str(sweep_file), "--results", str(root)]
+    return subprocess.Popen(
+        [*command, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+def finish(process):
+    out, _ = process.communicate(timeout=PATIENCE)
+    return process.returncode, out.decode()
+
+
+def tables(root):
+    """The report's tables, and every run's outcome: bytes that a disturbance must not change."""
+    report = root / "sweeps" / "resume" / "report"
+    found = {path.name: path.read_bytes() for path in sorted(report.glob("**/*.csv"))}
+    found = {name: data for name, data in found.items() if "runs" not in name}  # counts attempts
+    for spec in Store(root).sweep("resume").runs:
+        folder = Store(root).folder(spec)
+        found[spec.key] = (folder / "evals.jsonl").read_bytes()
+        found[spec.key] += json.loads((folder / "result.json").read_text())["weights"].encode()
+    return found
+
+
+def outcomes(root):
+    """How the attempts at each run ended."""
+    found = {}
+    for spec in Store(root).sweep("resume").runs:
+        lines = (Store(root).folder(spec) / "attempts.jsonl").read_text().splitlines()
+        found[spec.key] = [json.loads(line).get("outcome", "started") for line in lines]
+    return found
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise TimeoutError(condition)
+
+
+def started_runs(root):
+    """Process ids of the runs that have begun to train and are not finished."""
+    found = []
+    for path in root.glob("runs/*/*/*/evals.jsonl"):
+        if not (path.parent / "result.json").exists() and path.read_text().count("\n") >= 1:
+            lines = (path.parent / "attempts.jsonl").read_text().splitlines()
+            found.append(json.loads([line for line in lines if "pid" in line][-1])["pid"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sweep_file, tmp_path_factory):
+    root = tmp_path_factory.mktemp("undisturbed")
+    code, out = finish(start(sweep_file, root))
+    assert code == 0, out
+    return tables(root)
+
+
+def test_a_killed_worker_fails_its_own_run_and_the_same_command_repairs_it(
+    sweep_file, tmp_path, undisturbed
+):
+    process = start(sweep_file, tmp_path)
+    victim = wait_for(lambda: started_runs(tmp_path))[0]
+    os.kill(victim, signal.SIGKILL)
+    code, out = finish(process)
+    assert code == 1
+    assert "SIGKILL" in out
+    states = [Store(tmp_path).status(spec).state for spec in Store(tmp_path).sweep("resume").runs]
+    assert sorted(states) == ["failed"] + ["finished"] * 3
+
+    code, out = finish(start(sweep_file, tmp_path))
+
+    assert code == 0, out
+    assert tables(tmp_path) == undisturbed
+    assert sorted(outcomes(tmp_path).values()) == [
+        *[["started", "failed", "started", "finished"]],
+        *[["started", "finished"]] * 3,
+    ]
+
+
+def test_a_killed_sweep_leaves_no_process_behind_and_resumes(sweep_file, tmp_path, undisturbed):
+    process = start(sweep_file, tmp_path)
+    workers = wait_for(lambda: started_runs(tmp_path))
+    family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(True))]
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+
+    wait_for(lambda: not any(psutil.pid_exists(pid) for pid in [*workers, *family]))
+    code, out = finish(start(sweep_file, tmp_path))
+
+    assert code == 0, out
+    assert tables(tmp_path) == undisturbed
+    assert all(ends.count("finished") == 1 for ends in outcomes(tmp_path).values())
+
+
+def test_ctrl_c_ends_at_once_and_loses_only_what_was_unfinished(sweep_file, tmp_path, undisturbed):
+    process = start(sweep_file, tmp_path)
+    wait_for(lambda: started_runs(tmp_path))
+    process.send_signal(signal.SIGINT)
+
+    code, out = finish(process)
+
+    assert code == 130
+    assert "the same command resumes" in out
+    assert not started_alive(tmp_path)
+    code, out = finish(start(sweep_file, tmp_path))
+    assert code == 0, out
+    assert tables(tmp_path) == undisturbed
+    assert ["started", "interrupted", "started", "finished"] in outcomes(tmp_path).values()
+
+
+def started_alive(root):
+    return [pid for pid in started_runs(root) if psutil.pid_exists(pid)]
+
+
+def test_two_identical_commands_share_the_work(sweep_file, tmp_path, undisturbed):
+    first, second = start(sweep_file, tmp_path), start(sweep_file, tmp_path)
+
+    codes = [finish(first), finish(second)]
+
+    assert [code for code, _ in codes] == [0, 0], codes
+    assert tables(tmp_path) == undisturbed
+    assert all(ends == ["started", "finished"] for ends in outcomes(tmp_path).values())

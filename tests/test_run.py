@@ -1,0 +1,157 @@
+"""One run: the same spec gives the same numbers, and looking does not change them."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+from tiny import STEPS, files, store_at, tiny
+
+from baselines import AGENTS
+from harness import record
+from harness.executors import EXECUTORS
+from harness.run import Job, fingerprint, run
+from harness.spec import Evaluation
+from harness.store import lock_is_held
+from harness.sweep import plan
+
+LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
+
+
+def result(store, spec):
+    return json.loads(files(store, spec, "result.json"))
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(agent, tmp_path):
+    spec = tiny(agent)
+    here, there = store_at(tmp_path / "here"), store_at(tmp_path / "there")
+    random.seed(1)
+    np.random.seed(1)
+
+    run(spec, Job(here.root))
+    EXECUTORS["processes"](plan([spec]), Job(there.root), 1, lambda: None)
+
+    assert files(here, spec, "evals.jsonl") == files(there, spec, "evals.jsonl")
+    assert result(here, spec)["weights"] == result(there, spec)["weights"]
+
+
+@pytest.mark.parametrize("agent", LEARNERS)
+def test_evaluating_more_often_does_not_change_what_is_learned(agent, tmp_path):
+    store = store_at(tmp_path)
+    never = tiny(agent)
+    never = never.model_copy(
+        update={"evaluation": Evaluation(every=STEPS, episodes=1, final_episodes=1)}
+    )
+    often = Evaluation(every=7, episodes=2, final_episodes=1, deterministic=False)
+    often = never.model_copy(update={"evaluation": often})
+
+    for spec in (never, often):
+        run(spec, Job(store.root))
+
+    assert never.key != often.key
+    assert result(store, never)["weights"] == result(store, often)["weights"]
+
+
+def test_the_curve_has_a_point_at_every_interval_and_ends_with_the_final_evaluation(tmp_path):
+    store, spec = store_at(tmp_path), tiny("ppo")
+
+    run(spec, Job(store.root))
+
+    rows = [json.loads(line) for line in files(store, spec, "evals.jsonl").splitlines()]
+    assert [(row["step"], row["final"]) for row in rows] == [
+        (0, False), (100, False), (200, False), (STEPS, True),
+    ]  # fmt: skip
+    assert [len(row["returns"]) for row in rows] == [2, 2, 2, 3]
+    assert result(store, spec)["final"]["mean"] == np.mean(rows[-1]["returns"])
+    assert result(store, spec)["steps_trained"] <= STEPS
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    store, spec = store_at(tmp_path), tiny("random")
+    run(spec, Job(store.root))
+    before = {path: path.stat().st_mtime_ns for path in store.folder(spec).rglob("*")}
+
+    run(spec.model_copy(update={"arm": "another"}), Job(store.root))
+
+    assert {path: path.stat().st_mtime_ns for path in store.folder(spec).rglob("*")} == before
+
+
+def test_a_run_that_fails_leaves_its_traceback_and_is_counted(tmp_path):
+    store, spec = store_at(tmp_path), tiny("ppo")
+    broken = spec.model_copy(update={"hparams": {**spec.hparams, "n_steps": 10_000}})
+
+    with pytest.raises(ValueError, match="rollout"):
+        run(broken, Job(store.root))
+
+    status = store.status(broken)
+    assert (status.state, status.attempts) == ("failed", 1)
+    assert "ValueError" in status.error
+    assert "Traceback" in json.loads(files(store, broken, "failure.json"))["traceback"]
+    assert store.missing([broken]) == [broken]
+
+
+def test_a_spec_of_another_version_is_refused(tmp_path):
+    spec = tiny("random").model_copy(update={"agent_version": 99})
+
+    with pytest.raises(RuntimeError, match="has changed since"):
+        run(spec, Job(tmp_path))
+
+
+def test_a_run_that_another_process_holds_is_left_alone(tmp_path):
+    store, spec = store_at(tmp_path), tiny("random")
+
+    with record.claimed(store.folder(spec)):
+        assert lock_is_held(store.folder(spec) / "lock")
+        assert store.status(spec).state == "running"
+        with pytest.raises(record.Busy):
+            run(spec, Job(store.root))
+
+    assert not lock_is_held(store.folder(spec) / "lock")
+
+
+def test_sacred_witnesses_every_run(tmp_path):
+    store, spec = store_at(tmp_path), tiny("ppo")
+
+    run(spec, Job(store.root))
+
+    notary = result(store, spec)["sacred"]
+    folder = store.root / "sacred" / notary["id"]
+    entry = json.loads((folder / "run.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text())
+    info = json.loads((folder / "info.json").read_text())
+    assert notary["complete"]
+    assert entry["status"] == "COMPLETED"
+    assert entry["result"] == result(store, spec)["final"]["mean"]
+    assert config["key"] == spec.key
+    assert config["hparams"]["gamma"] == spec.hparams["gamma"]
+    assert metrics["return.curve"]["steps"] == [0, 100, 200]
+    assert metrics["return.final"]["values"] == [result(store, spec)["final"]["mean"]]
+    assert info["packages"]["torch"].startswith("2.")
+    assert any(name.startswith("evals_") or name == "evals.jsonl" for name in entry["artifacts"])
+
+
+def test_sacred_records_a_failure_with_its_traceback(tmp_path):
+    store, spec = store_at(tmp_path), tiny("ppo")
+    broken = spec.model_copy(update={"hparams": {**spec.hparams, "n_steps": 10_000}})
+
+    with pytest.raises(ValueError, match="rollout"):
+        run(broken, Job(store.root))
+
+    (entry,) = [json.loads(path.read_text()) for path in store.root.glob("sacred/*/run.json")]
+    assert entry["status"] == "FAILED"
+    assert any("ValueError" in line for line in entry["fail_trace"])
+
+
+def test_a_fingerprint_knows_every_bit_and_refuses_what_has_diverged():
+    weights = {"a": np.zeros(3), "b": np.ones((2, 2), np.float32)}
+    moved = {**weights, "a": np.array([0.0, 0.0, 5e-324])}
+    flat = {**weights, "b": np.ones(4, np.float32)}
+
+    assert fingerprint(weights) == fingerprint(dict(reversed(weights.items())))
+    assert len({fingerprint(weights), fingerprint(moved), fingerprint(flat)}) == 3
+    with pytest.raises(FloatingPointError, match="b is not finite"):
+        fingerprint({**weights, "b": np.array([np.nan])})

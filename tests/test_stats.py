@@ -1,0 +1,269 @@
+"""The statistics agree with rliable's, with closed forms, and with what an interval promises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_store import spec
+from rliable import library, metrics
+
+from harness import stats
+from harness.spec import Anchor, Anchors
+from harness.stats import Curve, MissingRuns
+
+RLIABLE = {
+    "IQM": metrics.aggregate_iqm,
+    "Median": metrics.aggregate_median,
+    "Mean": metrics.aggregate_mean,
+    "Optimality gap": metrics.aggregate_optimality_gap,
+}
+SHAPES = [(1, 1), (3, 1), (5, 2), (10, 3), (7, 5), (10, 10)]
+TAUS = np.linspace(-0.2, 1.2, 29)
+
+
+@contextmanager
+def numpy_seed(seed: int) -> Iterator[None]:
+    """rliable 1.2 draws from NumPy's global generator and ignores `random_state`."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    yield
+    np.random.set_state(before)
+
+
+def scores(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
+    """Bimodal, as sparse rewards make them, with some noise."""
+    rng = np.random.default_rng([seed, *shape])
+    return (rng.random(shape) < 0.6) + 0.1 * rng.normal(size=shape)
+
+
+def assert_same_interval(samples: np.ndarray, interval: np.ndarray, resamples: int) -> None:
+    """Both ends of another's interval lie where its Monte-Carlo error, 5 sd wide, puts them."""
+    for end, level in zip(np.ravel(interval), (0.025, 0.975), strict=True):
+        error = 5 * np.sqrt(level * (1 - level) / resamples)
+        low, high = np.quantile(samples, [max(0, level - error), min(1, level + error)])
+        assert low - 1e-12 <= end <= high + 1e-12
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", stats.AGGREGATES)
+def test_a_point_estimate_is_the_one_of_rliable(name, shape):
+    matrix = scores(shape)
+    assert stats.AGGREGATES[name](matrix) == pytest.approx(RLIABLE[name](matrix), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", stats.AGGREGATES)
+def test_an_interval_is_the_one_of_rliable_but_for_monte_carlo_error(name):
+    matrix = scores((10, 4))
+    with numpy_seed(0):
+        _, theirs = library.get_interval_estimates(
+            {"x": matrix}, lambda s: np.array([RLIABLE[name](s)]), reps=1_000
+        )
+    samples = stats.bootstrap(matrix, stats.AGGREGATES[name], stats.generator("x"))
+    assert_same_interval(samples, theirs["x"], 1_000)
+
+
+@pytest.mark.parametrize(("runs", "others"), [(3, 3), (10, 10), (8, 5)])
+def test_the_probability_of_improvement_is_the_one_of_rliable_with_ties(runs, others):
+    x = np.round(scores((runs, 4)), 1)
+    y = np.round(scores((others, 4), seed=1), 1)
+    assert (x[:, None] == y[None]).any(), "there are ties to count"
+    expected = metrics.probability_of_improvement(x, y)
+    assert stats.improvement(x, y, "x", "y").point == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_interval_of_the_improvement_is_the_one_of_rliable():
+    x, y = scores((10, 3)) + 0.2, scores((10, 3), seed=1)
+    with numpy_seed(0):
+        _, theirs = library.get_interval_estimates(
+            {"pair": [x, y]},
+            lambda a, b: np.array([metrics.probability_of_improvement(a, b)]),
+            reps=300,
+        )
+    found = stats.improvement(x, y, "x", "y")
+    wide = 5 * np.sqrt(0.025 * 0.975 / 300) * 2  # of levels; the interval spans 0.95 of them
+    slack = wide * (found.high - found.low)
+    assert np.ravel(theirs["pair"]) == pytest.approx([found.low, found.high], abs=slack)
+
+
+def test_the_performance_profile_is_the_one_of_rliable():
+    matrix = scores((10, 3))
+    ours = stats.profile(TAUS)(matrix)
+    assert ours == pytest.approx(library.score_distributions(matrix, TAUS), abs=1e-12)
+    with numpy_seed(0):
+        _, theirs = library.create_performance_profile({"x": matrix}, TAUS, reps=500)
+    _, low, high, _ = stats.band(matrix, stats.profile(TAUS), ("x",))
+    assert np.abs(np.stack([low, high]) - theirs["x"]).max() <= 2 / matrix.size  # two steps of it
+
+
+def test_statistics_of_many_matrices_at_once_are_those_of_each():
+    many = scores((6, 10, 3))
+    for statistic in (*stats.AGGREGATES.values(), stats.profile(TAUS)):
+        each = np.stack([statistic(one) for one in many])
+        assert statistic(many) == pytest.approx(each, abs=1e-12)
+
+
+def test_an_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = []
+    for trial in range(400):
+        matrix = rng.normal(size=(10, 4))
+        samples = stats.bootstrap(matrix, stats.mean, np.random.default_rng(trial), 1_000)
+        low, high = stats.interval(samples)
+        covered.append(low <= 0 <= high)
+    # 0.93 is expected of a percentile interval of 10 seeds; 3 standard errors around it
+    assert 0.89 < np.mean(covered) < 0.97
+
+
+def test_runs_are_resampled_within_their_task():
+    matrix = np.tile([0.0, 1.0, 5.0], (8, 1))  # tasks differ, runs do not
+    assert np.ptp(stats.bootstrap(matrix, stats.mean, stats.generator("x"))) == 0
+
+
+def test_a_curve_is_resampled_run_by_run():
+    levels = scores((9, 2))
+    runs = levels[..., None] * np.ones(5)  # each run keeps its level along training
+    samples = stats.bootstrap(runs, stats.curve_iqm, stats.generator("x"), 50)
+    assert np.ptp(samples, axis=1).max() == pytest.approx(0, abs=1e-12)
+    assert np.ptp(samples[:, 0]) > 0
+
+
+def test_memory_is_bounded_by_chunks_that_lose_no_resample(monkeypatch):
+    monkeypatch.setattr(stats, "_CHUNK", 100)
+    samples = stats.bootstrap(scores((7, 2)), stats.iqm, stats.generator("x"), 1_001)
+    assert samples.shape == (1_001,)
+    assert len(np.unique(samples)) > 100
+
+
+def test_an_interval_depends_on_nothing_but_its_own_scores():
+    matrix = scores((10, 3))
+    first = stats.estimate(matrix, stats.iqm, "rnd")
+    stats.estimate(matrix, stats.iqm, "another arm")
+    state = np.random.get_state()[1].copy()
+    assert stats.estimate(matrix, stats.iqm, "rnd") == first
+    assert (np.random.get_state()[1] == state).all(), "the global generator was used"
+
+
+def test_the_difference_of_an_arm_to_itself_has_an_interval_around_zero():
+    matrix = scores((10, 3))
+    gap = stats.difference(matrix, matrix, stats.iqm, 0.95, "x", "y")
+    assert gap.point == 0
+    assert gap.low < 0 < gap.high
+
+
+def test_a_higher_level_gives_a_wider_interval():
+    x, y = scores((10, 3)), scores((10, 3), seed=1)
+    narrow, wide = (stats.difference(x, y, stats.iqm, level, "x", "y") for level in (0.95, 0.995))
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+# From curves to scores ---------------------------------------------------------------------------
+
+
+def test_the_area_under_a_line_is_its_middle_however_uneven_the_steps():
+    steps = np.array([0.0, 10.0, 70.0, 100.0])
+    assert stats.auc(Curve(steps, 2 * steps)) == pytest.approx(100.0)
+    assert stats.auc(Curve(steps, np.full(4, 7.0))) == pytest.approx(7.0)
+
+
+def test_the_final_evaluation_is_the_end_of_the_curve():
+    rows = [("a", "e", 0, "k", step, final, mean, 0.0, 20) for step, final, mean in
+            [(0, False, 1.0), (50, False, 2.0), (100, False, 3.0), (100, True, 9.0)]]  # fmt: skip
+    names = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
+    (curve,) = stats.curves(pd.DataFrame(rows, columns=names)).values()
+    assert list(curve.steps) == [0, 50, 100]
+    assert stats.final(curve) == 9.0
+
+
+def test_the_anchors_are_zero_and_one():
+    anchors = Anchors(random=Anchor(score=-200, source=""), reference=Anchor(score=-100, source=""))
+    normalised = stats.normalise(np.array([-200.0, -100.0, -150.0, -50.0]), anchors)
+    assert normalised == pytest.approx([0, 1, 0.5, 1.5])
+
+
+def matrix_of(runs: list, missing: list) -> stats.Scores:
+    found = {
+        (run.arm, run.env, run.seed): Curve(np.array([0.0, 1.0]), np.array([0.0, run.seed + 1.0]))
+        for run in runs
+        if (run.arm, run.env, run.seed) not in missing
+    }
+    return stats.score_matrix(found, runs, "final")
+
+
+RUNS = [spec(arm, env, seed) for arm in "ab" for env in ("X", "Y") for seed in range(4)]
+
+
+def test_every_score_finds_its_cell():
+    found = matrix_of(RUNS, [])
+    assert found.matrix("a").tolist() == [[1, 1], [2, 2], [3, 3], [4, 4]]
+    assert found.matrix("b", ["Y"]).tolist() == [[1], [2], [3], [4]]
+    assert found.shared
+
+
+def test_a_missing_run_is_an_error_where_it_would_count_and_nowhere_else():
+    found = matrix_of(RUNS, [("a", "X", 2)])
+    with pytest.raises(MissingRuns, match="7 of 8 runs"):
+        found.matrix("a")
+    with pytest.raises(MissingRuns, match="3 of 4 runs"):
+        found.matrix("a", ["X"])
+    assert found.matrix("a", ["Y"]).shape == (4, 1)
+    assert found.matrix("b").shape == (4, 2)
+
+
+def test_with_missing_runs_allowed_the_complete_seeds_remain():
+    found = matrix_of(RUNS, [("a", "X", 2)])
+    assert found.matrix("a", allow_missing=True).tolist() == [[1, 1], [2, 2], [4, 4]]
+
+
+def test_an_arm_without_any_run_is_missing_even_if_that_is_allowed():
+    found = matrix_of(RUNS, [("a", env, seed) for env in "XY" for seed in range(4)])
+    with pytest.raises(MissingRuns, match="0 of 8 runs"):
+        found.matrix("a", allow_missing=True)
+
+
+def test_a_run_that_was_never_planned_is_not_missing():
+    runs = [run for run in RUNS if (run.arm, run.env) != ("a", "Y")]
+    found = matrix_of(runs, [])
+    assert not found.shared
+    assert found.count("a") == (4, 4)
+    assert found.matrix("a", ["X"]).shape == (4, 1)
+
+
+# What may be shown of few seeds ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "tasks", "shows"),
+    [
+        (1, 1, "point"),
+        (2, 10, "point"),
+        (3, 1, "range"),
+        (5, 4, "range"),
+        (3, 5, "low n"),
+        (5, 10, "low n"),
+        (6, 1, "interval"),
+        (10, 3, "interval"),
+    ],
+)
+def test_few_seeds_show_less(n, tasks, shows):
+    matrix = scores((n, tasks))
+    found = stats.estimate(matrix, stats.iqm, "x")
+    assert found.shows == shows
+    assert np.isfinite(found.low) == (shows != "point")
+    assert found.n == n
+    if shows == "range":
+        each = [stats.iqm(run[None]) for run in matrix]
+        assert (found.low, found.high) == (min(each), max(each))
+
+
+@pytest.mark.parametrize("compare", [
+    lambda x, y: stats.difference(x, y, stats.iqm, 0.95, "x", "y"),
+    lambda x, y: stats.improvement(x, y, "x", "y"),
+])  # fmt: skip
+def test_a_comparison_shows_what_its_smaller_arm_allows(compare):
+    assert compare(scores((10, 1)), scores((5, 1))).shows == "point"
+    assert compare(scores((10, 6)), scores((5, 6))).shows == "low n"
+    assert compare(scores((10, 1)), scores((6, 1))).shows == "interval"

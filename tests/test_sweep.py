@@ -1,0 +1,224 @@
+"""A sweep file becomes a list of complete specs, or a list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from harness.agents import Layer
+from harness.config import UserError, shipped
+from harness.sweep import Sweep, plan, single
+
+HEAD = """\
+name: test
+question: Does it?
+envs: [CartPole-v1, DeepSea-10]
+seeds: 2
+steps: {CartPole-v1: 4_000, DeepSea-10: 2_000}
+"""
+
+
+@pytest.fixture
+def expand(tmp_path):
+    def walk(text, overrides=None):
+        path = tmp_path / "sweep.yaml"
+        path.write_text(text)
+        return Sweep.load(path).expand(overrides)
+
+    return walk
+
+
+@pytest.fixture
+def problems(expand):
+    def walk(text):
+        with pytest.raises(UserError) as caught:
+            expand(text)
+        return {(p.line, p.key): p.message for p in caught.value.problems}
+
+    return walk
+
+
+def test_arms_environments_and_seeds_multiply(expand):
+    found = expand(HEAD + "arms: {a: {agent: ppo}, b: {agent: dqn}}\n")
+
+    assert [(run.arm, run.env, run.seed, run.steps) for run in found.runs] == [
+        (arm, env, seed, steps)
+        for arm in ("a", "b")
+        for env, steps in (("CartPole-v1", 4_000), ("DeepSea-10", 2_000))
+        for seed in (0, 1)
+    ]
+
+
+def test_only_a_grid_multiplies(expand):
+    found = expand(
+        HEAD
+        + "base: {agent: ppo, hparams: {policy_kwargs: {net_arch: [8, 8]}}}\n"
+        + "arms: {a: {grid: {gamma: [0.9, 0.99], n_epochs: [2, 4]}}}\n"
+    )
+
+    assert found.arms == tuple(
+        f"a[gamma={gamma},n_epochs={epochs}]" for gamma in (0.9, 0.99) for epochs in (2, 4)
+    )
+    assert all(run.hparams["policy_kwargs"]["net_arch"] == [8, 8] for run in found.runs)
+
+
+def test_hyperparameters_come_from_the_last_layer_that_sets_them(expand):
+    text = HEAD + (
+        "base:\n  agent: ppo\n"
+        "  hparams: {gamma: 0.5, gae_lambda: 0.5, policy_kwargs: {net_arch: [8]}}\n"
+        "arms: {a: {hparams: {gae_lambda: 0.6, policy_kwargs: {activation_fn: relu}}}}\n"
+    )
+
+    hparams = expand(text, Layer("--set", {"gae_lambda": 0.7})).runs[0].hparams
+
+    assert (hparams["gamma"], hparams["gae_lambda"]) == (0.5, 0.7)
+    assert hparams["policy_kwargs"]["net_arch"] == [8]
+    assert hparams["policy_kwargs"]["activation_fn"] == "relu"
+    tuned = single("ppo", "CartPole-v1", 0, 4_000).hparams
+    assert (
+        hparams["n_steps"]
+        == tuned["n_steps"]
+        != single("ppo", "Acrobot-v1", 0, 9_000).hparams["n_steps"]
+    )
+
+
+def test_every_value_is_explained_by_its_origin(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(HEAD + "base: {agent: ppo}\narms: {a: {hparams: {gamma: 0.5}}, b: {}}\n")
+
+    found = {(o.arm, o.env): o.settings for o in Sweep.load(path).explain()}
+
+    a = found["a", "CartPole-v1"]
+    assert a.origins["gamma"].endswith("sweep.yaml: arms.a")
+    assert a.origins["n_steps"] == "configs/agents/ppo.yaml: CartPole-v1"
+    assert a.origins["vf_coef"] == "the agent's own default"
+    assert set(found) == {(arm, env) for arm in "ab" for env in ("CartPole-v1", "DeepSea-10")}
+
+
+@pytest.mark.parametrize(
+    ("design", "arms"),
+    [
+        ("one_in", ["base", "only_x", "only_y", "only_z"]),
+        ("leave_one_out", ["full", "no_x", "no_y", "no_z"]),
+        ("factorial", ["base", "x", "y", "z", "x+y", "x+z", "y+z", "x+y+z"]),
+    ],
+)
+def test_a_design_combines_components(expand, design, arms):
+    found = expand(
+        HEAD
+        + f"base: {{agent: ppo, hparams: {{gamma: 0.5}}}}\ndesign: {design}\n"
+        + "components:\n"
+        + "  x: {with: {hparams: {gamma: 0.9}}}\n"
+        + "  y: {with: {hparams: {n_epochs: 3}}, without: {hparams: {n_epochs: 1}}}\n"
+        + "  z: {without: {hparams: {gae_lambda: 0.7}}}\n"
+    )
+
+    assert list(found.arms) == arms
+    for run in found.runs:
+        parts = set("xyz") if run.arm == "full" else set(run.arm.removeprefix("only_").split("+"))
+        if run.arm.startswith("no_"):
+            parts = set("xyz") - {run.arm[-1]}
+        assert (run.hparams["gamma"] == 0.9) == ("x" in parts)
+        assert run.hparams["n_epochs"] == (3 if "y" in parts else 1)
+        assert (run.hparams["gae_lambda"] == 0.7) == ("z" not in parts)
+
+
+def test_all_that_is_wrong_is_said_at_once_with_its_line(problems):
+    found = problems(
+        "name: test\n"
+        "question: Does it?\n"
+        "envs: [CartPole-v1, CartPol-v1]\n"  # 3
+        "seeds: [0, 10_000]\n"  # 4
+        "steps: 1000\n"
+        "base: {agent: ppo}\n"
+        "arms:\n"
+        "  a:\n"
+        "    hparams:\n"
+        "      gama: 0.9\n"  # 10
+        "      n_epochs: fast\n"  # 11
+        "  b: {agent: pppo}\n"  # 12
+        "  c: {agent: sac}\n"  # 13
+        "  d: {wrappers: [stickyactions]}\n"  # 14
+        "claims:\n"
+        "  - a better than b\n"  # 16
+        "  - a > e by final\n"  # 17
+        "report: {baseline: z}\n"  # 18
+    )
+
+    assert {line for line, _ in found} == {3, 4, 10, 11, 12, 13, 14, 16, 17, 18}
+    text = " ".join(found.values())
+    for hint in ("'CartPole-v1'", "'gamma'", "'ppo'", "'sticky_actions'"):
+        assert f"Did you mean {hint}?" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("arms: {a: {}}\n", "arms.a"),  # no agent
+        ("", "arms"),
+        ("design: one_in\n", "design"),
+        ("components: {x: {}}\n", "components"),
+        ("base: {agent: ppo}\narms: {a: {}, b: {}}\n", "arms.b"),  # the same runs
+        ("arms: {a: {agent: ppo, envs: [Acrobot-v1]}}\n", "arms.a.envs.0"),
+        ("arms: {a: {agent: ppo, steps: 0}}\n", "arms.a.steps"),
+        ("arms: {a: {agent: ppo, steps: {Acrobot-v1: 5}}}\n", "arms.a.steps.Acrobot-v1"),
+    ],
+)
+def test_what_could_not_be_an_ablation_is_refused(problems, text, key):
+    assert key in {where for _, where in problems(HEAD + text)}
+
+
+def test_a_budget_that_holds_no_update_is_refused_before_training(problems):
+    found = problems(HEAD + "arms: {a: {agent: ppo, steps: 100}}\n")
+
+    assert any("rollout" in message for message in found.values())
+
+
+def test_a_key_depends_on_what_decides_the_outcome_and_on_nothing_else(expand):
+    spec = expand(HEAD + "arms: {a: {agent: ppo}}\n").runs[0]
+    same = expand(
+        HEAD.replace("name: test", "name: other").replace("2\n", "5\n", 1)
+        + "base: {agent: ppo}\narms: {first: {hparams: {gamma: 0.98}}}\n"
+    ).runs[0]
+    changes = [
+        {"seed": 7},
+        {"steps": 4_001},
+        {"agent_version": 99},
+        {"card": {**spec.card, "version": 99}},
+        {"hparams": {**spec.hparams, "gamma": 0.5}},
+        {"evaluation": spec.evaluation.model_copy(update={"every": 7})},
+        {"engine": spec.engine.model_copy(update={"threads": 2})},
+        {"wrappers": ({"name": "sticky_actions"},)},
+    ]
+
+    assert spec.hparams["gamma"] == 0.98  # the shipped value: spelling it out changes nothing
+    assert same.key == spec.key
+    keys = [spec.model_copy(update=change).key for change in changes]
+    assert len({spec.key, *keys}) == len(changes) + 1
+
+
+def test_a_spec_survives_its_file(expand):
+    spec = expand(HEAD + "arms: {a: {agent: sac, envs: []}, b: {agent: ppo}}\n").runs[0]
+
+    again = type(spec).model_validate(json.loads(spec.model_dump_json()))
+
+    assert again == spec
+    assert again.key == spec.key
+
+
+def test_runs_are_trained_one_by_one_unless_an_agent_batches_seeds(expand):
+    runs = list(expand(HEAD + "arms: {a: {agent: ppo}}\n").runs)
+
+    assert [len(batch.specs) for batch in plan(runs)] == [1] * len(runs)
+
+
+@pytest.mark.parametrize("path", sorted(shipped("ablations").glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_ablation_expands(path):
+    found = Sweep.load(path).expand()
+
+    assert found.name == path.stem
+    assert found.runs
+    assert path.read_text().startswith(
+        "# yaml-language-server: $schema=../harness/schema/sweep.json"
+    )

@@ -1,0 +1,51 @@
+"""Runs of every agent, small enough to train in a second or two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baselines import AGENTS
+from harness.agents import Layer
+from harness.spec import Evaluation, RunSpec
+from harness.store import Store
+from harness.sweep import single
+
+STEPS = 256
+PROTOCOL = Evaluation(every=100, episodes=2, final_episodes=3)
+SMALL_NET = {"policy_kwargs": {"net_arch": [8]}}
+ON_POLICY = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2}
+OFF_POLICY = {"learning_starts": 50, "buffer_size": 1000, "batch_size": 16, "train_freq": 8}
+OFF_POLICY |= {"gradient_steps": 1}
+
+HPARAMS = {
+    "ppo": ON_POLICY | SMALL_NET,
+    "a2c": {"n_envs": 2, "n_steps": 8} | SMALL_NET,
+    "dqn": OFF_POLICY | SMALL_NET,
+    "sac": OFF_POLICY | SMALL_NET,
+    "td3": OFF_POLICY | SMALL_NET,
+    "qrdqn": OFF_POLICY | SMALL_NET,
+    "tqc": OFF_POLICY | SMALL_NET,
+    "trpo": {"n_envs": 2, "n_steps": 32, "batch_size": 32} | SMALL_NET,
+    "recurrent_ppo": ON_POLICY | {"policy_kwargs": {"net_arch": [8], "lstm_hidden_size": 8}},
+    "maskable_ppo": ON_POLICY | SMALL_NET,
+    "ars": {"n_delta": 1, "n_top": 1},
+    "crossq": OFF_POLICY | SMALL_NET,
+    "ppo_rnd": ON_POLICY | SMALL_NET,
+}
+
+
+def tiny(agent: str, seed: int = 0, steps: int = STEPS, **hparams: object) -> RunSpec:
+    """A spec of `agent` in the smallest environment it can act in."""
+    entry = AGENTS[agent]
+    env = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1"
+    chosen = HPARAMS.get(agent, {}) | hparams
+    spec = single(agent, env, seed, steps, Layer("tests/tiny.py", chosen))
+    return spec.model_copy(update={"evaluation": PROTOCOL})
+
+
+def files(store: Store, spec: RunSpec, name: str) -> bytes:
+    return (store.folder(spec) / name).read_bytes()
+
+
+def store_at(path: Path) -> Store:
+    return Store(path / "results")
