@@ -11,12 +11,12 @@ from typing import Any
 class Entry:
     """One learner, described without importing it."""
 
-    target: str                    # "module:class"
-    version: int                   # raise it whenever a change can move scores: old runs go stale
+    target: str  # "module:class"
+    version: int  # raise it whenever a change can move scores: old runs go stale
     summary: str
     actions: tuple[str, ...] = ("discrete", "continuous")
-    envs: tuple[str, ...] = ()     # the only environments it can act in; empty: any
-    seed_batch: bool = False       # trains many seeds at once in one process
+    envs: tuple[str, ...] = ()  # the only environments it can act in; empty: any
+    seed_batch: bool = False  # trains many seeds at once in one process
     learns: bool = True
 
     def load(self) -> Any:

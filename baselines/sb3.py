@@ -20,17 +20,11 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.noise import (
-    ActionNoise,
-    NormalActionNoise,
-    OrnsteinUhlenbeckActionNoise,
-)
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
@@ -39,21 +33,10 @@ from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 
 from baselines.api import Config, Progress, Task
-from baselines.sb3_config import config_of, schedule
+from baselines.sb3_config import BUILDERS, config_of
 
-SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
-ACTIVATIONS = {
-    "tanh": torch.nn.Tanh,
-    "relu": torch.nn.ReLU,
-    "elu": torch.nn.ELU,
-    "leaky_relu": torch.nn.LeakyReLU,
-}
-NOISES: dict[str, type[ActionNoise]] = {
-    "normal": NormalActionNoise,
-    "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise,
-}
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
-LOG_EVERY = 1000     # steps: SAC alone would otherwise log after every one of them
+LOG_EVERY = 1000  # steps: SAC alone would otherwise log after every one of them
 
 
 class SB3Agent:
@@ -81,12 +64,9 @@ class SB3Agent:
         normalize, n_envs = given.pop("normalize"), given.pop("n_envs")
         del normalize, n_envs  # they have shaped `env`
         given["policy"] = self._policy(given["policy"], env.observation_space)
-        given["policy_kwargs"] = _policy_kwargs(given["policy_kwargs"])
-        for name in SCHEDULES:
+        for name, build in BUILDERS.items():
             if given.get(name) is not None:
-                given[name] = schedule(given[name])
-        if given.get("action_noise") is not None:
-            given["action_noise"] = _noise(given["action_noise"], env.action_space)
+                given[name] = build(given[name], env)
         return given | {"seed": self.task.seed, "device": self.task.device, "verbose": 0}
 
     def _policy(self, chosen: str, observation_space: spaces.Space) -> str:
@@ -191,10 +171,8 @@ class SB3Agent:
             return {}
         found = {"return": env.ret_rms}
         if env.norm_obs:
-            split = isinstance(env.obs_rms, dict)
-            found |= {f"obs.{key}": moments for key, moments in env.obs_rms.items()} if split else {
-                "obs": env.obs_rms
-            }
+            parts = env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms}
+            found |= {f"obs.{key}".rstrip("."): moments for key, moments in parts.items()}
         return found
 
     def save(self, folder: Path) -> None:
@@ -302,23 +280,11 @@ def _sides(space: spaces.Space) -> list[int]:
     return sorted(space.shape)[-2:]
 
 
-def _policy_kwargs(chosen: Any) -> dict[str, Any]:
-    given = {name: value for name, value in chosen if value is not None}
-    if "activation_fn" in given:
-        given["activation_fn"] = ACTIVATIONS[given["activation_fn"]]
-    return given
-
-
-def _noise(chosen: Any, action_space: spaces.Space) -> ActionNoise:
-    shape = action_space.shape
-    return NOISES[chosen.type](np.zeros(shape), np.full(shape, chosen.std))
-
-
 @dataclass(frozen=True)
 class Algorithm:
     """One line of the table."""
 
-    target: str                      # "module:class" of SB3 or sb3-contrib
+    target: str  # "module:class" of SB3 or sb3-contrib
     adapter: type[SB3Agent] = SB3Agent
 
 

@@ -13,6 +13,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
+import numpy as np
+import torch
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -23,8 +25,21 @@ from pydantic import (
     WithJsonSchema,
     create_model,
 )
+from stable_baselines3.common import noise
+from stable_baselines3.common.vec_env import VecEnv
 
 from baselines.api import Config
+
+ACTIVATIONS = {
+    "tanh": torch.nn.Tanh,
+    "relu": torch.nn.ReLU,
+    "elu": torch.nn.ELU,
+    "leaky_relu": torch.nn.LeakyReLU,
+}
+NOISES: dict[str, type[noise.ActionNoise]] = {
+    "normal": noise.NormalActionNoise,
+    "ornstein-uhlenbeck": noise.OrnsteinUhlenbeckActionNoise,
+}
 
 STRICT = ConfigDict(
     extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False
@@ -85,8 +100,33 @@ class ActionNoise(BaseModel):
 
     model_config = STRICT
 
-    type: Literal["normal", "ornstein-uhlenbeck"] = "normal"
+    type: Literal[tuple(NOISES)] = "normal"
     std: float = Field(ge=0)
+
+
+def policy_kwargs(chosen: BaseModel) -> dict[str, Any]:
+    """Only what was chosen, so that the policy class keeps its own defaults."""
+    given = {name: value for name, value in chosen if value is not None}
+    if "activation_fn" in given:
+        given["activation_fn"] = ACTIVATIONS[given["activation_fn"]]
+    return given
+
+
+def action_noise(chosen: ActionNoise, env: VecEnv) -> noise.ActionNoise:
+    """The same deviation for every action, independent of one another."""
+    shape = env.action_space.shape
+    return NOISES[chosen.type](np.zeros(shape), np.full(shape, chosen.std))
+
+
+# What SB3 takes in place of a value that JSON can hold, made for the training environments.
+BUILDERS: dict[str, Callable[[Any, VecEnv], Any]] = {
+    "action_noise": action_noise,
+    "clip_range": lambda value, env: schedule(value),
+    "clip_range_vf": lambda value, env: schedule(value),
+    "delta_std": lambda value, env: schedule(value),
+    "learning_rate": lambda value, env: schedule(value),
+    "policy_kwargs": lambda value, env: policy_kwargs(value),
+}
 
 
 def _both(value: Any) -> Any:
@@ -134,7 +174,7 @@ TYPES: dict[str, Any] = {
 
 # The policy arguments that JSON can say. None leaves the choice to the policy class.
 POLICY_TYPES: dict[str, Any] = {
-    "activation_fn": Literal["tanh", "relu", "elu", "leaky_relu"],
+    "activation_fn": Literal[tuple(ACTIVATIONS)],
     "batch_norm": bool,
     "batch_norm_momentum": Fraction,
     "clip_mean": Amount,

@@ -272,10 +272,7 @@ def unreachable(url: str) -> str | None:
 
 
 def _observer(url: str) -> Any:
-    if url.startswith("mongodb"):
-        from sacred.observers import MongoObserver
+    from sacred import observers
 
-        return MongoObserver(url=url)
-    from sacred.observers import SqlObserver
-
-    return SqlObserver(url)
+    kind: Any = observers.MongoObserver if url.startswith("mongodb") else observers.SqlObserver
+    return kind(url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from functools import cache
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from baselines.api import NoProgress, Task
 from baselines.sb3 import ALGORITHMS, agent_class
 from baselines.sb3_config import schedule
 from harness.config import load, shipped
+from harness.envs import card_names
 from harness.seeding import untouched_rng
 
 LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
@@ -275,8 +277,26 @@ def test_shipped_hyper_parameters_fit_their_agent(path):
         assert entry["source"]
 
 
+@pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)
+def test_shipped_hyper_parameters_are_for_environments_that_exist(path):
+    names = [*card_names(), "DeepSea-20"]
+
+    for pattern in load(path).data["envs"]:
+        assert any(fnmatchcase(name, pattern) for name in names), pattern
+
+
 def test_every_agent_has_a_shipped_file():
     assert {path.stem for path in HPARAMS} == set(AGENTS)
+
+
+@pytest.mark.parametrize("env", load(shipped("configs/agents") / "ppo_rnd.yaml").data["envs"])
+def test_ppo_has_the_settings_of_ppo_with_a_bonus_where_the_two_are_compared(env):
+    plain = load(shipped("configs/agents") / "ppo.yaml").data["envs"][env]["hparams"]
+    bonus = load(shipped("configs/agents") / "ppo_rnd.yaml").data["envs"][env]["hparams"]
+    config = AGENTS["ppo"].load().Config
+    shared = {key: value for key, value in bonus.items() if key in config.model_fields}
+
+    assert config(**plain) == config(**shared)
 
 
 def test_a_schedule_falls_linearly_to_zero_over_the_budget():
@@ -358,14 +378,15 @@ def test_a_policy_sees_normalised_observations():
     np.testing.assert_array_equal(agent.predict(batch)[0], direct.mode().numpy())
 
 
-def test_masked_actions_are_never_taken():
+@pytest.mark.parametrize("normalize", [False, True])
+def test_masked_actions_are_never_taken(normalize):
     made = []
 
     def env():
         made.append(Masked())
         return made[-1]
 
-    agent = make("maskable_ppo", env=env)
+    agent = make("maskable_ppo", env=env, normalize=normalize)
     agent.learn(NoProgress())
     masks = np.array([[True, False, False], [False, False, True]] * 10)
     with untouched_rng(0):
@@ -400,8 +421,6 @@ def test_recurrent_state_is_carried_and_ends_with_the_episode():
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_hyper_parameter_is_what_the_algorithm_gets(name):
     rate = 0.0123
-    model = agent_class(name)(
-        Task(env_of(name), steps=STEPS), tiny(name, learning_rate=rate)
-    ).model
+    model = agent_class(name)(Task(env_of(name), steps=STEPS), tiny(name, learning_rate=rate)).model
 
     assert model.lr_schedule(1.0) == rate

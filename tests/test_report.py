@@ -27,6 +27,7 @@ from harness.store import Store
 
 TWO_ARMS = ("ppo", "rnd")
 ONE_ENV = ("DeepSea-20",)
+TWO_ENVS = ("DeepSea-20", "DeepSea-10")
 CLAIM = Claim(text="rnd > ppo on DeepSea-20", better="rnd", worse="ppo", env="DeepSea-20")
 
 
@@ -114,7 +115,7 @@ def test_six_seeds_are_too_few_for_many_claims(store, text_only):
 
 def with_gap(store: Store) -> ResolvedSweep:
     """Two arms on two environments; the last run of rnd on DeepSea-20 raised."""
-    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 8, claims=(CLAIM,))
+    sweep = fake_store.sweep(TWO_ARMS, TWO_ENVS, 8, claims=(CLAIM,))
     fake_store.write_sweep(store, sweep, finish=False)
     gone = next(r for r in sweep.runs if (r.arm, r.env, r.seed) == ("rnd", "DeepSea-20", 7))
     for run in sweep.runs:
@@ -209,7 +210,7 @@ def test_two_names_for_the_same_runs_are_pointed_out(store, text_only):
 def test_arms_on_different_environments_get_no_aggregates_and_a_reason(store):
     runs = [fake_store.spec("ppo", "DeepSea-20", seed) for seed in range(3)]
     runs += [fake_store.spec("rnd", "DeepSea-10", seed) for seed in range(3)]
-    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 3, runs=tuple(runs))
+    sweep = fake_store.sweep(TWO_ARMS, TWO_ENVS, 3, runs=tuple(runs))
     fake_store.write_sweep(store, sweep)
     text = report(store, sweep)
     assert "left out, because the arms do not share all environments and seeds." in text
@@ -226,7 +227,7 @@ def test_an_environment_without_anchors_is_reported_raw(store, text_only):
 
 
 def test_what_an_arm_changes_is_listed_against_the_baseline(store, text_only):
-    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 3)
+    sweep = fake_store.sweep(TWO_ARMS, TWO_ENVS, 3)
     fake_store.write_sweep(store, sweep)
     text = report(store, sweep)
     assert "| rnd | agent | ppo | ppo_rnd |" in text
@@ -238,7 +239,7 @@ def test_what_an_arm_changes_is_listed_against_the_baseline(store, text_only):
 
 
 def test_the_three_forms_of_a_table_agree_to_the_last_digit(store, text_only):
-    sweep = fake_store.sweep(TWO_ARMS, ("DeepSea-20", "DeepSea-10"), 8)
+    sweep = fake_store.sweep(TWO_ARMS, TWO_ENVS, 8)
     fake_store.write_sweep(store, sweep)
     text = report(store, sweep)
     folder = store.sweep_folder("fake") / "report"
@@ -289,9 +290,10 @@ def crowded(tmp_path_factory):
     arms = (*TWO_ARMS, "no_obs_norm", "no_reward_norm", "episodic", "int_coef=0.1", "int_coef=1",
             "without_everything_at_once")  # fmt: skip
     store = Store(tmp_path_factory.mktemp("crowded"))
-    sweep = fake_store.sweep(arms, (*fake_store.ENVS, "Elsewhere"), 6)
+    long_names = ("MountainCarContinuous-v0", "MiniGrid-MultiRoom-N4-S5-v1")
+    sweep = fake_store.sweep(arms, (*TWO_ENVS, *long_names), 6)
     pair = sweep.anchors["DeepSea-20"]
-    sweep = sweep.model_copy(update={"anchors": sweep.anchors | {"Elsewhere": pair}})
+    sweep = sweep.model_copy(update={"anchors": dict.fromkeys(sweep.envs, pair)})
     fake_store.write_sweep(store, sweep)
     return evidence_module.gather(sweep, store)
 

@@ -1,9 +1,9 @@
 """Feedback controllers with fixed gains: what a learner must beat to have been worth its training.
 
-CartPole is held by a PID loop on the pole's angle and a PD loop on the cart's position; only the sign
-of their sum acts, since the cart can be pushed left or right and no softer. Pendulum cannot be lifted
-by a PID loop, its motor being too weak: it is swung up by energy (Åström and Furuta, 2000), and the
-PID loop catches it near the top.
+CartPole is held by a PID loop on the pole's angle and a PD loop on the cart's position; only the
+sign of their sum acts, since the cart can be pushed left or right and no softer. Pendulum cannot be
+lifted by a PID loop, its motor being too weak: it is swung up by energy (Åström and Furuta, 2000),
+and the PID loop catches it near the top.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def hold_pole(
     observation: np.ndarray, integral: np.ndarray, gains: Any, env: gym.Env
 ) -> tuple[np.ndarray, np.ndarray]:
     """CartPole: push towards where the pole falls, and lean it against the cart's drift."""
-    x, speed, angle, spin = observation.T                                     # each (n,)
+    x, speed, angle, spin = observation.T  # each (n,)
     integral = integral + angle * env.tau
     pole = gains.kp * angle + gains.ki * integral + gains.kd * spin
     cart = gains.kp_position * x + gains.kd_position * speed
@@ -84,7 +84,7 @@ def swing_up(
     observation: np.ndarray, integral: np.ndarray, gains: Any, env: gym.Env
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pendulum: give it the energy that it has standing upright, then hold it there."""
-    cos, sin, spin = observation.T                                            # each (n,)
+    cos, sin, spin = observation.T  # each (n,)
     angle = np.arctan2(sin, cos)
     near = np.abs(angle) < gains.catch_angle
     integral = np.where(near, integral + angle * env.dt, 0.0)

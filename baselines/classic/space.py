@@ -15,9 +15,7 @@ def probe(task: Task) -> gym.Env:
     return env
 
 
-def only_of(
-    space: spaces.Space, kinds: tuple[type[spaces.Space], ...], what: str
-) -> spaces.Space:
+def only_of(space: spaces.Space, kinds: tuple[type[spaces.Space], ...], what: str) -> spaces.Space:
     """The space itself.
 
     :raises TypeError: if it is none of `kinds`.

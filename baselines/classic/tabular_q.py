@@ -16,9 +16,9 @@ from pydantic import ConfigDict, Field
 from baselines import api
 from baselines.classic.space import only_of, probe
 
-FEW = 8            # numbers in an observation, up to which it is bucketed: the table is a product
-ENDLESS = 1e6      # a bound beyond this is a way of writing "none"
-LOG_EVERY = 1000   # steps
+FEW = 8  # numbers in an observation, up to which it is bucketed: the table is a product
+ENDLESS = 1e6  # a bound beyond this is a way of writing "none"
+LOG_EVERY = 1000  # steps
 
 Bins = Annotated[int, Field(ge=1)]
 Bound = Annotated[float, Field(gt=0)]
@@ -57,8 +57,8 @@ class TabularQ:
         self._config = config
         self._start = int(actions.start)
         self._edges = _edges(space, config)
-        self._rows: dict[bytes, int] = {}                       # state -> row of the table
-        self._q = np.full((64, int(actions.n)), config.initial_value)   # doubled when full
+        self._rows: dict[bytes, int] = {}  # state -> row of the table
+        self._q = np.full((64, int(actions.n)), config.initial_value)  # doubled when full
 
     def learn(self, progress: api.Progress) -> int:
         """One environment, one update a step: Sutton and Barto, 2018, equation 6.8."""

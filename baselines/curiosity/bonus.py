@@ -19,11 +19,11 @@ class Transitions(NamedTuple):
     next episode.
     """
 
-    obs: Tensor         # (..., D) float32, as the policy's network sees it, flat
-    actions: Tensor     # (..., action_dim): the number of a discrete action, or a vector
-    next_obs: Tensor    # (..., D)
+    obs: Tensor  # (..., D) float32, as the policy's network sees it, flat
+    actions: Tensor  # (..., action_dim): the number of a discrete action, or a vector
+    next_obs: Tensor  # (..., D)
     terminated: Tensor  # (...) bool
-    truncated: Tensor   # (...) bool
+    truncated: Tensor  # (...) bool
 
     def flat(self) -> Transitions:
         """The same steps as one minibatch (T * B,)."""

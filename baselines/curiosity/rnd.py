@@ -34,8 +34,8 @@ class Config(api.Config):
 def prediction_error(predictor: nn.Module, target: nn.Module, obs: Tensor) -> Tensor:  # (..., D)
     """RND's novelty, Burda et al. 2018, section 2.2: one value per observation."""
     with torch.no_grad():
-        goal = target(obs)                                    # (..., features)
-    return (predictor(obs) - goal).pow(2).mean(dim=-1)        # (...)
+        goal = target(obs)  # (..., features)
+    return (predictor(obs) - goal).pow(2).mean(dim=-1)  # (...)
 
 
 class RND(nn.Module):
@@ -54,21 +54,21 @@ class RND(nn.Module):
         self.generator = generator
 
     @torch.no_grad()
-    def reward(self, steps: Transitions) -> Tensor:           # (T, B)
+    def reward(self, steps: Transitions) -> Tensor:  # (T, B)
         return prediction_error(self.predictor, self.target, self.whiten(steps.next_obs))
 
     def update(self, steps: Transitions) -> None:
         self.moments.update(steps.next_obs.flatten(0, -2))
 
     def loss(self, steps: Transitions) -> Tensor:
-        seen = steps.next_obs                                 # (M, D)
+        seen = steps.next_obs  # (M, D)
         if self.config.update_proportion < 1:
             drawn = torch.rand(len(seen), generator=self.generator)
             seen = seen[drawn < self.config.update_proportion]
         error = prediction_error(self.predictor, self.target, self.whiten(seen))
         return error.sum() / max(len(error), 1)
 
-    def whiten(self, obs: Tensor) -> Tensor:                  # (..., D)
+    def whiten(self, obs: Tensor) -> Tensor:  # (..., D)
         if not self.config.normalize_obs:
             return obs
         mean, var = self.moments.mean.float(), self.moments.var.float()

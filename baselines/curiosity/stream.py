@@ -51,13 +51,13 @@ class Stream(nn.Module):
         self.register_buffer("random_rollouts", torch.zeros((), dtype=torch.long))  # done so far
 
     @torch.no_grad()
-    def values(self, obs: Tensor) -> Tensor:                 # (..., D) -> (...)
+    def values(self, obs: Tensor) -> Tensor:  # (..., D) -> (...)
         return self.critic(obs)[..., 0]
 
     def value_loss(self, obs: Tensor, returns: Tensor) -> Tensor:  # (M, D), (M,)
         return (self.critic(obs)[..., 0] - returns).pow(2).mean()
 
-    def scale(self, raw: Tensor, gamma: float) -> Tensor:    # (T, B)
+    def scale(self, raw: Tensor, gamma: float) -> Tensor:  # (T, B)
         """Divide by the deviation of the discounted sum, which runs over time and episode ends."""
         sums = discounted_sums(raw, self.carry, gamma)
         self.carry.copy_(sums[-1])

@@ -15,6 +15,7 @@ from harness.report.evidence import Evidence
 from harness.stats import Array, MissingRuns
 
 _COLUMNS = 3
+_TITLE_LETTERS = 19  # fit above a panel at 8 points
 _MARKS = 6  # markers along a line: enough to tell it apart in grey
 
 
@@ -55,7 +56,6 @@ def learning_curves(evidence: Evidence, score: str) -> Figure | None:
             axes.set_xlabel("environment steps")
         _anchors(axes, evidence, env, horizontal=True)
         style.steps_axis(axes)
-        axes.set_title(env)
         axes.grid(color="0.9")
     figure.supylabel("return", fontsize=8)
     looks = style.looks(evidence.sweep.arms)
@@ -87,7 +87,6 @@ def seeds(evidence: Evidence, score: str) -> Figure | None:
     for i, (axes, env) in enumerate(grid):
         _strip(axes, evidence, env, score)
         _anchors(axes, evidence, env, horizontal=False)
-        axes.set_title(env)
         if i % _COLUMNS and names[i] == names[i - 1]:  # its neighbour has said it
             axes.set_yticklabels([])
     figure.supxlabel({"final": "final return"}.get(score, "mean return along training"), fontsize=8)
@@ -98,8 +97,10 @@ def _strip(axes: Axes, evidence: Evidence, env: str, score: str) -> None:
     scores, arms = evidence.raw[score], evidence.arms_on(env)
     column = scores.envs.index(env)
     values = {arm: scores.values[arm][:, column] for arm in arms}
-    pooled = np.concatenate([v[np.isfinite(v)] for v in values.values()])
-    width = float(np.ptp(pooled)) / 30 if len(pooled) and np.ptp(pooled) else 1.0
+    anchors = evidence.sweep.anchors.get(env)
+    ends = np.array([anchors.random.score, anchors.reference.score] if anchors else [])
+    shown_range = np.concatenate([ends, *(v[np.isfinite(v)] for v in values.values())])
+    width = float(np.ptp(shown_range)) / 30 if len(shown_range) else 0.0
     for y, arm in enumerate(arms):
         look = style.looks(evidence.sweep.arms)[arm]
         shown = np.sort(values[arm][np.isfinite(values[arm])])
@@ -110,7 +111,9 @@ def _strip(axes: Axes, evidence: Evidence, env: str, score: str) -> None:
         have, planned = scores.count(arm, [env])
         if have == planned:
             middle = float(stats.iqm(shown[:, None]))
-            axes.plot([middle, middle], [y - 0.4, y + 0.4], color="black", linewidth=1)
+            axes.plot(
+                middle, y, marker="|", markersize=16, markeredgewidth=1.2, color="black", zorder=1
+            )
         else:
             axes.text(
                 0.5, y, f"{have} of {planned} runs", transform=axes.get_yaxis_transform(),
@@ -125,7 +128,7 @@ def _strip(axes: Axes, evidence: Evidence, env: str, score: str) -> None:
 
 def _offsets(values: Array, width: float) -> Array:
     """Heights that keep points of nearly equal value apart: no randomness, unlike jitter."""
-    bins = np.round(values / width)
+    bins = np.round(values / width) if width else np.zeros(len(values))
     offsets = np.zeros(len(values))
     for value in np.unique(bins):
         here = np.flatnonzero(bins == value)
@@ -144,6 +147,9 @@ def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in cells[len(envs) :]:
         axes.remove()
+    size = 8 if max(map(len, envs)) <= _TITLE_LETTERS else 6.5
+    for axes, env in zip(cells, envs, strict=False):
+        axes.set_title(env, fontsize=size)
     return figure, list(zip(cells, envs, strict=False))
 
 

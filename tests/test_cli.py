@@ -1,0 +1,132 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+SWEEP = """\
+name: cli
+question: Does the command line work?
+envs: [CartPole-v1]
+seeds: 3
+steps: 600
+evaluation: {every: 300, episodes: 2, final_episodes: 3}
+arms:
+  random: {agent: random}
+  pid: {agent: pid}
+claims: [pid > random on CartPole-v1 by final]
+"""
+
+
+def harness(*words, cwd, code=0):
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *words], cwd=cwd, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working directory that is not the checkout, with one finished sweep."""
+    path = tmp_path_factory.mktemp("anywhere")
+    (path / "cli.yaml").write_text(SWEEP)
+    out = harness("sweep", "cli.yaml", cwd=path)
+    assert "results/sweeps/cli/report/report.md" in out
+    return path
+
+
+def test_the_same_command_again_trains_nothing(folder):
+    before = sorted(folder.glob("results/runs/**/attempts.jsonl"))
+    times = [path.stat().st_mtime_ns for path in before]
+
+    assert "6 runs are finished already" in harness("sweep", "cli.yaml", cwd=folder)
+
+    assert [path.stat().st_mtime_ns for path in before] == times
+
+
+def test_a_report_is_written_anew_from_the_store(folder):
+    report = folder / "results/sweeps/cli/report/report.md"
+    first = report.read_bytes()
+    report.unlink()
+
+    harness("report", "cli", cwd=folder)
+
+    assert report.read_bytes() == first
+
+
+def test_status_counts_the_runs_of_each_cell(folder):
+    assert re.search(r"random +CartPole-v1 +3", harness("status", "cli", cwd=folder))
+    assert re.search(r"cli +6 +6", harness("status", cwd=folder))
+
+
+def test_check_shows_runs_hyperparameters_origins_and_costs_and_trains_nothing(folder):
+    out = harness("check", "ablations/rnd.yaml", "--results", "elsewhere", cwd=folder)
+
+    assert re.search(r"runs +\d+, of which 0 are finished", out)
+    assert re.search(r"gae_lambda +[\d.]+ +\S.* configs/agents|the agent's own default", out)
+    for word in ("time", "memory", "disk", "DeepSea-20"):
+        assert word in out
+    assert not (folder / "elsewhere").exists()
+
+
+def test_run_trains_one_run_with_its_settings(folder):
+    out = harness(
+        "run", "ppo", "CartPole-v1", "--seed", "3", "--steps", "512", "--set", "gamma=0.5",
+        "--set", "policy_kwargs.net_arch=[8]", cwd=folder,
+    )  # fmt: skip
+
+    assert "100 evaluation episodes" in out
+    (path,) = folder.glob("results/runs/ppo/CartPole-v1/*/spec.json")
+    spec = json.loads(path.read_text())
+    assert (spec["seed"], spec["steps"], spec["hparams"]["gamma"]) == (3, 512, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("agents", ["ppo_rnd", "tabular_q"]),
+        ("envs", ["CartPole-v1", "DeepSea-20", "MiniGrid-DoorKey-5x5-v0"]),
+        ("ablations", ["ablations/rnd.yaml", "ablations/smoke.yaml"]),
+        ("runs", ["random", "pid"]),
+        ("costs", ["random"]),
+    ],
+)
+def test_ls_lists(folder, what, words):
+    out = harness("ls", what, cwd=folder)
+
+    for word in words:
+        assert word in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sweep", "nowhere.yaml"], "nowhere.yaml: there is no such file"),
+        (["run", "pp", "CartPole-v1"], "unknown agent 'pp'. Did you mean 'ppo'?"),
+        (["run", "ppo", "CartPole-v2"], "Did you mean 'CartPole-v1'?"),
+        (["run", "ppo", "CartPole-v1", "--set", "gama=1"], "Did you mean 'gamma'?"),
+        (["run", "ppo", "CartPole-v1", "--seed", "10000"], "for tuning and never report"),
+        (["report", "clii"], "Did you mean 'cli'?"),
+        (["ls", "agent"], "Did you mean 'agents'?"),
+        (["sweep", "cli.yaml", "--executor", "proceses"], "Did you mean 'processes'?"),
+        (["run", "random", "CartPole-v1", "--observer", "nosuchdb://x"], "--observer"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line_and_exit_code_2(folder, words, message):
+    out = harness(*words, cwd=folder, code=2)
+
+    assert message in out
+    assert "Traceback" not in out
+
+
+def test_the_serial_executor_writes_the_same_numbers(folder):
+    harness("sweep", "cli.yaml", "--executor", "serial", "--results", "serial", cwd=folder)
+
+    table = "sweeps/cli/report/table_final.csv"
+    assert (folder / "serial" / table).read_bytes() == (folder / "results" / table).read_bytes()
