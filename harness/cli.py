@@ -189,8 +189,8 @@ def _train(
 ) -> None:
     from harness.config import Problem, UserError, suggest
     from harness.executors import EXECUTORS
+    from harness.notary import unreachable
     from harness.progress import Display
-    from harness.record import unreachable
     from harness.run import Job
     from harness.sweep import plan
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from baselines.api import Agent, Task
-from harness import agents, envs, record
+from harness import agents, envs, notary, record
 from harness.evaluate import Evaluator
 from harness.seeding import episode_seeds, streams
 from harness.spec import Batch, RunSpec
@@ -52,7 +52,7 @@ def run(spec: RunSpec, job: Job) -> None:
             return
         log = record.Record(folder, spec)
         try:
-            result = record.witness(
+            result = notary.witness(
                 spec,
                 job.root,
                 job.observers,

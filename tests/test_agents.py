@@ -82,7 +82,7 @@ class Diary(NoProgress):
         self.steps.append(step)
         if self.agent is not None:
             with untouched_rng(step):
-                self.agent.predict(self.batch, deterministic=step % 2 == 0)
+                self.agent.predict(self.batch, deterministic=len(self.steps) % 2 == 0)
 
     def log(self, step, metrics):
         self.logs.append((step, metrics))

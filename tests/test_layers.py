@@ -19,7 +19,8 @@ LEVELS = [
     {"progress", "sweep", "report"},
     {"executors", "stats", "cost"},
     {"run"},
-    {"agents", "evaluate", "record", "store"},
+    {"agents", "evaluate", "notary", "store"},
+    {"record"},
     {"envs"},
     {"config", "seeding"},
     {"spec"},
@@ -29,7 +30,7 @@ LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 # The branch that reads results: it must run where nothing can train.
 READERS = {"store", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
-WRITERS = {"agents", "evaluate", "envs", "run", "record", "executors", "sweep"}
+WRITERS = {"agents", "evaluate", "envs", "run", "record", "notary", "executors", "sweep"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
 

@@ -1,4 +1,4 @@
-"""Sacred's other observers: asked for by URL, and refused before anything trains if out of reach."""
+"""Sacred's other observers: asked for by URL; refused before training if out of reach."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 from tiny import store_at, tiny
 
 from harness.executors import EXECUTORS
-from harness.record import unreachable
+from harness.notary import unreachable
 from harness.run import Job
 from harness.sweep import plan
 
