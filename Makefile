@@ -5,6 +5,8 @@ ABLATION ?= ablations/rnd.yaml
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
+# Side by side, the tests of one file together: some share what a sweep made.
+TWO_CORES := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help setup sweep test test-slow check format
@@ -28,10 +30,10 @@ sweep: $(READY)  ## does the RND bonus help? (another question: make sweep ABLAT
 	$(BIN)/harness sweep $(ABLATION)
 
 test: $(READY)  ## the tests, without the slow ones
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO_CORES)
 
 test-slow: $(READY)  ## the slow tests alone
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(TWO_CORES)
 
 check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from harness.spec import ResolvedSweep, RunSpec
@@ -92,8 +93,9 @@ class Store:
 
     def _evaluations(self, spec: RunSpec) -> Iterator[tuple[Any, ...]]:
         for line in _lines(self.folder(spec) / "evals.jsonl"):
-            returns = pd.Series(line["returns"], dtype=float)
-            yield line["step"], line["final"], returns.mean(), returns.std(ddof=0), len(returns)
+            returns = np.array(line["returns"], dtype=float)
+            mean, sd = float(returns.mean()), float(returns.std())
+            yield line["step"], line["final"], mean, sd, len(returns)
 
     def sweeps(self) -> list[str]:
         return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))

@@ -84,6 +84,14 @@ def test_a_claim_is_answered_in_one_sentence(store, text_only, rnd, sentence):
     assert answers(store, lambda run: {"rnd": rnd, "ppo": 0.2}[run.arm], CLAIM) == [sentence]
 
 
+def test_a_difference_that_other_seeds_could_reverse_is_undecided(store, text_only):
+    (answer,) = answers(store, lambda run: run.seed < {"rnd": 6, "ppo": 4}[run.arm], CLAIM)
+    assert answer.startswith("- **Undecided")
+    found = re.search(r"difference (\S+) \[(\S+), (\S+)\]", answer)
+    point, low, high = map(float, found.groups())
+    assert low < 0 < point < high
+
+
 def test_claims_over_all_environments_are_about_normalised_scores(store, text_only):
     claim = Claim(text="rnd > ppo by auc", better="rnd", worse="ppo", score="auc")
     (answer,) = answers(store, lambda run: 0.495 if run.arm == "rnd" else 0.0, claim)
