@@ -23,6 +23,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    def least_steps(self) -> int:
+        """The smallest budget, in environment steps, in which anything is learned."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Task:
@@ -65,7 +69,7 @@ class Agent(Protocol):
     def __init__(self, task: Task, config: Any) -> None: ...
 
     def learn(self, progress: Progress) -> int:
-        """Train to the end of the budget; return the environment steps taken, task.steps at most."""
+        """Train to the end of the budget; return the steps taken, at most task.steps."""
 
     def predict(
         self,

@@ -26,6 +26,7 @@ from pydantic import (
     create_model,
 )
 from stable_baselines3.common import noise
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines.api import Config
@@ -213,7 +214,7 @@ def config_of(algorithm: type, changed: Mapping[str, tuple[Any, Any]]) -> type[C
     fields |= changed
     return create_model(
         f"{algorithm.__name__}Config",
-        __base__=_StrictConfig,
+        __base__=_OnPolicyConfig if issubclass(algorithm, OnPolicyAlgorithm) else _StrictConfig,
         __doc__=f"The hyper-parameters of {algorithm.__module__}.{algorithm.__qualname__}.",
         **fields,
     )
@@ -221,6 +222,14 @@ def config_of(algorithm: type, changed: Mapping[str, tuple[Any, Any]]) -> type[C
 
 class _StrictConfig(Config):
     model_config = STRICT
+
+
+class _OnPolicyConfig(_StrictConfig):
+    n_envs: Positive
+    n_steps: Positive
+
+    def least_steps(self) -> int:
+        return self.n_envs * self.n_steps
 
 
 def policy_model(algorithm: type) -> type[BaseModel]:

@@ -79,6 +79,11 @@ def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
     return agent
 
 
+def least_steps(name: str, hparams: Mapping[str, Any]) -> int:
+    """The smallest budget in which the agent learns anything."""
+    return int(entry(name).load().Config.model_validate(dict(hparams)).least_steps())
+
+
 def unfit(name: str, env: str, actions: str) -> str | None:
     """Why the agent cannot act in an environment with such actions, if so."""
     found = AGENTS[name]

@@ -329,6 +329,13 @@ class _Expansion:
                 self._wrong(path, misfit)
             if misfit or steps is None or settings is None:
                 continue
+            least = agents.least_steps(agent, settings.hparams)
+            if steps < least:
+                self._wrong(
+                    arm.path,
+                    f"{steps} steps on {name} hold no update of {agent}, which needs {least}: "
+                    "raise `steps`, or lower n_steps or n_envs",
+                )
             self.origins.append(Origins(arm.label, name, settings))
             for seed in seeds:
                 yield RunSpec(

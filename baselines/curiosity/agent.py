@@ -44,7 +44,7 @@ def _take(given: dict[str, Any], config: type[BaseModel]) -> BaseModel:
 @cache
 def agent_class(bonus: str) -> type[CuriosityAgent]:
     """The `api.Agent` of PPO with one of BONUSES."""
-    bases = config_of(PPO, {}), Config, load_bonus(bonus).Config
+    bases = Config, config_of(PPO, {}), load_bonus(bonus).Config
     config = create_model(
         f"PPO{bonus.upper()}Config",
         __base__=bases,

@@ -55,6 +55,9 @@ class Config(api.Config):
     int_n_epochs: int = Field(4, ge=1, description="Their epochs.")
     int_net_arch: list[int] = Field([64, 64], description="Hidden widths of the intrinsic critic.")
 
+    def least_steps(self) -> int:
+        return (1 + self.random_rollouts) * super().least_steps()
+
 
 class End(NamedTuple):
     """The end of an episode within a rollout."""
