@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -179,6 +180,12 @@ def _users_errors() -> Iterator[None]:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         raise typer.Exit(USERS_ERROR) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print("The disk is full. What was finished is kept; free some space, then", file=sys.stderr)
+        print("the same command resumes.", file=sys.stderr)
+        raise typer.Exit(SOME_FAILED) from None
     except KeyboardInterrupt:
         print("Interrupted. What was finished is kept; the same command resumes.", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
