@@ -1,8 +1,12 @@
-"""What runs will cost in time, memory and disk, judged by runs like them."""
+"""What runs will cost in time, memory and disk, judged by runs like them.
+
+`python -m harness.cost results > configs/costs.yaml` makes the shipped measurements anew.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -29,7 +33,7 @@ class Cost(BaseModel):
 
 
 class CostFile(BaseModel):
-    """configs/costs.yaml: measured where the harness was made, by `harness ls costs`."""
+    """configs/costs.yaml: measured where the harness was made."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -114,3 +118,29 @@ def _middle(costs: list[Cost]) -> Cost:
         peak_memory_mb=round(median(c.peak_memory_mb for c in costs), 1),
         disk_mb=round(median(c.disk_mb for c in costs), 3),
     )
+
+
+def text(root: Path) -> str:
+    """The measurements of a results folder, as configs/costs.yaml holds them."""
+    lines = [
+        "# yaml-language-server: $schema=../harness/schema/costs.json",
+        "# Medians over finished runs: python -m harness.cost results > configs/costs.yaml",
+        f"measured_on: {json.dumps(_machines(root))}",
+        "agents:",
+    ]
+    for agent, found in measured(root).items():
+        lines.append(f"  {agent}:")
+        lines += [f"    {env}: {one.model_dump_json()}" for env, one in found.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _machines(root: Path) -> str:
+    found = {
+        json.loads(path.read_text())["machine"]["cpu"]
+        for path in _some(root.glob("runs/*/*/*/result.json"))
+    }
+    return ", ".join(sorted(found))
+
+
+if __name__ == "__main__":
+    print(text(Path(sys.argv[1])), end="")
