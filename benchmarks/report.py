@@ -1,6 +1,6 @@
 """How long 2,000 finished runs take to be listed, checked for what is missing, and reported.
 
-    python -m benchmarks.report [--arms 20 --envs 10 --seeds 10]
+python -m benchmarks.report [--arms 20 --envs 10 --seeds 10]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How long our bootstrap and rliable's take for the same intervals, and how far they agree.
 
-    python -m benchmarks.stats [--resamples 2000]
+python -m benchmarks.stats [--resamples 2000]
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from harness.agents import Layer
-    from harness.spec import RunSpec
+    from harness.config import UserError
+    from harness.spec import ResolvedSweep, RunSpec
     from harness.store import Store
 
 FINISHED, SOME_FAILED, USERS_ERROR, INTERRUPTED = 0, 1, 2, 130
@@ -153,12 +154,47 @@ def ls(
     """List what there is: agents, envs, ablations, runs, or what runs cost."""
     with _users_errors():
         from harness import listing
-        from harness.config import Problem, UserError, suggest
+        from harness.config import suggest
 
         if what not in listing.LISTS:
             hint = suggest(what, listing.LISTS)
-            raise UserError([Problem("ls", None, "", f"nothing called '{what}' to list.{hint}")])
+            raise _user_error("ls", f"nothing called '{what}' to list.{hint}")
         _console().print(listing.LISTS[what](_store(results)))
+
+
+@app.command("calibrate-env")
+def calibrate_env(
+    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes of the random policy.")] = 1_000,
+) -> None:
+    """Measure what chance scores in an environment, as its card has it."""
+    with _users_errors():
+        from harness.envs import card
+        from harness.envs.calibrate import random_score
+
+        try:
+            found = card(env)
+        except KeyError as error:
+            raise _user_error("calibrate-env", error.args[0]) from None
+        print(f"random: {random_score(found, episodes).model_dump_json()}")
+
+
+@app.command()
+def preview(
+    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
+    out: Annotated[Path, typer.Option(help="The picture; default: <ENV>.png.")] = Path(),
+    seed: Annotated[int, typer.Option(help="The episode's reset seed.")] = 0,
+) -> None:
+    """Draw a contact sheet: frames of a random episode and of a scripted one."""
+    with _users_errors():
+        from harness.preview import draw
+
+        path = Path(f"{env}.png") if out == Path() else out
+        try:
+            draw(env, seed, path)
+        except KeyError as error:
+            raise _user_error("preview", error.args[0]) from None
+        _console().print(str(path), soft_wrap=True)
 
 
 def main() -> None:
@@ -191,6 +227,12 @@ def _users_errors() -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def _user_error(where: str, message: str) -> UserError:
+    from harness.config import Problem, UserError
+
+    return UserError([Problem(where, None, "", message)])
+
+
 def _train(
     specs: list[RunSpec], store: Store, workers: int, executor: str, observer: list[str] | None
 ) -> None:
@@ -203,7 +245,7 @@ def _train(
 
     if executor not in EXECUTORS:
         message = f"no executor '{executor}'.{suggest(executor, EXECUTORS)}"
-        raise UserError([Problem("--executor", None, "", message)])
+        raise _user_error("--executor", message)
     asked = {url: unreachable(url) for url in observer or ()}
     if any(asked.values()):
         raise UserError(Problem("--observer", None, url, why) for url, why in asked.items() if why)
@@ -225,15 +267,15 @@ def _report(name: str, store: Store) -> None:
     _console().print(f"report: {path}", soft_wrap=True)
 
 
-def _resolved(name: str, store: Store):  # type: ignore[no-untyped-def]  # a heavy type
-    from harness.config import Problem, UserError, suggest
+def _resolved(name: str, store: Store) -> ResolvedSweep:
+    from harness.config import suggest
 
     try:
         return store.sweep(name)
     except FileNotFoundError:
         hint = suggest(name, store.sweeps())
         message = f"no sweep '{name}' was started in {store.root}.{hint}"
-        raise UserError([Problem("harness", None, "", message)]) from None
+        raise _user_error("harness", message) from None
 
 
 def _find(file: str) -> Path:

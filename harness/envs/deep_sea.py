@@ -21,6 +21,9 @@ from harness.spec import Anchor, Anchors
 MOVE_COST = 0.01  # of N steps to the right together
 TREASURE = 1.0
 
+PIXELS = 8  # the side of a cell in a picture
+WATER, GOLD, DIVER = (20, 60, 110), (240, 190, 40), (250, 250, 250)
+
 Observation = NDArray[np.float32]
 
 
@@ -31,10 +34,12 @@ class DeepSea(gym.Env[Observation, np.int64]):
     :param mapping_seed: which action goes right in each cell.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 - Gymnasium declares it as a plain attribute
+    # Gymnasium declares it as a plain attribute.
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 5}  # noqa: RUF012
 
-    def __init__(self, size: int, mapping_seed: int = 42) -> None:
+    def __init__(self, size: int, mapping_seed: int = 42, render_mode: str | None = None) -> None:
         self.size = _checked(size)
+        self.render_mode = render_mode
         # bsuite draws from this very generator: a new-style one would make other mappings.
         drawn = np.random.RandomState(mapping_seed).binomial(1, 0.5, [size, size])
         self._right: list[list[int]] = drawn.tolist()
@@ -61,6 +66,17 @@ class DeepSea(gym.Env[Observation, np.int64]):
             self._column -= 1
         self._row += 1
         return self._observe(), reward, self._row == self.size, False, {}
+
+    def best_action(self) -> int:
+        """To the right, whichever action that is in this cell."""
+        return self._right[self._row][self._column]
+
+    def render(self) -> NDArray[np.uint8]:  # type: ignore[override]  # one mode only
+        """The grid, the treasure, and the diver: (8 N, 8 N, 3)."""
+        picture = np.full((self.size, self.size, 3), WATER, np.uint8)
+        picture[-1, -1] = GOLD
+        picture[min(self._row, self.size - 1), self._column] = DIVER
+        return picture.repeat(PIXELS, axis=0).repeat(PIXELS, axis=1)
 
     def _observe(self) -> Observation:
         observation = np.zeros(self.size * self.size, np.float32)

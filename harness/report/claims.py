@@ -23,8 +23,8 @@ class Verdict:
     better: Estimate
     worse: Estimate
     difference: Estimate
-    level: float       # of the difference's interval
-    why: str = ""      # it could not be decided
+    level: float  # of the difference's interval
+    why: str = ""  # it could not be decided
 
 
 def family_level(claims: int) -> float:

@@ -24,9 +24,9 @@ class Evidence:
     sweep: ResolvedSweep
     statuses: tuple[RunStatus, ...]
     curves: dict[RunId, Curve]
-    raw: dict[str, Scores]             # by score
-    normalised: dict[str, Scores]      # by score; empty when `no_aggregates` says why
-    no_aggregates: str                 # empty: the arms can be compared over all environments
+    raw: dict[str, Scores]  # by score
+    normalised: dict[str, Scores]  # by score; empty when `no_aggregates` says why
+    no_aggregates: str  # empty: the arms can be compared over all environments
 
     @property
     def baseline(self) -> str:

@@ -22,7 +22,7 @@ class Plot:
     title: str
     caption: str
     draw: Callable[[Evidence, str], Figure | None]  # of a score; None: there is nothing to show
-    aggregate: bool = True                          # compares the arms over all environments
+    aggregate: bool = True  # compares the arms over all environments
     per_score: bool = True
 
 

@@ -35,9 +35,9 @@ RC: dict[str, Any] = {
     "grid.linewidth": 0.5,
     "xtick.major.width": 0.7,
     "ytick.major.width": 0.7,
-    "pdf.fonttype": 42,            # TrueType: publishers refuse Type 3
+    "pdf.fonttype": 42,  # TrueType: publishers refuse Type 3
     "ps.fonttype": 42,
-    "svg.hashsalt": "harness",     # ids inside an SVG are random without it
+    "svg.hashsalt": "harness",  # ids inside an SVG are random without it
     "savefig.dpi": 200,
 }
 

@@ -107,7 +107,7 @@ def score_grid(evidence: Evidence, found: dict[tuple[str, str], Estimate]) -> Ta
     for name in ("reference", "random") if anchors else ():
         scores = {env: getattr(anchors[env], name).score for env in envs if env in anchors}
         shown = (formats[env](scores[env]) if env in scores else "" for env in envs)
-        rows.append((name, *shown))
+        rows.append((f"({name} on the card)", *shown))
     heads = (f"{env} (unequal budgets)" if env in evidence.unequal else env for env in envs)
     return Table(("arm", *heads), tuple(rows))
 
