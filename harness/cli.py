@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -202,7 +203,13 @@ def main() -> None:
     # Before any numerical library is imported: left alone, each takes every core for itself.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    signal.signal(signal.SIGTERM, _stop)
     app()
+
+
+def _stop(number: int, frame: object) -> None:
+    """A polite kill, as clusters send it, is a Ctrl-C: the runs end with their files in order."""
+    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -133,10 +133,13 @@ def test_a_killed_sweep_leaves_no_process_behind_and_resumes(sweep_file, tmp_pat
     assert all(ends.count("finished") == 1 for ends in outcomes(tmp_path).values())
 
 
-def test_ctrl_c_ends_at_once_and_loses_only_what_was_unfinished(sweep_file, tmp_path, undisturbed):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_or_a_polite_kill_ends_at_once_and_loses_only_what_was_unfinished(
+    number, sweep_file, tmp_path, undisturbed
+):
     process = start(sweep_file, tmp_path)
     wait_for(lambda: started_runs(tmp_path))
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
 
     code, out = finish(process)
 
