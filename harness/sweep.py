@@ -7,9 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, NamedTuple
 
 from harness import agents, envs
 from harness.agents import Layer, Settings
@@ -18,88 +16,16 @@ from harness.record import append_json, now, write_json
 from harness.spec import (
     Batch,
     Claim,
-    Engine,
-    Evaluation,
-    ReportOptions,
     ResolvedSweep,
     RunSpec,
     canonical,
 )
 from harness.store import Store
+from harness.sweep_file import Departure, SweepFile
 
 FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
 SCORES = ("final", "auc")
 CLAIM = re.compile(r"^(?P<better>\S+) > (?P<worse>\S+?)(?: on (?P<env>\S+))? by (?P<score>\w+)$")
-
-
-class Departure(BaseModel):
-    """What is changed. Hyper-parameters merge key by key; anything else replaces."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    agent: str | None = Field(None, description="A name that `harness ls agents` shows.")
-    hparams: dict[str, Any] = Field(
-        default_factory=dict, description="Hyper-parameters, spelled as in Stable-Baselines3."
-    )
-    wrappers: list[dict[str, Any] | str] | None = Field(
-        None,
-        description="Wrappers on top of the environment card's: a name, or {name: ..., options}.",
-    )
-
-
-class Arm(Departure):
-    """One column of the ablation: the base, and what departs from it."""
-
-    grid: dict[str, list[Any]] = Field(
-        default_factory=dict, description="One arm for every combination of these values."
-    )
-    envs: list[str] | None = Field(None, description="Only these of the sweep's environments.")
-    steps: int | dict[str, int] | None = Field(
-        None, description="Another budget than the sweep's, in environment steps."
-    )
-
-
-class Component(BaseModel):
-    """A part that an ablation puts in or takes out."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    present: Departure = Field(
-        default=Departure(), alias="with", description="The base with this component."
-    )
-    absent: Departure = Field(
-        default=Departure(), alias="without", description="The base without this component."
-    )
-
-
-class SweepFile(BaseModel):
-    """An ablation: one question, its arms, environments and seeds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, title="A sweep")
-
-    name: str = Field(pattern=r"^[\w.-]+$", description="Names the folder results/sweeps/<name>.")
-    question: str = Field(description="What the sweep is to answer, in one sentence.")
-    envs: list[str] = Field(min_length=1, description="Names that `harness ls envs` shows.")
-    seeds: int | list[int] = Field(description="10 means the seeds 0 ... 9; or a list.")
-    steps: int | dict[str, int] = Field(
-        description="The budget of each run in environment steps; or one per environment."
-    )
-    evaluation: Evaluation = Evaluation()
-    engine: Engine = Engine()
-    base: Departure = Field(default=Departure(), description="What every arm starts from.")
-    arms: dict[str, Arm] = Field(default_factory=dict, description="The arms by their labels.")
-    design: Literal["one_in", "leave_one_out", "factorial"] | None = Field(
-        None,
-        description="Makes the arms out of `components`: each alone, all but each, or all subsets.",
-    )
-    components: dict[str, Component] = Field(
-        default_factory=dict, description="The parts that `design` combines."
-    )
-    claims: list[str] = Field(
-        default_factory=list,
-        description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all.",
-    )
-    report: ReportOptions = ReportOptions()
 
 
 class Origins(NamedTuple):

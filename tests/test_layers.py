@@ -19,7 +19,7 @@ LEVELS = [
     {"progress", "sweep", "report"},
     {"executors", "stats", "cost"},
     {"run"},
-    {"agents", "evaluate", "notary", "store"},
+    {"agents", "evaluate", "notary", "store", "sweep_file"},
     {"record"},
     {"envs"},
     {"config", "seeding"},
@@ -31,6 +31,17 @@ LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 READERS = {"store", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
 WRITERS = {"agents", "evaluate", "envs", "run", "record", "notary", "executors", "sweep"}
+WRITERS |= {"sweep_file"}
+    "agents",
+    "evaluate",
+    "envs",
+    "run",
+    "record",
+    "notary",
+    "executors",
+    "sweep",
+    "sweep_file",
+}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
 

@@ -15,7 +15,8 @@ from baselines import AGENTS
 from harness import envs
 from harness.agents import AgentFile
 from harness.cost import CostFile
-from harness.sweep import SCORES, SweepFile
+from harness.sweep import SCORES
+from harness.sweep_file import SweepFile
 
 HERE = Path(__file__).parent
 
