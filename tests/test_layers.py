@@ -32,16 +32,6 @@ READERS = {"store", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
 WRITERS = {"agents", "evaluate", "envs", "run", "record", "notary", "executors", "sweep"}
 WRITERS |= {"sweep_file"}
-    "agents",
-    "evaluate",
-    "envs",
-    "run",
-    "record",
-    "notary",
-    "executors",
-    "sweep",
-    "sweep_file",
-}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
 
