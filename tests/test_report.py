@@ -194,6 +194,15 @@ def test_runs_of_other_versions_and_machines_raise_a_visible_warning(store, text
     assert f"{warning} machines (cpu: A processor in 5, Another in 1 runs)." in text
 
 
+def test_a_record_that_sacred_lost_raises_a_visible_warning(store, text_only):
+    sweep = fake_store.sweep(seeds=2)
+    fake_store.write_sweep(store, sweep)
+    assert "Sacred" not in report(store, sweep)
+    fake_store.write_run(store, sweep.runs[0], result={"sacred": {"id": "x", "complete": False}})
+
+    assert "> **Warning.** Sacred's record is incomplete for 1 of 30 runs" in report(store, sweep)
+
+
 def test_unequal_budgets_raise_a_visible_warning(store, text_only):
     runs = [fake_store.spec("ppo", "DeepSea-20", seed, 60_000) for seed in range(3)]
     runs += [fake_store.spec("rnd", "DeepSea-20", seed, 30_000) for seed in range(3)]

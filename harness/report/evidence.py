@@ -128,6 +128,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_mixed(evidence, "machine", "machines"),
         *_mixed(evidence, "git", "commits of the code"),
         *_shared_runs(evidence),
+        *_unwitnessed(evidence),
     ]
 
 
@@ -161,6 +162,16 @@ def _shared_runs(evidence: Evidence) -> Iterable[str]:
         for other in evidence.sweep.arms[i + 1 :]:
             if runs[arm] == runs[other]:
                 yield f"{arm} and {other} are the same runs under two names."
+
+
+def _unwitnessed(evidence: Evidence) -> Iterable[str]:
+    results = [status.result or {} for status in evidence.unique]
+    lost = sum(not result.get("sacred", {}).get("complete", True) for result in results)
+    if lost:
+        yield (
+            f"Sacred's record is incomplete for {lost} of {len(results)} runs; the scores here do "
+            "not come from it."
+        )
 
 
 def first_result(evidence: Evidence) -> dict[str, Any] | None:
