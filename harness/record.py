@@ -21,7 +21,19 @@ from typing import Any
 from harness.spec import RunSpec
 
 # What an outcome can depend on; the versions are written down with every run.
-PACKAGES = ("torch", "numpy", "stable-baselines3", "sb3-contrib", "gymnasium", "minigrid", "sacred")
+PACKAGES = (
+    "torch",
+    "numpy",
+    "stable-baselines3",
+    "sb3-contrib",
+    "gymnasium",
+    "minigrid",
+    "sacred",
+    "box2d",
+    "ale-py",
+    "mujoco",
+    "opencv-python-headless",
+)
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 
 

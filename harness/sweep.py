@@ -200,7 +200,8 @@ class _Expansion:
         for i, name in enumerate(self.file.envs):
             try:
                 cards[name] = envs.card(name)
-            except KeyError as error:
+                envs.need(cards[name].extra, name)
+            except (KeyError, ModuleNotFoundError) as error:
                 self._wrong(("envs", i), str(error.args[0]))
         if len(set(self.file.envs)) < len(self.file.envs):
             self._wrong(("envs",), "an environment stands there twice")

@@ -2,6 +2,7 @@
 
 from harness.envs.build import make
 from harness.envs.card import Card, card, card_names
+from harness.envs.extra import need
 from harness.envs.wrappers import WRAPPERS, check_wrapper, complete
 
-__all__ = ["WRAPPERS", "Card", "card", "card_names", "check_wrapper", "complete", "make"]
+__all__ = ["WRAPPERS", "Card", "card", "card_names", "check_wrapper", "complete", "make", "need"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
 
+from harness.envs.extra import need
+from harness.envs.varied import Varied
 from harness.envs.wrappers import WRAPPERS
 
 if TYPE_CHECKING:
@@ -17,14 +19,21 @@ if TYPE_CHECKING:
 
 
 def make(
-    card: Card, wrappers: Sequence[Mapping[str, Any]] = (), training: bool = True
+    card: Card,
+    wrappers: Sequence[Mapping[str, Any]] = (),
+    training: bool = True,
+    split: Literal["train", "test"] = "train",
 ) -> gym.Env[Any, Any]:
     """A fresh environment: the card's own wrappers first, then `wrappers`, innermost first.
 
     :param training: False leaves out all that may act on training alone, so that what remains pays
         the environment's own raw reward.
+    :param split: which of the card's variants, if it has any.
     """
+    need(card.extra, card.name)
     env = _bare(card)
+    if card.variants is not None:
+        env = Varied(env, getattr(card.variants, split))
     if card.max_episode_steps is not None:
         env = TimeLimit(env, card.max_episode_steps)
     for wrapper in (*card.wrappers, *wrappers):

@@ -10,16 +10,43 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness import config
+from harness.envs.extra import Extra
 from harness.envs.wrappers import check_wrapper, complete
 from harness.spec import Anchors
 
 FAMILY = "-N"  # how the file of a family ends
 MEMBER = re.compile(r"^(?P<family>.+)-(?P<size>[1-9]\d*)$")
+
+
+Range = Annotated[tuple[int, int], Field(description="From the first to before the second.")]
+
+
+class Variant(BaseModel):
+    """One way in which an environment may differ from what its constructor makes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    attributes: dict[str, float] = Field(
+        {}, description="Numbers of the bare environment; whatever is derived from them, too."
+    )
+    options: dict[str, Any] = Field({}, description="Given to the environment's reset.")
+    layouts: Range | None = Field(
+        None, description="The range of the seeds that it is reset with: as many layouts."
+    )
+
+
+class Variants(BaseModel):
+    """What training sees, and what it never sees: one of them is drawn for each episode."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: tuple[Variant, ...] = Field(min_length=1)
+    test: tuple[Variant, ...] = Field(min_length=1)
 
 
 class Card(BaseModel):
@@ -42,6 +69,9 @@ class Card(BaseModel):
     wrappers: tuple[dict[str, Any], ...] = Field(
         (), description="Part of the task, applied in this order: {name: ..., options}."
     )
+    variants: Variants | None = Field(
+        None, description="Generalisation: scored on `train`, and on `test` beside it."
+    )
     max_episode_steps: int | None = Field(
         None,
         ge=1,
@@ -52,6 +82,9 @@ class Card(BaseModel):
     anchors_from: str | None = Field(
         None,
         description='Instead of anchors, for a family: "module:function", called with the kwargs.',
+    )
+    extra: Extra | None = Field(
+        None, description="The project's extra that installs what this environment needs."
     )
     sizes: tuple[int, ...] = Field(
         (), description="For a family: the members that are listed; others may be named too."
@@ -78,7 +111,10 @@ class Card(BaseModel):
             mode="json",
             include={"id", "entry_point", "version", "kwargs", "max_episode_steps"},
         )
-        return {**facts, "wrappers": [complete(wrapper) for wrapper in self.wrappers]}
+        facts["wrappers"] = [complete(wrapper) for wrapper in self.wrappers]
+        if self.variants is not None:  # left out of the others, whose runs keep their keys
+            facts["variants"] = self.variants.model_dump(mode="json")
+        return facts
 
     def scale(self) -> Anchors:
         """The anchors, read from the card or computed from its kwargs."""

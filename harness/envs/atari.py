@@ -1,0 +1,26 @@
+"""Atari 2600 through the Arcade Learning Environment, as most of its papers play it.
+
+Machado et al. (2018), section 5: an action repeats with probability 0.25, whole episodes instead of
+lives. A decision lasts four frames, of which the last two's maximum is seen in grey, 84 x 84.
+"""
+
+from __future__ import annotations
+
+import ale_py
+import gymnasium as gym
+from gymnasium.wrappers import AtariPreprocessing
+
+from harness.envs.extra import need
+from harness.envs.wrappers.option import Env
+
+
+def atari(game: str, frame_skip: int = 4) -> Env:
+    """One game; a limit on its episodes is the card's, in decisions.
+
+    :param game: as in the ids of ale-py: MontezumaRevenge, Pong, ...
+    """
+    need("pixels", "atari")
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # or each start prints a banner
+    gym.register_envs(ale_py)
+    env = gym.make(f"ALE/{game}-v5", max_episode_steps=-1, disable_env_checker=True, frameskip=1)
+    return AtariPreprocessing(env, noop_max=0, frame_skip=frame_skip)

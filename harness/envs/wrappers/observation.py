@@ -1,0 +1,229 @@
+"""Wrappers that change what an agent sees."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import gymnasium as gym
+import gymnasium.wrappers as stock
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from harness.envs.extra import need
+from harness.envs.wrappers.option import Amount, Count, Env, Index, Random
+
+Hidden = Annotated[list[Index | str], Field(min_length=1)]
+
+# What the numbers of an observation are, by the class of the environment.
+NUMBERS = {
+    "AcrobotEnv": ("cos_1", "sin_1", "cos_2", "sin_2", "velocity_1", "velocity_2"),
+    "CartPoleEnv": ("position", "velocity", "angle", "angular_velocity"),
+    "Continuous_MountainCarEnv": ("position", "velocity"),
+    "MountainCarEnv": ("position", "velocity"),
+    "PendulumEnv": ("cos", "sin", "angular_velocity"),
+}
+VELOCITIES = "velocities"  # stands for every number with "velocity" in its name
+
+
+def flat_image(env: Env) -> Env:
+    from harness.envs.grid import FlatImage  # imports minigrid
+
+    return FlatImage(env)
+
+
+def action_masks(env: Env) -> Env:
+    from harness.envs.grid import ActionMasks  # imports minigrid
+
+    return ActionMasks(env)
+
+
+def time_aware(env: Env) -> Env:
+    return stock.TimeAwareObservation(env, flatten=True, normalize_time=True)
+
+
+def frame_stack(env: Env, frames: Count = 4) -> Env:
+    """Colour images are stacked along their channels, where convolutional policies look."""
+    stacked = stock.FrameStackObservation(env, frames)
+    one = env.observation_space
+    if not isinstance(one, gym.spaces.Box) or one.dtype != np.uint8 or len(one.shape) != 3:
+        return stacked
+    height, width, channels = one.shape
+    shape = (height, width, frames * channels)
+    return stock.TransformObservation(
+        stacked,
+        lambda images: np.moveaxis(images, 0, 2).reshape(shape),
+        gym.spaces.Box(0, 255, shape, np.uint8),
+    )
+
+
+def single_precision(env: Env) -> Env:
+    space = env.observation_space
+    if not isinstance(space, gym.spaces.Box):
+        raise TypeError(f"single_precision is for Box observations, not for {space}")
+    # Gymnasium's DtypeObservation warns of bounds that lose precision, infinite ones among them.
+    low, high = space.low.astype(np.float32), space.high.astype(np.float32)
+    return stock.TransformObservation(
+        env, lambda seen: seen.astype(np.float32), gym.spaces.Box(low, high)
+    )
+
+
+def resize(env: Env, width: Count, height: Count) -> Env:
+    need("pixels", "resize")
+    return stock.ResizeObservation(env, (height, width))
+
+
+def grey(env: Env) -> Env:
+    return stock.GrayscaleObservation(env, keep_dim=True)
+
+
+def mask_observation(env: Env, hide: Hidden) -> Env:
+    """What is hidden reads 0, so that the agent's network keeps its size.
+
+    :param hide: places in the observation, or names from `NUMBERS`; "velocities" means all those.
+    """
+    space = _flat(env, "mask_observation")
+    keep = np.ones(space.shape, space.dtype)
+    keep[_places(env, hide)] = 0
+    # 0 times infinity, a bound of CartPole's velocities, is no number.
+    low, high = (np.where(keep, bound, 0).astype(space.dtype) for bound in (space.low, space.high))
+    return stock.TransformObservation(
+        env, lambda seen: seen * keep, gym.spaces.Box(low, high, dtype=space.dtype.type)
+    )
+
+
+def _places(env: Env, hide: list[int | str]) -> list[int]:
+    space = _flat(env, "mask_observation")
+    kinds = [kind.__name__ for kind in type(env.unwrapped).__mro__]
+    names = next((NUMBERS[kind] for kind in kinds if kind in NUMBERS), ())
+    found: list[int] = []
+    for what in hide:
+        if what == VELOCITIES:
+            more = [i for i, name in enumerate(names) if "velocity" in name]
+        elif isinstance(what, str):
+            more = [i for i, name in enumerate(names) if name == what]
+        else:
+            more = [what] if what < space.shape[0] else []
+        if not more:
+            known = ", ".join([*names, VELOCITIES] if names else ["none by name"])
+            raise ValueError(
+                f"mask_observation: '{what}' is none of the {space.shape[0]} numbers that are "
+                f"observed. Known: {known}"
+            )
+        found += more
+    return found
+
+
+class NoisyObservation(Random):
+    """Gaussian noise in the observation's own units, kept inside its bounds.
+
+    :param std: one deviation for every number, or one for each.
+    """
+
+    def __init__(self, env: Env, std: float | list[float]) -> None:
+        super().__init__(env)
+        space = env.observation_space
+        if not isinstance(space, gym.spaces.Box):
+            raise TypeError(f"observation_noise is for Box observations, not for {space}")
+        if isinstance(std, list) and (len(std),) != space.shape:
+            raise ValueError(f"observation_noise: {len(std)} deviations for a shape {space.shape}")
+        self._space = space
+        self._std = np.asarray(std, np.float64)
+
+    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+        observation, info = super().reset(**given)
+        return self._noisy(observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, *rest = self.env.step(action)
+        return self._noisy(observation), *rest  # type: ignore[return-value]
+
+    def _noisy(self, observation: NDArray[Any]) -> NDArray[Any]:
+        space = self._space
+        noisy = observation + self.rng.normal(0.0, 1.0, space.shape) * self._std
+        if np.issubdtype(space.dtype, np.integer):
+            noisy = np.rint(noisy)
+        return np.clip(noisy, space.low, space.high).astype(space.dtype)
+
+
+def observation_noise(env: Env, std: Amount | list[Amount]) -> Env:
+    return NoisyObservation(env, std)
+
+
+class NoisyTV(Random):
+    """A television beside the task (Burda et al., 2018b): numbers in [0, 1] that mean nothing.
+
+    A bonus for what cannot be predicted is drawn to it for ever; one for what was never seen, only
+    while there are patterns that it has not seen.
+
+    :param idle: what the environment is told while the agent presses the remote control, which is
+        one action more than it had. None: there is no remote, and every step shows another picture.
+    :param patterns: how many pictures there are, the same in every episode; None: all are new.
+    """
+
+    def __init__(
+        self, env: Env, idle: int | None, patterns: int | None, numbers: int, pattern_seed: int
+    ) -> None:
+        super().__init__(env)
+        space = _flat(env, "noisy_tv")
+        self._idle = idle
+        self._numbers = numbers
+        self._pictures = (
+            None
+            if patterns is None
+            else np.random.default_rng(pattern_seed).random((patterns, numbers), np.float32)
+        )
+        blank, bright = np.zeros(numbers, np.float32), np.ones(numbers, np.float32)
+        self.observation_space = gym.spaces.Box(
+            np.concatenate([space.low, blank]), np.concatenate([space.high, bright])
+        )
+        self._remote = -1
+        if idle is not None:
+            actions = env.action_space
+            if not isinstance(actions, gym.spaces.Discrete) or idle >= actions.n:
+                raise TypeError(f"noisy_tv: there is no action {idle} in {actions} to stay idle by")
+            self._remote = int(actions.n)
+            self.action_space = gym.spaces.Discrete(self._remote + 1)
+
+    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+        observation, info = super().reset(**given)
+        self._screen = self._picture()
+        return self._beside(observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        pressed = self._idle is not None and action == self._remote
+        observation, reward, terminated, truncated, info = self.env.step(
+            self._idle if pressed else action
+        )
+        if pressed or self._idle is None:
+            self._screen = self._picture()
+        seen = self._beside(observation)
+        return seen, reward, terminated, truncated, info | {"remote": pressed}
+
+    def _picture(self) -> NDArray[np.float32]:
+        if self._pictures is None:
+            return self.rng.random(self._numbers, np.float32)
+        picture: NDArray[np.float32] = self._pictures[self.rng.integers(len(self._pictures))]
+        return picture
+
+    def _beside(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.concatenate([observation, self._screen])
+
+
+def noisy_tv(
+    env: Env,
+    idle: Index | None = None,
+    patterns: Count | None = 10,
+    numbers: Count = 8,
+    pattern_seed: Index = 0,
+) -> Env:
+    return NoisyTV(env, idle, patterns, numbers, pattern_seed)
+
+
+def _flat(env: Env, wrapper: str) -> gym.spaces.Box:
+    space = env.observation_space
+    flat = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+    if not (flat and space.dtype == np.float32):
+        raise TypeError(f"{wrapper} is for flat vectors of floats, not for {space}")
+    assert isinstance(space, gym.spaces.Box)
+    return space
