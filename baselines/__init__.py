@@ -60,6 +60,13 @@ AGENTS: dict[str, Entry] = {
         envs=("CartPole-v1", "Pendulum-v1"),
         learns=False,
     ),
+    "pusher": Entry(
+        "baselines.classic.pusher:Pusher",
+        1,
+        "A scripted pusher that knows how a box slides, no learning",
+        envs=("PushPose-v0", "PushPoseDirections-v0", "PushPoseStrict-v0", "PushPoseSplit-v0"),
+        learns=False,
+    ),
     "tabular_q": Entry(
         "baselines.classic.tabular_q:TabularQ", 1, "Q-learning in a table (Watkins, 1989)", DISCRETE
     ),

@@ -33,6 +33,7 @@ PACKAGES = (
     "ale-py",
     "mujoco",
     "opencv-python-headless",
+    "pybullet",
 )
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 

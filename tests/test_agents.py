@@ -19,6 +19,7 @@ from baselines import AGENTS
 from baselines.api import NoProgress, Task
 from baselines.sb3 import ALGORITHMS, agent_class
 from baselines.sb3_config import schedule
+from harness import envs
 from harness.config import load, shipped
 from harness.envs import card_names
 from harness.seeding import untouched_rng
@@ -42,7 +43,7 @@ HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
 def env_of(name):
     entry = AGENTS[name]
     if entry.envs:
-        return lambda: gym.make(entry.envs[0])
+        return lambda: envs.make(envs.card(entry.envs[0]))
     return discrete if "discrete" in entry.actions else continuous
 
 

@@ -38,6 +38,8 @@ def tiny(agent: str, seed: int = 0, steps: int = STEPS, **hparams: object) -> Ru
     """A spec of `agent` in the smallest environment it can act in."""
     entry = AGENTS[agent]
     env = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1"
+    if entry.envs:
+        env = entry.envs[0]
     chosen = HPARAMS.get(agent, {}) | hparams
     spec = single(agent, env, seed, steps, Layer("tests/tiny.py", chosen))
     return spec.model_copy(update={"evaluation": PROTOCOL})

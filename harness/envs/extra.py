@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Literal
 
-Extra = Literal["atari", "box2d", "mujoco", "pixels"]  # optional dependencies in pyproject.toml
+Extra = Literal["atari", "box2d", "mujoco", "pixels", "robots"]  # extras in pyproject.toml
 MODULES: dict[Extra, str] = {
     "atari": "ale_py",
     "box2d": "Box2D",
     "mujoco": "mujoco",
     "pixels": "cv2",
+    "robots": "pybullet",
 }
 
 

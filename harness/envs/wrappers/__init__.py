@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from harness.config import suggest
-from harness.envs.wrappers import action, observation, reward
+from harness.envs.wrappers import action, observation, push, reward
 from harness.envs.wrappers.option import Env
 
 
@@ -52,6 +52,15 @@ WRAPPERS: dict[str, Wrapper] = {
     ),
     "resize": Wrapper(observation.resize, "both", "Images in another size"),
     "grey": Wrapper(observation.grey, "both", "Images without colour"),
+    "push_frame": Wrapper(
+        push.push_frame, "both", "PushPose seen and steered from the object or from the world"
+    ),
+    "goal_observation": Wrapper(
+        push.goal_observation, "both", "PushPose's state, with the goal apart: for hindsight"
+    ),
+    "stall_clock": Wrapper(
+        push.stall_clock, "both", "The time without headway, observed; ends nothing by itself"
+    ),
     # What becomes of its actions.
     "sticky_actions": Wrapper(
         action.sticky_actions, "both", "The last action repeats with a probability"
@@ -83,6 +92,13 @@ WRAPPERS: dict[str, Wrapper] = {
     ),
     "cartpole_potential": Wrapper(
         reward.cartpole_potential, "training", "Shaping by a potential: an upright, calm pole"
+    ),
+    "error_shaping": Wrapper(
+        push.error_shaping, "training", "Shaping by a potential: a robot's errors, weighted"
+    ),
+    "stall_end": Wrapper(push.stall_end, "training", "The end of the stall clock ends the episode"),
+    "curriculum": Wrapper(
+        push.curriculum, "training", "Easy episodes first, harder ones after enough successes"
     ),
     "stall": Wrapper(reward.stall, "training", "An episode that stands still ends, with a penalty"),
 }

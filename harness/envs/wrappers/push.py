@@ -1,0 +1,259 @@
+"""Means of learning for robots that push: shaping, a rule against stalling, and a curriculum.
+
+They ask the environment for `errors()`, what is left to do by name, and for the object's pose: a
+robot task that tells these can use them too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Annotated, Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from harness.envs.wrappers.option import Amount, Count, Env, Fraction
+from harness.envs.wrappers.reward import Shaped
+
+Weights = Annotated[dict[str, Amount], Field(min_length=1)]
+Frame = Literal["object", "start", "world"]
+
+
+def push_frame(env: Env, observations: Frame = "object", actions: Frame = "object") -> Env:
+    """From where the state is seen, and in whose axes the pusher is steered."""
+    _ask(env, "push_frame", "look_from")(observations, actions)
+    return env
+
+
+def goal_observation(env: Env, frame: Literal["start", "world"] = "start") -> Env:
+    return GoalObservation(env, frame)
+
+
+def error_shaping(env: Env, gamma: Fraction, weights: Weights) -> Env:
+    """The potential is minus the weighted sum of the errors: 0 when nothing is left to do.
+
+    :param gamma: the agent's own discount: with another, the optimal policy may change.
+    :param weights: reward for each metre or radian less; PushPose tells distance, yaw_error and
+        reach, which is the pusher's distance from the object's centre.
+    """
+    errors = _ask(env, "error_shaping", "errors")
+    if unknown := sorted(set(weights) - set(errors())):
+        raise ValueError(f"no error '{unknown[0]}'. Known: {', '.join(errors())}")
+
+    def potential() -> float:
+        now: dict[str, float] = errors()
+        return -sum(weight * now[name] for name, weight in weights.items())
+
+    return Shaped(env, potential, gamma)
+
+
+def stall_clock(
+    env: Env,
+    patience: Count = 30,
+    moved: Amount = 0.005,
+    turned: Amount = 3.0,
+    approached: Amount = 0.01,
+    observe: bool = True,
+) -> Env:
+    return StallClock(env, patience, moved, math.radians(turned), approached, observe)
+
+
+def stall_end(env: Env, penalty: Amount = 1.0) -> Env:
+    return StallEnd(env, penalty)
+
+
+def curriculum(
+    env: Env,
+    start: Fraction = 0.1,
+    step: Fraction = 0.05,
+    target: Fraction = 0.7,
+    window: Count = 50,
+) -> Env:
+    return Curriculum(env, start, step, target, window)
+
+
+class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
+    """The state in the parts that hindsight replay needs: it puts other goals in the goal's place.
+
+    The frame must stay what it is through an episode, so it cannot be the object's own; `start`,
+    which that was at the beginning, comes near it.
+    """
+
+    def __init__(self, env: Env, frame: Literal["start", "world"]) -> None:
+        super().__init__(env)
+        look_from = _ask(env, "goal_observation", "look_from")
+        push: Any = env.unwrapped
+        look_from(frame, push.action_frame)
+        settings = push.settings
+        self._near, self._aligned = settings.near, math.radians(settings.aligned)
+        self._turns = settings.shape != "cylinder"
+        self._length = push.length_unit
+        sizes = {"observation": 11, "achieved_goal": 4, "desired_goal": 4}
+        self.observation_space = gym.spaces.Dict(
+            {name: gym.spaces.Box(-np.inf, np.inf, (size,)) for name, size in sizes.items()}
+        )
+
+    def reset(self, **given: Any) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+        observation, info = super().reset(**given)
+        return self._parts(observation), info
+
+    def step(
+        self, action: Any
+    ) -> tuple[dict[str, NDArray[np.float32]], Any, bool, bool, dict[str, Any]]:
+        observation, *rest = self.env.step(action)
+        return self._parts(observation), *rest  # type: ignore[return-value]
+
+    @staticmethod
+    def _parts(observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """The observation is the pusher, the object and the velocities: all but the goal."""
+        return {
+            "observation": np.delete(observation, np.s_[6:10]),
+            "achieved_goal": observation[2:6],
+            "desired_goal": observation[6:10],
+        }
+
+    def compute_reward(
+        self, achieved: NDArray[Any], desired: NDArray[Any], info: Any
+    ) -> NDArray[np.float32]:
+        """(n, 4), (n, 4) -> (n,): what the environment would have paid for these."""
+        off = (achieved - desired)[..., :2] * self._length
+        sin, cos = np.moveaxis(achieved[..., 2:], -1, 0)
+        goal_sin, goal_cos = np.moveaxis(desired[..., 2:], -1, 0)
+        turn = np.arctan2(goal_sin * cos - goal_cos * sin, goal_cos * cos + goal_sin * sin)
+        near = np.hypot(off[..., 0], off[..., 1]) <= self._near
+        aligned = (np.abs(turn) <= self._aligned) | (not self._turns)
+        reward: NDArray[np.float32] = (near & aligned).astype(np.float32)
+        return reward
+
+
+class StallClock(gym.Wrapper[Any, Any, Any, Any]):
+    """Counts the decisions since the robot last made headway, and lets the agent see the count.
+
+    Headway is a push that moves the object by `moved` metres or turns it by `turned` radians, or a
+    pusher that comes nearer to it by `approached` metres, each since the last headway. The clock
+    ends nothing: it is observed in evaluation too, where episodes run to their limit.
+
+    :param patience: decisions until the clock reads 1, where it stays.
+    """
+
+    def __init__(
+        self,
+        env: Env,
+        patience: int,
+        moved: float,
+        turned: float,
+        approached: float,
+        observe: bool,
+    ) -> None:
+        super().__init__(env)
+        self._errors = _ask(env, "stall_clock", "errors")
+        self._pose = _ask(env, "stall_clock", "pose")
+        self._patience = patience
+        self._moved, self._turned, self._approached = moved, turned, approached
+        self._observe = observe
+        if observe:
+            space = env.observation_space
+            if not (isinstance(space, gym.spaces.Box) and len(space.shape) == 1):
+                raise TypeError(f"stall_clock: `observe` is for flat vectors, not for {space}")
+            low, high = np.append(space.low, 0.0), np.append(space.high, 1.0)
+            self.observation_space = gym.spaces.Box(
+                low.astype(np.float32), high.astype(np.float32), dtype=np.float32
+            )
+
+    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+        observation, info = super().reset(**given)
+        self._headway()
+        return self._seen(observation), info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._still += 1
+        x, y, yaw = self._pose()
+        there_x, there_y, there_yaw = self._place
+        if (
+            math.hypot(x - there_x, y - there_y) >= self._moved
+            or abs(math.remainder(yaw - there_yaw, 2 * math.pi)) >= self._turned
+            or self._reach - self._errors()["reach"] >= self._approached
+        ):
+            self._headway()
+        info["stalled"] = self._still >= self._patience
+        return self._seen(observation), reward, terminated, truncated, info
+
+    def _headway(self) -> None:
+        self._still = 0
+        self._place, self._reach = self._pose(), self._errors()["reach"]
+
+    def _seen(self, observation: Any) -> Any:
+        if not self._observe:
+            return observation
+        clock = min(self._still / self._patience, 1.0)
+        return np.append(observation, np.float32(clock))
+
+
+class StallEnd(gym.Wrapper[Any, Any, Any, Any]):
+    """Ends the episode when the stall clock inside reads 1, with a penalty.
+
+    The end is a termination: the agent must not bootstrap through it. Without a penalty it teaches
+    that being stuck costs nothing more than what was not earned.
+    """
+
+    def __init__(self, env: Env, penalty: float) -> None:
+        super().__init__(env)
+        inner: Any = env
+        while isinstance(inner, gym.Wrapper) and not isinstance(inner, StallClock):
+            inner = inner.env
+        if not isinstance(inner, StallClock):
+            raise TypeError("stall_end needs the wrapper stall_clock before it")
+        self._penalty = penalty
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if info["stalled"] and not terminated:
+            return observation, float(reward) - self._penalty, True, False, info
+        return observation, float(reward), terminated, truncated, info
+
+
+class Curriculum(gym.Wrapper[Any, Any, Any, Any]):
+    """Episodes as easy as the agent needs them, harder as soon as it succeeds often enough.
+
+    The difficulty begins at `start` and rises by `step`, up to 1, the task itself, whenever
+    `target` of the last `window` episodes were solved. Each parallel copy of the environment has
+    its own. A seeded reset begins anew. It must come after whatever ends episodes.
+    """
+
+    def __init__(self, env: Env, start: float, step: float, target: float, window: int) -> None:
+        super().__init__(env)
+        _ask(env, "curriculum", "errors")
+        self._start, self._step, self._target = start, step, target
+        self._solved: deque[bool] = deque(maxlen=window)
+        self.difficulty = start
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        if seed is not None:
+            self.difficulty = self._start
+            self._solved.clear()
+        given = {"difficulty": self.difficulty, **(options or {})}
+        return super().reset(seed=seed, options=given)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if terminated or truncated:
+            self._solved.append(bool(info["success"]))
+            full = len(self._solved) == self._solved.maxlen
+            if full and sum(self._solved) >= self._target * len(self._solved):
+                self.difficulty = min(1.0, self.difficulty + self._step)
+                self._solved.clear()
+            info["difficulty"] = self.difficulty
+        return observation, reward, terminated, truncated, info
+
+
+def _ask(env: Env, wrapper: str, method: str) -> Any:
+    found = getattr(env.unwrapped, method, None)
+    if found is None:
+        raise TypeError(f"{wrapper} is for tasks with `{method}`, such as PushPose, not for {env}")
+    return found
