@@ -35,6 +35,7 @@ PACKAGES = (
     "opencv-python-headless",
     "pybullet",
 )
+EVALS, TEST_EVALS = "evals.jsonl", "test_evals.jsonl"
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 
 
@@ -72,16 +73,21 @@ class Record:
         self.folder = folder
         self.spec = spec
         self._beat = 0.0
-        for name in ("evals.jsonl", "train.jsonl", "failure.json", "progress.json"):
+        for name in (EVALS, TEST_EVALS, "train.jsonl", "failure.json", "progress.json"):
             (folder / name).unlink(missing_ok=True)
         write_json(folder / "spec.json", spec.model_dump(mode="json", exclude={"arm"}))
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
         append_json(folder / "attempts.jsonl", start)
 
-    def evaluation(self, step: int, final: bool, returns: list[float], lengths: list[int]) -> None:
-        """One evaluation. The file holds nothing but outcomes: equal specs write equal bytes."""
+    def evaluation(
+        self, step: int, final: bool, returns: list[float], lengths: list[int], on_test: bool
+    ) -> None:
+        """One evaluation. The file holds nothing but outcomes: equal specs write equal bytes.
+
+        :param on_test: on variants of the environment that training never sees.
+        """
         row = {"step": step, "final": final, "returns": returns, "lengths": lengths}
-        append_json(self.folder / "evals.jsonl", row)
+        append_json(self.folder / (TEST_EVALS if on_test else EVALS), row)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         row = {"step": step, "seconds": round(time.process_time(), 3), **metrics}

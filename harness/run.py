@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -99,20 +99,16 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     steps_trained = agent.learn(watch)
     if steps_trained > spec.steps:
         raise RuntimeError(f"{spec.agent} took {steps_trained} steps of a budget of {spec.steps}")
-    returns = watch.finish()
+    scores = watch.finish()
     model = folder / "model"
     model.mkdir(exist_ok=True)
     agent.save(model)
-    sacred_run.add_artifact(str(folder / "evals.jsonl"))
+    sacred_run.add_artifact(str(folder / record.EVALS))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "key": spec.key,
         "steps_trained": steps_trained,
-        "final": {
-            "mean": float(np.mean(returns)),
-            "sd": float(np.std(returns)),
-            "episodes": len(returns),
-        },
+        **scores,
         "weights": fingerprint(agent.weights()),
         "wall_seconds": round(time.monotonic() - wall, 3),
         "cpu_seconds": round(time.process_time() - cpu, 3),
@@ -151,9 +147,13 @@ class Watch:
         self.sacred_run = sacred_run
         self.seconds = 0.0  # CPU spent on evaluating
         self._due = 0
-        self._evaluator = Evaluator(
-            lambda: envs.make(card, spec.wrappers, training=False),
-            deterministic=spec.evaluation.deterministic,
+        self._evaluator = self._over(card, "train")
+        self._on_test = self._over(card, "test") if card.variants else None
+
+    def _over(self, card: envs.Card, split: Literal["train", "test"]) -> Evaluator:
+        return Evaluator(
+            lambda: envs.make(card, self.spec.wrappers, training=False, split=split),
+            deterministic=self.spec.evaluation.deterministic,
         )
 
     def at(self, step: int) -> None:
@@ -166,27 +166,32 @@ class Watch:
         values = {name: float(value) for name, value in metrics.items()}
         self.log_file.metrics(step, {k: v for k, v in values.items() if math.isfinite(v)})
 
-    def finish(self) -> list[float]:
-        """Whatever the curve still lacks, then the evaluation that is reported.
+    def finish(self) -> dict[str, Any]:
+        """Whatever the curve still lacks, then the evaluations that are reported.
 
         A curve lacks points if the last rollout did not fit into the budget, or if there was
         nothing to learn.
         """
         self.at(self.spec.steps)
-        returns = self._evaluate(self.spec.steps, final=True)
+        found = {"final": self._evaluate(self.spec.steps, final=True)}
         self._evaluator.close()
-        return returns
+        if self._on_test:
+            found["test"] = self._evaluate(self.spec.steps, final=True, on_test=True)
+            self._on_test.close()
+        return found
 
-    def _evaluate(self, step: int, final: bool) -> list[float]:
+    def _evaluate(self, step: int, final: bool, on_test: bool = False) -> dict[str, Any]:
         before = time.process_time()
         protocol = self.spec.evaluation
         pool, n = ("final", protocol.final_episodes) if final else ("curve", protocol.episodes)
         seeds = episode_seeds(pool, self.spec.env, self.spec.seed, n)
-        episodes = self._evaluator.play(self.agent, seeds)
-        self.log_file.evaluation(step, final, episodes.returns, episodes.lengths)
-        self.sacred_run.log_scalar(f"return.{pool}", float(np.mean(episodes.returns)), step)
+        evaluator = self._on_test if on_test and self._on_test else self._evaluator
+        episodes = evaluator.play(self.agent, seeds)
+        self.log_file.evaluation(step, final, episodes.returns, episodes.lengths, on_test)
+        mean = float(np.mean(episodes.returns))
+        self.sacred_run.log_scalar(f"return.{'test' if on_test else pool}", mean, step)
         self.seconds += time.process_time() - before
-        return episodes.returns
+        return {"mean": mean, "sd": float(np.std(episodes.returns)), "episodes": n}
 
 
 def fix_arithmetic(spec: RunSpec) -> None:

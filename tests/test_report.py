@@ -203,6 +203,24 @@ def test_a_record_that_sacred_lost_raises_a_visible_warning(store, text_only):
     assert "> **Warning.** Sacred's record is incomplete for 1 of 30 runs" in report(store, sweep)
 
 
+def test_scores_on_variants_that_training_never_saw_are_shown_with_the_gap_within_runs(
+    store, text_only
+):
+    sweep = fake_store.sweep(("rnd",), ("DeepSea-10",), 10)
+    fake_store.write_sweep(store, sweep)
+    assert "never seen" not in report(store, sweep)
+    for i, run in enumerate(sweep.runs):
+        seen, unseen = 0.9 + 0.01 * i, 0.4 + 0.01 * i
+        scores = {"final": {"mean": seen}, "test": {"mean": unseen}}
+        fake_store.write_run(store, run, result=scores)
+
+    line = next(x for x in report(store, sweep).splitlines() if x.startswith("| DeepSea-10 | rnd"))
+
+    # Every run loses exactly 0.5: the gap has no spread, though the scores have.
+    assert line.endswith("| 0.50 [0.50, 0.50] |")
+    assert "| 0.94 [0." in line
+
+
 def test_unequal_budgets_raise_a_visible_warning(store, text_only):
     runs = [fake_store.spec("ppo", "DeepSea-20", seed, 60_000) for seed in range(3)]
     runs += [fake_store.spec("rnd", "DeepSea-20", seed, 30_000) for seed in range(3)]

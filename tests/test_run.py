@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from tiny import STEPS, files, store_at, tiny
+from tiny import PROTOCOL, STEPS, files, store_at, tiny
 
 from baselines import AGENTS
 from harness import record
@@ -15,7 +15,7 @@ from harness.executors import EXECUTORS
 from harness.run import Job, fingerprint, run
 from harness.spec import Evaluation
 from harness.store import lock_is_held
-from harness.sweep import plan
+from harness.sweep import plan, single
 
 LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
 
@@ -155,3 +155,16 @@ def test_a_fingerprint_knows_every_bit_and_refuses_what_has_diverged():
     assert len({fingerprint(weights), fingerprint(moved), fingerprint(flat)}) == 3
     with pytest.raises(FloatingPointError, match="b is not finite"):
         fingerprint({**weights, "b": np.array([np.nan])})
+
+
+def test_variants_that_training_never_sees_are_scored_beside_the_final_score(tmp_path):
+    store = store_at(tmp_path)
+    spec = single("ppo", "CartPoleLengths-v1", 0, 2048).model_copy(update={"evaluation": PROTOCOL})
+
+    run(spec, Job(store.root))
+
+    found = result(store, spec)
+    (row,) = [json.loads(line) for line in files(store, spec, "test_evals.jsonl").splitlines()]
+    assert found["test"]["mean"] == np.mean(row["returns"]) != found["final"]["mean"]
+    assert len(row["returns"]) == PROTOCOL.final_episodes
+    assert store.frame([spec])["mean"].iloc[-1] == found["final"]["mean"]

@@ -117,6 +117,15 @@ def _scores(evidence: Evidence, folder: Path) -> str:
         few=stats.SEEDS_FOR_A_RANGE,
         most=stats.SEEDS_FOR_AN_INTERVAL - 1,
     )
+    generalisation = tables.generalisation(evidence)
+    if generalisation:
+        tables.write(generalisation, folder, "table_generalisation")
+        lines += [
+            "### Generalisation: final score on variants of the environment",
+            generalisation.markdown(),
+            "[CSV](table_generalisation.csv), [LaTeX](table_generalisation.tex). The final score "
+            "everywhere else is the one on variants that training saw.",
+        ]
     return _paragraphs([*lines, note])
 
 

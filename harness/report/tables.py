@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from harness import stats
 from harness.report.evidence import Evidence
 from harness.report.number import bracket, fixed
@@ -110,6 +112,33 @@ def score_grid(evidence: Evidence, found: dict[tuple[str, str], Estimate]) -> Ta
         rows.append((f"({name} on the card)", *shown))
     heads = (f"{env} (unequal budgets)" if env in evidence.unequal else env for env in envs)
     return Table(("arm", *heads), tuple(rows))
+
+
+def generalisation(evidence: Evidence) -> Table | None:
+    """Final scores on the variants that training saw and on those that it never saw."""
+    rows = []
+    for env in evidence.sweep.envs:
+        number = evidence.format(env)
+        for arm in evidence.arms_on(env):
+            statuses = [s for s in evidence.statuses if (s.spec.arm, s.spec.env) == (arm, env)]
+            results = [s.result for s in statuses if s.result and "test" in s.result]
+            if not results:
+                continue
+            if len(results) < len(statuses):
+                missing = stats.unavailable(f"{len(results)} of {len(statuses)} runs")
+                rows.append((env, arm, *[bracket(missing, number)] * 3))
+                continue
+            seen, unseen = (
+                np.array([[result[split]["mean"]] for result in results])
+                for split in ("final", "test")
+            )
+            cells = [
+                bracket(stats.estimate(values, stats.iqm, arm, env, name), number)
+                for name, values in [("seen", seen), ("unseen", unseen), ("gap", seen - unseen)]
+            ]
+            rows.append((env, arm, *cells))
+    head = ("environment", "arm", "seen in training", "never seen", "gap within a run")
+    return Table(head, tuple(rows)) if rows else None
 
 
 def score_list(evidence: Evidence, score: str, found: dict[tuple[str, str], Estimate]) -> Table:
