@@ -1,0 +1,75 @@
+"""The table of docs/envs.md: what chance, a script and the reference score, and steps per second.
+
+python -m benchmarks.env_table [NAME ...]
+
+Scripts play the 100 final evaluation episodes of seed 0. Steps per second are environment steps by
+CPU time of one process, random actions and resets included, the median of three rounds.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from baselines import AGENTS
+from baselines.api import Task
+from harness import agents, envs
+from harness.evaluate import Evaluator
+from harness.seeding import episode_seeds
+
+ROUNDS, SECONDS, EPISODES = 3, 0.7, 100
+
+
+def main() -> None:
+    print("| environment | actions | chance | script | reference | steps/s |")
+    print("| --- | --- | ---: | ---: | ---: | ---: |")
+    for name in sys.argv[1:] or envs.card_names():
+        card = envs.card(name)
+        scale = card.scale()
+        error = scale.random.standard_error
+        chance = f"{scale.random.score:.4g}" + (f" ± {error:.2g}" if error else "")
+        cells = [name, card.actions, chance, script(card), f"{scale.reference.score:.4g}"]
+        print("| " + " | ".join([*cells, f"{speed(card):,.0f}"]) + " |", flush=True)
+
+
+def script(card: envs.Card) -> str:
+    """The mean return of whatever plays without learning, other than chance."""
+    fit = [
+        name
+        for name, entry in AGENTS.items()
+        if not entry.learns and entry.envs and agents.unfit(name, card.name, card.actions) is None
+    ]
+    found = []
+    for name in fit:
+        task = Task(make_env=lambda: envs.make(card), steps=0)
+        agent = agents.make(name, task, agents.resolve(name, card.name, []).hparams)
+        evaluator = Evaluator(lambda: envs.make(card, training=False))
+        episodes = evaluator.play(agent, episode_seeds("final", card.name, 0, EPISODES))
+        evaluator.close()
+        found.append(f"{np.mean(episodes.returns):.4g} ({name})")
+    return ", ".join(found)
+
+
+def speed(card: envs.Card) -> float:
+    """Environment steps per CPU second."""
+    env = envs.make(card)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    found = []
+    for _ in range(ROUNDS):
+        steps, start = 0, time.process_time()
+        while time.process_time() - start < SECONDS:
+            *_, terminated, truncated, _ = env.step(env.action_space.sample())
+            steps += 1
+            if terminated or truncated:
+                env.reset()
+        found.append(steps / (time.process_time() - start))
+    env.close()
+    return statistics.median(found)
+
+
+if __name__ == "__main__":
+    main()
