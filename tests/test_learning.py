@@ -1,0 +1,29 @@
+"""The shipped settings learn what they are shipped for: one whole run each, as a user starts it."""
+
+from __future__ import annotations
+
+import pytest
+from tiny import store_at
+
+from harness.run import Job, run
+from harness.sweep import single
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("agent", "env", "steps", "low", "high"),
+    [
+        ("ppo", "CartPole-v1", 100_000, 475, 500),
+        ("dqn", "CartPole-v1", 50_000, 475, 500),
+        ("tabular_q", "CartPole-v1", 100_000, 195, 500),
+        # Chance finds the treasure once in a million episodes: only the bonus leads to it.
+        ("ppo_rnd", "DeepSea-20", 100_000, 0.9, 0.99),
+        ("ppo", "DeepSea-20", 100_000, -0.01, 0.01),
+    ],
+)
+def test_a_run_with_shipped_settings_scores_what_it_should(agent, env, steps, low, high, tmp_path):
+    store, spec = store_at(tmp_path), single(agent, env, 0, steps)
+
+    run(spec, Job(store.root))
+
+    assert low <= store.status(spec).result["final"]["mean"] <= high
