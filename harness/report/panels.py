@@ -14,7 +14,12 @@ from harness.report import style
 from harness.report.evidence import Evidence
 from harness.stats import Array, MissingRuns
 
-_COLUMNS = 3
+
+def _columns(panels: int) -> int:
+    """Three abreast fill the width; four stand in a square."""
+    return 2 if panels == 4 else min(3, panels)
+
+
 _TITLE_LETTERS = 19  # fit above a panel at 8 points
 _MARKS = 6  # markers along a line: enough to tell it apart in grey
 
@@ -52,7 +57,9 @@ def learning_curves(evidence: Evidence, score: str) -> Figure | None:
     for i, (axes, env) in enumerate(grid):
         for arm in evidence.arms_on(env):
             _learning_curve(axes, evidence, arm, env)
-        if i + _COLUMNS >= len(grid):  # nothing below; a label of the figure would meet the legend
+        if i + _columns(len(grid)) >= len(
+            grid
+        ):  # nothing below; a label of the figure would meet the legend
             axes.set_xlabel("environment steps")
         _anchors(axes, evidence, env, horizontal=True)
         style.steps_axis(axes)
@@ -87,7 +94,7 @@ def seeds(evidence: Evidence, score: str) -> Figure | None:
     for i, (axes, env) in enumerate(grid):
         _strip(axes, evidence, env, score)
         _anchors(axes, evidence, env, horizontal=False)
-        if i % _COLUMNS and names[i] == names[i - 1]:  # its neighbour has said it
+        if i % _columns(len(names)) and names[i] == names[i - 1]:  # its neighbour has said it
             axes.set_yticklabels([])
     figure.supxlabel({"final": "final return"}.get(score, "mean return along training"), fontsize=8)
     return figure
@@ -139,7 +146,7 @@ def _offsets(values: Array, width: float) -> Array:
 
 def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list[Any]]:
     envs, arms = evidence.sweep.envs, evidence.sweep.arms
-    columns = min(_COLUMNS, len(envs))
+    columns = _columns(len(envs))
     rows = -(-len(envs) // columns)
     width = style.COLUMN if len(envs) == 1 else style.TEXT
     below = 0.15 * style.legend_rows((*arms, "reference", "random"), width) if legend else 0
@@ -147,7 +154,7 @@ def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in cells[len(envs) :]:
         axes.remove()
-    size = 8 if max(map(len, envs)) <= _TITLE_LETTERS else 6.5
+    size = 8 if max(map(len, envs)) <= _TITLE_LETTERS else 6
     for axes, env in zip(cells, envs, strict=False):
         axes.set_title(env, fontsize=size)
     return figure, list(zip(cells, envs, strict=False))
