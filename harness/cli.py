@@ -151,6 +151,7 @@ def check(
 def ls(
     what: Annotated[str, typer.Argument(help="agents, envs, ablations, runs or costs.")],
     results: Results = DEFAULT_RESULTS,
+    long: Annotated[bool, typer.Option("--long", help="With sources, for envs.")] = False,
 ) -> None:
     """List what there is: agents, envs, ablations, runs, or what runs cost."""
     with _users_errors():
@@ -160,7 +161,7 @@ def ls(
         if what not in listing.LISTS:
             hint = suggest(what, listing.LISTS)
             raise _user_error("ls", f"nothing called '{what}' to list.{hint}")
-        _console().print(listing.LISTS[what](_store(results)))
+        _console().print(listing.LISTS[what](_store(results), long))
 
 
 @app.command("calibrate-env")

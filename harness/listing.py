@@ -30,30 +30,30 @@ def table(*columns: str, title: str | None = None) -> Table:
     return result
 
 
-def agents_table(store: Store) -> RenderableType:
+def agents_table(store: Store, long: bool) -> RenderableType:
     rows = table("agent", "actions", "only in", "what it is")
     for name, entry in AGENTS.items():
         rows.add_row(name, ", ".join(entry.actions), ", ".join(entry.envs), entry.summary)
     return rows
 
 
-def envs_table(store: Store) -> RenderableType:
-    rows = table("environment", "actions", "limit>", "random>", "reference>", "reference from")
+def envs_table(store: Store, long: bool) -> RenderableType:
+    """:param long: with what each task is, and where the numbers come from."""
+    more = ("the task", "random from", "reference from") if long else ()
+    rows = table("environment", "actions", "limit>", "random>", "±>", "reference>", *more)
     for name in envs.card_names():
         card = envs.card(name)
         anchors = card.scale()
-        rows.add_row(
-            name,
-            card.actions,
-            str(card.max_episode_steps or ""),
-            f"{anchors.random.score:.4g}",
-            f"{anchors.reference.score:.4g}",
-            anchors.reference.source,
-        )
+        error = anchors.random.standard_error
+        cells = [name, card.actions, str(card.max_episode_steps or "")]
+        cells += [f"{anchors.random.score:.4g}", "" if error is None else f"{error:.2g}"]
+        cells.append(f"{anchors.reference.score:.4g}")
+        sources = [card.summary, anchors.random.source, anchors.reference.source]
+        rows.add_row(*cells, *(sources if long else ()))
     return rows
 
 
-def ablations_table(store: Store) -> RenderableType:
+def ablations_table(store: Store, long: bool) -> RenderableType:
     rows = table("ablation", "runs>", "question")
     for path in sorted(shipped("ablations").glob("*.yaml")):
         loaded = Sweep.load(path)
@@ -61,7 +61,7 @@ def ablations_table(store: Store) -> RenderableType:
     return rows
 
 
-def runs_table(store: Store) -> RenderableType:
+def runs_table(store: Store, long: bool) -> RenderableType:
     rows = table("agent", "environment", "seed>", "steps>", "state", "return>", "key")
     for path in sorted(store.root.glob("runs/*/*/*/spec.json")):
         spec = json.loads(path.read_text())
@@ -75,7 +75,7 @@ def runs_table(store: Store) -> RenderableType:
     return rows
 
 
-def costs_table(store: Store) -> RenderableType:
+def costs_table(store: Store, long: bool) -> RenderableType:
     rows = table("agent", "environment", "CPU s per 1,000 steps>", "memory MB>", "disk MB>")
     for agent, found in cost.measured(store.root).items():
         for env, one in found.items():
@@ -84,7 +84,7 @@ def costs_table(store: Store) -> RenderableType:
     return rows
 
 
-LISTS: dict[str, Callable[[Store], RenderableType]] = {
+LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
     "agents": agents_table,
     "envs": envs_table,
     "ablations": ablations_table,

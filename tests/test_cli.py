@@ -104,6 +104,13 @@ def test_ls_lists(folder, what, words):
         assert word in out
 
 
+def test_the_long_list_of_environments_says_where_its_numbers_come_from(folder):
+    short, long = (harness("ls", "envs", *more, cwd=folder) for more in ((), ("--long",)))
+
+    assert "rl-baselines3-zoo" not in short
+    assert "rl-baselines3-zoo" in long
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
