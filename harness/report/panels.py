@@ -149,7 +149,7 @@ def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list
     columns = _columns(len(envs))
     rows = -(-len(envs) // columns)
     width = style.COLUMN if len(envs) == 1 else style.TEXT
-    below = 0.15 * style.legend_rows((*arms, "reference", "random"), width) if legend else 0
+    below = 0.15 * style.legend_rows((*arms, *_ANCHOR_LABELS.values()), width) if legend else 0
     figure = Figure(figsize=(width, rows * height + 0.35 + below), layout="constrained")
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in cells[len(envs) :]:
@@ -161,6 +161,7 @@ def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list
 
 
 _ANCHORS = {"reference": (0, (5, 3)), "random": (0, (1, 2))}
+_ANCHOR_LABELS = {name: f"card's {name}" for name in _ANCHORS}  # an arm may be "random"
 
 
 def _anchors(axes: Axes, evidence: Evidence, env: str, horizontal: bool) -> None:
@@ -179,6 +180,8 @@ def _anchor_handles(evidence: Evidence) -> list[Line2D]:
     if not evidence.sweep.anchors:
         return []
     return [
-        Line2D([], [], color=style.GREY, linewidth=0.9, linestyle=dashes, label=name)
+        Line2D(
+            [], [], color=style.GREY, linewidth=0.9, linestyle=dashes, label=_ANCHOR_LABELS[name]
+        )
         for name, dashes in _ANCHORS.items()
     ]
