@@ -16,6 +16,7 @@ class Entry:
     summary: str
     actions: tuple[str, ...] = ("discrete", "continuous")
     envs: tuple[str, ...] = ()  # the only environments it can act in; empty: any
+    goals: bool = False  # needs observations in `api.GOAL_PARTS`, and `api.GOAL_METHODS`
     seed_batch: bool = False  # trains many seeds at once in one process
     learns: bool = True
 
@@ -48,6 +49,19 @@ AGENTS: dict[str, Entry] = {
     "ars": Entry("baselines.sb3:ars", 1, "Augmented random search (Mania et al., 2018)"),
     "crossq": Entry(
         "baselines.sb3:crossq", 1, "SAC without target networks (Bhatt et al., 2024)", CONTINUOUS
+    ),
+    "sac_her": Entry(
+        "baselines.sb3:sac_her",
+        1,
+        "SAC with hindsight replay of goals (Andrychowicz et al., 2017)",
+        CONTINUOUS,
+        goals=True,
+    ),
+    "tqc_her": Entry(
+        "baselines.sb3:tqc_her", 1, "TQC with hindsight replay of goals", CONTINUOUS, goals=True
+    ),
+    "dqn_her": Entry(
+        "baselines.sb3:dqn_her", 1, "DQN with hindsight replay of goals", DISCRETE, goals=True
     ),
     "ppo_rnd": Entry(
         "baselines.curiosity:ppo_rnd", 1, "PPO and random network distillation (Burda et al., 2018)"

@@ -17,6 +17,11 @@ import gymnasium as gym
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+# What an observation consists of where the goal can be another one, and what tells an environment's
+# reward and end for other goals; Gymnasium-Robotics' names.
+GOAL_PARTS = ("observation", "achieved_goal", "desired_goal")
+GOAL_METHODS = ("compute_reward", "compute_terminated")
+
 
 class Config(BaseModel):
     """The hyper-parameters of a learner, in Stable-Baselines3's spelling; no unknown names."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -31,9 +31,11 @@ from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.save_util import load_from_zip_file, recursive_getattr
 from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
+from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
 from baselines.api import Config, Progress, Task
-from baselines.sb3_config import BUILDERS, config_of
+from baselines.hindsight import GoalsEnd, PaidAlike
+from baselines.sb3_config import BUILDERS, Count, Positive, config_of
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
 LOG_EVERY = 1000  # steps: SAC alone would otherwise log after every one of them
@@ -218,6 +220,43 @@ class SearchAgent(SB3Agent):
     fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {"n_envs": (Literal[1], 1)}
 
 
+class HindsightAgent(SB3Agent):
+    """A learner that replays what it did as if a place it came to had been its goal.
+
+    Andrychowicz et al. (2017). Observations come in the parts `api.GOAL_PARTS`, and the
+    environment's `compute_reward` and `compute_terminated` say what it would have paid for another
+    goal, and whether that would have ended the episode.
+    """
+
+    fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "goal_selection_strategy": (Literal[tuple(KEY_TO_GOAL_STRATEGY)], "future"),
+        "n_sampled_goal": (Positive, 4),
+        # SB3's 100 would have it sample before the first episode is over.
+        "learning_starts": (Count, 1000),
+        "n_steps": (Literal[1], 1),  # HerReplayBuffer 2.9.2 ignores another one
+    }
+
+    def __init__(self, task: Task, config: Any) -> None:
+        super().__init__(replace(task, make_env=lambda: PaidAlike(task.make_env())), config)
+        for limit in self.model.env.get_attr("time_limit"):
+            self._check_buffer(limit * config.n_envs)
+
+    def _check_buffer(self, episode: int) -> None:
+        """Hindsight replays whole episodes: one must be over, and kept, when learning begins."""
+        for name in ("learning_starts", "buffer_size"):
+            given = getattr(self.config, name)
+            if given < episode:
+                raise ValueError(
+                    f"{name} is {given}, and the first episode may last {episode} steps of all "
+                    f"environments together: raise {name} to at least that"
+                )
+
+    def _arguments(self, env: VecEnv) -> dict[str, Any]:
+        given = super()._arguments(env)
+        options = {name: given.pop(name) for name in ("n_sampled_goal", "goal_selection_strategy")}
+        return given | {"replay_buffer_class": GoalsEnd, "replay_buffer_kwargs": options}
+
+
 class _BudgetSpent(Exception):
     """Ends an algorithm whose updates wait for episodes, with the weights of the last update."""
 
@@ -301,6 +340,9 @@ ALGORITHMS: dict[str, Algorithm] = {
     "maskable_ppo": Algorithm("sb3_contrib:MaskablePPO", MaskedAgent),
     "ars": Algorithm("sb3_contrib:ARS", SearchAgent),
     "crossq": Algorithm("sb3_contrib:CrossQ"),
+    "sac_her": Algorithm("stable_baselines3:SAC", HindsightAgent),
+    "tqc_her": Algorithm("sb3_contrib:TQC", HindsightAgent),
+    "dqn_her": Algorithm("stable_baselines3:DQN", HindsightAgent),
 }
 
 

@@ -7,10 +7,11 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field
 
 from baselines import AGENTS, Entry
-from baselines.api import Agent, Task
+from baselines.api import GOAL_METHODS, GOAL_PARTS, Agent, Task
 from harness.config import (
     Document,
     Path_,
@@ -92,6 +93,14 @@ def unfit(name: str, env: str, actions: str) -> str | None:
     if actions not in found.actions:
         return f"{name} needs {' or '.join(found.actions)} actions, and {env} has {actions} ones"
     return None
+
+
+def lacks_goals(name: str, env: gym.Env[Any, Any]) -> bool:
+    """Whether the agent needs goals, and the environment with its wrappers does not show them."""
+    space = env.observation_space
+    shown = isinstance(space, gym.spaces.Dict) and set(GOAL_PARTS) <= set(space)
+    told = all(env.has_wrapper_attr(method) for method in GOAL_METHODS)
+    return AGENTS[name].goals and not (shown and told)
 
 
 @cache

@@ -48,6 +48,12 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="A hyper-parameter that wins over every file: learning_rate=1e-3."),
 ]
+Wrappers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--wrapper", help="Innermost first: a name, or {name: living_reward, amount: -1}."
+    ),
+]
 DEFAULT_RESULTS = Path("results")
 FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
 
@@ -83,12 +89,15 @@ def run(
     results: Results = DEFAULT_RESULTS,
     observer: Observers = None,
     set_: Settings = None,
+    wrapper: Wrappers = None,
 ) -> None:
     """Train and evaluate one run, with the tuned hyper-parameters of configs/agents."""
     with _users_errors():
+        from harness.config import spoken
         from harness.sweep import single
 
-        spec = single(agent, env, seed, steps, _overrides(set_))
+        wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
+        spec = single(agent, env, seed, steps, _overrides(set_), wrappers)
         store = _store(results)
         _train([spec], store, 1, "processes", observer)
         status = store.status(spec)

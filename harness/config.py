@@ -226,22 +226,33 @@ def _branches(kind: Any) -> list[Any]:
     return [kind]
 
 
+def spoken(option: str, given: str, text: str) -> Any:
+    """What `text`, a part of what was given to an option of the command line, says as YAML.
+
+    :raises UserError: if it is none.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        raise UserError([Problem(option, None, given, f"not YAML: {error.problem}")]) from None
+
+
 def assignments(pairs: Iterable[str]) -> dict[str, Any]:
     """`key=value` pairs as a tree: dots go inside, values are YAML.
 
     :raises UserError: for a pair without "=", or a value that is no YAML.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
-
     tree: dict[str, Any] = {}
     problems: list[Problem] = []
     for pair in pairs:
         key, equals, text = pair.partition("=")
         try:
-            value = YAML(typ="safe", pure=True).load(text)
-        except MarkedYAMLError as error:
-            problems.append(Problem("--set", None, pair, f"not YAML: {error.problem}"))
+            value = spoken("--set", pair, text)
+        except UserError as error:
+            problems += error.problems
             continue
         if not equals or not key:
             problems.append(Problem("--set", None, pair, "write it as key=value"))

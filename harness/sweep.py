@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -248,7 +248,7 @@ class _Expansion:
         for name, card in cards.items():
             if arm.envs is not None and name not in arm.envs:
                 continue
-            self._fits(arm, card, wrappers)
+            self._fits(arm, agent, card, wrappers)
             misfit = agents.unfit(agent, name, card.actions)
             steps = self._steps(arm, name)
             settings = self._settings(agent, name, arm)
@@ -289,14 +289,29 @@ class _Expansion:
             self._wrong((*path, i), message)
         return () if wrong else tuple(envs.complete(wrapper) for wrapper in wrappers)
 
-    def _fits(self, arm: _Layered, card: envs.Card, wrappers: tuple[dict[str, Any], ...]) -> None:
-        """Whether the environment can wear the wrappers: some are made for others."""
+    def _fits(
+        self, arm: _Layered, agent: str, card: envs.Card, wrappers: tuple[dict[str, Any], ...]
+    ) -> None:
+        """Whether the environment can wear the wrappers: some are made for others.
+
+        And whether it then shows the goals that some agents need.
+        """
+        if not (wrappers or agents.entry(agent).goals):
+            return
         try:
-            if wrappers:
-                envs.make(card, wrappers).close()
+            env = envs.make(card, wrappers)
         except Exception as error:  # whatever the wrapper raises when it meets the wrong one
             path, _ = arm.last("wrappers")
             self._wrong(path, f"{card.name} cannot wear these: {error}")
+            return
+        if agents.lacks_goals(agent, env):
+            path, _ = arm.last("agent")
+            self._wrong(
+                path,
+                f"{agent} needs goals, and {card.name} as it is observed has none: give it the "
+                "wrapper goal_observation, if it is a task that has goals",
+            )
+        env.close()
 
     def _settings(self, agent: str, env: str, arm: _Layered) -> Settings | None:
         layers = [
@@ -362,9 +377,17 @@ def plan(specs: list[RunSpec]) -> list[Batch]:
     return [Batch(specs=tuple(group)) for group in batches.values()]
 
 
-def single(agent: str, env: str, seed: int, steps: int, overrides: Layer | None = None) -> RunSpec:
+def single(
+    agent: str,
+    env: str,
+    seed: int,
+    steps: int,
+    overrides: Layer | None = None,
+    wrappers: Sequence[Any] = (),
+) -> RunSpec:
     """The spec of one run, as a sweep of one arm and one seed would make it.
 
+    :param wrappers: as a sweep file has them.
     :raises UserError: with everything that is wrong with it.
     """
     data = {
@@ -373,7 +396,7 @@ def single(agent: str, env: str, seed: int, steps: int, overrides: Layer | None 
         "envs": [env],
         "seeds": [seed],
         "steps": steps,
-        "arms": {agent: {"agent": agent}},
+        "arms": {agent: {"agent": agent, "wrappers": list(wrappers)}},
     }
     document = Document("harness run", data, {})
     return Sweep(parse(document, SweepFile), document).expand(overrides).runs[0]

@@ -72,6 +72,45 @@ class Pair(gym.ObservationWrapper):
         return {"place": observation[:1], "rest": observation[1:]}
 
 
+class Goals(gym.ObservationWrapper):
+    """Walk to a place: pays 1 near it, which ends the episode, and 0 elsewhere."""
+
+    NEAR = 0.6
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        place = spaces.Box(-4.0, 4.0, (1,), np.float32)
+        rest = spaces.Box(-4.0, 4.0, (2,), np.float32)
+        self.observation_space = spaces.Dict(
+            {"observation": rest, "achieved_goal": place, "desired_goal": place}
+        )
+
+    def observation(self, observation: np.ndarray) -> dict[str, np.ndarray]:
+        goal = np.full(1, 2.0, np.float32)
+        return {
+            "observation": observation[1:],
+            "achieved_goal": observation[:1],
+            "desired_goal": goal,
+        }
+
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        observation, _, _, truncated, info = super().step(action)
+        reward = float(self.paid(observation["achieved_goal"], observation["desired_goal"]))
+        return observation, reward, reward == 1.0, truncated, info
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> np.ndarray:
+        return self.paid(achieved, desired)
+
+    def compute_terminated(
+        self, achieved: np.ndarray, desired: np.ndarray, info: Any
+    ) -> np.ndarray:
+        return self.paid(achieved, desired) == 1.0
+
+    @classmethod
+    def paid(cls, achieved: np.ndarray, desired: np.ndarray) -> np.ndarray:
+        return (np.abs(achieved - desired)[..., 0] < cls.NEAR).astype(np.float32)
+
+
 class Chain(gym.Env):
     """Five states in a row, one-hot. Right five times pays 1; left pays 0.001 and goes back."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from fnmatch import fnmatchcase
 from functools import cache
 from itertools import pairwise
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 import stable_baselines3
 import torch
-from probe_envs_agents import Masked, Pair, continuous, discrete
+from gymnasium.vector.utils import concatenate, create_empty_array
+from probe_envs_agents import Goals, Masked, Pair, continuous, discrete
 from pydantic import ValidationError
 
 from baselines import AGENTS
@@ -44,7 +46,8 @@ def env_of(name):
     entry = AGENTS[name]
     if entry.envs:
         return lambda: envs.make(envs.card(entry.envs[0]))
-    return discrete if "discrete" in entry.actions else continuous
+    walk = discrete if "discrete" in entry.actions else continuous
+    return (lambda: Goals(walk())) if entry.goals else walk
 
 
 def tiny(name, **more):
@@ -60,7 +63,7 @@ def tiny(name, **more):
         chosen["policy_kwargs"]["lstm_hidden_size"] = 4
     if "n_envs" in fields and name != "ars":
         chosen["n_envs"] = 2
-    return config(**chosen, **more)
+    return config(**chosen | more)
 
 
 def make(name, seed=0, steps=STEPS, env=None, **more):
@@ -70,7 +73,9 @@ def make(name, seed=0, steps=STEPS, env=None, **more):
 
 def observations(name, n=3, seed=5):
     env = env_of(name)()
-    return np.stack([env.reset(seed=seed + i)[0] for i in range(n)])
+    space = env.observation_space
+    batch = [env.reset(seed=seed + i)[0] for i in range(n)]
+    return concatenate(space, batch, create_empty_array(space, n))
 
 
 class Diary(NoProgress):
@@ -350,7 +355,7 @@ def test_environments_first_reset_with_the_environment_seed_whatever_the_agents_
         assert first == [1000, 1001][: 1 if name in ("ars", "tabular_q") else 2]
 
 
-@pytest.mark.parametrize("name", ["ppo", "sac", "ars"])
+@pytest.mark.parametrize("name", ["ppo", "sac", "ars", "sac_her"])
 def test_normalisation_is_learned_saved_and_frozen_outside_training(name, tmp_path):
     agent = make(name, normalize=True)
     agent.learn(NoProgress())
@@ -361,7 +366,8 @@ def test_normalisation_is_learned_saved_and_frozen_outside_training(name, tmp_pa
     restored = make(name, seed=9, normalize=True)
     restored.load(tmp_path)
 
-    assert before["normalize.obs.count"] > 100
+    counts = [n for key, n in before.items() if re.fullmatch(r"normalize\.obs\..*count", key)]
+    assert counts and min(counts) > 100
     assert_equal(before, agent.weights())
     assert_equal(before, restored.weights())
     np.testing.assert_array_equal(agent.predict(batch)[0], restored.predict(batch)[0])
@@ -397,6 +403,37 @@ def test_masked_actions_are_never_taken(normalize):
 
     assert {action for env in made for action in env.taken} == {0, 2}
     assert actions.tolist() == [0, 2] * 10
+
+
+@pytest.mark.parametrize("strategy", ["future", "final", "episode"])
+def test_hindsight_replays_goals_that_were_reached_and_pays_for_them(strategy):
+    agent = make("sac_her", n_sampled_goal=3, goal_selection_strategy=strategy)
+    agent.learn(NoProgress())
+    with untouched_rng(0):
+        sampled = agent.model.replay_buffer.sample(400)
+
+    goals = sampled.observations["desired_goal"].numpy()
+    place = sampled.next_observations["achieved_goal"].numpy()
+    assert (goals != 2.0).sum() == 300  # 3 for each goal that was asked for
+    assert sampled.rewards.numpy()[:, 0].tolist() == Goals.paid(place, goals).tolist()
+    assert sampled.dones.numpy().tolist() == sampled.rewards.numpy().tolist()
+
+
+@pytest.mark.parametrize("name", ["learning_starts", "buffer_size"])
+def test_hindsight_refuses_numbers_that_hold_no_whole_episode(name):
+    def env():
+        return gym.wrappers.TimeLimit(Goals(continuous()), 50)
+
+    with pytest.raises(ValueError, match=f"{name} is 99.* 100 steps"):
+        make("sac_her", env=env, **{"learning_starts": 100, "buffer_size": 100, name: 99})
+
+
+def test_hindsight_refuses_rewards_that_it_cannot_pay():
+    def env():
+        return gym.wrappers.TransformReward(Goals(continuous()), lambda reward: reward - 1)
+
+    with pytest.raises(ValueError, match=r"pays -1\.0, and its compute_reward 0\.0 for the same"):
+        make("sac_her", env=env).learn(NoProgress())
 
 
 def test_observations_in_parts_get_a_policy_that_reads_them():

@@ -78,13 +78,15 @@ def test_check_shows_runs_hyperparameters_origins_and_costs_and_trains_nothing(f
 def test_run_trains_one_run_with_its_settings(folder):
     out = harness(
         "run", "ppo", "CartPole-v1", "--seed", "3", "--steps", "512", "--set", "gamma=0.5",
-        "--set", "policy_kwargs.net_arch=[8]", cwd=folder,
+        "--set", "policy_kwargs.net_arch=[8]", "--wrapper", "sticky_actions",
+        "--wrapper", "{name: living_reward, amount: -1}", cwd=folder,
     )  # fmt: skip
 
     assert "100 evaluation episodes" in out
     (path,) = folder.glob("results/runs/ppo/CartPole-v1/*/spec.json")
     spec = json.loads(path.read_text())
     assert (spec["seed"], spec["steps"], spec["hparams"]["gamma"]) == (3, 512, 0.5)
+    assert [wrapper["name"] for wrapper in spec["wrappers"]] == ["sticky_actions", "living_reward"]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,9 @@ def test_the_long_list_of_environments_says_where_its_numbers_come_from(folder):
         (["run", "ppo", "CartPole-v2"], "Did you mean 'CartPole-v1'?"),
         (["run", "ppo", "CartPole-v1", "--set", "gama=1"], "Did you mean 'gamma'?"),
         (["run", "ppo", "CartPole-v1", "--seed", "10000"], "for tuning and never report"),
+        (["run", "ppo", "CartPole-v1", "--wrapper", "{name"], "--wrapper: {name: not YAML"),
+        (["run", "ppo", "CartPole-v1", "--wrapper", "stiky_actions"], "'sticky_actions'?"),
+        (["run", "sac_her", "PushPose-v0"], "wrapper goal_observation"),
         (["report", "clii"], "Did you mean 'cli'?"),
         (["ls", "agent"], "Did you mean 'agents'?"),
         (["sweep", "cli.yaml", "--executor", "proceses"], "Did you mean 'processes'?"),

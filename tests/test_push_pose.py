@@ -474,6 +474,7 @@ def test_hindsight_pays_what_the_environment_pays(name):
             assert env.observation_space.contains(seen)
             goals = seen["achieved_goal"][None], seen["desired_goal"][None]
             assert env.compute_reward(*goals, [info]) == [reward]
+            assert env.compute_terminated(*goals, [info]) == [terminated]
             paid += reward
             over = terminated or truncated
         goal = seen["achieved_goal"]
@@ -481,3 +482,20 @@ def test_hindsight_pays_what_the_environment_pays(name):
         far = goal + rng.choice([-1, 1]) * np.array([1, 0, 0, 0], np.float32)
         assert env.compute_reward(goal, far, info) == 0.0
     assert paid > 0
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "paid"),
+    [
+        ({"name": "living_reward", "amount": -1.0}, [0.0, -1.0]),
+        ({"name": "scale_reward", "factor": 10.0}, [10.0, 0.0]),
+        ({"name": "clip_reward", "high": 0.5}, [0.5, 0.0]),
+    ],
+)
+def test_hindsight_pays_what_a_wrapper_makes_of_the_reward(wrapper, paid):
+    env = make(card("PushPose-v0"), [{"name": "goal_observation"}, wrapper])
+    seen, _ = env.reset(seed=0)
+    achieved = np.stack([seen["desired_goal"], seen["achieved_goal"]])
+    desired = np.stack([seen["desired_goal"]] * 2)
+
+    assert env.get_wrapper_attr("compute_reward")(achieved, desired, [{}, {}]).tolist() == paid

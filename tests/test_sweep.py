@@ -175,6 +175,15 @@ def test_a_budget_that_holds_no_update_is_refused_before_training(problems):
     assert any("hold no update" in message for message in found.values())
 
 
+def test_an_agent_that_needs_goals_is_refused_where_none_are_observed(problems, expand):
+    head = "name: test\nquestion: Does it?\nenvs: [PushPose-v0]\nseeds: 2\nsteps: 100\n"
+    found = problems(head + "arms: {a: {agent: sac_her}}\n")
+
+    [(key, message)] = [(key, text) for (_, key), text in found.items()]
+    assert key == "arms.a.agent" and "goal_observation" in message
+    assert expand(head + "arms: {a: {agent: sac_her, wrappers: [goal_observation]}}\n").runs
+
+
 def test_a_key_depends_on_what_decides_the_outcome_and_on_nothing_else(expand):
     spec = expand(HEAD + "arms: {a: {agent: ppo}}\n").runs[0]
     same = expand(

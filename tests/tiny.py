@@ -16,6 +16,7 @@ SMALL_NET = {"policy_kwargs": {"net_arch": [8]}}
 ON_POLICY = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2}
 OFF_POLICY = {"learning_starts": 50, "buffer_size": 1000, "batch_size": 16, "train_freq": 8}
 OFF_POLICY |= {"gradient_steps": 1}
+HINDSIGHT = OFF_POLICY | {"learning_starts": 120}  # more than one of PushPose's episodes
 
 HPARAMS = {
     "ppo": ON_POLICY | SMALL_NET,
@@ -30,6 +31,9 @@ HPARAMS = {
     "maskable_ppo": ON_POLICY | SMALL_NET,
     "ars": {"n_delta": 1, "n_top": 1},
     "crossq": OFF_POLICY | SMALL_NET,
+    "sac_her": HINDSIGHT | SMALL_NET,
+    "tqc_her": HINDSIGHT | SMALL_NET,
+    "dqn_her": HINDSIGHT | SMALL_NET,
     "ppo_rnd": ON_POLICY | SMALL_NET,
 }
 
@@ -37,11 +41,14 @@ HPARAMS = {
 def tiny(agent: str, seed: int = 0, steps: int = STEPS, **hparams: object) -> RunSpec:
     """A spec of `agent` in the smallest environment it can act in."""
     entry = AGENTS[agent]
-    env = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1"
+    env, wrappers = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1", []
+    if entry.goals:
+        env = "PushPoseDirections-v0" if "discrete" in entry.actions else "PushPose-v0"
+        wrappers = ["goal_observation"]
     if entry.envs:
         env = entry.envs[0]
     chosen = HPARAMS.get(agent, {}) | hparams
-    spec = single(agent, env, seed, steps, Layer("tests/tiny.py", chosen))
+    spec = single(agent, env, seed, steps, Layer("tests/tiny.py", chosen), wrappers)
     return spec.model_copy(update={"evaluation": PROTOCOL})
 
 

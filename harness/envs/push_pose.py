@@ -170,6 +170,15 @@ class PushPose(gym.Env[NDArray[Any], Any]):
         """Where the object is."""
         return self.scene.object
 
+    def poses(self, frame: Frame) -> tuple[list[float], list[float]]:
+        """Where the object is and where it shall be: x, y, sin and cos of the yaw of each."""
+        origin = self._origin(frame)
+        return _seen(origin, self.scene.object), _seen(origin, self._asked())
+
+    def _asked(self) -> Pose:
+        """The goal; a cylinder has no side to turn to it."""
+        return self.goal._replace(yaw=self.scene.object.yaw + self._turn())
+
     def errors(self) -> dict[str, float]:
         """What is left to do; all of it matters to shaping, the first two to success."""
         scene, goal = self.scene, self.goal
@@ -199,24 +208,14 @@ class PushPose(gym.Env[NDArray[Any], Any]):
             return self.scene.image(IMAGE)
         scene, origin = self.scene, self._origin(self.frame)
 
-        def place(x: float, y: float) -> tuple[float, float]:
-            x, y = _turned(x - origin.x, y - origin.y, -origin.yaw)
-            return x / LENGTH, y / LENGTH
-
-        def direction(yaw: float) -> tuple[float, float]:
-            return math.sin(yaw - origin.yaw), math.cos(yaw - origin.yaw)
-
         def velocity(x: float, y: float) -> tuple[float, float]:
             x, y = _turned(x, y, -origin.yaw)
             return x / SPEED, y / SPEED
 
-        thing, goal = scene.object, self.goal
-        numbers = list(place(*scene.pusher))
+        numbers = [*_place(origin, *scene.pusher)]
         if self.frame != "object":
-            numbers += [*place(thing.x, thing.y), *direction(thing.yaw)]
-        # A cylinder has no side to turn to the goal.
-        goal_yaw = thing.yaw + self._turn()
-        numbers += [*place(goal.x, goal.y), *direction(goal_yaw)]
+            numbers += _seen(origin, scene.object)
+        numbers += _seen(origin, self._asked())
         numbers += [*velocity(*scene.motion[:2]), scene.motion.spin * SPIN]
         return np.array([*numbers, *velocity(*scene.pusher_motion)], np.float32)
 
@@ -225,6 +224,17 @@ class PushPose(gym.Env[NDArray[Any], Any]):
 
     def close(self) -> None:
         self.scene.close()
+
+
+def _place(origin: Pose, x: float, y: float) -> tuple[float, float]:
+    x, y = _turned(x - origin.x, y - origin.y, -origin.yaw)
+    return x / LENGTH, y / LENGTH
+
+
+def _seen(origin: Pose, pose: Pose) -> list[float]:
+    """x, y, sin and cos of the yaw."""
+    turn = pose.yaw - origin.yaw
+    return [*_place(origin, pose.x, pose.y), math.sin(turn), math.cos(turn)]
 
 
 def _turned(x: float, y: float, angle: float) -> tuple[float, float]:

@@ -78,20 +78,20 @@ def curriculum(
 class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
     """The state in the parts that hindsight replay needs: it puts other goals in the goal's place.
 
-    The frame must stay what it is through an episode, so it cannot be the object's own; `start`,
-    which that was at the beginning, comes near it.
+    The pusher and the velocities are seen from the object, as by default; the object's pose and the
+    goal from a frame that stays what it is through an episode: `start` is the object's at first.
     """
 
     def __init__(self, env: Env, frame: Literal["start", "world"]) -> None:
         super().__init__(env)
-        look_from = _ask(env, "goal_observation", "look_from")
+        self._poses, self._frame = _ask(env, "goal_observation", "poses"), frame
         push: Any = env.unwrapped
-        look_from(frame, push.action_frame)
+        push.look_from("object", push.action_frame)
         settings = push.settings
         self._near, self._aligned = settings.near, math.radians(settings.aligned)
         self._turns = settings.shape != "cylinder"
         self._length = push.length_unit
-        sizes = {"observation": 11, "achieved_goal": 4, "desired_goal": 4}
+        sizes = {"observation": 7, "achieved_goal": 4, "desired_goal": 4}
         self.observation_space = gym.spaces.Dict(
             {name: gym.spaces.Box(-np.inf, np.inf, (size,)) for name, size in sizes.items()}
         )
@@ -106,27 +106,32 @@ class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
         observation, *rest = self.env.step(action)
         return self._parts(observation), *rest  # type: ignore[return-value]
 
-    @staticmethod
-    def _parts(observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """The observation is the pusher, the object and the velocities: all but the goal."""
+    def _parts(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        reached, asked = self._poses(self._frame)
         return {
-            "observation": np.delete(observation, np.s_[6:10]),
-            "achieved_goal": observation[2:6],
-            "desired_goal": observation[6:10],
+            "observation": np.delete(observation, np.s_[2:6]),  # all but the goal
+            "achieved_goal": np.array(reached, np.float32),
+            "desired_goal": np.array(asked, np.float32),
         }
 
     def compute_reward(
         self, achieved: NDArray[Any], desired: NDArray[Any], info: Any
     ) -> NDArray[np.float32]:
         """(n, 4), (n, 4) -> (n,): what the environment would have paid for these."""
+        return self.compute_terminated(achieved, desired, info).astype(np.float32)
+
+    def compute_terminated(
+        self, achieved: NDArray[Any], desired: NDArray[Any], info: Any
+    ) -> NDArray[np.bool_]:
+        """(n, 4), (n, 4) -> (n,): whether that would have ended the episode: success alone does."""
         off = (achieved - desired)[..., :2] * self._length
         sin, cos = np.moveaxis(achieved[..., 2:], -1, 0)
         goal_sin, goal_cos = np.moveaxis(desired[..., 2:], -1, 0)
         turn = np.arctan2(goal_sin * cos - goal_cos * sin, goal_cos * cos + goal_sin * sin)
         near = np.hypot(off[..., 0], off[..., 1]) <= self._near
         aligned = (np.abs(turn) <= self._aligned) | (not self._turns)
-        reward: NDArray[np.float32] = (near & aligned).astype(np.float32)
-        return reward
+        solved: NDArray[np.bool_] = near & aligned
+        return solved
 
 
 class StallClock(gym.Wrapper[Any, Any, Any, Any]):

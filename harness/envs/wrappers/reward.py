@@ -10,31 +10,38 @@ import gymnasium as gym
 import gymnasium.wrappers as stock
 import numpy as np
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
+from numpy.typing import NDArray
 
 from harness.envs.wrappers.option import Amount, Count, Env, Fraction, Index
 
 
+class Repaid(stock.TransformReward[Any, Any]):
+    """Another reward in the reward's place; hindsight replay is paid likewise."""
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> NDArray[np.float32]:
+        paid = self.env.get_wrapper_attr("compute_reward")(achieved, desired, info)
+        return np.array([self.func(each) for each in paid], np.float32)
+
+
 def scale_reward(env: Env, factor: float) -> Env:
-    return stock.TransformReward(env, lambda reward: factor * float(reward))
+    return Repaid(env, lambda reward: factor * float(reward))
 
 
 def clip_reward(env: Env, low: float = -1.0, high: float = 1.0) -> Env:
-    return stock.TransformReward(env, lambda reward: min(max(float(reward), low), high))
+    return Repaid(env, lambda reward: min(max(float(reward), low), high))
 
 
 def sign_reward(env: Env) -> Env:
-    return stock.TransformReward(env, lambda reward: float(np.sign(float(reward))))
+    return Repaid(env, lambda reward: float(np.sign(float(reward))))
 
 
 def log_reward(env: Env) -> Env:
     """symlog of Hafner et al. (2023): sign(r) ln(1 + |r|), nearly r itself where that is small."""
-    return stock.TransformReward(
-        env, lambda reward: math.copysign(math.log1p(abs(float(reward))), float(reward))
-    )
+    return Repaid(env, lambda reward: math.copysign(math.log1p(abs(float(reward))), float(reward)))
 
 
 def living_reward(env: Env, amount: float) -> Env:
-    return stock.TransformReward(env, lambda reward: float(reward) + amount)
+    return Repaid(env, lambda reward: float(reward) + amount)
 
 
 def normalize_reward(env: Env, gamma: Fraction = 0.99) -> Env:
