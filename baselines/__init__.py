@@ -33,6 +33,9 @@ AGENTS: dict[str, Entry] = {
     "ppo": Entry("baselines.sb3:ppo", 1, "Proximal policy optimisation (Schulman et al., 2017)"),
     "a2c": Entry("baselines.sb3:a2c", 1, "Advantage actor-critic, synchronous (Mnih et al., 2016)"),
     "dqn": Entry("baselines.sb3:dqn", 1, "Deep Q-network (Mnih et al., 2015)", DISCRETE),
+    "dqn_reset": Entry(
+        "baselines.reset:DQNReset", 1, "DQN with resets (Nikishin et al., 2022)", DISCRETE
+    ),
     "sac": Entry("baselines.sb3:sac", 1, "Soft actor-critic (Haarnoja et al., 2018)", CONTINUOUS),
     "td3": Entry("baselines.sb3:td3", 1, "Twin delayed DDPG (Fujimoto et al., 2018)", CONTINUOUS),
     "qrdqn": Entry(

@@ -24,14 +24,17 @@ ROUNDS, SECONDS, EPISODES = 3, 0.7, 100
 
 
 def main() -> None:
+    try:
+        cards = [envs.card(name) for name in sys.argv[1:] or envs.card_names()]
+    except KeyError as error:
+        sys.exit(f"env_table: {error.args[0]}")
     print("| environment | actions | chance | script | reference | steps/s |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
-    for name in sys.argv[1:] or envs.card_names():
-        card = envs.card(name)
+    for card in cards:
         scale = card.scale()
         error = scale.random.standard_error
         chance = f"{scale.random.score:.4g}" + (f" ± {error:.2g}" if error else "")
-        cells = [name, card.actions, chance, script(card), f"{scale.reference.score:.4g}"]
+        cells = [card.name, card.actions, chance, script(card), f"{scale.reference.score:.4g}"]
         print("| " + " | ".join([*cells, f"{speed(card):,.0f}"]) + " |", flush=True)
 
 

@@ -192,19 +192,32 @@ def calibrate_env(
 
 @app.command()
 def preview(
-    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
-    out: Annotated[Path, typer.Option(help="The picture; default: <ENV>.png.")] = Path(),
-    seed: Annotated[int, typer.Option(help="The episode's reset seed.")] = 0,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="ENV|RUN", help="An environment; or a run, by its key or folder."),
+    ],
+    out: Annotated[Path, typer.Option(help="The picture; default: <ENV or key>.png.")] = Path(),
+    seed: Annotated[int, typer.Option(help="Of an environment's episode: its reset seed.")] = 0,
+    results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """Draw a contact sheet: frames of a random episode and of a scripted one."""
+    """Draw a random and a scripted episode; or a trained run's first success and failure."""
     with _users_errors():
-        from harness.preview import draw
+        from harness.preview import draw, draw_run
+        from harness.store import KEY
 
-        path = Path(f"{env}.png") if out == Path() else out
-        try:
-            draw(env, seed, path)
-        except KeyError as error:
-            raise _user_error("preview", error.args[0]) from None
+        folder = _store(results).find(what)
+        if folder is None and KEY.fullmatch(what):
+            raise _user_error("preview", f"no run '{what}' in {results}")
+        path = Path(f"{folder.name if folder else what}.png") if out == Path() else out
+        if folder is not None:
+            warning = draw_run(folder, path)
+            if warning:
+                print(f"Warning: {warning}.", file=sys.stderr)
+        else:
+            try:
+                draw(what, seed, path)
+            except KeyError as error:
+                raise _user_error("preview", error.args[0]) from None
         _console().print(str(path), soft_wrap=True)
 
 

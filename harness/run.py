@@ -83,7 +83,7 @@ class _terminable:
 def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> dict[str, Any]:
     """Learn to the end of the budget under the watch of the protocol; return result.json."""
     started, wall, cpu = record.now(), time.monotonic(), time.process_time()
-    card = _current(spec)
+    card = current(spec)
     fix_arithmetic(spec)
     seeds = streams(spec.seed)
     task = Task(
@@ -122,7 +122,7 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     }
 
 
-def _current(spec: RunSpec) -> envs.Card:
+def current(spec: RunSpec) -> envs.Card:
     """The environment's card, and the agent imported: both as the spec knows them.
 
     :raises RuntimeError: if either has moved on since the spec was made.

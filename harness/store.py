@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.spec import ResolvedSweep, RunSpec
 
 State = Literal["finished", "failed", "running", "interrupted", "missing"]
 
+KEY = re.compile("[0-9a-f]{16}")
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
 
 
@@ -97,6 +99,11 @@ class Store:
             mean, sd = float(returns.mean()), float(returns.std())
             yield line["step"], line["final"], mean, sd, len(returns)
 
+    def find(self, name: str) -> Path | None:
+        """The folder of a run, by its key or its own path, if there is one."""
+        found = self.root.glob(f"runs/*/*/{name}") if KEY.fullmatch(name) else [Path(name)]
+        return next((folder for folder in found if (folder / "spec.json").is_file()), None)
+
     def sweeps(self) -> list[str]:
         return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))
 
@@ -108,6 +115,11 @@ class Store:
         return ResolvedSweep.model_validate_json(
             (self.sweep_folder(name) / "sweep.json").read_text()
         )
+
+
+def final_returns(folder: Path) -> list[float]:
+    """The raw returns of the episodes of which a finished run's final score is the mean."""
+    return list(next(line["returns"] for line in _lines(folder / "evals.jsonl") if line["final"]))
 
 
 def lock_is_held(path: Path) -> bool:

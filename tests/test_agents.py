@@ -38,6 +38,7 @@ TINY = {
     "n_delta": 2,
     "n_critic_updates": 2,
     "cg_max_steps": 3,
+    "reset_every": 40,
 }
 HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
 

@@ -1,7 +1,12 @@
 """Every card keeps what it says, and every wrapper does what its line in the table says."""
 
+import hashlib
 import itertools
+import json
 import math
+import os
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -14,13 +19,27 @@ from harness.envs import Card, card, card_names, make
 from harness.envs.calibrate import best_score, block, random_score
 from harness.envs.deep_sea import DeepSea
 from harness.envs.extra import installed
+from harness.preview import HEADLESS, film
 from harness.spec import Anchor, canonical
 
-NAMES = [name for name in card_names() if installed(card(name).extra)]
+NAMES = card_names()
 GRIDS = [name for name in NAMES if name.startswith("MiniGrid")]
+INSTALLED = [name for name in NAMES if installed(card(name).extra)]
 MEASURED = [name for name in NAMES if card(name).scale().random.standard_error is not None]
-# Action 0 does not last to the limit.
+# Action 0 does not last to the limit: there the limit is made short.
 ENDS_EARLY = {"CartPole-v1", "CartPoleLengths-v1", "Hopper-v5", "Pong-v5"}
+SHORT = 6
+
+
+def cards(names):
+    """As parameters; what needs an extra that is not installed is skipped, visibly."""
+    return [
+        pytest.param(
+            name, marks=pytest.mark.skipif(not installed(extra), reason=f"needs '{extra}'")
+        )
+        for name in names
+        for extra in [card(name).extra]
+    ]
 
 
 def walk(env, steps, seed=0):
@@ -47,7 +66,7 @@ def bare(name):
 # CARDS
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cards(NAMES))
 def test_an_environment_repeats_itself_from_the_same_seed_whatever_came_before(name):
     fresh, used = make(card(name)), make(card(name))
     for _ in walk(used, 30, seed=1):
@@ -56,7 +75,52 @@ def test_an_environment_repeats_itself_from_the_same_seed_whatever_came_before(n
         assert equal(first, second)
 
 
-@pytest.mark.parametrize("name", NAMES)
+def digest(name):
+    """Of every bit that 60 random steps give back, resets in between."""
+    found = hashlib.sha256()
+    for observation, *rest in walk(make(card(name)), 60):
+        found.update(np.ascontiguousarray(observation).tobytes())
+        found.update(repr([float(value) for value in rest]).encode())
+    return found.hexdigest()
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    """The digests of all environments, made by a process of its own."""
+    code = "import json, test_envs as t; print(json.dumps({n: t.digest(n) for n in t.INSTALLED}))"
+    hashes = os.environ | {"PYTHONHASHSEED": "7"}  # the order of sets, too
+    out = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        capture_output=True, text=True, check=True, env=hashes,
+    )  # fmt: skip
+    return json.loads(out.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", cards(NAMES))
+def test_an_environment_repeats_itself_in_another_process(name, elsewhere):
+    assert digest(name) == elsewhere[name]
+
+
+@pytest.mark.parametrize("name", cards(NAMES))
+def test_an_environment_is_drawn_without_a_screen(name, monkeypatch):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    for variable in HEADLESS:  # set by the film, and put back as they were
+        monkeypatch.setenv(variable, os.environ.get(variable, ""))
+        monkeypatch.delenv(variable)
+    space = make(card(name)).action_space
+    space.seed(0)
+
+    frames = film(card(name), (), [space.sample() for _ in range(3)], seed=0).frames
+
+    assert list(frames) == [0, 1, 2, 3]
+    for frame in frames.values():
+        height, width, colours = frame.shape
+        assert frame.dtype == np.uint8 and min(height, width) >= 32 and colours == 3
+        assert np.ptp(frame) > 50
+
+
+@pytest.mark.parametrize("name", cards(NAMES))
 def test_observations_are_in_their_space_and_images_or_floats_of_single_precision(name):
     env = make(card(name))
     assert env.observation_space.dtype in (np.float32, np.uint8)
@@ -65,20 +129,23 @@ def test_observations_are_in_their_space_and_images_or_floats_of_single_precisio
 
 
 @pytest.mark.filterwarnings("ignore:.*(unwrapped version|Box observation space|Box action spaces)")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cards(NAMES))
 def test_gymnasiums_checker_accepts_the_environment(name):
     check_env(make(card(name)), skip_render_check=True, skip_close_check=True)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", cards(NAMES))
 def test_the_card_tells_the_kind_of_its_actions(name):
     kind = {"discrete": gym.spaces.Discrete, "continuous": gym.spaces.Box}[card(name).actions]
     assert isinstance(make(card(name)).action_space, kind)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if card(name).max_episode_steps])
+@pytest.mark.parametrize("name", cards(n for n in NAMES if card(n).max_episode_steps))
 def test_an_episode_is_truncated_at_the_cards_limit_and_not_before(name):
-    env = make(card(name))
+    limited = card(name)
+    if name in ENDS_EARLY:
+        limited = limited.model_copy(update={"max_episode_steps": SHORT})
+    env = make(limited)
     env.reset(seed=0)
     steps, terminated, truncated = 0, False, False
     zeros = np.zeros(env.action_space.shape, np.float32)
@@ -87,24 +154,21 @@ def test_an_episode_is_truncated_at_the_cards_limit_and_not_before(name):
         action = 0 if card(name).actions == "discrete" else zeros
         _, _, terminated, truncated, _ = env.step(action)
         steps += 1
-    if name in ENDS_EARLY:
-        assert terminated and not truncated
-    else:
-        assert truncated and not terminated and steps == card(name).max_episode_steps
+    assert truncated and not terminated and steps == limited.max_episode_steps
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not card(name).max_episode_steps])
+@pytest.mark.parametrize("name", cards(n for n in NAMES if not card(n).max_episode_steps))
 def test_without_a_limit_all_episodes_end_by_themselves_after_equal_time(name):
     ends = [i for i, (*_, over, _) in enumerate(walk(make(card(name)), 400)) if over]
     assert len(set(np.diff([0, *ends]))) == 1
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", cards(GRIDS))
 def test_the_cards_limit_is_minigrids_own_on_which_its_reward_depends(name):
     assert make(card(name)).unwrapped.max_steps == card(name).max_episode_steps
 
 
-@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.parametrize("name", cards(MEASURED))
 def test_chance_scores_what_the_card_says(name):
     # Those that need an extra are slow, but for the robots.
     episodes = 40 if card(name).extra in (None, "robots") else 5
@@ -123,7 +187,7 @@ def test_the_reference_is_above_chance_and_both_say_where_they_come_from(name):
     assert scale.reference.source and scale.random.source
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", cards(GRIDS))
 def test_no_reference_is_above_what_the_shortest_plans_score(name):
     best = best_score(card(name), episodes=30 if "Locked" not in name else 2, seed=90_000)
     # 30 layouts have another mean than 1,000: five of their standard errors.
@@ -218,7 +282,7 @@ def test_deep_sea_has_no_observation_after_its_end_as_in_bsuite():
 # MINIGRID
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", cards(GRIDS))
 def test_the_quick_view_is_minigrids_own(name):
     env = make(card(name))
     grid = env.unwrapped
@@ -238,7 +302,7 @@ def test_the_flat_image_tells_every_object_colour_and_state_apart():
     assert len(set(seen.values())) == len(seen)
 
 
-@pytest.mark.parametrize("name", GRIDS)
+@pytest.mark.parametrize("name", cards(GRIDS))
 def test_masks_forbid_exactly_the_actions_that_change_nothing(name):
     env = make(card(name), [{"name": "action_masks"}])
     grid = env.unwrapped

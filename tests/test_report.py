@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -312,6 +314,60 @@ def test_numbers_are_written_plainly():
     assert [short(n) for n in (0, 500, 20_000, 1_500_000)] == ["0", "500", "20k", "1.5M"]
 
 
+def many_seeds(store: Store, seeds: int, missing: int = 0) -> ResolvedSweep:
+    """rnd is better by 0.2 on two seeds of three, and worse by 0.05 on the third."""
+    sweep = fake_store.sweep(
+        ("ppo", "rnd"), ONE_ENV, seeds, report=ReportOptions(scores=("final",))
+    )
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs[: len(sweep.runs) - missing]:
+        level = 0.5 if run.arm == "ppo" else 0.7 if run.seed % 3 else 0.45
+        fake_store.write_run(store, run, lambda run, fraction, rng, n, level=level: [level] * n)
+    return sweep
+
+
+def test_with_many_seeds_it_is_said_how_often_fewer_would_have_misled(store, text_only):
+    report(store, many_seeds(store, 20))
+    found = {row["fewer seeds"]: row for row in rows(store, "table_fewer_seeds")}
+    # 7 of 20 seeds are worse, and the mean of 3 is worse only if all 3 are. The IQM of all is over
+    # 2 of the worse and 8 of the better ones.
+    worse = math.comb(7, 3) / math.comb(20, 3)
+    assert list(found) == ["3", "5", "10"]
+    assert found["3"]["opposite"] == f"{100 * worse:.1f} %"
+    assert (found["3"]["arms"], found["3"]["all seeds"]) == ("rnd - ppo", "20")
+    assert found["3"]["difference"] == "0.15"
+
+
+def test_with_few_seeds_no_subset_of_them_is_asked(store, text_only):
+    assert "fewer seeds" not in report(store, many_seeds(store, 19))
+
+
+def test_fewer_seeds_of_an_arm_with_a_gap_say_nothing(store, text_only):
+    report(store, many_seeds(store, 20, missing=1))
+    for row in rows(store, "table_fewer_seeds"):
+        assert (row["difference"], row["opposite"]) == ("- (19 of 20 runs)", "")
+
+
+def test_a_figure_counts_the_misled_by_the_number_of_seeds(store):
+    evidence = evidence_module.gather(many_seeds(store, 20), store)
+    with style.applied():
+        figure = FIGURES["fewer_seeds"].draw(evidence, "final")
+    line = max(figure.axes[0].lines, key=lambda line: len(line.get_xdata()))
+    assert list(line.get_xdata()) == list(range(1, 11))
+    assert line.get_ydata()[0] == pytest.approx(7 / 20)
+    assert line.get_ydata()[-1] < 0.01
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_missing_runs_are_laid_out(name, store):
+    evidence = evidence_module.gather(fake_store.sweep(), store)
+    with style.applied():
+        figure = FIGURES[name].draw(evidence, "final")
+        if figure is not None:
+            style.lay_out(figure)
+
+
 # Figures -----------------------------------------------------------------------------------------
 
 
@@ -321,22 +377,27 @@ def texts(figure: Figure) -> set[str]:
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory):
-    """Eight arms, five of them with long names, on four environments."""
-    arms = (*TWO_ARMS, "no_obs_norm", "no_reward_norm", "episodic", "int_coef=0.1", "int_coef=1",
-            "without_everything_at_once")  # fmt: skip
-    store = Store(tmp_path_factory.mktemp("crowded"))
-    long_names = ("MountainCarContinuous-v0", "MiniGrid-MultiRoom-N4-S5-v1")
-    sweep = fake_store.sweep(arms, (*TWO_ENVS, *long_names), 6)
-    pair = sweep.anchors["DeepSea-20"]
-    sweep = sweep.model_copy(update={"anchors": dict.fromkeys(sweep.envs, pair)})
-    fake_store.write_sweep(store, sweep)
-    return evidence_module.gather(sweep, store)
+    """Eight arms, five of them with long names, on four environments; by the number of seeds."""
+
+    @cache
+    def gather(seeds):
+        arms = (*TWO_ARMS, "no_obs_norm", "no_reward_norm", "episodic", "int_coef=0.1",
+                "int_coef=1", "without_everything_at_once")  # fmt: skip
+        store = Store(tmp_path_factory.mktemp("crowded"))
+        long_names = ("MountainCarContinuous-v0", "MiniGrid-MultiRoom-N4-S5-v1")
+        sweep = fake_store.sweep(arms, (*TWO_ENVS, *long_names), seeds)
+        pair = sweep.anchors["DeepSea-20"]
+        sweep = sweep.model_copy(update={"anchors": dict.fromkeys(sweep.envs, pair)})
+        fake_store.write_sweep(store, sweep)
+        return evidence_module.gather(sweep, store)
+
+    return gather
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name):
     with style.applied():
-        figure = FIGURES[name].draw(crowded, "final")
+        figure = FIGURES[name].draw(crowded(20 if name == "fewer_seeds" else 6), "final")
         style.lay_out(figure)
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -158,6 +160,73 @@ def test_a_higher_level_gives_a_wider_interval():
     x, y = scores((10, 3)), scores((10, 3), seed=1)
     narrow, wide = (stats.difference(x, y, stats.iqm, level, "x", "y") for level in (0.95, 0.995))
     assert wide.low < narrow.low < narrow.high < wide.high
+
+
+# Fewer seeds -------------------------------------------------------------------------------------
+
+SIZES = [1, 2, 3, 5, 9]
+
+
+def one_bad_seed(n: int = 10) -> np.ndarray:
+    """Every seed is 1 better than none, but for one that is 100 worse: -9.1 in the mean of 10."""
+    return np.array([[-100.0]] + [[1.0]] * (n - 1))
+
+
+@pytest.mark.parametrize("k", SIZES)
+def test_fewer_seeds_mislead_whenever_they_miss_the_one_that_decides(k):
+    x = one_bad_seed()
+    found = stats.fewer_seeds(x, np.zeros_like(x), stats.mean, k, 10.2, "x")
+    # It is among k of 10 with probability k / 10. Without it a subset is off by 10.1, with it by
+    # more than 10.2 as long as (101 - k) / k - 9.1 > 10.2, that is for up to 4 seeds.
+    assert (found.k, found.n, found.difference) == (k, 10, pytest.approx(-9.1))
+    assert found.opposite == pytest.approx(1 - k / 10)
+    assert found.off == pytest.approx(k / 10 if k <= 4 else 0.0)
+    assert found.equal == 0
+
+
+@pytest.mark.parametrize("k", SIZES)
+def test_fewer_seeds_never_mislead_about_what_is_the_same_in_each(k):
+    noise = scores((10, 2))
+    found = stats.fewer_seeds(noise + 0.3, noise, stats.mean, k, 1e-9, "x")
+    assert (found.opposite, found.equal, found.off) == (0, 0, 0)
+
+
+def test_a_subset_that_sees_no_difference_says_neither():
+    x = np.array([[1.0]] + [[0.0]] * 5)
+    found = stats.fewer_seeds(x, np.zeros_like(x), stats.mean, 2, 1.0, "x")
+    assert (found.opposite, found.equal) == (0, pytest.approx(4 / 6))
+
+
+def test_without_a_difference_there_is_no_opposite():
+    x = scores((6, 1))
+    found = stats.fewer_seeds(x, x, stats.iqm, 3, 0.1, "x")
+    assert np.isnan(found.opposite)
+    assert (found.equal, found.off) == (1, 0)
+
+
+@pytest.mark.parametrize(("n", "k"), [(7, 3), (30, 2), (20, 1), (4, 4)])
+def test_few_subsets_are_all_tried_once(n, k):
+    found = stats.subsets(n, k, np.random.default_rng(0))
+    assert {frozenset(map(int, row)) for row in found} == set(
+        map(frozenset, itertools.combinations(range(n), k))
+    )
+    assert len(found) == math.comb(n, k)
+
+
+def test_many_subsets_are_drawn_evenly_without_repeating_a_seed():
+    found = stats.subsets(30, 10, np.random.default_rng(0))
+    assert found.shape == (stats.SUBSETS, 10)
+    assert all(len(set(row)) == 10 for row in found.tolist())
+    share = np.bincount(found.ravel(), minlength=30) / stats.SUBSETS
+    assert share == pytest.approx(1 / 3, abs=5 * np.sqrt(2 / 9 / stats.SUBSETS))
+
+
+def test_drawn_subsets_mislead_about_as_often_as_all_of_them():
+    x = one_bad_seed(30)
+    found = stats.fewer_seeds(x, np.zeros_like(x), stats.mean, 12, 1.0, "x")
+    assert math.comb(30, 12) > stats.SUBSETS
+    assert found.opposite == pytest.approx(1 - 12 / 30, abs=5 * np.sqrt(0.24 / stats.SUBSETS))
+    assert stats.fewer_seeds(x, np.zeros_like(x), stats.mean, 12, 1.0, "x") == found
 
 
 # From curves to scores ---------------------------------------------------------------------------

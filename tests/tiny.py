@@ -22,6 +22,7 @@ HPARAMS = {
     "ppo": ON_POLICY | SMALL_NET,
     "a2c": {"n_envs": 2, "n_steps": 8} | SMALL_NET,
     "dqn": OFF_POLICY | SMALL_NET,
+    "dqn_reset": OFF_POLICY | SMALL_NET | {"reset_every": 64},
     "sac": OFF_POLICY | SMALL_NET,
     "td3": OFF_POLICY | SMALL_NET,
     "qrdqn": OFF_POLICY | SMALL_NET,

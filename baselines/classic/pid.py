@@ -8,7 +8,6 @@ and the PID loop catches it near the top.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -17,10 +16,11 @@ from gymnasium.envs.classic_control import CartPoleEnv, PendulumEnv
 from pydantic import Field
 
 from baselines import api
+from baselines.classic.script import Script
 from baselines.classic.space import probe
 
 
-class PID:
+class PID(Script):
     """Acts, never learns. Its state is the integral of the error, one number per environment."""
 
     class Config(api.Config):
@@ -44,29 +44,11 @@ class PID:
         self._control = control
         self._env = env
 
-    def learn(self, progress: api.Progress) -> int:
-        return 0
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_masks: np.ndarray | None = None,
+    def act(
+        self, observation: Any, state: Any, starts: np.ndarray, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, Any]:
-        """The same whether deterministic or not."""
-        integral = np.zeros(len(observation)) if state is None else state
-        if episode_start is not None:
-            integral = np.where(episode_start, 0.0, integral)
+        integral = np.where(starts, 0.0, 0.0 if state is None else state)
         return self._control(np.asarray(observation, float), integral, self._config, self._env)
-
-    def weights(self) -> dict[str, np.ndarray]:
-        return {}
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
 
 
 def hold_pole(

@@ -9,7 +9,6 @@ and thinks again.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from gymnasium import spaces
 from pydantic import Field
 
 from baselines import api
+from baselines.classic.script import Script
 from baselines.classic.space import probe
 
 OFFSETS = np.linspace(-0.8, 0.8, 9)  # contacts, in halves of a side
@@ -31,7 +31,7 @@ class Contacts(NamedTuple):
     twist: np.ndarray  # (k, 3): how the box moves and turns per metre of push
 
 
-class Pusher:
+class Pusher(Script):
     """Acts, never learns. Its state is the contact that each environment's pusher is at."""
 
     class Config(api.Config):
@@ -55,21 +55,10 @@ class Pusher:
         self._contacts = contacts(self._half)
         self._tolerance = np.array([settings.near, np.radians(settings.aligned)])
 
-    def learn(self, progress: api.Progress) -> int:
-        return 0
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: np.ndarray | None = None,
-        deterministic: bool = True,
-        action_masks: np.ndarray | None = None,
+    def act(
+        self, observation: Any, state: Any, starts: np.ndarray, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, Any]:
-        """The same whether deterministic or not."""
-        chosen = np.full(len(observation), -1) if state is None else np.array(state)
-        if episode_start is not None:
-            chosen = np.where(episode_start, -1, chosen)
+        chosen = np.where(starts, -1, -1 if state is None else state)
         ways = np.zeros((len(observation), 2))
         for i, seen in enumerate(np.asarray(observation, float)):
             ways[i], chosen[i] = self._decide(seen, int(chosen[i]))
@@ -166,13 +155,6 @@ class Pusher:
             off = np.linalg.norm(offered - _short(ways, step)[:, None], axis=-1)  # (n, 8)
             return off.argmin(axis=1) + 1
         return np.clip(_short(ways, step) / step, -1, 1).astype(np.float32)
-
-    def weights(self) -> dict[str, np.ndarray]:
-        return {}
-
-    def save(self, folder: Path) -> None: ...
-
-    def load(self, folder: Path) -> None: ...
 
 
 def contacts(half: np.ndarray) -> Contacts:

@@ -14,7 +14,7 @@ from harness.envs.extra import need
 from harness.envs.wrappers.option import Env
 
 
-def atari(game: str, frame_skip: int = 4) -> Env:
+def atari(game: str, frame_skip: int = 4, render_mode: str | None = None) -> Env:
     """One game; a limit on its episodes is the card's, in decisions.
 
     :param game: as in the ids of ale-py: MontezumaRevenge, Pong, ...
@@ -22,5 +22,11 @@ def atari(game: str, frame_skip: int = 4) -> Env:
     need("pixels", "atari")
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # or each start prints a banner
     gym.register_envs(ale_py)
-    env = gym.make(f"ALE/{game}-v5", max_episode_steps=-1, disable_env_checker=True, frameskip=1)
+    env = gym.make(
+        f"ALE/{game}-v5",
+        max_episode_steps=-1,
+        disable_env_checker=True,
+        frameskip=1,
+        render_mode=render_mode,
+    )
     return AtariPreprocessing(env, noop_max=0, frame_skip=frame_skip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from harness import stats
 from harness.report import claims, number
 from harness.spec import Claim, ResolvedSweep, RunSpec
-from harness.stats import Array, Curve, RunId, Scores
+from harness.stats import Array, Curve, FewerSeeds, RunId, Scores
 from harness.store import RunStatus, Store
 
 
@@ -72,6 +73,26 @@ class Evidence:
         finite = np.concatenate(seen)
         finite = finite[np.isfinite(finite)]
         return number.raw(self.sweep.anchors.get(env), float(finite.max(initial=0.0)))
+
+    def fewer_seeds(self, score: str, arm: str, env: str, k: int) -> FewerSeeds | None:
+        """How often k seeds of `arm` and the baseline mislead; None: there are too few to tell.
+
+        :raises MissingRuns: when a planned run has no score.
+        """
+        scores = self.raw[score]
+        column = scores.envs.index(env)
+        ours, theirs = (scores.planned[name][:, column] for name in (arm, self.baseline))
+        if (ours != theirs).any() or ours.sum() < stats.SEEDS_FOR_SUBSETS:
+            return None
+        x, y = (scores.matrix(name, [env]) for name in (arm, self.baseline))
+        return stats.fewer_seeds(
+            x, y, stats.iqm, k, self.tenth(env), arm, self.baseline, env, score
+        )
+
+    def tenth(self, env: str) -> float:
+        """A tenth of the way from the random to the reference score; NaN without anchors."""
+        anchors = self.sweep.anchors.get(env)
+        return abs(anchors.reference.score - anchors.random.score) / 10 if anchors else math.nan
 
     def verdicts(self) -> list[claims.Verdict]:
         level = claims.family_level(len(self.sweep.claims))

@@ -40,6 +40,11 @@ def bracket(estimate: Estimate, number: Format) -> str:
     return f"{point} {{{ends}}}" if estimate.shows == "range" else f"{point} [{ends}]"
 
 
+def share(part: float) -> str:
+    """A part of many, to a tenth of a percent; `-` where there is none."""
+    return "-" if math.isnan(part) else f"{100 * part:.1f} %"
+
+
 def short(steps: float) -> str:
     """Environment steps on an axis: 20000 is 20k."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

@@ -19,6 +19,15 @@ _TABLE_NOTE = (
     "range of the seeds, where there are {few}-{most} of them, too few for an interval."
 )
 
+_FEWER_NOTE = (
+    "Differences of IQMs. Opposite: the share of the studies with so many of the seeds, the same "
+    "for both arms, whose difference has the other sign than that of all seeds. Off by a tenth: "
+    "the two are more than a tenth of the way from the random to the reference score apart. All "
+    f"subsets of the seeds are tried, or {stats.SUBSETS:,} at random where there are more. They "
+    "share seeds with the whole that judges them: studies with seeds of their own would disagree "
+    "more."
+)
+
 
 def write(sweep: ResolvedSweep, store: Store, folder: Path) -> Path:
     """Write the whole report and return the path of its page.
@@ -125,6 +134,14 @@ def _scores(evidence: Evidence, folder: Path) -> str:
             generalisation.markdown(),
             "[CSV](table_generalisation.csv), [LaTeX](table_generalisation.tex). The final score "
             "everywhere else is the one on variants that training saw.",
+        ]
+    fewer = tables.fewer_seeds(evidence)
+    if fewer:
+        tables.write(fewer, folder, "table_fewer_seeds")
+        lines += [
+            "### What studies with fewer seeds would have said",
+            fewer.markdown(),
+            "[CSV](table_fewer_seeds.csv), [LaTeX](table_fewer_seeds.tex). " + _FEWER_NOTE,
         ]
     return _paragraphs([*lines, note])
 

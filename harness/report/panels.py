@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from harness import stats
 from harness.report import style
@@ -57,10 +58,7 @@ def learning_curves(evidence: Evidence, score: str) -> Figure | None:
     for i, (axes, env) in enumerate(grid):
         for arm in evidence.arms_on(env):
             _learning_curve(axes, evidence, arm, env)
-        if i + _columns(len(grid)) >= len(
-            grid
-        ):  # nothing below; a label of the figure would meet the legend
-            axes.set_xlabel("environment steps")
+        _label(axes, i, len(grid), "environment steps")
         _anchors(axes, evidence, env, horizontal=True)
         style.steps_axis(axes)
         axes.grid(color="0.9")
@@ -69,6 +67,12 @@ def learning_curves(evidence: Evidence, score: str) -> Figure | None:
     handles = [style.handle(arm, looks[arm]) for arm in evidence.sweep.arms]
     style.legend(figure, handles + _anchor_handles(evidence))
     return figure
+
+
+def _label(axes: Axes, place: int, panels: int, text: str) -> None:
+    """Below the lowest panels; a label of the figure would meet the legend."""
+    if place + _columns(panels) >= panels:
+        axes.set_xlabel(text)
 
 
 def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
@@ -111,10 +115,11 @@ def _strip(axes: Axes, evidence: Evidence, env: str, score: str) -> None:
     for y, arm in enumerate(arms):
         look = style.looks(evidence.sweep.arms)[arm]
         shown = np.sort(values[arm][np.isfinite(values[arm])])
-        axes.plot(
-            shown, y + _offsets(shown, width), linestyle="", marker=look.marker, markersize=2.8,
-            color=look.colour, alpha=0.75, markeredgewidth=0, clip_on=False,
-        )  # fmt: skip
+        if len(shown):  # an unclipped line without points counts as one in the figure's corner
+            axes.plot(
+                shown, y + _offsets(shown, width), linestyle="", marker=look.marker,
+                markersize=2.8, color=look.colour, alpha=0.75, markeredgewidth=0, clip_on=False,
+            )  # fmt: skip
         have, planned = scores.count(arm, [env])
         if have == planned:
             middle = float(stats.iqm(shown[:, None]))
@@ -142,6 +147,46 @@ def _offsets(values: Array, width: float) -> Array:
         spread = np.arange(len(here)) - (len(here) - 1) / 2
         offsets[here] = spread * min(0.15, 0.8 / len(here))
     return offsets
+
+
+def fewer_seeds(evidence: Evidence, score: str) -> Figure | None:
+    found = {
+        (arm, env): shares
+        for env in evidence.sweep.envs
+        for arm in evidence.arms_on(env)
+        if (shares := _opposite(evidence, score, arm, env))
+    }
+    if not found:
+        return None
+    figure, grid = _grid(evidence, 1.55, legend=True)
+    looks = style.looks(evidence.sweep.arms)
+    for i, (axes, env) in enumerate(grid):
+        axes.axvline(3, color=style.GREY, linewidth=0.9, linestyle=_ANCHORS["random"], zorder=0)
+        for arm in evidence.arms_on(env):
+            if (arm, env) in found:
+                sizes, parts = zip(*found[arm, env].items(), strict=True)
+                axes.plot(sizes, parts, **looks[arm].line, markevery=2, clip_on=False)
+        axes.set_ylim(0, max(0.05, axes.get_ylim()[1]))
+        _label(axes, i, len(grid), "seeds of a study")
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.grid(color="0.9")
+    figure.supylabel("opposite of all seeds", fontsize=8)
+    arms = [arm for arm in evidence.sweep.arms if any(arm == a for a, _ in found)]
+    style.legend(figure, [style.handle(arm, looks[arm]) for arm in arms])
+    return figure
+
+
+def _opposite(evidence: Evidence, score: str, arm: str, env: str) -> dict[int, float]:
+    """By the number of seeds, from one to half of them: the share of misled subsets."""
+    if arm == evidence.baseline or evidence.baseline not in evidence.arms_on(env):
+        return {}
+    try:
+        most = len(evidence.specs(arm, env)) // 2
+        found = [evidence.fewer_seeds(score, arm, env, k) for k in range(1, most + 1)]
+    except MissingRuns:
+        return {}
+    return {each.k: each.opposite for each in found if each is not None and each.difference}
 
 
 def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list[Any]]:

@@ -7,15 +7,18 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from harness import stats
 from harness.report.evidence import Evidence
-from harness.report.number import bracket, fixed
-from harness.stats import Estimate
+from harness.report.number import bracket, fixed, share
+from harness.stats import Estimate, MissingRuns
 from harness.store import RunStatus
+
+FEWER_SEEDS = (3, 5, 10)
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
@@ -139,6 +142,30 @@ def generalisation(evidence: Evidence) -> Table | None:
             rows.append((env, arm, *cells))
     head = ("environment", "arm", "seen in training", "never seen", "gap within a run")
     return Table(head, tuple(rows)) if rows else None
+
+
+def fewer_seeds(evidence: Evidence) -> Table | None:
+    """How often studies with fewer seeds would have misled, against the baseline."""
+    rows = []
+    for env, arm, score in product(
+        evidence.sweep.envs, evidence.sweep.arms, evidence.sweep.report.scores
+    ):
+        shared = {arm, evidence.baseline} <= set(evidence.arms_on(env))
+        for k in FEWER_SEEDS if shared and arm != evidence.baseline else ():
+            what = (env, f"{arm} - {evidence.baseline}", score)
+            try:
+                found = evidence.fewer_seeds(score, arm, env, k)
+            except MissingRuns as missing:
+                rows.append((*what, "", f"- ({missing})", str(k), "", "", ""))
+                continue
+            if found is not None:
+                off = share(found.off) if evidence.sweep.anchors.get(env) else "-"
+                cells = (str(k), share(found.opposite), share(found.equal), off)
+                difference = evidence.format(env)(found.difference)
+                rows.append((*what, str(found.n), difference, *cells))
+    head = ("environment", "arms", "score", "all seeds", "difference")
+    asked = ("fewer seeds", "opposite", "no difference", "off by a tenth")
+    return Table((*head, *asked), tuple(rows)) if rows else None
 
 
 def score_list(evidence: Evidence, score: str, found: dict[tuple[str, str], Estimate]) -> Table:
