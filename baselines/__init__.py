@@ -69,6 +69,39 @@ AGENTS: dict[str, Entry] = {
     "ppo_rnd": Entry(
         "baselines.curiosity:ppo_rnd", 1, "PPO and random network distillation (Burda et al., 2018)"
     ),
+    "dqn_rnd": Entry(
+        "baselines.curiosity.off_policy:dqn_rnd", 1, "DQN whose replay buffer pays RND", DISCRETE
+    ),
+    "qrdqn_rnd": Entry(
+        "baselines.curiosity.off_policy:qrdqn_rnd",
+        1,
+        "QR-DQN whose replay buffer pays RND",
+        DISCRETE,
+    ),
+    "sac_rnd": Entry(
+        "baselines.curiosity.off_policy:sac_rnd", 1, "SAC whose replay buffer pays RND", CONTINUOUS
+    ),
+    "tqc_rnd": Entry(
+        "baselines.curiosity.off_policy:tqc_rnd", 1, "TQC whose replay buffer pays RND", CONTINUOUS
+    ),
+    "ppo_icm": Entry(
+        "baselines.curiosity:ppo_icm", 1, "PPO and the intrinsic curiosity module (Pathak, 2017)"
+    ),
+    "ppo_rf": Entry(
+        "baselines.curiosity:ppo_rf", 1, "PPO and errors in random features (Burda et al., 2018)"
+    ),
+    "ppo_disagreement": Entry(
+        "baselines.curiosity:ppo_disagreement", 1, "PPO and ensemble disagreement (Pathak, 2019)"
+    ),
+    "ppo_count": Entry(
+        "baselines.curiosity:ppo_count", 1, "PPO and exact counts (Strehl and Littman, 2008)"
+    ),
+    "ppo_ngu": Entry(
+        "baselines.curiosity:ppo_ngu", 1, "PPO and never give up (Badia et al., 2020)"
+    ),
+    "ppo_e3b": Entry(
+        "baselines.curiosity:ppo_e3b", 1, "PPO and elliptical bonuses (Henaff et al., 2022)"
+    ),
     "random": Entry("baselines.classic.random:Random", 1, "Uniform random actions", learns=False),
     "pid": Entry(
         "baselines.classic.pid:PID",

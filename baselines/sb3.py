@@ -269,9 +269,13 @@ class _Report(BaseCallback):
         self._progress = progress
         self._ceiling = ceiling
         self._logged = 0
+        self._remote: list[bool] = []
 
     def _on_step(self) -> bool:
         self._progress.at(self.num_timesteps)
+        # Of the wrapper noisy_tv: whether the step went to the television. ARS shows no infos.
+        infos = self.locals.get("infos", ())
+        self._remote += [info["remote"] for info in infos if "remote" in info]
         if self._ceiling is not None and self.num_timesteps + self.model.n_envs > self._ceiling:
             raise _BudgetSpent
         return True
@@ -292,6 +296,9 @@ class _Report(BaseCallback):
         for name, part in (("rollout/ep_rew_mean", "r"), ("rollout/ep_len_mean", "l")):
             if episodes:
                 metrics[name] = float(np.mean([episode[part] for episode in episodes]))
+        if self._remote:
+            metrics["rollout/remote"] = float(np.mean(self._remote))
+            self._remote.clear()
         logger.name_to_value.clear()
         logger.name_to_count.clear()
         logger.name_to_excluded.clear()

@@ -128,6 +128,11 @@ class ReportOptions(BaseModel):
         ("final", "auc"),
         description="final: the evaluation after training. auc: the area under the curve.",
     )
+    metrics: tuple[str, ...] = Field(
+        (),
+        description="Numbers of train.jsonl, such as rollout/remote: a table for each, of its mean "
+        "over the last fifth of training.",
+    )
 
 
 class ResolvedSweep(BaseModel):

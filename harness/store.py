@@ -104,6 +104,12 @@ class Store:
         found = self.root.glob(f"runs/*/*/{name}") if KEY.fullmatch(name) else [Path(name)]
         return next((folder for folder in found if (folder / "spec.json").is_file()), None)
 
+    def late_metric(self, spec: RunSpec, name: str) -> float | None:
+        """The mean of a number that training told, over the last fifth of its budget."""
+        lines = _lines(self.folder(spec) / "train.jsonl")
+        told = [line[name] for line in lines if name in line and line["step"] > 0.8 * spec.steps]
+        return float(np.mean(told)) if told else None
+
     def sweeps(self) -> list[str]:
         return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,14 @@ def write_run(
         "git": {"commit": "0123abc", "dirty": False},
     }
     (folder / "result.json").write_text(json.dumps(facts | dict(result or {})))
+
+
+def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]) -> None:
+    """What training told at even distances up to the end of the budget."""
+    steps = [run.steps * (i + 1) // len(values) for i in range(len(values))]
+    lines = [{"step": at, "seconds": 1.0, name: v} for at, v in zip(steps, values, strict=True)]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (store.folder(run) / "train.jsonl").write_text(text)
 
 
 def write_failure(store: Store, run: RunSpec, error: str) -> None:

@@ -39,6 +39,7 @@ TINY = {
     "n_critic_updates": 2,
     "cg_max_steps": 3,
     "reset_every": 40,
+    "warmup_steps": 20,
 }
 HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
 
@@ -174,6 +175,29 @@ def test_logged_metrics_are_numbers_without_a_clock(name):
     for _, metrics in logs:
         assert metrics and all(type(value) is float for value in metrics.values())
         assert not [key for key in metrics if key.startswith("time/")]
+
+
+@pytest.mark.parametrize("name", ["ppo", "ppo_rnd", "dqn", "dqn_rnd"])
+def test_the_share_of_steps_that_went_to_the_television_is_told(name):
+    pressed = []
+
+    class Remote(gym.Wrapper):
+        def step(self, action):
+            *seen, info = super().step(action)
+            pressed.append(bool(action == 0))
+            return *seen, info | {"remote": pressed[-1]}
+
+    diary = Diary()
+    agent = make(name, env=lambda: Remote(discrete()))
+    agent.learn(diary)
+    told = [metrics["rollout/remote"] for _, metrics in diary.logs]
+
+    assert told == [sum(pressed) / len(pressed)]
+    assert 0 < told[0] < 1
+
+
+def test_nothing_is_told_of_a_television_where_there_is_none():
+    assert not [1 for _, metrics in trained("ppo_rnd")[1].logs if "rollout/remote" in metrics]
 
 
 def test_an_error_in_progress_ends_the_run():

@@ -223,6 +223,23 @@ def test_scores_on_variants_that_training_never_saw_are_shown_with_the_gap_withi
     assert "| 0.94 [0." in line
 
 
+def test_a_metric_of_training_is_shown_as_its_mean_over_the_last_fifth(store, text_only):
+    options = ReportOptions(baseline="ppo", metrics=("rollout/remote",))
+    sweep = fake_store.sweep(("ppo", "rnd", "episodic"), ONE_ENV, 8, report=options)
+    fake_store.write_sweep(store, sweep)
+    for run in sweep.runs:
+        if run.arm == "rnd" or (run.arm == "episodic" and run.seed < 7):
+            told = [0.9] * 8 + [0.1 + 0.01 * run.seed, 0.3 + 0.01 * run.seed]
+            fake_store.write_metrics(store, run, "rollout/remote", told)
+    text = report(store, sweep)
+
+    assert "### rollout/remote: what training told, mean over its last fifth" in text
+    found = {row["arm"]: row["DeepSea-20"] for row in rows(store, "table_rollout_remote")}
+    assert found["rnd"].startswith("0.235 [")
+    assert found["episodic"] == "- (7 of 8 runs)"
+    assert found["ppo"] == ""
+
+
 def test_unequal_budgets_raise_a_visible_warning(store, text_only):
     runs = [fake_store.spec("ppo", "DeepSea-20", seed, 60_000) for seed in range(3)]
     runs += [fake_store.spec("rnd", "DeepSea-20", seed, 30_000) for seed in range(3)]

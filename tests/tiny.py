@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from baselines import AGENTS
+from baselines.curiosity import BONUSES
 from harness.agents import Layer
 from harness.spec import Evaluation, RunSpec
 from harness.store import Store
@@ -17,6 +18,7 @@ ON_POLICY = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2}
 OFF_POLICY = {"learning_starts": 50, "buffer_size": 1000, "batch_size": 16, "train_freq": 8}
 OFF_POLICY |= {"gradient_steps": 1}
 HINDSIGHT = OFF_POLICY | {"learning_starts": 120}  # more than one of PushPose's episodes
+CURIOUS_REPLAY = OFF_POLICY | {"warmup_steps": 20, "bonus_batch_size": 8}
 
 HPARAMS = {
     "ppo": ON_POLICY | SMALL_NET,
@@ -35,7 +37,11 @@ HPARAMS = {
     "sac_her": HINDSIGHT | SMALL_NET,
     "tqc_her": HINDSIGHT | SMALL_NET,
     "dqn_her": HINDSIGHT | SMALL_NET,
-    "ppo_rnd": ON_POLICY | SMALL_NET,
+    **{f"ppo_{bonus}": ON_POLICY | SMALL_NET for bonus in BONUSES},
+    "dqn_rnd": CURIOUS_REPLAY | SMALL_NET,
+    "qrdqn_rnd": CURIOUS_REPLAY | SMALL_NET,
+    "sac_rnd": CURIOUS_REPLAY | SMALL_NET,
+    "tqc_rnd": CURIOUS_REPLAY | SMALL_NET,
 }
 
 

@@ -11,6 +11,12 @@ from typing import Any
 # name -> "module:class", a `bonus.Bonus`. This is the one place where a bonus is registered.
 BONUSES: dict[str, str] = {
     "rnd": "baselines.curiosity.rnd:RND",
+    "icm": "baselines.curiosity.icm:ICM",
+    "rf": "baselines.curiosity.rf:RF",
+    "disagreement": "baselines.curiosity.disagreement:Disagreement",
+    "count": "baselines.curiosity.count:Count",
+    "ngu": "baselines.curiosity.ngu:NGU",
+    "e3b": "baselines.curiosity.e3b:E3B",
 }
 
 

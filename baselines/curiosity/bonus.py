@@ -38,16 +38,22 @@ class Bonus(Protocol):
     """A torch module with three more methods. Running statistics are its buffers.
 
     The learner calls, once per rollout: `reward`, then `update`, then `loss` on its minibatches.
+    A bonus that begins anew with every episode says so by `episodic = True` and reads the rollouts
+    (T, B) of the same environments in their order: no minibatch will do.
     """
 
     Config: ClassVar[type[Config]]
+    episodic: bool
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Any, generator: torch.Generator
     ) -> None: ...
 
     def reward(self, steps: Transitions) -> Tensor:
-        """The raw bonus of each step of a rollout: (T, B) -> (T, B), without gradients."""
+        """The raw bonus of each step of a rollout: (T, B) -> (T, B), without gradients.
+
+        Asked twice, it answers the same: whatever is remembered is remembered by `update`.
+        """
 
     def update(self, steps: Transitions) -> None:
         """Take a rollout, or the random agent's steps before training, into the statistics."""

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import Field
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -27,36 +26,11 @@ from torch import Tensor, nn
 from baselines import api
 from baselines.curiosity import load_bonus
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.network import mlp
+from baselines.curiosity.diagnostic import Diagnostic
+from baselines.curiosity.episodic import forget_episodes
+from baselines.curiosity.network import MovingMoments, mlp
+from baselines.curiosity.settings import Config, FullConfig, settings_of
 from baselines.curiosity.stream import Stream
-
-
-class Config(api.Config):
-    """What every bonus shares: how it is scaled, propagated, mixed and learned."""
-
-    int_coef: float = Field(1.0, ge=0, description="Weight of the intrinsic advantage.")
-    ext_coef: float = Field(2.0, ge=0, description="Weight of the extrinsic advantage.")
-    int_gamma: float = Field(0.99, ge=0, le=1, description="Discount of the intrinsic return.")
-    int_episodic: bool = Field(
-        False, description="End the intrinsic return with the episode, as the extrinsic one does."
-    )
-    normalize_reward: bool = Field(
-        True, description="Divide the bonus by the running deviation of its discounted return."
-    )
-    random_rollouts: int = Field(
-        1, ge=0, description="Rollouts by a random agent before training, counted in the budget."
-    )
-    warmup_epochs: int = Field(
-        10, ge=0, description="Passes of the bonus over those rollouts before training."
-    )
-    int_learning_rate: float = Field(1e-3, gt=0, description="Of the intrinsic critic.")
-    bonus_learning_rate: float = Field(1e-3, gt=0, description="Of what the bonus learns.")
-    int_batch_size: int = Field(256, ge=1, description="Their minibatches.")
-    int_n_epochs: int = Field(4, ge=1, description="Their epochs.")
-    int_net_arch: list[int] = Field([64, 64], description="Hidden widths of the intrinsic critic.")
-
-    def least_steps(self) -> int:
-        return (1 + self.random_rollouts) * super().least_steps()
 
 
 class End(NamedTuple):
@@ -73,6 +47,7 @@ class CuriosityPPO(PPO):
 
     :param bonus: a name in BONUSES.
     :param bonus_config: that bonus's Config; its defaults if None.
+    :param curiosity: what bonuses share; the defaults for that bonus if None.
     """
 
     def __init__(
@@ -85,7 +60,7 @@ class CuriosityPPO(PPO):
     ) -> None:
         self.bonus_name = bonus
         self.bonus_config = bonus_config or load_bonus(bonus).Config()
-        self.curiosity_config = curiosity or Config()
+        self.curiosity_config = FullConfig(**dict(curiosity or settings_of(bonus)()))
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -102,7 +77,10 @@ class CuriosityPPO(PPO):
         make_bonus = load_bonus(self.bonus_name)
         bonus = make_bonus(obs_dim, self.action_space, self.bonus_config, generator)
         critic = mlp([obs_dim, *config.int_net_arch, 1], nn.Tanh, generator, last_gain=1.0)
-        self.stream = Stream(bonus, critic, self.n_envs).to(self.device)
+        moments = None
+        if config.deviation == "moving":
+            moments = MovingMoments(config.deviation_decay, config.deviation_floor)
+        self.stream = Stream(bonus, critic, self.n_envs, moments).to(self.device)
         learned = [p for p in self.stream.bonus.parameters() if p.requires_grad]
         self.stream_optimizer = torch.optim.Adam(
             [
@@ -116,6 +94,14 @@ class CuriosityPPO(PPO):
         self._time = 0
         self._rollout: tuple[Transitions, Tensor] | None = None  # with its intrinsic returns (T, B)
         self._random_rollouts: list[Transitions] = []
+        self._diagnostic = Diagnostic()
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
+        before = self._last_obs
+        found = super()._setup_learn(*args, **kwargs)
+        if self._last_obs is not before:
+            forget_episodes(self.stream.bonus)
+        return found
 
     def collect_rollouts(
         self,
@@ -128,6 +114,7 @@ class CuriosityPPO(PPO):
         config = self.curiosity_config
         if self.stream.random_rollouts < config.random_rollouts:
             return self._collect_random_rollout(env, callback, n_rollout_steps)
+        ext_coef, int_coef = config.coefficients(self.num_timesteps / self._total_timesteps)
         if not super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps):
             return False
         # Policy, critics and bonus stand still during a rollout: one pass over all of it suffices.
@@ -143,13 +130,24 @@ class CuriosityPPO(PPO):
             gae_lambda=self.gae_lambda,
         )
         rollout_buffer.advantages = (
-            config.ext_coef * rollout_buffer.advantages + config.int_coef * found.cpu().numpy()
+            ext_coef * rollout_buffer.advantages + int_coef * found.cpu().numpy()
         )
         self.stream.bonus.update(steps)
         self._rollout = steps, found + values[:-1]
-        self.logger.record("curiosity/raw_bonus", raw.mean().item())
-        self.logger.record("curiosity/scaled_bonus", rewards.mean().item())
+        self._tell(raw, rewards)
         return True
+
+    def _tell(self, raw: Tensor, rewards: Tensor) -> None:
+        steps, returns = self._rollout
+        scale = self.stream.deviation() if self.curiosity_config.normalize_reward else 1.0
+        metrics = {
+            "raw_bonus": raw.mean().item(),
+            "scaled_bonus": rewards.mean().item(),
+            "raw_return": (returns.mean() * scale).item(),
+            "scaled_return": returns.mean().item(),
+        }
+        for name, value in (metrics | self._diagnostic.metrics(steps, raw)).items():
+            self.logger.record(f"curiosity/{name}", value)
 
     def train(self) -> None:
         if self._rollout is None:  # it was a random rollout
@@ -162,6 +160,9 @@ class CuriosityPPO(PPO):
         losses = [self._learn(flat, flat_returns) for _ in epochs]
         for name in losses[0]:
             self.logger.record(f"curiosity/{name}", np.mean([loss[name] for loss in losses]))
+        if not self.stream.bonus.episodic:  # raw_bonus is before learning
+            learned = self.stream.bonus.reward(steps).mean().item()
+            self.logger.record("curiosity/raw_bonus_learned", learned)
 
     def _collect_random_rollout(self, env: VecEnv, callback: BaseCallback, n_steps: int) -> bool:
         """As long as any other rollout: whole rollouts fill the budget as they do in PPO."""
@@ -179,6 +180,7 @@ class CuriosityPPO(PPO):
             self._last_obs, self._last_episode_starts = new_obs, dones
         steps, _ = self._steps(np.stack(seen), np.stack(taken))
         self.stream.bonus.update(steps)
+        self._diagnostic.metrics(steps, None)
         self.stream.random_rollouts += 1
         self._random_rollouts.append(steps)
         return True
@@ -249,4 +251,5 @@ class CuriosityPPO(PPO):
         return [*names, "stream", "stream_optimizer"], variables
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "_rollout", "_random_rollouts", "_ends"]
+        ours = ["_rollout", "_random_rollouts", "_ends", "_diagnostic"]
+        return [*super()._excluded_save_params(), *ours]

@@ -7,6 +7,8 @@ observation of an episode earns its bonus (the original looked at the next episo
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from gymnasium import spaces
 from pydantic import Field
@@ -39,7 +41,8 @@ def prediction_error(predictor: nn.Module, target: nn.Module, obs: Tensor) -> Te
 
 
 class RND(nn.Module):
-    Config = Config
+    Config: ClassVar[type[Config]] = Config
+    episodic: ClassVar[bool] = False
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
@@ -69,7 +72,4 @@ class RND(nn.Module):
         return error.sum() / max(len(error), 1)
 
     def whiten(self, obs: Tensor) -> Tensor:  # (..., D)
-        if not self.config.normalize_obs:
-            return obs
-        mean, var = self.moments.mean.float(), self.moments.var.float()
-        return ((obs - mean) * (var + 1e-8).rsqrt()).clamp(-5, 5)
+        return self.moments.whiten(obs) if self.config.normalize_obs else obs

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.network import RunningMoments
+from baselines.curiosity.network import MovingMoments, RunningMoments
 
 
 def discounted_sums(rewards: Tensor, carry: Tensor, gamma: float) -> Tensor:  # (T, B), (B,)
@@ -40,13 +40,22 @@ def advantages(
 
 
 class Stream(nn.Module):
-    """A bonus, its critic and its scale: one state_dict holds them, running statistics included."""
+    """A bonus, its critic and its scale: one state_dict holds them, running statistics included.
 
-    def __init__(self, bonus: nn.Module, critic: nn.Module, n_envs: int) -> None:
+    :param moments: of the discounted sums of raw bonuses; if None, of all since training began.
+    """
+
+    def __init__(
+        self,
+        bonus: nn.Module,
+        critic: nn.Module,
+        n_envs: int,
+        moments: RunningMoments | MovingMoments | None = None,
+    ) -> None:
         super().__init__()
         self.bonus = bonus
         self.critic = critic
-        self.moments = RunningMoments()  # of the discounted sums of raw bonuses
+        self.moments = moments or RunningMoments()
         self.register_buffer("carry", torch.zeros(n_envs))  # the last of these sums
         self.register_buffer("random_rollouts", torch.zeros((), dtype=torch.long))  # done so far
 
@@ -62,7 +71,10 @@ class Stream(nn.Module):
         sums = discounted_sums(raw, self.carry, gamma)
         self.carry.copy_(sums[-1])
         self.moments.update(sums.flatten())
-        return raw / (self.moments.var.sqrt().float() + 1e-8)
+        return raw / self.deviation()
+
+    def deviation(self) -> Tensor:
+        return self.moments.var.sqrt().float() + 1e-8
 
     def advantages(
         self,

@@ -28,6 +28,7 @@ class Evidence:
     raw: dict[str, Scores]  # by score
     normalised: dict[str, Scores]  # by score; empty when `no_aggregates` says why
     no_aggregates: str  # empty: the arms can be compared over all environments
+    metrics: dict[str, dict[RunId, float]]  # by name: what finished runs told late in training
 
     @property
     def baseline(self) -> str:
@@ -126,7 +127,18 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
         for score in ([] if why else wanted)
     }
     statuses = tuple(store.status(run) for run in sweep.runs)
-    return Evidence(sweep, statuses, curves, raw, normalised, why)
+    metrics = {name: _late(name, statuses, store) for name in sweep.report.metrics}
+    return Evidence(sweep, statuses, curves, raw, normalised, why, metrics)
+
+
+def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:
+    found = {}
+    for status in statuses:
+        spec = status.spec
+        told = store.late_metric(spec, name) if status.state == "finished" else None
+        if told is not None:
+            found[spec.arm, spec.env, spec.seed] = told
+    return found
 
 
 def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:

@@ -143,6 +143,14 @@ def _scores(evidence: Evidence, folder: Path) -> str:
             fewer.markdown(),
             "[CSV](table_fewer_seeds.csv), [LaTeX](table_fewer_seeds.tex). " + _FEWER_NOTE,
         ]
+    for metric in evidence.sweep.report.metrics:
+        table, name = tables.metric(evidence, metric), f"table_{metric.replace('/', '_')}"
+        tables.write(table, folder, name)
+        lines += [
+            f"### {metric}: what training told, mean over its last fifth",
+            table.markdown(),
+            f"[CSV]({name}.csv), [LaTeX]({name}.tex). From each run's train.jsonl.",
+        ]
     return _paragraphs([*lines, note])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness import stats
 from harness.report.evidence import Evidence
-from harness.report.number import bracket, fixed, share
+from harness.report.number import bracket, fixed, raw, share
 from harness.stats import Estimate, MissingRuns
 from harness.store import RunStatus
 
@@ -166,6 +166,26 @@ def fewer_seeds(evidence: Evidence) -> Table | None:
     head = ("environment", "arms", "score", "all seeds", "difference")
     asked = ("fewer seeds", "opposite", "no difference", "off by a tenth")
     return Table((*head, *asked), tuple(rows)) if rows else None
+
+
+def metric(evidence: Evidence, name: str) -> Table:
+    """Arms down, environments across: a number that training told, late in training."""
+    told = evidence.metrics[name]
+    number = raw(None, max(map(abs, told.values()), default=0.0))
+
+    def cell(arm: str, env: str) -> str:
+        runs = evidence.specs(arm, env)
+        found = [told[arm, env, run.seed] for run in runs if (arm, env, run.seed) in told]
+        if not found:  # not every agent tells it
+            return ""
+        if len(found) < len(runs):
+            return bracket(stats.unavailable(f"{len(found)} of {len(runs)} runs"), number)
+        values = np.array(found)[:, None]  # (runs, 1)
+        return bracket(stats.estimate(values, stats.iqm, arm, env, name), number)
+
+    envs = evidence.sweep.envs
+    rows = tuple((arm, *(cell(arm, env) for env in envs)) for arm in evidence.sweep.arms)
+    return Table(("arm", *envs), rows)
 
 
 def score_list(evidence: Evidence, score: str, found: dict[tuple[str, str], Estimate]) -> Table:

@@ -1,0 +1,55 @@
+"""Disagreement of an ensemble (Pathak, Gandhi, Gupta 2019, arXiv:1906.04161).
+
+The bonus is the variance of what several forward models expect: noise that cannot be learned is
+something on which they come to agree. It does not look at the next observation. The models differ
+by their first weights, and each by the samples that its loss leaves out. Differences from the
+paper: as in `rf.py`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from gymnasium import spaces
+from pydantic import Field
+from torch import Tensor
+
+from baselines.curiosity import rf
+from baselines.curiosity.bonus import Transitions
+
+
+class Config(rf.Config):
+    """The hyper-parameters of disagreement."""
+
+    ensemble_size: int = Field(5, ge=2, description="Forward models.")
+    loss_keep: float = Field(
+        0.8, gt=0, le=1, description="Share of a minibatch's samples that each model learns from."
+    )
+
+
+def disagreement(predicted: Tensor) -> Tensor:  # (K, ..., F)
+    """Section 3, equation 1: the population variance over members, mean over features: (...)."""
+    return predicted.var(dim=0, correction=0).mean(dim=-1)
+
+
+class Disagreement(rf.RF):
+    Config: ClassVar[type[Config]] = Config
+
+    def __init__(
+        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+    ) -> None:
+        self.members = config.ensemble_size
+        super().__init__(obs_dim, action_space, config, generator)
+
+    @torch.no_grad()
+    def reward(self, steps: Transitions) -> Tensor:  # (T, B)
+        return disagreement(self.predict(steps))
+
+    def weigh(self, error: Tensor) -> Tensor:  # (K, M)
+        """Dropout on the losses, as in the authors' code: kept ones count the more."""
+        keep = self.config.loss_keep
+        if keep < 1:
+            drawn = torch.rand(error.shape, generator=self.generator).to(error.device)
+            error = error * (drawn < keep) / keep
+        return error.mean(dim=1).sum()

@@ -1,0 +1,74 @@
+"""The intrinsic curiosity module (Pathak et al. 2017, arXiv:1705.05363).
+
+The bonus is the error of a forward model in features that an inverse model learns: they keep what
+the agent's actions can change. As in the original, the forward loss reaches the features too.
+Differences from the paper: perceptrons instead of convolutions, and the learner of `ppo.py` instead
+of A3C; so the paper's factor on the bonus is `int_coef`, and the bonus is scaled.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from gymnasium import spaces
+from pydantic import Field
+from torch import Tensor, nn
+
+from baselines.curiosity import feature
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.feature import Features
+from baselines.curiosity.network import mlp
+
+
+class Config(feature.Config):
+    """The hyper-parameters of the intrinsic curiosity module."""
+
+    forward_net: list[int] = Field([64], description="Hidden widths of the forward model.")
+    forward_weight: float = Field(
+        0.2, ge=0, le=1, description="Weight of the forward loss; the inverse loss has the rest."
+    )
+    stop_gradient: bool = Field(
+        False, description="Keep the forward loss from the features, as later papers do."
+    )
+
+
+def forward_error(predicted: Tensor, goal: Tensor) -> Tensor:  # (..., F)
+    """Equations 5 and 6: half the squared distance, one value per step."""
+    return 0.5 * (predicted - goal).pow(2).sum(dim=-1)
+
+
+class ICM(nn.Module):
+    Config: ClassVar[type[Config]] = Config
+    episodic: ClassVar[bool] = False
+
+    def __init__(
+        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.features = Features(obs_dim, action_space, config, generator, nn.ELU)
+        dim, action_dim = self.features.dim, self.features.actions.dim
+        self.forward_model = mlp([dim + action_dim, *config.forward_net, dim], nn.ReLU, generator)
+
+    @torch.no_grad()
+    def reward(self, steps: Transitions) -> Tensor:  # (T, B)
+        return forward_error(
+            self.predict(self.features(steps.obs), steps.actions), self.features(steps.next_obs)
+        )
+
+    def update(self, steps: Transitions) -> None:
+        self.features.update(steps.next_obs)
+
+    def loss(self, steps: Transitions) -> Tensor:
+        """Equation 7 without the policy's part."""
+        before, after = self.features(steps.obs), self.features(steps.next_obs)
+        inverse = self.features.inverse_loss(before, after, steps.actions)
+        if self.config.stop_gradient:
+            before, after = before.detach(), after.detach()
+        forward = forward_error(self.predict(before, steps.actions), after).mean()
+        weight = self.config.forward_weight
+        return (1 - weight) * inverse + weight * forward
+
+    def predict(self, features: Tensor, actions: Tensor) -> Tensor:  # (..., F)
+        return self.forward_model(torch.cat([features, self.features.actions(actions)], dim=-1))

@@ -1,0 +1,226 @@
+"""A replay buffer that pays for novelty: learned when steps arrive, priced when they are sampled.
+
+So a bonus counts visits, not how often a visit was replayed, and is never stale: a step that was
+stored long ago is paid what it is worth today. Nothing of Stable-Baselines3 is copied or changed.
+The buffer holds observations and rewards as the environment gave them; the bonus sees observations
+as the policy does, after VecNormalize, and is added after VecNormalize has scaled the rewards.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from pydantic import Field
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.preprocessing import preprocess_obs
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+from torch import Tensor, nn
+
+from baselines import api
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.network import RunningMoments
+from baselines.curiosity.stream import discounted_sums
+
+
+class Config(api.Config):
+    """What every bonus shares: how it is scaled, mixed and learned."""
+
+    int_coef: float = Field(1.0, ge=0, description="Weight of the bonus.")
+    int_coef_end: float = Field(
+        1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
+    )
+    ext_coef: float = Field(1.0, ge=0, description="Weight of the reward.")
+    normalize_reward: bool = Field(
+        True, description="Divide the bonus by the running deviation of its discounted return."
+    )
+    warmup_steps: int = Field(
+        1000, ge=0, description="First steps, for which nothing is paid: they train the bonus only."
+    )
+    warmup_epochs: int = Field(
+        10, ge=0, description="Passes over them before the running deviation begins to count."
+    )
+    deviation: Literal["running", "moving"] = Field(
+        "running",
+        description="Which one normalize_reward divides by: of all steps after the first, or one "
+        "that forgets.",
+    )
+    deviation_memory: int = Field(
+        10_000, ge=1, description="Steps that a moving deviation looks back."
+    )
+    deviation_floor: float = Field(
+        0.05, ge=0, le=1, description="The least moving deviation, as a share of the first one."
+    )
+    bonus_learning_rate: float = Field(1e-3, gt=0, description="Of what the bonus learns.")
+    bonus_batch_size: int = Field(
+        32, ge=1, description="The bonus learns whenever so many steps have arrived, from these."
+    )
+    bonus_gradient_steps: int = Field(1, ge=0, description="Its gradient steps on each of them.")
+
+    def int_coef_at(self, done: float) -> float:
+        """The weight of the bonus when a share of the budget is done."""
+        return self.int_coef * (1 - done * (1 - self.int_coef_end))
+
+
+class Novelty(nn.Module):
+    """A bonus, its scale and its optimiser. What `load` must restore is in its state_dict.
+
+    :param gamma: discount of the sums whose deviation is the unit of the bonus.
+    """
+
+    def __init__(
+        self, bonus: nn.Module, config: Config, *, gamma: float, n_envs: int, seed: int
+    ) -> None:
+        super().__init__()
+        self.bonus = bonus
+        self.config = config
+        self.gamma = gamma
+        self.moments = RunningMoments()  # of the discounted sums of raw bonuses
+        self.register_buffer("carry", torch.zeros(n_envs))  # the last of these sums
+        self.register_buffer("floor", torch.zeros(()))  # of their deviation
+        self.register_buffer("warm", torch.tensor(config.warmup_steps == 0))
+        learned = [weight for weight in bonus.parameters() if weight.requires_grad]
+        self.optimizer = (
+            torch.optim.Adam(learned, config.bonus_learning_rate, eps=1e-5, fused=True)
+            if learned  # counts learn without gradients
+            else None
+        )
+        self.metrics: dict[str, float] = {}
+        self._rng = np.random.default_rng(seed)
+
+    @torch.no_grad()
+    def price(self, steps: Transitions) -> Tensor:  # (1, M)
+        """What sampled steps are worth now: one step of each of M environments."""
+        if not self.warm:
+            return torch.zeros_like(steps.terminated, dtype=torch.float32)
+        return self.bonus.reward(steps) / self._unit()
+
+    def learn(self, steps: Transitions) -> None:  # (T, B) in time order, never seen before
+        """Count their bonuses into the deviation; then they are a little less new."""
+        raw = self._count(steps)
+        self.bonus.update(steps)
+        flat = steps.flat()
+        losses = [self._descend(flat) for _ in range(self.config.bonus_gradient_steps)]
+        self.metrics = {
+            "raw_bonus": raw.mean().item(),
+            "scaled_bonus": (raw / self._unit()).mean().item(),
+            "bonus_loss": float(np.mean(losses or [0.0])),
+        }
+
+    def warm_up(self, steps: Transitions) -> None:  # (T, B) in time order
+        """Forget how new everything was to an untrained bonus, before the deviation counts it."""
+        self.bonus.update(steps)
+        flat = steps.flat()
+        for _ in range(self.config.warmup_epochs):
+            order = torch.from_numpy(self._rng.permutation(len(flat.obs))).to(flat.obs.device)
+            for rows in order.split(self.config.bonus_batch_size):
+                self._descend(flat.at(rows))
+        self._count(steps)
+        self.warm.fill_(True)
+
+    def _count(self, steps: Transitions) -> Tensor:
+        raw = self.bonus.reward(steps)
+        sums = discounted_sums(raw, self.carry, self.gamma)
+        self.carry.copy_(sums[-1])
+        first = self.moments.count == 0
+        self.moments.update(sums.flatten())
+        if self.config.deviation == "moving":
+            if first:
+                self.floor.copy_(self.config.deviation_floor * self.moments.var.sqrt())
+            self.moments.count.clamp_(max=self.config.deviation_memory)  # the past weighs less
+        return raw
+
+    def _unit(self) -> Tensor:
+        """What the raw bonus is divided by."""
+        if not self.config.normalize_reward:
+            return torch.ones_like(self.floor)
+        return torch.maximum(self.moments.var.sqrt().float(), self.floor) + 1e-8
+
+    def _descend(self, batch: Transitions) -> float:  # (M,)
+        if self.optimizer is None:
+            return 0.0
+        loss = self.bonus.loss(batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return loss.item()
+
+
+class CuriousReplay(ReplayBuffer):
+    """Stable-Baselines3's replay buffer; from `attach` on, with a bonus in what it samples."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.optimize_memory_usage:
+            raise ValueError("optimize_memory_usage overwrites the last observations of episodes")
+        self.novelty: Novelty | None = None
+        self.int_coef = self.ext_coef = 1.0  # the learner sets them before each update
+        self._waiting = 0  # rows that the bonus has not learned from
+
+    def attach(self, novelty: Novelty, vec_normalize: VecNormalize | None) -> None:
+        """Pay for this novelty, of observations as this wrapper shows them to the policy."""
+        self.novelty, self._vec_normalize = novelty, vec_normalize
+
+    def add(self, *args: Any, **kwargs: Any) -> None:
+        super().add(*args, **kwargs)
+        if self.novelty is None:
+            return
+        config, warm = self.novelty.config, bool(self.novelty.warm)
+        steps = config.bonus_batch_size if warm else config.warmup_steps
+        rows = min(-(-steps // self.n_envs), self.buffer_size)
+        self._waiting += 1
+        if self._waiting >= rows:
+            self._waiting = 0
+            (self.novelty.learn if warm else self.novelty.warm_up)(self._latest(rows))
+
+    def _get_samples(
+        self, batch_inds: np.ndarray, env: VecNormalize | None = None
+    ) -> ReplayBufferSamples:
+        samples = super()._get_samples(batch_inds, env)
+        rewards = samples.rewards  # (M, 1), after VecNormalize
+        if self.ext_coef != 1:
+            rewards = self.ext_coef * rewards
+        if self.novelty is not None and self.int_coef > 0:
+            terminated = samples.dones[:, 0].bool()  # SB3 has taken the truncated ones out
+            steps = Transitions(
+                self._encode(samples.observations),
+                self._unscale(samples.actions),
+                self._encode(samples.next_observations),
+                terminated,
+                torch.zeros_like(terminated),
+            )
+            bonus = self.novelty.price(Transitions(*(part[None] for part in steps)))  # (1, M)
+            rewards = rewards + self.int_coef * bonus[0, :, None]
+        return samples._replace(rewards=rewards)
+
+    def _latest(self, rows: int) -> Transitions:  # (T, B)
+        """The last rows in time order, as samples show them."""
+        at = np.arange(self.pos - rows, self.pos) % self.buffer_size
+        obs, next_obs = (
+            self._encode(self.to_torch(self._normalize_obs(seen[at], self._vec_normalize)))
+            for seen in (self.observations, self.next_observations)
+        )
+        done, truncated = (self.to_torch(marks[at]).bool() for marks in (self.dones, self.timeouts))
+        taken = self._unscale(self.to_torch(self.actions[at]))
+        return Transitions(obs, taken, next_obs, done & ~truncated, truncated)
+
+    def _encode(self, obs: Tensor) -> Tensor:
+        """Observations (..., *shape) as the policy's network sees them, flat: (..., D) float32."""
+        lead = obs.shape[: obs.ndim - len(self.obs_shape)]
+        rows = preprocess_obs(obs.reshape(-1, *self.obs_shape), self.observation_space)
+        return rows.flatten(1).reshape(*lead, -1)
+
+    def _unscale(self, actions: Tensor) -> Tensor:
+        """Stored are vectors scaled to [-1, 1]; the environment took these."""
+        space = self.action_space
+        if not isinstance(space, spaces.Box):
+            return actions
+        low, high = (self.to_torch(bound.flatten()) for bound in (space.low, space.high))
+        return low + 0.5 * (actions + 1) * (high - low)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the learner's parts: `attach` gives them back."""
+        return vars(self) | {"novelty": None, "_vec_normalize": None}

@@ -1,0 +1,85 @@
+"""The forward error in random features (Burda et al. 2018b, arXiv:1808.04355).
+
+The bonus is the error of a model that foretells the embedding of the next observation from this one
+and the action. The embedding is a random network that never learns, or, with `feature_space:
+inverse`, the paper's inverse dynamics features. Differences from the paper: perceptrons instead of
+convolutions, and the learner has two reward streams (`ppo.py`), where the paper's adds them up.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import torch
+from gymnasium import spaces
+from pydantic import Field
+from torch import Tensor, nn
+
+from baselines.curiosity import feature
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.dynamics import Dynamics
+from baselines.curiosity.feature import Features
+
+
+class Config(feature.Config):
+    """The hyper-parameters of the forward error."""
+
+    feature_space: Literal["inverse", "random", "pixels"] = Field(
+        "random",
+        description="A fixed random network, what tells actions apart, or the observation itself.",
+    )
+    obs_scale: Literal["none", "fixed", "running"] = Field(
+        "fixed",
+        description="By the mean of each feature and one deviation of the first rollout, kept; "
+        "observations as they are; or whitened as by RND.",
+    )
+    dynamics_width: int = Field(64, ge=1, description="Width of the forward model's layers.")
+    residual_blocks: int = Field(4, ge=0, description="Of two layers each, in the forward model.")
+
+
+def forward_error(predicted: Tensor, goal: Tensor) -> Tensor:  # (K, ..., F), (..., F)
+    """Mean squared over the features: one value per member and step, (K, ...)."""
+    return (predicted - goal).pow(2).mean(dim=-1)
+
+
+class RF(nn.Module):
+    Config: ClassVar[type[Config]] = Config
+    episodic: ClassVar[bool] = False
+    members = 1
+
+    def __init__(
+        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.features = Features(obs_dim, action_space, config, generator)
+        self.dynamics = Dynamics(
+            self.members,
+            self.features.dim,
+            self.features.actions.dim,
+            config.dynamics_width,
+            config.residual_blocks,
+            generator,
+        )
+        self.generator = generator
+
+    @torch.no_grad()
+    def reward(self, steps: Transitions) -> Tensor:  # (T, B)
+        error = forward_error(self.predict(steps), self.features(steps.next_obs))
+        return error.mean(dim=0)
+
+    def update(self, steps: Transitions) -> None:
+        self.features.update(steps.next_obs)
+
+    def loss(self, steps: Transitions) -> Tensor:
+        before, after = self.features(steps.obs), self.features(steps.next_obs)
+        actions = self.features.actions(steps.actions)
+        # Features learn from the inverse model alone: the error ends at them.
+        error = forward_error(self.dynamics(before.detach(), actions), after.detach())
+        return self.weigh(error) + self.features.inverse_loss(before, after, steps.actions)
+
+    def predict(self, steps: Transitions) -> Tensor:  # (K, ..., F)
+        return self.dynamics(self.features(steps.obs), self.features.actions(steps.actions))
+
+    def weigh(self, error: Tensor) -> Tensor:  # (K, M)
+        return error.mean(dim=1).sum()

@@ -1,0 +1,86 @@
+"""The hyper-parameters that bonuses share: how one is scaled, propagated, mixed and learned."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from baselines import api
+from baselines.curiosity import load_bonus
+
+
+class Config(api.Config):
+    """What every bonus shares: how it is scaled, propagated, mixed and learned."""
+
+    int_coef: float = Field(1.0, ge=0, description="Weight of the intrinsic advantage.")
+    ext_coef: float = Field(2.0, ge=0, description="Weight of the extrinsic advantage.")
+    int_gamma: float = Field(0.99, ge=0, le=1, description="Discount of the intrinsic return.")
+    int_episodic: bool = Field(
+        False, description="End the intrinsic return with the episode, as the extrinsic one does."
+    )
+    normalize_reward: bool = Field(
+        True, description="Divide the bonus by the running deviation of its discounted return."
+    )
+    random_rollouts: int = Field(
+        1, ge=0, description="Rollouts by a random agent before training, counted in the budget."
+    )
+    warmup_epochs: int = Field(
+        10, ge=0, description="Passes of the bonus over those rollouts before training."
+    )
+    int_learning_rate: float = Field(1e-3, gt=0, description="Of the intrinsic critic.")
+    bonus_learning_rate: float = Field(1e-3, gt=0, description="Of what the bonus learns.")
+    int_batch_size: int = Field(256, ge=1, description="Their minibatches.")
+    int_n_epochs: int = Field(4, ge=1, description="Their epochs.")
+    int_net_arch: list[int] = Field([64, 64], description="Hidden widths of the intrinsic critic.")
+
+    def least_steps(self) -> int:
+        return (1 + self.random_rollouts) * super().least_steps()
+
+
+class FullConfig(Config):
+    """What all bonuses but RND take besides. The defaults change nothing.
+
+    RND's own list stays short: hyper-parameters are part of the name of a run.
+    """
+
+    int_coef_end: float = Field(
+        1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
+    )
+    reward_free: float = Field(
+        0.0, ge=0, le=1, description="Share of the budget at whose start ext_coef counts as 0."
+    )
+    deviation: Literal["running", "moving"] = Field(
+        "running",
+        description="Which one normalize_reward divides by: of all of training, or one that "
+        "forgets.",
+    )
+    deviation_decay: float = Field(
+        0.9, ge=0, lt=1, description="The past's weight in a moving variance, at each rollout."
+    )
+    deviation_floor: float = Field(
+        0.05, ge=0, le=1, description="The least moving deviation, as a share of the first one."
+    )
+
+    def coefficients(self, done: float) -> tuple[float, float]:
+        """The weights of the two advantages when a share of the budget is done: (ext, int)."""
+        left = 1 - done * (1 - self.int_coef_end)
+        return 0.0 if done < self.reward_free else self.ext_coef, self.int_coef * left
+
+
+class EpisodicConfig(FullConfig):
+    """For bonuses that begin anew with every episode.
+
+    If their return went on over its end, ending it early would be a way to novelty.
+    """
+
+    int_episodic: bool = Field(
+        True, description="End the intrinsic return with the episode, as the extrinsic one does."
+    )
+
+
+def settings_of(bonus: str) -> type[Config]:
+    """The shared settings that the learner with this bonus has."""
+    if bonus == "rnd":
+        return Config
+    return EpisodicConfig if load_bonus(bonus).episodic else FullConfig
