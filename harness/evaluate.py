@@ -25,6 +25,7 @@ class Episodes:
 
     returns: list[float]  # raw sums of the environment's own rewards
     lengths: list[int]  # environment steps
+    last_infos: list[dict[str, Any]]  # what the environment told with the last step
 
 
 class Evaluator:
@@ -89,6 +90,7 @@ class _Play:
         self.masked = first.has_wrapper_attr("action_masks")
         self.returns = [0.0] * len(self.seeds)
         self.lengths = [0] * len(self.seeds)
+        self.last_infos: list[dict[str, Any]] = [{} for _ in self.seeds]
         self.lanes = [_Lane(env) for env in self.envs]
         for lane in self.lanes:
             self._begin(lane)
@@ -114,16 +116,17 @@ class _Play:
             for lane, action in zip(self.lanes, self._legal(actions), strict=True):
                 if not lane.over:
                     self._step(lane, action)
-        return Episodes(self.returns, self.lengths)
+        return Episodes(self.returns, self.lengths, self.last_infos)
 
     def _step(self, lane: _Lane, action: Any) -> None:
-        lane.observation, reward, terminated, truncated, _ = lane.env.step(action)
+        lane.observation, reward, terminated, truncated, info = lane.env.step(action)
         lane.total += float(reward)
         lane.steps += 1
         lane.starts = False
         if terminated or truncated:
             self.returns[lane.episode] = lane.total
             self.lengths[lane.episode] = lane.steps
+            self.last_infos[lane.episode] = info
             self._begin(lane)
 
     def _observations(self) -> Any:

@@ -32,12 +32,6 @@ INCHES = 1.5  # the side of a frame
 # Without a screen and a sound card SDL and MuJoCo must be told so, or they complain or fail.
 HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "MUJOCO_GL": "egl"}
 
-# What `info` may tell of a frame, and how it is written above it.
-SHOWN: dict[str, Callable[[float], str]] = {
-    "distance": lambda metres: f"{100 * metres:.1f} cm",
-    "yaw_error": lambda radians: f"{math.degrees(radians):.0f}°",
-}
-
 Script = Callable[[gym.Env[Any, Any], Any], Any]  # environment, observation -> action
 Wrappers = Sequence[Mapping[str, Any]]
 
@@ -269,9 +263,9 @@ def _sheet(card: envs.Card, rows: Mapping[str, Film | None], path: Path) -> None
     matplotlib.use("Agg")
     heights = [0.3 if made is None else INCHES + 0.6 for made in rows.values()]
     figure = Figure(figsize=(INCHES * FRAMES, sum(heights) + 0.2), layout="constrained")
-    told = any(made is not None and SHOWN.keys() & made.infos[0] for made in rows.values())
-    goal = " Above each frame: what is left from the object, red, to its goal, green."
-    figure.supxlabel(card.summary + goal * told, x=0.005, ha="left", fontsize=8, color="0.4")
+    told = " and ".join(measure.name for measure in card.measures.values())
+    note = f" Above each frame: {told}." if told else ""
+    figure.supxlabel(card.summary + note, x=0.005, ha="left", fontsize=8, color="0.4")
     strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
     for strip, (title, made) in zip(strips, rows.items(), strict=True):
         strip.suptitle(title, x=0.005, ha="left", fontsize=9, fontweight="bold")
@@ -282,12 +276,12 @@ def _sheet(card: envs.Card, rows: Mapping[str, Film | None], path: Path) -> None
             panel.axis("off")
         for panel, (step, frame) in zip(panels, made.frames.items(), strict=False):
             panel.imshow(frame)
-            panel.set_title(caption(step, made.infos[step]), fontsize=8)
+            panel.set_title(caption(step, made.infos[step], card.measures), fontsize=8)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
 
 
-def caption(step: int, info: Mapping[str, Any]) -> str:
-    """`step 12: 4.1 cm, 9°`: the step, and what the environment tells of it."""
-    told = ", ".join(write(float(info[name])) for name, write in SHOWN.items() if name in info)
+def caption(step: int, info: Mapping[str, Any], measures: Mapping[str, envs.Measure]) -> str:
+    """`step 12: 4.1 cm, 9.0 °`: the step, and what the card tells of it."""
+    told = ", ".join(f"{m.factor * float(info[key]):.1f} {m.unit}" for key, m in measures.items())
     return f"step {step}: {told}" if told else f"step {step}"

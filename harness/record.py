@@ -80,13 +80,21 @@ class Record:
         append_json(folder / "attempts.jsonl", start)
 
     def evaluation(
-        self, step: int, final: bool, returns: list[float], lengths: list[int], on_test: bool
+        self,
+        step: int,
+        final: bool,
+        returns: list[float],
+        lengths: list[int],
+        measures: Mapping[str, list[float]],
+        on_test: bool,
     ) -> None:
         """One evaluation. The file holds nothing but outcomes: equal specs write equal bytes.
 
+        :param measures: what the card reports beside the score, by name, one for each episode.
         :param on_test: on variants of the environment that training never sees.
         """
-        row = {"step": step, "final": final, "returns": returns, "lengths": lengths}
+        row: dict[str, Any] = {"step": step, "final": final, "returns": returns}
+        row |= {"lengths": lengths} | ({"measures": dict(measures)} if measures else {})
         append_json(self.folder / (TEST_EVALS if on_test else EVALS), row)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:

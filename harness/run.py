@@ -147,6 +147,7 @@ class Watch:
         self.sacred_run = sacred_run
         self.seconds = 0.0  # CPU spent on evaluating
         self._due = 0
+        self._measures = card.measures
         self._evaluator = self._over(card, "train")
         self._on_test = self._over(card, "test") if card.variants else None
 
@@ -187,11 +188,19 @@ class Watch:
         seeds = episode_seeds(pool, self.spec.env, self.spec.seed, n)
         evaluator = self._on_test if on_test and self._on_test else self._evaluator
         episodes = evaluator.play(self.agent, seeds)
-        self.log_file.evaluation(step, final, episodes.returns, episodes.lengths, on_test)
+        measures = {
+            str(measure): [measure.factor * float(info[key]) for info in episodes.last_infos]
+            for key, measure in self._measures.items()
+        }
+        self.log_file.evaluation(step, final, episodes.returns, episodes.lengths, measures, on_test)
         mean = float(np.mean(episodes.returns))
         self.sacred_run.log_scalar(f"return.{'test' if on_test else pool}", mean, step)
         self.seconds += time.process_time() - before
-        return {"mean": mean, "sd": float(np.std(episodes.returns)), "episodes": n}
+        sd = float(np.std(episodes.returns))
+        found: dict[str, Any] = {"mean": mean, "sd": sd, "episodes": n}
+        if measures:
+            found["measures"] = {name: float(np.mean(each)) for name, each in measures.items()}
+        return found
 
 
 def fix_arithmetic(spec: RunSpec) -> None:

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from harness import preview
 from harness.cli import app
 from harness.config import UserError
+from harness.envs import card
 from harness.envs.extra import installed
 from harness.preview import Tape, chosen
 from harness.run import Job, run
@@ -97,8 +98,11 @@ def test_frames_of_a_push_tell_how_far_the_object_is_from_its_goal(store, tmp_pa
     (success,) = made  # the script fails in none of the few episodes
     last = max(success.frames)
     assert success.total == 1
-    first, end = (preview.caption(step, success.infos[step]) for step in (0, last))
-    assert re.fullmatch(r"step 0: \d+\.\d cm, \d+°", first)
+    first, end = (
+        preview.caption(step, success.infos[step], card("PushPose-v0").measures)
+        for step in (0, last)
+    )
+    assert re.fullmatch(r"step 0: \d+\.\d cm, \d+\.\d °", first)
     assert float(end.split()[2]) <= 3.0 < float(first.split()[2])
 
 

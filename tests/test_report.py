@@ -240,6 +240,20 @@ def test_a_metric_of_training_is_shown_as_its_mean_over_the_last_fifth(store, te
     assert found["ppo"] == ""
 
 
+def test_what_environments_measure_is_shown_beside_the_score(store, text_only):
+    sweep = fake_store.sweep(("ppo", "rnd"), ONE_ENV, 8, report=ReportOptions(baseline="ppo"))
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs:
+        measured = {"mean": 0.5, "measures": {"distance, cm": 1.0 + run.seed}}
+        told = {"final": measured} if run.arm == "rnd" or run.seed else {}
+        fake_store.write_run(store, run, result=told)
+    report(store, sweep)
+
+    found = {row["arm"]: row["mean"] for row in rows(store, "table_measures")}
+    assert found["rnd"].startswith("4.50 [")
+    assert found["ppo"] == "- (7 of 8 runs)"
+
+
 def test_unequal_budgets_raise_a_visible_warning(store, text_only):
     runs = [fake_store.spec("ppo", "DeepSea-20", seed, 60_000) for seed in range(3)]
     runs += [fake_store.spec("rnd", "DeepSea-20", seed, 30_000) for seed in range(3)]

@@ -11,6 +11,7 @@ from tiny import PROTOCOL, STEPS, files, store_at, tiny
 
 from baselines import AGENTS
 from harness import record
+from harness.envs.extra import installed
 from harness.executors import EXECUTORS
 from harness.run import Job, fingerprint, run
 from harness.spec import Evaluation
@@ -168,3 +169,19 @@ def test_variants_that_training_never_sees_are_scored_beside_the_final_score(tmp
     assert found["test"]["mean"] == np.mean(row["returns"]) != found["final"]["mean"]
     assert len(row["returns"]) == PROTOCOL.final_episodes
     assert store.frame([spec])["mean"].iloc[-1] == found["final"]["mean"]
+
+
+@pytest.mark.skipif(not installed("robots"), reason="needs the extra 'robots'")
+def test_what_a_card_measures_is_kept_as_the_last_step_of_each_episode_left_it(tmp_path):
+    store = store_at(tmp_path)
+    spec = single("pusher", "PushPose-v0", 0, 100).model_copy(update={"evaluation": PROTOCOL})
+
+    run(spec, Job(store.root))
+
+    last = json.loads(files(store, spec, "evals.jsonl").splitlines()[-1])
+    measured = result(store, spec)["final"]["measures"]
+    assert list(measured) == list(last["measures"]) == ["distance, cm", "yaw error, °"]
+    for name, limit in [("distance, cm", 3), ("yaw error, °", 15)]:
+        assert measured[name] == np.mean(last["measures"][name])
+        ends = zip(last["returns"], last["measures"][name], strict=True)
+        assert all(0 <= each <= limit for solved, each in ends if solved)

@@ -1,8 +1,18 @@
 """Environments by card: what a task is, what its scores mean, and how to build it."""
 
 from harness.envs.build import make
-from harness.envs.card import Card, card, card_names
+from harness.envs.card import Card, Measure, card, card_names
 from harness.envs.extra import need
 from harness.envs.wrappers import WRAPPERS, check_wrapper, complete
 
-__all__ = ["WRAPPERS", "Card", "card", "card_names", "check_wrapper", "complete", "make", "need"]
+__all__ = [
+    "WRAPPERS",
+    "Card",
+    "Measure",
+    "card",
+    "card_names",
+    "check_wrapper",
+    "complete",
+    "make",
+    "need",
+]

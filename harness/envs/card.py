@@ -49,6 +49,19 @@ class Variants(BaseModel):
     test: tuple[Variant, ...] = Field(min_length=1)
 
 
+class Measure(BaseModel):
+    """A number of `info` that is reported beside the score, as an episode leaves it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(description="What a reader is told that it is.")
+    unit: str = Field(description="In which unit.")
+    factor: float = Field(1.0, description="From info's unit to that one.")
+
+    def __str__(self) -> str:
+        return f"{self.name}, {self.unit}"
+
+
 class Card(BaseModel):
     """One environment: how it is made, and what 0 and 1 mean on its normalised score axis."""
 
@@ -82,6 +95,9 @@ class Card(BaseModel):
     anchors_from: str | None = Field(
         None,
         description='Instead of anchors, for a family: "module:function", called with the kwargs.',
+    )
+    measures: dict[str, Measure] = Field(
+        {}, description="Numbers of `info` that are reported beside the score, by their key in it."
     )
     extra: Extra | None = Field(
         None, description="The project's extra that installs what this environment needs."

@@ -135,6 +135,15 @@ def _scores(evidence: Evidence, folder: Path) -> str:
             "[CSV](table_generalisation.csv), [LaTeX](table_generalisation.tex). The final score "
             "everywhere else is the one on variants that training saw.",
         ]
+    measures = tables.measures(evidence)
+    if measures:
+        tables.write(measures, folder, "table_measures")
+        lines += [
+            "### Beside the score",
+            measures.markdown(),
+            "[CSV](table_measures.csv), [LaTeX](table_measures.tex). How the final episodes ended, "
+            "solved or not: the mean of each run, IQM over seeds.",
+        ]
     fewer = tables.fewer_seeds(evidence)
     if fewer:
         tables.write(fewer, folder, "table_fewer_seeds")

@@ -144,6 +144,28 @@ def generalisation(evidence: Evidence) -> Table | None:
     return Table(head, tuple(rows)) if rows else None
 
 
+def measures(evidence: Evidence) -> Table | None:
+    """What the environments' cards report beside the score, at the end of the final episodes."""
+    rows = []
+    for env in evidence.sweep.envs:
+        for arm in evidence.arms_on(env):
+            statuses = [s for s in evidence.statuses if (s.spec.arm, s.spec.env) == (arm, env)]
+            told = [s.result["final"].get("measures", {}) for s in statuses if s.result]
+            for name in dict.fromkeys(name for each in told for name in each):
+                values = np.array([[each[name]] for each in told if name in each])
+                if len(values) < len(statuses):
+                    found = stats.unavailable(f"{len(values)} of {len(statuses)} runs")
+                else:
+                    found = stats.estimate(values, stats.iqm, arm, env, name)
+                rows.append((env, name, arm, bracket(found, raw(None, np.abs(values).max()))))
+    rows.sort(key=lambda row: (evidence.sweep.envs.index(row[0]), row[1]))
+    return (
+        Table(("environment", "at the end of an episode", "arm", "mean"), tuple(rows))
+        if rows
+        else None
+    )
+
+
 def fewer_seeds(evidence: Evidence) -> Table | None:
     """How often studies with fewer seeds would have misled, against the baseline."""
     rows = []
