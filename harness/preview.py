@@ -276,12 +276,12 @@ def _sheet(card: envs.Card, rows: Mapping[str, Film | None], path: Path) -> None
             panel.axis("off")
         for panel, (step, frame) in zip(panels, made.frames.items(), strict=False):
             panel.imshow(frame)
-            panel.set_title(caption(step, made.infos[step], card.measures), fontsize=8)
+            panel.set_title(caption(step, made.infos[step], card.measures), fontsize=7.5)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
 
 
 def caption(step: int, info: Mapping[str, Any], measures: Mapping[str, envs.Measure]) -> str:
-    """`step 12: 4.1 cm, 9.0 °`: the step, and what the card tells of it."""
-    told = ", ".join(f"{m.factor * float(info[key]):.1f} {m.unit}" for key, m in measures.items())
+    """`step 12: 4.1 cm, 9.0°`: the step, and what the card tells of it."""
+    told = ", ".join(m.written(float(info[key])) for key, m in measures.items())
     return f"step {step}: {told}" if told else f"step {step}"

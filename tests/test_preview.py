@@ -102,7 +102,7 @@ def test_frames_of_a_push_tell_how_far_the_object_is_from_its_goal(store, tmp_pa
         preview.caption(step, success.infos[step], card("PushPose-v0").measures)
         for step in (0, last)
     )
-    assert re.fullmatch(r"step 0: \d+\.\d cm, \d+\.\d °", first)
+    assert re.fullmatch(r"step 0: \d+\.\d cm, \d+\.\d°", first)
     assert float(end.split()[2]) <= 3.0 < float(first.split()[2])
 
 

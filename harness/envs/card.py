@@ -61,6 +61,10 @@ class Measure(BaseModel):
     def __str__(self) -> str:
         return f"{self.name}, {self.unit}"
 
+    def written(self, told: float) -> str:
+        """What `info` tells, in the reader's unit: 4.1 cm, 9.3°."""
+        return f"{self.factor * told:.1f} {self.unit}".replace(" °", "°")
+
 
 class Card(BaseModel):
     """One environment: how it is made, and what 0 and 1 mean on its normalised score axis."""
