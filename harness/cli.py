@@ -54,6 +54,10 @@ Wrappers = Annotated[
         "--wrapper", help="Innermost first: a name, or {name: living_reward, amount: -1}."
     ),
 ]
+Anyway = Annotated[
+    bool,
+    typer.Option("--anyway", help="Allow claims that no outcome could support; it is recorded."),
+]
 DEFAULT_RESULTS = Path("results")
 FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
 
@@ -66,12 +70,13 @@ def sweep(
     executor: Executor = "processes",
     observer: Observers = None,
     set_: Settings = None,
+    anyway: Anyway = False,
 ) -> None:
     """Train what is missing of a sweep, then write its report. Resumes where it was stopped."""
     with _users_errors():
         from harness.sweep import Sweep, keep
 
-        resolved = Sweep.load(_find(file)).expand(_overrides(set_))
+        resolved = Sweep.load(_find(file)).expand(_overrides(set_), anyway)
         store = _store(results)
         keep(resolved, store)
         _train(list(resolved.runs), store, workers, executor, observer)
@@ -142,17 +147,20 @@ def check(
     results: Results = DEFAULT_RESULTS,
     workers: Workers = 0,
     set_: Settings = None,
+    anyway: Anyway = False,
 ) -> None:
-    """Show what a sweep would do and cost: runs, hyper-parameters with origins. Trains nothing."""
+    """Show what a sweep would do, cost and be able to show. Trains nothing."""
     with _users_errors():
         from harness import listing
         from harness.sweep import Sweep
 
         loaded, overrides = Sweep.load(_find(file)), _overrides(set_)
-        resolved = loaded.expand(overrides)
+        resolved = loaded.expand(overrides, anyway)
         console = _console()
         console.print(listing.matrix(resolved))
         console.print(listing.hyperparameters(loaded.explain(overrides)))
+        if resolved.claims:
+            console.print(listing.power(resolved))
         console.print(listing.costs(resolved, _store(results), _workers(workers)))
 
 
@@ -188,6 +196,31 @@ def calibrate_env(
         except KeyError as error:
             raise _user_error("calibrate-env", error.args[0]) from None
         print(f"random: {random_score(found, episodes).model_dump_json()}")
+
+
+@app.command()
+def calibrate(
+    trials: Annotated[int, typer.Option(min=10, help="Simulated experiments a row.")] = 1_000,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the table, as configs/coverage.csv is.")
+    ] = None,
+) -> None:
+    """Measure how often the intervals of reports hold the truth, on simulated scores."""
+    with _users_errors():
+        from harness import listing
+        from harness.stats import coverage
+
+        console, cells = _console(), coverage.cells()
+        rows: list[coverage.Coverage] = []
+        with console.status("") as status:
+            for seeds, tasks, scores in cells:
+                where = f"{seeds} seeds, {tasks} environments, {scores} scores"
+                status.update(f"{len(rows)} of {len(cells)} rows; now {where}")
+                rows.append(coverage.cell(seeds, tasks, scores, trials))
+        console.print(listing.coverage_table(rows))
+        if out is not None:
+            out.write_text(coverage.text(rows), encoding="utf-8")
+            console.print(str(out), soft_wrap=True)
 
 
 @app.command()

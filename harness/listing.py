@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 
 from baselines import AGENTS
-from harness import cost, envs
+from harness import cost, envs, stats
 from harness.config import shipped
 from harness.progress import duration
 from harness.spec import ResolvedSweep
@@ -156,6 +157,43 @@ def _at(tree: Any, key: str) -> Any:
     for part in key.split("."):
         tree = tree[part]
     return tree
+
+
+def power(resolved: ResolvedSweep) -> RenderableType:
+    """What the design can show of each claim, before anything is known."""
+    found = stats.abilities(resolved)
+    rows = table(
+        "claim", "seeds>", "environments>", "smallest p>", "after Holm>", "detectable effect>",
+        title="\nwhat the claims can show",
+    )  # fmt: skip
+    for one in found:
+        effect = stats.detectable(one.seeds, one.tasks, len(found)) if one.seeds else math.inf
+        rows.add_row(
+            one.claim.text, str(one.seeds), str(one.tasks), f"{one.smallest_p:.2g}",
+            f"{one.adjusted:.2g}", "none" if math.isinf(effect) else f"{effect:.1f} SD",
+        )  # fmt: skip
+    note = (
+        f"Smallest p: every run of one arm beats all of the other's. After Holm: when all "
+        f"{len(found)} claims come out so well; at most {stats.ALPHA:g} is needed.\nDetectable "
+        f"effect: the shift, in standard deviations over seeds, that the test finds with "
+        f"probability {stats.POWER:g}, if scores are normal with one spread and no other claim "
+        "holds (simulated)."
+    )
+    return Group(rows, note, *(f"Allowed by --anyway: {text}" for text in resolved.anyway))
+
+
+def coverage_table(found: Sequence[stats.Coverage]) -> RenderableType:
+    rows = table("seeds>", "environments>", "scores", "shows", "IQM>", "difference>", "wrong>")
+    for row in found:
+        shares = (f"{share:.3f}" for share in (row.iqm, row.difference, row.wrong))
+        rows.add_row(str(row.seeds), str(row.tasks), row.scores, row.shows, *shares)
+    note = (
+        f"Shares of {found[0].trials:,} experiments. How often the "
+        f"{100 * stats.LEVEL:g} % interval holds the true IQM, and 0 for the difference of two "
+        "arms with one IQM; and how often a claim about such arms is decided. Where it shows a "
+        "range, reports print no interval."
+    )
+    return Group(rows, note)
 
 
 def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType:

@@ -148,4 +148,6 @@ class ResolvedSweep(BaseModel):
     claims: tuple[Claim, ...] = ()
     report: ReportOptions = ReportOptions()
     anchors: dict[str, Anchors] = {}
+    components: dict[str, tuple[str, ...]] = {}  # arm -> what it is made of, where that is known
+    anyway: tuple[str, ...] = ()  # objections to the claims that `--anyway` overrode
     runs: tuple[RunSpec, ...] = ()  # each with its arm; two arms may share a key

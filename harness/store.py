@@ -122,6 +122,10 @@ class Store:
             (self.sweep_folder(name) / "sweep.json").read_text()
         )
 
+    def history(self, name: str) -> list[dict[str, Any]]:
+        """Every change of a sweep since it was first started, oldest first."""
+        return list(_lines(self.sweep_folder(name) / "history.jsonl"))
+
 
 def final_returns(folder: Path) -> list[float]:
     """The raw returns of the episodes of which a finished run's final score is the mean."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import agents, envs
+from harness import agents, envs, stats
 from harness.agents import Layer, Settings
 from harness.config import Document, Path_, Problem, UserError, load, parse, suggest
 from harness.record import append_json, now, write_json
@@ -48,18 +48,19 @@ class Sweep(NamedTuple):
         document = load(path)
         return cls(parse(document, SweepFile), document)
 
-    def expand(self, overrides: Layer | None = None) -> ResolvedSweep:
+    def expand(self, overrides: Layer | None = None, anyway: bool = False) -> ResolvedSweep:
         """Every run of the sweep. Pure: looks at nothing but the file and what is shipped.
 
         :param overrides: hyper-parameters that win over everything, from `--set`.
+        :param anyway: allow claims that no outcome could support; the objections are recorded.
         :raises UserError: with everything that is wrong at once, before anything trains.
         """
-        return _Expansion(self, overrides).resolved()
+        return _Expansion(self, overrides).resolved(anyway)
 
     def explain(self, overrides: Layer | None = None) -> list[Origins]:
         """Every hyper-parameter of every arm in every environment, with its origin."""
         expansion = _Expansion(self, overrides)
-        expansion.resolved()
+        expansion.resolved(anyway=True)
         return expansion.origins
 
 
@@ -72,6 +73,7 @@ class _Layered(NamedTuple):
     steps: int | dict[str, int] | None = None
     path: Path_ = ()
     grid: Mapping[str, Any] = {}
+    components: tuple[str, ...] | None = None  # None: it is not said what it is made of
 
     def last(self, name: str) -> tuple[Path_, Any]:
         """The last departure that sets `name`, and where it stands."""
@@ -91,7 +93,7 @@ class _Expansion:
         self.problems: list[Problem] = []
         self.origins: list[Origins] = []
 
-    def resolved(self) -> ResolvedSweep:
+    def resolved(self, anyway: bool) -> ResolvedSweep:
         arms = list(self._arms())
         seeds = self._seeds()
         cards = self._cards()
@@ -103,7 +105,7 @@ class _Expansion:
         if self.problems:
             raise UserError(dict.fromkeys(self.problems))
         file = self.file
-        return ResolvedSweep(
+        found = ResolvedSweep(
             name=file.name,
             question=file.question,
             source=self.document.file,
@@ -112,8 +114,25 @@ class _Expansion:
             claims=tuple(claims),
             report=file.report,
             anchors={name: card.scale() for name, card in cards.items()},
+            components={a.label: a.components for a in arms if a.components is not None},
             runs=tuple(runs),
         )
+        return self._decidable(found, anyway)
+
+    def _decidable(self, found: ResolvedSweep, anyway: bool) -> ResolvedSweep:
+        """Refuse claims that no outcome could support, or write down that they were let pass."""
+        objections = {
+            i: ability.impossible
+            for i, ability in enumerate(stats.abilities(found))
+            if ability.impossible
+        }
+        if objections and not anyway:
+            raise UserError(
+                self.document.problem(("claims", i), f"'{found.claims[i].text}': {why} (--anyway)")
+                for i, why in objections.items()
+            )
+        texts = tuple(f"{found.claims[i].text}: {why}" for i, why in objections.items())
+        return found.model_copy(update={"anyway": texts})
 
     def _wrong(self, path: Path_, message: str) -> None:
         self.problems.append(self.document.problem(path, message))
@@ -137,6 +156,7 @@ class _Expansion:
                     arm.steps,
                     path,
                     point,
+                    None if arm.components is None else tuple(sorted(set(arm.components))),
                 )
         if self.file.design and not self.file.components:
             self._wrong(("design",), "a design combines `components`, and there are none")
@@ -150,7 +170,9 @@ class _Expansion:
                     ("with", component.present) if name in chosen else ("without", component.absent)
                 ]
             ]
-            yield _Layered(label, [base, *parts], path=("components",))
+            yield _Layered(
+                label, [base, *parts], path=("components",), components=tuple(sorted(chosen))
+            )
 
     def _subsets(self) -> Iterator[tuple[str, set[str]]]:
         """Labels, and the components that are in."""
@@ -415,6 +437,8 @@ def keep(resolved: ResolvedSweep, store: Store) -> None:
         line = {
             "at": now(),
             "seeds": sorted({spec.seed for spec in resolved.runs}),
+            "claims": [claim.text for claim in resolved.claims],
+            "reported": (folder / "report" / "report.md").exists(),  # looked at before the change
             "runs": len(resolved.runs),
             "sha256": hashlib.sha256(canonical(content).encode()).hexdigest(),
         }

@@ -30,6 +30,11 @@ class Arm(Departure):
     grid: dict[str, list[Any]] = Field(
         default_factory=dict, description="One arm for every combination of these values."
     )
+    components: list[str] | None = Field(
+        None,
+        description="Which parts this arm has, by names of your own: the report then shows what "
+        "each part adds. `design` says it by itself.",
+    )
     envs: list[str] | None = Field(None, description="Only these of the sweep's environments.")
     steps: int | dict[str, int] | None = Field(
         None, description="Another budget than the sweep's, in environment steps."

@@ -13,7 +13,7 @@ SWEEP = """\
 name: cli
 question: Does the command line work?
 envs: [CartPole-v1]
-seeds: 3
+seeds: 6
 steps: 600
 evaluation: {every: 300, episodes: 2, final_episodes: 3}
 arms:
@@ -45,7 +45,7 @@ def test_the_same_command_again_trains_nothing(folder):
     before = sorted(folder.glob("results/runs/**/attempts.jsonl"))
     times = [path.stat().st_mtime_ns for path in before]
 
-    assert "6 runs are finished already" in harness("sweep", "cli.yaml", cwd=folder)
+    assert "12 runs are finished already" in harness("sweep", "cli.yaml", cwd=folder)
 
     assert [path.stat().st_mtime_ns for path in before] == times
 
@@ -61,8 +61,8 @@ def test_a_report_is_written_anew_from_the_store(folder):
 
 
 def test_status_counts_the_runs_of_each_cell(folder):
-    assert re.search(r"random +CartPole-v1 +3", harness("status", "cli", cwd=folder))
-    assert re.search(r"cli +6 +6", harness("status", cwd=folder))
+    assert re.search(r"random +CartPole-v1 +6", harness("status", "cli", cwd=folder))
+    assert re.search(r"cli +12 +12", harness("status", cwd=folder))
 
 
 def test_check_shows_runs_hyperparameters_origins_and_costs_and_trains_nothing(folder):
@@ -70,9 +70,29 @@ def test_check_shows_runs_hyperparameters_origins_and_costs_and_trains_nothing(f
 
     assert re.search(r"runs +\d+, of which 0 are finished", out)
     assert re.search(r"gae_lambda +[\d.]+ +\S.* configs/agents|the agent's own default", out)
-    for word in ("time", "memory", "disk", "DeepSea-20"):
+    for word in ("time", "memory", "disk", "DeepSea-20", "smallest p", "detectable effect"):
         assert word in out
     assert not (folder / "elsewhere").exists()
+
+
+def test_a_claim_that_no_outcome_could_support_is_refused_before_anything_trains(folder):
+    (folder / "few.yaml").write_text(SWEEP.replace("seeds: 6", "seeds: 3").replace("cli", "few"))
+
+    out = harness("sweep", "few.yaml", "--results", "refused", cwd=folder, code=2)
+
+    assert out.startswith("few.yaml:10: claims.0: 'pid > random on CartPole-v1 by final': 3 seeds")
+    assert "raise `seeds` to 6 or more" in out
+    assert not (folder / "refused").exists()
+    assert "Allowed by --anyway" in harness("check", "few.yaml", "--anyway", cwd=folder)
+
+
+def test_calibrate_measures_coverage_and_writes_its_table(folder):
+    out = harness("calibrate", "--trials", "10", "--out", "coverage.csv", cwd=folder)
+
+    assert "log-normal" in out
+    first, *rows = (folder / "coverage.csv").read_text().splitlines()
+    assert first.startswith("seeds,tasks,scores,shows,iqm")
+    assert len(rows) == 50 and all(row.endswith(",10") for row in rows)
 
 
 def test_run_trains_one_run_with_its_settings(folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import math
 import os
 import re
@@ -72,14 +73,16 @@ def answers(store: Store, level, *claims: Claim, seeds: int = 10) -> list[str]:
 @pytest.mark.parametrize(
     ("rnd", "sentence"),
     [
-        (0.9, "- **rnd beats ppo on DeepSea-20** (final score): IQM 0.90 [0.90, 0.91] against "
-              "0.20 [0.20, 0.21], difference 0.70 [0.70, 0.70], 10 seeds."),
-        (0.1, "- **rnd does not beat ppo on DeepSea-20: it does worse** (final score): IQM "
+        (0.9, "- **Supported: rnd beats ppo on DeepSea-20** (final score): IQM 0.90 [0.90, 0.91] "
+              "against 0.20 [0.20, 0.21], difference 0.70 [0.70, 0.70], P(improvement) "
+              "1.00 [1.00, 1.00], p = 1.1e-05, 10 seeds."),
+        (0.1, "- **Contradicted: rnd does worse than ppo on DeepSea-20** (final score): IQM "
               "0.10 [0.10, 0.11] against 0.20 [0.20, 0.21], difference -0.10 [-0.10, -0.10], "
-              "10 seeds."),
+              "P(improvement) 0.00 [0.00, 0.00], p = 1.1e-05, 10 seeds."),
         (0.2, "- **Undecided: rnd against ppo on DeepSea-20** (final score): IQM "
               "0.20 [0.20, 0.21] against 0.20 [0.20, 0.21], difference 0.00 [0.00, 0.00], "
-              "10 seeds; the 95 % interval of the difference contains 0."),
+              "P(improvement) 0.50 [0.20, 0.79], p = 1, 10 seeds; the test does not tell them "
+              "apart at 0.05."),
     ],
 )  # fmt: skip
 def test_a_claim_is_answered_in_one_sentence(store, text_only, rnd, sentence):
@@ -98,26 +101,81 @@ def test_claims_over_all_environments_are_about_normalised_scores(store, text_on
     claim = Claim(text="rnd > ppo by auc", better="rnd", worse="ppo", score="auc")
     (answer,) = answers(store, lambda run: 0.495 if run.arm == "rnd" else 0.0, claim)
     assert "rnd beats ppo over all environments** (area under the curve, normalised)" in answer
+    assert "Supported" in answer
     assert "IQM 0.50 [" in answer  # 0.495 of 0.99
 
 
 def test_more_claims_ask_more_of_each(store, text_only):
-    answers(store, lambda run: 0.5, CLAIM, CLAIM, CLAIM, CLAIM)
+    def level(run):  # 8 of 10 seeds of rnd reach what none of ppo do
+        return float(run.arm == "rnd" and run.seed >= 2)
+
+    (alone,) = answers(store, level, CLAIM)
+    family = answers(store, level, CLAIM, CLAIM, CLAIM, CLAIM)
     text = (store.sweep_folder("fake") / "report" / "report.md").read_text()
-    assert "brackets after a difference are at 98.75 %" in text
-    assert "all 4 claims hold together at 95 %" in text
+    assert "Supported" in alone
+    assert all("Undecided" in answer and "after Holm)" in answer for answer in family)
+    assert "after Holm's correction for all 4 claims" in text
 
 
 @pytest.mark.parametrize(("seeds", "decided"), [(2, False), (5, False), (6, True)])
 def test_too_few_seeds_decide_nothing_whatever_the_difference(store, text_only, seeds, decided):
     (answer,) = answers(store, lambda run: run.arm == "rnd", CLAIM, seeds=seeds)
     assert ("rnd beats ppo" in answer) == decided
-    assert ("fewer than 6 seeds" in answer) != decided
+    assert (f"{seeds} seeds give no interval, and decide nothing" in answer) != decided
 
 
 def test_six_seeds_are_too_few_for_many_claims(store, text_only):
     found = answers(store, lambda run: run.arm == "rnd", *[CLAIM] * 30, seeds=6)
-    assert all("Undecided" in answer and "6 seeds cannot decide" in answer for answer in found)
+    assert all("Undecided" in answer and "(0.065 after Holm)" in answer for answer in found)
+
+
+def test_a_claim_needs_only_its_own_two_arms_on_all_environments(store, text_only):
+    claim = Claim(text="rnd > ppo by final", better="rnd", worse="ppo")
+    runs = [fake_store.spec(arm, env, s) for arm in TWO_ARMS for env in TWO_ENVS for s in range(6)]
+    runs += [fake_store.spec("episodic", "DeepSea-10", seed) for seed in range(6)]
+    sweep = fake_store.sweep((*TWO_ARMS, "episodic"), TWO_ENVS, runs=tuple(runs), claims=(claim,))
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs:
+        fake_store.write_run(store, run, constant(lambda run: run.arm == "rnd"))
+    assert "Supported: rnd beats ppo over all environments" in report(store, sweep)
+
+
+def history(store: Store, sweep: ResolvedSweep, *lines: dict) -> None:
+    facts = {"at": "2026-02-03T04:05:06+00:00", "seeds": [0, 1, 2], "claims": [], "reported": False}
+    path = store.sweep_folder(sweep.name) / "history.jsonl"
+    path.write_text("".join(json.dumps(facts | line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("change", "stamp"),
+    [
+        ({"seeds": [0, 1, 2, 3]}, "Seeds were added on 2026-02-03, after a report had been"),
+        ({"seeds": [0, 1]}, "Seeds were dropped on 2026-02-03, after a report had been"),
+        ({"claims": ["a > b by final"]}, "The claims were changed on 2026-02-03, after a report"),
+    ],
+)
+def test_what_was_changed_after_looking_is_stamped_on_the_report(store, text_only, change, stamp):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3)
+    fake_store.write_sweep(store, sweep)
+    history(store, sweep, {}, change)
+    assert stamp not in report(store, sweep)
+    history(store, sweep, {}, change | {"reported": True})
+    assert f"> **Warning.** {stamp}" in report(store, sweep)
+
+
+def test_an_objection_that_was_overridden_is_printed(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3, anyway=("rnd > ppo by final: 3 seeds",))
+    fake_store.write_sweep(store, sweep)
+    assert "(--anyway). rnd > ppo by final: 3 seeds." in report(store, sweep)
+
+
+def test_the_report_says_what_coverage_to_expect_at_its_own_number_of_seeds(store, text_only):
+    for seeds, words in ((3, None), (6, "with 6 seeds"), (12, "(simulated with 10 seeds)")):
+        sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, seeds)
+        fake_store.write_sweep(store, sweep)
+        text = report(store, sweep)
+        assert ("Coverage to expect" in text) == bool(words)
+        assert (words or "") in text
 
 
 # Gaps --------------------------------------------------------------------------------------------
@@ -155,7 +213,7 @@ def test_a_figure_leaves_out_an_arm_with_a_gap_and_says_so(store):
         curves = FIGURES["curves"].draw(evidence, "final")
     assert "15 of 16 runs" in texts(bars)
     assert "rnd (15 of 16 runs)" in texts(profiles)
-    assert len(profiles.axes[0].collections) == 1  # one band: that of ppo
+    assert len(profiles.axes[0].collections) == 1  # one shaded band: that of ppo
     thin = [line for line in curves.axes[0].lines if line.get_linewidth() == 0.5]
     assert len(thin) == 7  # the runs that there are, each on its own
 
@@ -418,7 +476,11 @@ def crowded(tmp_path_factory):
         long_names = ("MountainCarContinuous-v0", "MiniGrid-MultiRoom-N4-S5-v1")
         sweep = fake_store.sweep(arms, (*TWO_ENVS, *long_names), seeds)
         pair = sweep.anchors["DeepSea-20"]
-        sweep = sweep.model_copy(update={"anchors": dict.fromkeys(sweep.envs, pair)})
+        made_of = {"ppo": (), "no_obs_norm": ("reward_normalisation",),
+                   "no_reward_norm": ("observation_normalisation",),
+                   "rnd": ("observation_normalisation", "reward_normalisation")}  # fmt: skip
+        facts = {"anchors": dict.fromkeys(sweep.envs, pair), "components": made_of}
+        sweep = sweep.model_copy(update=facts)
         fake_store.write_sweep(store, sweep)
         return evidence_module.gather(sweep, store)
 
@@ -515,8 +577,8 @@ def test_files_of_an_earlier_report_do_not_stay(store, text_only):
     [
         (2, 1, "There is no bar"),
         (4, 1, "A bar is the range of the single seeds"),
-        (4, 5, "Low n: with fewer than 6 seeds it is too narrow."),
-        (6, 1, "A bar is a 95 % percentile interval"),
+        (4, 5, "Low n: it comes from fewer than 6 seeds an environment."),
+        (6, 1, "A bar is a 95 % interval"),
     ],
 )
 def test_a_caption_says_what_its_bars_are(seeds, envs, stamp, store):

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from fake_store import spec
 from rliable import library, metrics
+from scipy.stats import norm, t, trim_mean
 
 from harness import stats
 from harness.spec import Anchor, Anchors
-from harness.stats import Curve, MissingRuns
+from harness.stats import Curve, MissingRuns, resample, uncertainty
 
 RLIABLE = {
     "IQM": metrics.aggregate_iqm,
@@ -77,7 +78,7 @@ def test_the_probability_of_improvement_is_the_one_of_rliable_with_ties(runs, ot
     assert stats.improvement(x, y, "x", "y").point == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_interval_of_the_improvement_is_the_one_of_rliable():
+def test_the_interval_of_the_improvement_is_the_one_of_rliable(monkeypatch):
     x, y = scores((10, 3)) + 0.2, scores((10, 3), seed=1)
     with numpy_seed(0):
         _, theirs = library.get_interval_estimates(
@@ -85,6 +86,7 @@ def test_the_interval_of_the_improvement_is_the_one_of_rliable():
             lambda a, b: np.array([metrics.probability_of_improvement(a, b)]),
             reps=300,
         )
+    monkeypatch.setattr(uncertainty, "widen", lambda level, n, df: level)  # as rliable has it
     found = stats.improvement(x, y, "x", "y")
     wide = 5 * np.sqrt(0.025 * 0.975 / 300) * 2  # of levels; the interval spans 0.95 of them
     slack = wide * (found.high - found.low)
@@ -97,7 +99,9 @@ def test_the_performance_profile_is_the_one_of_rliable():
     assert ours == pytest.approx(library.score_distributions(matrix, TAUS), abs=1e-12)
     with numpy_seed(0):
         _, theirs = library.create_performance_profile({"x": matrix}, TAUS, reps=500)
-    _, low, high, _ = stats.band(matrix, stats.profile(TAUS), ("x",))
+    low, high = stats.percentile(
+        stats.bootstrap(matrix, stats.profile(TAUS), stats.generator("x"), 2_000)
+    )
     assert np.abs(np.stack([low, high]) - theirs["x"]).max() <= 2 / matrix.size  # two steps of it
 
 
@@ -108,16 +112,41 @@ def test_statistics_of_many_matrices_at_once_are_those_of_each():
         assert statistic(many) == pytest.approx(each, abs=1e-12)
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says():
+def test_the_expanded_interval_of_a_normal_mean_is_nearly_students():
+    """Whose interval is exact there: 10 seeds on one task, of which the mean is looked at."""
+    rng, ratios = np.random.default_rng(0), []
+    for _ in range(30):
+        matrix = rng.normal(size=(10, 1))
+        samples = stats.bootstrap(matrix, stats.mean, rng, 4_000)
+        low, high = stats.interval(samples, 10, 1)
+        ratios.append((high - low) / (2 * 2.262 * matrix.std(ddof=1) / np.sqrt(10)))
+    assert np.mean(ratios) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("n", "df"), [(3, 10), (6, 5), (10, 90)])
+def test_few_seeds_widen_an_interval_and_many_do_not(n, df):
+    quantile = t.ppf(0.975, df) * np.sqrt(n / (n - 1))
+    assert stats.widen(0.95, n, df) == pytest.approx(norm.cdf(quantile) - norm.cdf(-quantile))
+    assert stats.widen(0.95, 10**6, 10**6) == pytest.approx(0.95, abs=1e-5)
+
+
+def test_a_simultaneous_band_holds_whole_lines_and_a_pointwise_one_does_not():
     rng = np.random.default_rng(0)
-    covered = []
-    for trial in range(400):
-        matrix = rng.normal(size=(10, 4))
-        samples = stats.bootstrap(matrix, stats.mean, np.random.default_rng(trial), 1_000)
-        low, high = stats.interval(samples)
-        covered.append(low <= 0 <= high)
-    # 0.93 is expected of a percentile interval of 10 seeds; 3 standard errors around it
-    assert 0.89 < np.mean(covered) < 0.97
+    lines, fresh = rng.normal(size=(2, 4_000, 30))  # points that vary on their own: the hard case
+
+    def inside(band):
+        return ((band[0] <= fresh) & (fresh <= band[1])).all(axis=1).mean()
+
+    assert inside(stats.simultaneous(lines)) == pytest.approx(0.95, abs=0.02)
+    assert inside(stats.percentile(lines)) < 0.5
+
+
+def test_a_point_that_never_varies_does_not_widen_a_simultaneous_band():
+    lines = np.random.default_rng(0).normal(size=(1_000, 4))
+    with_constant = np.concatenate([np.zeros((1_000, 1)), lines], axis=1)
+    low, high = stats.simultaneous(with_constant)
+    assert low[0] == high[0] == 0
+    assert low[1:].tolist() == stats.simultaneous(lines)[0].tolist()
 
 
 def test_runs_are_resampled_within_their_task():
@@ -134,7 +163,7 @@ def test_a_curve_is_resampled_run_by_run():
 
 
 def test_memory_is_bounded_by_chunks_that_lose_no_resample(monkeypatch):
-    monkeypatch.setattr(stats, "_CHUNK", 100)
+    monkeypatch.setattr(resample, "_CHUNK", 100)
     samples = stats.bootstrap(scores((7, 2)), stats.iqm, stats.generator("x"), 1_001)
     assert samples.shape == (1_001,)
     assert len(np.unique(samples)) > 100
@@ -151,14 +180,16 @@ def test_an_interval_depends_on_nothing_but_its_own_scores():
 
 def test_the_difference_of_an_arm_to_itself_has_an_interval_around_zero():
     matrix = scores((10, 3))
-    gap = stats.difference(matrix, matrix, stats.iqm, 0.95, "x", "y")
+    gap = stats.difference(matrix, matrix, stats.iqm, "x", "y")
     assert gap.point == 0
     assert gap.low < 0 < gap.high
 
 
 def test_a_higher_level_gives_a_wider_interval():
     x, y = scores((10, 3)), scores((10, 3), seed=1)
-    narrow, wide = (stats.difference(x, y, stats.iqm, level, "x", "y") for level in (0.95, 0.995))
+    narrow, wide = (
+        stats.difference(x, y, stats.iqm, "x", "y", level=level) for level in (0.95, 0.995)
+    )
     assert wide.low < narrow.low < narrow.high < wide.high
 
 
@@ -227,6 +258,66 @@ def test_drawn_subsets_mislead_about_as_often_as_all_of_them():
     assert math.comb(30, 12) > stats.SUBSETS
     assert found.opposite == pytest.approx(1 - 12 / 30, abs=5 * np.sqrt(0.24 / stats.SUBSETS))
     assert stats.fewer_seeds(x, np.zeros_like(x), stats.mean, 12, 1.0, "x") == found
+
+
+# Tasks with unequal numbers of runs --------------------------------------------------------------
+
+
+def ragged(counts: list[int], seed: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The same scores as a matrix with gaps, which stand anywhere, and as one array a task."""
+    columns = [scores((n, 1), seed + i)[:, 0] for i, n in enumerate(counts)]
+    matrix, rng = np.full((max(counts), len(counts)), np.nan), np.random.default_rng(seed)
+    for task, column in enumerate(columns):
+        matrix[rng.permutation(max(counts))[: len(column)], task] = column
+    return matrix, columns
+
+
+def test_statistics_of_unequal_tasks_leave_gaps_out():
+    matrix, columns = ragged([10, 7, 3])
+    means = [column.mean() for column in columns]
+    short = [1 - np.minimum(column, 1).mean() for column in columns]
+    assert stats.iqm(matrix) == pytest.approx(trim_mean(np.concatenate(columns), 0.25))
+    assert stats.mean(matrix) == pytest.approx(np.mean(means))
+    assert stats.median(matrix) == pytest.approx(np.median(means))
+    assert stats.optimality_gap(matrix) == pytest.approx(np.mean(short))
+    above = [np.mean([(column > tau).mean() for column in columns]) for tau in TAUS]
+    assert stats.profile(TAUS)(matrix) == pytest.approx(above)
+
+
+def test_every_task_is_resampled_with_as_many_runs_as_it_has():
+    matrix, columns = ragged([10, 7, 3])
+    seen = stats.bootstrap(matrix, lambda drawn: drawn, stats.generator("x"), 200)
+    for task, column in enumerate(columns):
+        there = seen[:, :, task][~np.isnan(seen[:, :, task])]
+        assert len(there) == 200 * len(column)
+        assert set(there) == set(column)
+
+
+def test_an_interval_of_unequal_tasks_is_gated_by_the_task_with_the_fewest_runs():
+    assert stats.estimate(ragged([10, 7])[0], stats.iqm, "x").shows == "interval"
+    assert stats.estimate(ragged([10, 4])[0], stats.iqm, "x").shows == "range"
+    x, y = ragged([10, 7])[0], ragged([9, 6], seed=9)[0]
+    found = stats.improvement(x, y, "x", "y")
+    assert (found.shows, found.n) == ("interval", 6)
+    assert found.low < found.point < found.high
+
+
+@pytest.mark.parametrize("count", [4, 5, 6, 7, 10])
+def test_the_fractional_iqm_is_the_mean_of_exactly_the_middle_half(count):
+    values = scores((count, 1))
+    fine = np.repeat(np.sort(values[:, 0]), 4)  # a quarter of these is a whole number
+    assert stats.fractional_iqm(values) == pytest.approx(fine[count:-count].mean(), abs=1e-12)
+    matrix, columns = ragged([count, 3])
+    pooled = np.concatenate(columns)[:, None]
+    assert stats.fractional_iqm(matrix) == pytest.approx(stats.fractional_iqm(pooled))
+
+
+def test_both_iqms_are_on_offer_by_name_and_agree_where_4_divides():
+    matrix = scores((8, 3))
+    assert stats.IQMS["scipy"](matrix) == pytest.approx(stats.IQMS["fractional"](matrix))
+    assert stats.IQMS["scipy"](matrix[:6, :1]) != pytest.approx(
+        stats.IQMS["fractional"](matrix[:6, :1])
+    )
 
 
 # From curves to scores ---------------------------------------------------------------------------
@@ -329,7 +420,7 @@ def test_few_seeds_show_less(n, tasks, shows):
 
 
 @pytest.mark.parametrize("compare", [
-    lambda x, y: stats.difference(x, y, stats.iqm, 0.95, "x", "y"),
+    lambda x, y: stats.difference(x, y, stats.iqm, "x", "y"),
     lambda x, y: stats.improvement(x, y, "x", "y"),
 ])  # fmt: skip
 def test_a_comparison_shows_what_its_smaller_arm_allows(compare):

@@ -8,7 +8,8 @@ import pytest
 
 from harness.agents import Layer
 from harness.config import UserError, shipped
-from harness.sweep import Sweep, plan, single
+from harness.store import Store
+from harness.sweep import Sweep, keep, plan, single
 
 HEAD = """\
 name: test
@@ -231,3 +232,51 @@ def test_every_shipped_ablation_expands(path):
     assert path.read_text().startswith(
         "# yaml-language-server: $schema=../harness/schema/sweep.json"
     )
+
+
+CLAIMED = HEAD + "arms: {a: {agent: ppo}, b: {agent: random}}\nclaims: [a > b by final]\n"
+
+
+def test_a_claim_that_no_outcome_could_support_is_refused_and_overriding_it_is_recorded(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(CLAIMED)
+
+    with pytest.raises(UserError) as caught:
+        Sweep.load(path).expand()
+
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.key) == (7, "claims.0")
+    assert "2 seeds on 2 environments give no interval" in problem.message
+    (recorded,) = Sweep.load(path).expand(anyway=True).anyway
+    assert recorded.startswith("a > b by final: 2 seeds on 2 environments")
+    assert Sweep.load(path).explain(), "settings can be looked at all the same"
+
+
+def test_a_claim_about_an_arm_where_it_is_not_trained_is_refused(problems):
+    text = CLAIMED.replace("{agent: random}", "{agent: random, envs: [DeepSea-10]}")
+
+    found = problems(text.replace("seeds: 2", "seeds: 10").replace("by", "on CartPole-v1 by"))
+
+    assert "b is not trained on CartPole-v1" in found[7, "claims.0"]
+
+
+def test_what_was_changed_after_a_report_is_written_down(expand, tmp_path):
+    store, text = Store(tmp_path / "results"), CLAIMED.replace("seeds: 2", "seeds: 6")
+    keep(expand(text), store)
+    keep(expand(text.replace("seeds: 6", "seeds: 7")), store)
+    report = store.sweep_folder("test") / "report"
+    report.mkdir()
+    (report / "report.md").touch()
+    keep(expand(text.replace("seeds: 6", "seeds: 8")), store)
+
+    history = [(len(line["seeds"]), line["reported"]) for line in store.history("test")]
+    assert history == [(6, False), (7, False), (8, True)]
+    assert store.history("test")[0]["claims"] == ["a > b by final"]
+
+
+def test_an_arm_may_say_what_it_is_made_of_and_a_design_says_it_by_itself(expand):
+    arms = "arms: {a: {agent: ppo, components: [y, x]}, b: {agent: random, components: []}, "
+    assert expand(HEAD + arms + "c: {agent: dqn}}\n").components == {"a": ("x", "y"), "b": ()}
+    parts = "components: {x: {with: {hparams: {gamma: 0.9}}}, y: {with: {hparams: {n_epochs: 3}}}}"
+    found = expand(HEAD + f"base: {{agent: ppo}}\ndesign: leave_one_out\n{parts}\n")
+    assert found.components == {"full": ("x", "y"), "no_x": ("y",), "no_y": ("x",)}

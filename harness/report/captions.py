@@ -6,20 +6,21 @@ from harness import stats
 from harness.report.evidence import Evidence
 from harness.stats import Shows
 
-_BAR = "a 95 % percentile interval of the stratified bootstrap over the seeds of each environment"
-_BAND = "a 95 % pointwise interval of the bootstrap over whole runs, stratified by environment"
+_BAR = "a 95 % interval of the stratified bootstrap over the seeds of each environment"
+_BAND = "a 95 % interval of the bootstrap over whole runs, stratified by environment"
+_EDGES = "pointwise where shaded; between the thin lines lies the whole line at 95 %"
 _FEW = f"fewer than {stats.SEEDS_FOR_AN_INTERVAL} seeds"
 
 BAR: dict[Shows, str] = {
     "interval": f"A bar is {_BAR}: how the number would vary with other seeds.",
-    "low n": f"A bar is {_BAR}. Low n: with {_FEW} it is too narrow.",
+    "low n": f"A bar is {_BAR}. Low n: it comes from {_FEW} an environment.",
     "range": f"A bar is the range of the single seeds: {_FEW} give no interval.",
     "point": f"There is no bar: {_FEW} give no interval.",
 }
 COMPARISON: dict[Shows, str] = BAR | {"range": BAR["point"]}
 BAND: dict[Shows, str] = {
-    "interval": f"The band is {_BAND}.",
-    "low n": f"The band is {_BAND}. Low n: with {_FEW} it is too narrow.",
+    "interval": f"The band is {_BAND}, {_EDGES}.",
+    "low n": f"The band is {_BAND}, {_EDGES}. Low n: it comes from {_FEW} an environment.",
     "range": f"The band is the range of the single seeds: {_FEW} give no interval.",
     "point": f"There is no band: {_FEW} give no interval.",
 }

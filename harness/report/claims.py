@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from harness import stats
-from harness.report.number import Format, bracket
+from harness.report.number import Format, bracket, fixed
 from harness.spec import Claim
-from harness.stats import Array, Estimate, Scores
+from harness.stats import Estimate, Scores
 
 Outcome = Literal["supported", "contradicted", "undecided"]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the runs say about one claim."""
+class Finding:
+    """What the runs of two arms say, looked at alone."""
 
     claim: Claim
-    outcome: Outcome
     better: Estimate
     worse: Estimate
-    difference: Estimate
-    level: float  # of the difference's interval
+    difference: Estimate  # of the IQMs
+    improvement: Estimate  # P(a run of the better arm scores above one of the worse)
+    p: float  # of the permutation test; 1 where there was nothing to test
+    why: str = ""  # it cannot be tested
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is decided about one claim, in its family."""
+
+    finding: Finding
+    adjusted: float  # p after Holm's correction for all claims of the sweep
+    family: int
+    outcome: Outcome
     why: str = ""  # it could not be decided
 
+    @property
+    def claim(self) -> Claim:
+        return self.finding.claim
 
-def family_level(claims: int) -> float:
-    """The level of each difference at which all claims of a sweep hold together (Bonferroni)."""
-    return 1 - (1 - stats.LEVEL) / max(1, claims)
 
-
-def judge(claim: Claim, scores: Scores, level: float) -> Verdict:
-    """Whether the interval of the difference lies above 0. Not telling them apart is "undecided".
+def examine(claim: Claim, scores: Scores) -> Finding:
+    """Estimate and test one claim.
 
     :param scores: raw for a claim on one environment, normalised for a claim over all.
     """
@@ -42,26 +52,48 @@ def judge(claim: Claim, scores: Scores, level: float) -> Verdict:
     better, worse = (stats.estimate_arm(scores, arm, stats.iqm, envs) for arm in arms)
     for arm, found in zip(arms, (better, worse), strict=True):
         if found.shows == "missing":
+            gone = stats.unavailable(found.note)
             why = f"{found.note} of {arm} are finished"
-            gap = stats.unavailable(found.note)
-            return Verdict(claim, "undecided", better, worse, gap, level, why)
+            return Finding(claim, better, worse, gone, gone, 1.0, why)
     x, y = (scores.matrix(arm, envs) for arm in arms)
-    gap = stats.difference(x, y, stats.iqm, level, *arms, *(envs or ()))
-    outcome, why = _outcome(gap, x, y, level)
-    return Verdict(claim, outcome, better, worse, gap, level, why)
+    gap = stats.difference(x, y, stats.iqm, *arms, *(envs or ()))
+    chance = stats.improvement(x, y, *arms, *(envs or ()))
+    if not stats.has_interval(gap.shows):
+        why = f"{gap.n} seeds give no interval, and decide nothing"
+        return Finding(claim, better, worse, gap, chance, 1.0, why)
+    return Finding(claim, better, worse, gap, chance, stats.permutation_p(x, y))
 
 
-def _outcome(gap: Estimate, x: Array, y: Array, level: float) -> tuple[Outcome, str]:
-    if gap.shows == "point":
-        return "undecided", f"fewer than {stats.SEEDS_FOR_AN_INTERVAL} seeds give no interval"
-    # The smallest two-sided p that a permutation test could reach, were the arms far apart.
-    if 2 / math.comb(len(x) + len(y), len(x)) ** x.shape[1] > 1 - level:
-        return "undecided", f"{gap.n} seeds cannot decide anything at the level of {percent(level)}"
-    if gap.low > 0:
-        return "supported", ""
-    if gap.high < 0:
-        return "contradicted", ""
-    return "undecided", f"the {percent(level)} interval of the difference contains 0"
+def unexamined(claim: Claim, why: str) -> Finding:
+    gone = stats.unavailable(why)
+    return Finding(claim, gone, gone, gone, gone, 1.0, why)
+
+
+def decide(family: Sequence[Finding]) -> list[Verdict]:
+    """Verdicts that hold together. Not telling two arms apart is "undecided", never "equal".
+
+    A claim is decided when its test is, after Holm's correction for all claims of the sweep, and
+    the interval of the difference of the IQMs lies on the same side. What could not be tested
+    counts as a claim of the family all the same.
+    """
+    adjusted = stats.holm([finding.p for finding in family])
+    return [
+        Verdict(finding, p, len(family), *_outcome(finding, p))
+        for finding, p in zip(family, adjusted, strict=True)
+    ]
+
+
+def _outcome(finding: Finding, adjusted: float) -> tuple[Outcome, str]:
+    gap = finding.difference
+    if finding.why:
+        return "undecided", finding.why
+    if adjusted > stats.ALPHA:
+        return "undecided", f"the test does not tell them apart at {stats.ALPHA:g}"
+    if gap.low <= 0 <= gap.high:
+        return "undecided", "the test tells them apart, but the interval of the difference holds 0"
+    if (gap.low > 0) != (finding.improvement.point > 0.5):
+        return "undecided", "most runs and the IQM point in opposite directions"
+    return ("supported" if gap.low > 0 else "contradicted"), ""
 
 
 def percent(level: float) -> str:
@@ -69,8 +101,8 @@ def percent(level: float) -> str:
 
 
 HEADLINES: dict[Outcome, str] = {
-    "supported": "**{better} beats {worse} {where}** ({score})",
-    "contradicted": "**{better} does not beat {worse} {where}: it does worse** ({score})",
+    "supported": "**Supported: {better} beats {worse} {where}** ({score})",
+    "contradicted": "**Contradicted: {better} does worse than {worse} {where}** ({score})",
     "undecided": "**Undecided: {better} against {worse} {where}** ({score})",
 }
 SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
@@ -78,20 +110,40 @@ SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
 
 def sentence(verdict: Verdict, number: Format) -> str:
     """The answer to one claim, with its numbers."""
-    claim = verdict.claim
+    claim, found = verdict.claim, verdict.finding
     headline = HEADLINES[verdict.outcome].format(
         better=claim.better,
         worse=claim.worse,
         where=f"on {claim.env}" if claim.env else "over all environments",
         score=SCORE_WORDS.get(claim.score, claim.score) + ("" if claim.env else ", normalised"),
     )
-    if verdict.difference.shows == "missing":
+    if found.difference.shows == "missing":
         return f"{headline}: {verdict.why}."
     text = (
-        f"{headline}: IQM {bracket(verdict.better, number)} against "
-        f"{bracket(verdict.worse, number)}, difference {bracket(verdict.difference, number)}, "
-        f"{verdict.difference.n} seeds"
+        f"{headline}: IQM {bracket(found.better, number)} against "
+        f"{bracket(found.worse, number)}, difference {bracket(found.difference, number)}, "
+        f"P(improvement) {bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
+        f"{found.difference.n} seeds"
     )
-    if verdict.difference.shows == "low n":
+    if found.difference.shows == "low n":
         text += " (low n)"
     return f"{text}; {verdict.why}." if verdict.why else f"{text}."
+
+
+def _tested(verdict: Verdict) -> str:
+    if verdict.finding.why:
+        return ""
+    holm = f" ({verdict.adjusted:.2g} after Holm)" if verdict.family > 1 else ""
+    return f"p = {verdict.finding.p:.2g}{holm}, "
+
+
+def method(verdicts: Sequence[Verdict]) -> str:
+    """How the verdicts were reached, for the reader of the answer."""
+    family = len(verdicts)
+    correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
+    return (
+        f"Brackets are {percent(stats.LEVEL)} intervals. A claim is decided when the exact "
+        f"permutation test of ranks gives p{correction} of at most {stats.ALPHA:g} and the "
+        "interval of the difference lies on the same side of 0. P(improvement) is the chance that "
+        "a run of the first arm scores above one of the second, ties counting half."
+    )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,10 @@ class Evidence:
     statuses: tuple[RunStatus, ...]
     curves: dict[RunId, Curve]
     raw: dict[str, Scores]  # by score
-    normalised: dict[str, Scores]  # by score; empty when `no_aggregates` says why
+    normalised: dict[str, Scores]  # by score; empty when an environment has no anchors
     no_aggregates: str  # empty: the arms can be compared over all environments
     metrics: dict[str, dict[RunId, float]]  # by name: what finished runs told late in training
+    history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
 
     @property
     def baseline(self) -> str:
@@ -96,15 +98,18 @@ class Evidence:
         return abs(anchors.reference.score - anchors.random.score) / 10 if anchors else math.nan
 
     def verdicts(self) -> list[claims.Verdict]:
-        level = claims.family_level(len(self.sweep.claims))
-        return [self._judge(claim, level) for claim in self.sweep.claims]
+        return claims.decide([self._examine(claim) for claim in self.sweep.claims])
 
-    def _judge(self, claim: Claim, level: float) -> claims.Verdict:
-        if claim.env is None and self.no_aggregates:
-            gone = stats.unavailable(self.no_aggregates)
-            return claims.Verdict(claim, "undecided", gone, gone, gone, level, self.no_aggregates)
-        scores = self.raw if claim.env else self.normalised
-        return claims.judge(claim, scores[claim.score], level)
+    def _examine(self, claim: Claim) -> claims.Finding:
+        if claim.env:
+            return claims.examine(claim, self.raw[claim.score])
+        if not self.normalised:
+            return claims.unexamined(claim, self.no_aggregates)
+        scores = self.normalised[claim.score]
+        if not scores.complete((claim.better, claim.worse)):
+            why = "the two arms do not share all environments and seeds"
+            return claims.unexamined(claim, why)
+        return claims.examine(claim, scores)
 
     def learning_curves(self, arm: str, env: str) -> tuple[Array, dict[int, Array]]:
         """The returns of an arm's runs by seed, on one grid of steps."""
@@ -124,11 +129,12 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     why = _no_aggregates(sweep, next(iter(raw.values())))
     normalised = {
         score: stats.score_matrix(curves, sweep.runs, score, sweep.anchors)
-        for score in ([] if why else wanted)
+        for score in ([] if _without_anchors(sweep) else wanted)
     }
     statuses = tuple(store.status(run) for run in sweep.runs)
     metrics = {name: _late(name, statuses, store) for name in sweep.report.metrics}
-    return Evidence(sweep, statuses, curves, raw, normalised, why, metrics)
+    history = tuple(store.history(sweep.name))
+    return Evidence(sweep, statuses, curves, raw, normalised, why, metrics, history)
 
 
 def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:
@@ -144,10 +150,14 @@ def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId,
 def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:
     if not scores.shared:
         return "the arms do not share all environments and seeds"
-    without = [env for env in sweep.envs if env not in sweep.anchors]
+    without = _without_anchors(sweep)
     if without:
         return f"no random and reference score is known for {', '.join(without)}"
     return ""
+
+
+def _without_anchors(sweep: ResolvedSweep) -> list[str]:
+    return [env for env in sweep.envs if env not in sweep.anchors]
 
 
 # What a reader must be warned of ------------------------------------------------------------------
@@ -156,6 +166,8 @@ def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:
 def warnings(evidence: Evidence) -> list[str]:
     """What makes the numbers less comparable than they look."""
     return [
+        *_looked(evidence),
+        *_allowed_anyway(evidence),
         *_unequal_budgets(evidence),
         *_mixed(evidence, "packages", "package versions"),
         *_mixed(evidence, "machine", "machines"),
@@ -163,6 +175,29 @@ def warnings(evidence: Evidence) -> list[str]:
         *_shared_runs(evidence),
         *_unwitnessed(evidence),
     ]
+
+
+def _looked(evidence: Evidence) -> Iterable[str]:
+    """Seeds and claims that were changed when a report had been written already."""
+    for before, after in pairwise(evidence.history):
+        if not after.get("reported"):
+            continue
+        when = f"on {after['at'][:10]}, after a report had been written"
+        seeds, now = set(before["seeds"]), set(after["seeds"])
+        if now - seeds:
+            yield (
+                f"Seeds were added {when}: {len(seeds)} before, {len(now)} after. The p-values "
+                "and intervals do not account for the look in between."
+            )
+        if seeds - now:
+            yield f"Seeds were dropped {when}: {len(seeds)} before, {len(now)} after."
+        if "claims" in before and set(before["claims"]) != set(after["claims"]):
+            yield f"The claims were changed {when}: they were not declared before the look."
+
+
+def _allowed_anyway(evidence: Evidence) -> Iterable[str]:
+    for objection in evidence.sweep.anyway:
+        yield f"Trained although no outcome could decide a claim (--anyway). {objection}."
 
 
 def _unequal_budgets(evidence: Evidence) -> Iterable[str]:

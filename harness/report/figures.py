@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from harness import stats
-from harness.report import panels, style
+from harness.report import components, panels, style
 from harness.report.evidence import Evidence
-from harness.stats import Array, Estimate, MissingRuns, Scores
+from harness.stats import Array, Band, Estimate, MissingRuns, Scores
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def aggregates(evidence: Evidence, score: str) -> Figure | None:
     found = {arm: _aggregates(scores, arm) for arm in arms}
     for axes, name in zip(row, stats.AGGREGATES, strict=True):
         of_arm = {arm: estimates[name] for arm, estimates in found.items()}
-        _bars(axes, of_arm, style.looks(evidence.sweep.arms))
+        panels.bars(axes, of_arm, style.looks(evidence.sweep.arms))
         axes.set_title(name)
         axes.locator_params(axis="x", nbins=3)
     figure.supxlabel("normalised score", fontsize=8)
@@ -56,7 +55,7 @@ def improvement(evidence: Evidence, score: str) -> Figure | None:
     figure = Figure(figsize=(style.COLUMN, 0.8 + 0.2 * len(others)), layout="constrained")
     axes = figure.subplots()
     found = {arm: _improvement(scores, arm, evidence.baseline) for arm in others}
-    _bars(axes, found, style.looks(evidence.sweep.arms))
+    panels.bars(axes, found, style.looks(evidence.sweep.arms))
     axes.axvline(0.5, color=style.GREY, linestyle=":", zorder=0)
     axes.set_xlim(-0.03, 1.03)
     axes.set_xlabel(f"P(arm > {evidence.baseline})")
@@ -68,29 +67,6 @@ def _improvement(scores: Scores, arm: str, baseline: str) -> Estimate:
         return stats.improvement(scores.matrix(arm), scores.matrix(baseline), arm, baseline)
     except MissingRuns as missing:
         return stats.unavailable(str(missing))
-
-
-def _bars(axes: Axes, found: dict[str, Estimate], looks: dict[str, style.Look]) -> None:
-    """A row per arm, the first on top: its point, its interval as a bar, its range as a line."""
-    for y, (arm, estimate) in enumerate(found.items()):
-        if estimate.shows == "missing":
-            axes.text(
-                0.02, y, estimate.note, transform=axes.get_yaxis_transform(), va="center",
-                fontsize=6, color=style.GREY, style="italic",
-            )  # fmt: skip
-            continue
-        look = looks[arm]
-        ends = [estimate.low, estimate.high]
-        if estimate.shows == "range":
-            axes.plot(ends, [y, y], color=look.colour, linewidth=0.8, linestyle=":")
-        elif estimate.shows != "point":
-            axes.plot(ends, [y, y], color=look.colour, linewidth=6, alpha=0.4,
-                      solid_capstyle="butt")  # fmt: skip
-        axes.plot(estimate.point, y, **look.line)
-    axes.set_yticks(range(len(found)), list(found))
-    axes.set_ylim(len(found) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x", color="0.9")
 
 
 def profiles(evidence: Evidence, score: str) -> Figure | None:
@@ -150,7 +126,7 @@ def _along(evidence: Evidence, arm: str, fractions: Array) -> Array:
 def _lines(
     evidence: Evidence,
     x_values: Array,
-    find: Callable[[str], tuple[Array, Array, Array, stats.Shows]],
+    find: Callable[[str], Band],
     x: str,
     y: str,
     step: bool = False,
@@ -160,15 +136,15 @@ def _lines(
     found, labels = {}, {}
     for arm in evidence.sweep.arms:
         try:
-            found[arm], labels[arm] = find(arm)[:3], arm
+            found[arm], labels[arm] = find(arm), arm
         except MissingRuns as missing:
             labels[arm] = f"{arm} ({missing})"
     height = 2.1 + 0.15 * style.legend_rows(list(labels.values()), style.COLUMN)
     figure = Figure(figsize=(style.COLUMN, height), layout="constrained")
     axes = figure.subplots()
-    for arm, estimate in found.items():
+    for arm, band in found.items():
         place = evidence.sweep.arms.index(arm)
-        panels.line(axes, x_values, estimate, looks[arm], place, step)
+        panels.line(axes, x_values, band, looks[arm], place, step)
     axes.set(xlabel=x, ylabel=y)
     axes.grid(color="0.9")
     style.legend(figure, [style.handle(arm, looks[arm], label) for arm, label in labels.items()])
@@ -193,6 +169,20 @@ FIGURES: dict[str, Plot] = {
         "The probability that a run of an arm has a better {score} than a run of {baseline}, ties "
         "counting half, averaged over {envs}; {seeds} each. {comparison}",
         improvement,
+    ),
+    "components": Plot(
+        "What the components do",
+        "How the IQM of the normalised {score} changes when a component is put in, averaged over "
+        "the arms that differ in nothing else; of two, how much more they do together than each "
+        "alone. Over {envs} and {seeds} each. {comparison}",
+        components.effects_figure,
+    ),
+    "path": Plot(
+        "From none to all",
+        "The IQM of the normalised {score}, one component more at each step, the best arm first. "
+        "The order is chosen by these scores: it describes, and tests nothing. Over {envs} and "
+        "{seeds} each. {bar}",
+        components.path_figure,
     ),
     "sample_efficiency": Plot(
         "Sample efficiency",

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from harness import stats
-from harness.report import captions, claims, protocol, style, tables
+from harness.report import captions, claims, components, protocol, style, tables
 from harness.report.evidence import Evidence, gather, warnings
 from harness.report.figures import FIGURES, Plot
 from harness.spec import ResolvedSweep
@@ -15,7 +15,7 @@ from harness.store import Store
 
 _SUFFIXES = (".pdf", ".png", ".csv", ".tex", ".md")
 _TABLE_NOTE = (
-    "IQM over seeds. `[ ]`: {level} percentile interval of the bootstrap over seeds; `{{ }}`: the "
+    "IQM over seeds. `[ ]`: {level} interval of the bootstrap over seeds; `{{ }}`: the "
     "range of the seeds, where there are {few}-{most} of them, too few for an interval."
 )
 
@@ -43,6 +43,7 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path) -> Path:
         _answer(evidence),
         _runs(evidence, folder),
         _scores(evidence, folder),
+        *_components(evidence, folder),
         _figures(evidence, folder),
         _method(evidence),
     ]
@@ -59,15 +60,7 @@ def _answer(evidence: Evidence) -> str:
     if not verdicts:
         lines.append("The sweep makes no claim; the tables and figures below describe its runs.")
     else:
-        level = claims.percent(verdicts[0].level)
-        joint = claims.percent(stats.LEVEL)
-        lines.append(
-            f"Brackets after a score are {joint} intervals; brackets after a difference are at "
-            f"{level}, so that the differences of all {len(verdicts)} claims hold together at "
-            f"{joint} (Bonferroni)."
-            if len(verdicts) > 1
-            else f"Brackets are {joint} intervals of the stratified bootstrap over seeds."
-        )
+        lines.append(claims.method(verdicts))
     if verdicts and any(v.outcome == "undecided" for v in verdicts):
         lines.append("Undecided is not equal: these runs cannot tell the two arms apart.")
     lines += [f"> **Warning.** {warning}" for warning in warnings(evidence)]
@@ -163,6 +156,32 @@ def _scores(evidence: Evidence, folder: Path) -> str:
     return _paragraphs([*lines, note])
 
 
+def _components(evidence: Evidence, folder: Path) -> list[str]:
+    """A section where the arms differ by components that were named."""
+    lines = ["## Components"]
+    for score in evidence.sweep.report.scores:
+        title = captions.describe_score(evidence, score)
+        for kind, found in (
+            ("components", components.table(evidence, score)),
+            ("path", components.path_table(evidence, score)),
+        ):
+            if found:
+                file = f"table_{kind}_{score}"
+                tables.write(found, folder, file)
+                lines += [f"### {_COMPONENT_TITLES[kind]}: {title}", found.markdown()]
+                lines.append(f"[CSV]({file}.csv), [LaTeX]({file}.tex).")
+    return [_paragraphs([*lines, _COMPONENT_NOTE])] if len(lines) > 1 else []
+
+
+_COMPONENT_TITLES = {"components": "What each adds", "path": "From none to all"}
+_COMPONENT_NOTE = (
+    "What a component adds is the difference of IQMs between arms with it and the same arms "
+    "without it, averaged over all such pairs; `a with b` is what the two add together beyond what "
+    "each adds alone. These effects belong to no claim: their intervals are not corrected for "
+    "their number. The order of a path is chosen by the scores that it shows."
+)
+
+
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
@@ -201,12 +220,13 @@ def _method(evidence: Evidence) -> str:
     lines.append(protocol.EVERYWHERE)
     lines += [
         "### Statistics",
-        "Point estimates are interquartile means. Intervals come from "
-        f"{stats.RESAMPLES:,} resamples of the seeds within each environment "
+        "Point estimates are interquartile means: of T runs, floor(T / 4) are cut at each end, as "
+        f"in rliable. Intervals are expanded percentile intervals (Hesterberg, 2015) of "
+        f"{stats.RESAMPLES:,} resamples of whole runs within each environment "
         f"({stats.BAND_RESAMPLES:,} for bands), with a fixed seed. They hold for these "
-        "environments and say nothing of others. A percentile interval never leaves the range of "
-        "the seeds seen, and is somewhat too narrow when these are few. An arm with a missing run "
-        "has no estimate where that run would count.",
+        "environments and say nothing of others, and never leave the range of the seeds seen. An "
+        "arm with a missing run has no estimate where that run would count.",
+        *protocol.coverage(evidence),
     ]
     if evidence.sweep.anchors:
         lines += [

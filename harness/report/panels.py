@@ -1,4 +1,4 @@
-"""The figures with one panel per environment, on raw returns."""
+"""The figures with one panel per environment, on raw returns; and the marks all figures share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from harness import stats
 from harness.report import style
 from harness.report.evidence import Evidence
-from harness.stats import Array, MissingRuns
+from harness.stats import Array, Band, Estimate, MissingRuns
 
 
 def _columns(panels: int) -> int:
@@ -28,13 +28,16 @@ _MARKS = 6  # markers along a line: enough to tell it apart in grey
 def line(
     axes: Axes,
     x: Array,
-    estimate: tuple[Array, Array, Array],
+    band: Band,
     look: style.Look,
     place: int,
     step: bool = False,
 ) -> None:
-    """A line with its band; `place` shifts its markers, so that equal lines do not hide them."""
-    point, low, high = estimate
+    """A line, its pointwise band shaded, its simultaneous band between thin lines.
+
+    `place` shifts its markers, so that equal lines do not hide them.
+    """
+    point, low, high = band.point, band.low, band.high
     every = max(1, len(x) // _MARKS)
     axes.plot(
         x, point, **look.line, markevery=(place % every, every),
@@ -45,11 +48,36 @@ def line(
             x, low, high, color=look.colour, alpha=0.1, linewidth=0,
             step="post" if step else None,
         )  # fmt: skip
-        for edge in (low, high):  # where bands overlap, their edges still tell them apart
+        joint = np.isfinite(band.low_all).all()  # of a range there is none: its own edges then
+        # Where bands overlap, their edges still tell them apart.
+        for edge in (band.low_all, band.high_all) if joint else (low, high):
             axes.plot(
                 x, edge, color=look.colour, linewidth=0.4, alpha=0.6, linestyle=look.linestyle,
                 drawstyle="steps-post" if step else "default",
             )  # fmt: skip
+
+
+def bars(axes: Axes, found: dict[str, Estimate], looks: dict[str, style.Look]) -> None:
+    """A row per arm, the first on top: its point, its interval as a bar, its range as a line."""
+    for y, (arm, estimate) in enumerate(found.items()):
+        if estimate.shows == "missing":
+            axes.text(
+                0.02, y, estimate.note, transform=axes.get_yaxis_transform(), va="center",
+                fontsize=6, color=style.GREY, style="italic",
+            )  # fmt: skip
+            continue
+        look = looks[arm]
+        ends = [estimate.low, estimate.high]
+        if estimate.shows == "range":
+            axes.plot(ends, [y, y], color=look.colour, linewidth=0.8, linestyle=":")
+        elif estimate.shows != "point":
+            axes.plot(ends, [y, y], color=look.colour, linewidth=6, alpha=0.4,
+                      solid_capstyle="butt")  # fmt: skip
+        axes.plot(estimate.point, y, **look.line)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="0.9")
 
 
 def learning_curves(evidence: Evidence, score: str) -> Figure | None:
@@ -87,8 +115,8 @@ def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
             axes.plot(steps, returns, **look.line | {"marker": "", "linewidth": 0.5})
         return
     stacked = np.stack([runs[seed] for seed in sorted(runs)])[:, None]  # (runs, 1, steps)
-    point, low, high, _ = stats.band(stacked, stats.curve_iqm, (arm, env, "curve"))
-    line(axes, steps, (point, low, high), look, evidence.sweep.arms.index(arm))
+    band = stats.band(stacked, stats.curve_iqm, (arm, env, "curve"))
+    line(axes, steps, band, look, evidence.sweep.arms.index(arm))
 
 
 def seeds(evidence: Evidence, score: str) -> Figure | None:

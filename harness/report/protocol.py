@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from harness import stats
+from harness.report.claims import percent
 from harness.report.evidence import Evidence, first_result
 from harness.report.tables import Table
 from harness.spec import Evaluation, RunSpec, canonical
+from harness.stats.coverage import OTHERS
 
 
 def evaluation(evidence: Evidence) -> list[str]:
@@ -27,6 +30,36 @@ def _protocol(protocol: Evaluation) -> str:
     return (
         f"evaluated before training, every {protocol.every:,} steps on {protocol.episodes} "
         f"episodes, and after training on {protocol.final_episodes} episodes, acting {acting}."
+    )
+
+
+def coverage(evidence: Evidence) -> list[str]:
+    """How often intervals like those of this report hold the truth, from the shipped simulation."""
+    seeds = min(len(evidence.specs(a, e)) for e in evidence.sweep.envs for a in evidence.arms_on(e))
+    tasks = [1]
+    if not evidence.no_aggregates and len(evidence.sweep.envs) > 1:
+        tasks.append(len(evidence.sweep.envs))
+    found = {
+        (rows[0].seeds, rows[0].tasks): rows for n in tasks if (rows := stats.expected(seeds, n))
+    }
+    if not found:
+        return []
+    return [
+        f"Coverage to expect with {seeds} seeds, from simulated scores (`harness calibrate`):",
+        *(_covers(rows, seeds) for rows in found.values()),
+    ]
+
+
+def _covers(rows: list[stats.Coverage], seeds: int) -> str:
+    where = "one environment" if rows[0].tasks == 1 else f"{rows[0].tasks} environments"
+    exact = "" if rows[0].seeds == seeds else f" (simulated with {rows[0].seeds} seeds)"
+    alone = [row for row in rows if row.scores not in OTHERS]  # of one arm, the others are alike
+    each = ", ".join(f"{row.scores} {100 * row.iqm:.1f} %" for row in alone)
+    gap = min(row.difference for row in rows)
+    stamp = " Low n." if rows[0].shows == "low n" else ""
+    return (
+        f"- the {percent(stats.LEVEL)} interval of an arm's IQM on {where}{exact}: {each}; of a "
+        f"difference between two arms: at least {100 * gap:.1f} %.{stamp}"
     )
 
 

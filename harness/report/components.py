@@ -1,0 +1,127 @@
+"""What the components of an ablation do, as tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from harness import stats
+from harness.report import panels, style
+from harness.report.evidence import Evidence
+from harness.report.number import bracket
+from harness.report.tables import Table
+from harness.stats import Effect, Estimate, MissingRuns, Scores
+
+
+def places(evidence: Evidence) -> list[str | None]:
+    """Where effects are looked at: over all environments if that can be, and on each."""
+    several = len(evidence.sweep.envs) > 1 and not evidence.no_aggregates
+    return [None, *evidence.sweep.envs] if several else [*evidence.sweep.envs]
+
+
+def members(evidence: Evidence, envs: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The components of the arms that are trained on all of these environments."""
+    return {
+        arm: frozenset(evidence.sweep.components[arm])
+        for arm in evidence.sweep.arms
+        if arm in evidence.sweep.components and all(arm in evidence.arms_on(env) for env in envs)
+    }
+
+
+def table(evidence: Evidence, score: str) -> Table | None:
+    """Components down, and pairs of them; environments across."""
+    found: dict[str, dict[str | None, str]] = {}
+    for env in places(evidence):
+        number = evidence.format(env)
+        for effect in stats.effects(members(evidence, _envs(evidence, env))):
+            cell = bracket(estimate(evidence, score, effect, env), number)
+            found.setdefault(name(effect), {})[env] = cell
+    if not found:
+        return None
+    heads = ["all, normalised" if env is None else env for env in places(evidence)]
+    rows = tuple(
+        (label, *(cells.get(env, "") for env in places(evidence))) for label, cells in found.items()
+    )
+    return Table(("component", *heads), rows)
+
+
+def name(effect: Effect) -> str:
+    return " with ".join(effect.components)
+
+
+def estimate(evidence: Evidence, score: str, effect: Effect, env: str | None) -> Estimate:
+    """An effect with its interval; or the reason why there is none."""
+    scores, envs = _scores(evidence, score, env), [env] if env else None
+    try:
+        parts = [(arm, w, scores.matrix(arm, envs)) for arm, w in effect.weights.items()]
+    except MissingRuns as missing:
+        return stats.unavailable(str(missing))
+    return stats.contrast(parts, stats.iqm, "effect", *effect.components, *(envs or ()))
+
+
+def path(evidence: Evidence, score: str, env: str | None) -> list[tuple[str, str, Estimate]]:
+    """What each step adds, the arm that it leads to, and the arm's score; empty: no path."""
+    of_arm = members(evidence, _envs(evidence, env))
+    scores, envs = _scores(evidence, score, env), [env] if env else None
+    found = {arm: stats.estimate_arm(scores, arm, stats.iqm, envs) for arm in of_arm}
+    if any(one.shows == "missing" for one in found.values()):
+        return []
+    arms = stats.path(of_arm, {arm: one.point for arm, one in found.items()})
+    steps, before = [], frozenset[str]()
+    for i, arm in enumerate(arms):
+        added = " + ".join(sorted(of_arm[arm] - before))
+        steps.append((f"+ {added}" if i else (added or "none"), arm, found[arm]))
+        before = of_arm[arm]
+    return steps
+
+
+def path_table(evidence: Evidence, score: str) -> Table | None:
+    env = places(evidence)[0]
+    steps = path(evidence, score, env)
+    if not steps:
+        return None
+    number = evidence.format(env)
+    rows = tuple((step, arm, bracket(found, number)) for step, arm, found in steps)
+    return Table(("step", "arm", "all, normalised" if env is None else env), rows)
+
+
+def _envs(evidence: Evidence, env: str | None) -> Sequence[str]:
+    return evidence.sweep.envs if env is None else [env]
+
+
+def _scores(evidence: Evidence, score: str, env: str | None) -> Scores:
+    return evidence.normalised[score] if env is None else evidence.raw[score]
+
+
+# Figures -----------------------------------------------------------------------------------------
+
+
+def effects_figure(evidence: Evidence, score: str) -> Figure | None:
+    """Effects with their intervals, around 0."""
+    effects = stats.effects(members(evidence, evidence.sweep.envs))
+    found = {name(effect): estimate(evidence, score, effect, None) for effect in effects}
+    if not found:
+        return None
+    figure = _bars(found, "change of the normalised IQM")
+    figure.axes[0].axvline(0, color=style.GREY, linestyle=":", zorder=0)
+    return figure
+
+
+def path_figure(evidence: Evidence, score: str) -> Figure | None:
+    """The arms along the path, from none to all."""
+    steps = {step: found for step, _, found in path(evidence, score, None)}
+    return _bars(steps, "normalised IQM") if steps else None
+
+
+_ROW_LETTERS = 18  # leave a column's figure room for its bars
+
+
+def _bars(found: dict[str, Estimate], x: str) -> Figure:
+    """All in one look: the rows are no arms."""
+    width = style.COLUMN if max(map(len, found)) <= _ROW_LETTERS else style.TEXT
+    figure = Figure(figsize=(width, 0.8 + 0.2 * len(found)), layout="constrained")
+    axes = figure.subplots()
+    panels.bars(axes, found, dict.fromkeys(found, style.looks(["one"])["one"]))
+    axes.set_xlabel(x)
+    return figure

@@ -1,0 +1,88 @@
+"""Statistics of scores of shape (..., runs, tasks).
+
+NaN marks a run that was never asked for: tasks may have unequal numbers of runs. The definitions
+are those of rliable (Agarwal et al., 2021, "Deep RL at the edge of the statistical precipice").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Statistic = Callable[[Array], Array]  # (..., runs, tasks) -> (...)
+
+
+def iqm(scores: Array) -> Array:
+    """Interquartile mean over all runs and tasks, floor(T / 4) cut at each end, as in rliable."""
+    flat, count = _pooled(scores)
+    cut = count // 4
+    return np.asarray(flat[..., cut : count - cut].mean(axis=-1))
+
+
+def fractional_iqm(scores: Array) -> Array:
+    """The mean of exactly the middle half of all runs and tasks, runs at its edges in part."""
+    flat, count = _pooled(scores)
+    place, cut = np.arange(1, count + 1), count / 4
+    weight = np.clip(np.minimum(place, count - cut) - np.maximum(place - 1, cut), 0, None)
+    return np.asarray(flat[..., :count] @ weight / weight.sum())
+
+
+def _pooled(scores: Array) -> tuple[Array, int]:
+    """All runs in ascending order, and how many there are: NaN is sorted to the end."""
+    flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
+    gaps = np.isnan(flat[(0,) * (flat.ndim - 1)]).sum()  # the same in every resample
+    return flat, flat.shape[-1] - int(gaps)
+
+
+def mean(scores: Array) -> Array:
+    """The mean over tasks of each task's mean."""
+    return np.asarray(_task_means(scores).mean(axis=-1))
+
+
+def median(scores: Array) -> Array:
+    """The median over tasks of each task's mean."""
+    return np.asarray(np.median(_task_means(scores), axis=-1))
+
+
+def optimality_gap(scores: Array) -> Array:
+    """How far runs stay below the reference, those above it counting as reaching it."""
+    return np.asarray(1.0 - _task_means(np.minimum(scores, 1.0)).mean(axis=-1))
+
+
+def _task_means(scores: Array) -> Array:
+    """(..., runs, tasks) -> (..., tasks)."""
+    means = scores.mean(axis=-2)
+    return np.nanmean(scores, axis=-2) if np.isnan(means).any() else np.asarray(means)
+
+
+AGGREGATES: dict[str, Statistic] = {
+    "IQM": iqm,
+    "Median": median,
+    "Mean": mean,
+    "Optimality gap": optimality_gap,
+}
+# The two ways to cut a quarter of T runs that 4 does not divide. At T = 6 the first keeps 4 runs,
+# the second weighs the second and the fifth by half.
+IQMS: dict[str, Statistic] = {"scipy": iqm, "fractional": fractional_iqm}
+
+
+def profile(taus: Array) -> Statistic:
+    """The fraction of runs that score above each threshold: (..., runs, tasks) -> (..., taus)."""
+
+    def fraction(scores: Array) -> Array:
+        above = scores[..., None] > taus  # (..., runs, tasks, taus)
+        gaps = np.isnan(scores)
+        if not gaps.any():
+            return np.asarray(above.mean(axis=(-3, -2)))
+        known = np.where(gaps[..., None], np.nan, above)
+        return np.asarray(np.nanmean(known, axis=-3).mean(axis=-2))
+
+    return fraction
+
+
+def curve_iqm(scores: Array) -> Array:
+    """IQM at each step: (..., runs, tasks, steps) -> (..., steps)."""
+    return iqm(np.moveaxis(scores, -1, -3))

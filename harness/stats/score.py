@@ -1,0 +1,134 @@
+"""From learning curves to scores: one number per run, with its gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from harness.spec import Anchors, RunSpec
+from harness.stats.aggregate import Array
+
+RunId = tuple[str, str, int]  # arm, environment, seed
+
+
+class MissingRuns(ValueError):
+    """A statistic was asked for over runs of which some have no score."""
+
+
+class Curve(NamedTuple):
+    """The evaluations of one run: from step 0 to its budget, whose evaluation is the final one."""
+
+    steps: Array
+    returns: Array  # mean raw return of each evaluation's episodes
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One number per run, with its gaps."""
+
+    arms: tuple[str, ...]
+    envs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: dict[str, Array]  # arm -> (seeds, envs); NaN: there is no score
+    planned: dict[str, NDArray[np.bool_]]  # arm -> (seeds, envs): the sweep asks for the run
+
+    @property
+    def shared(self) -> bool:
+        """Whether every arm is asked for on every environment, with the same seeds."""
+        return self.complete(self.arms)
+
+    def complete(self, arms: Iterable[str]) -> bool:
+        """Whether these arms are asked for on every environment, with all seeds."""
+        return all(self.planned[arm].all() for arm in arms)
+
+    def count(self, arm: str, envs: Sequence[str] | None = None) -> tuple[int, int]:
+        """How many runs of an arm have a score, and how many were planned."""
+        columns = self._columns(envs)
+        planned = self.planned[arm][:, columns]
+        return int(np.isfinite(self.values[arm][:, columns])[planned].sum()), int(planned.sum())
+
+    def matrix(
+        self, arm: str, envs: Sequence[str] | None = None, allow_missing: bool = False
+    ) -> Array:
+        """The scores of an arm, (runs, envs). NaN stands only where no run was ever planned.
+
+        :param allow_missing: keep the seeds that are complete instead of raising; say so then.
+        :raises MissingRuns: when a planned run has no score, or an environment has none at all.
+        """
+        columns = self._columns(envs)
+        planned = self.planned[arm][:, columns]
+        asked = planned.any(axis=1)
+        values = np.where(planned, self.values[arm][:, columns], np.nan)[asked]
+        whole = (np.isfinite(values) | ~planned[asked]).all(axis=1)
+        kept = values[whole] if allow_missing else values
+        if (whole.all() or allow_missing) and np.isfinite(kept).any(axis=0).all() and len(kept):
+            return kept
+        have, wanted = self.count(arm, envs)
+        raise MissingRuns(f"{have} of {wanted} runs")
+
+    def _columns(self, envs: Sequence[str] | None) -> list[int]:
+        return [self.envs.index(env) for env in (self.envs if envs is None else envs)]
+
+
+def curves(frame: pd.DataFrame) -> dict[RunId, Curve]:
+    """The learning curve of every run in `Store.frame`."""
+    last = frame.drop_duplicates(["arm", "env", "seed", "step"], keep="last")  # final beats curve
+    return {
+        cast(RunId, run): Curve(
+            rows["step"].to_numpy(dtype=float), rows["mean"].to_numpy(dtype=float)
+        )
+        for run, rows in last.groupby(["arm", "env", "seed"], sort=False)
+    }
+
+
+def final(curve: Curve) -> float:
+    """The evaluation after training."""
+    return float(curve.returns[-1])
+
+
+def auc(curve: Curve) -> float:
+    """Area under the curve over [0, steps], by trapezoids, divided by steps: a mean return."""
+    return float(np.trapezoid(curve.returns, curve.steps) / curve.steps[-1])
+
+
+SCORES: dict[str, Callable[[Curve], float]] = {"final": final, "auc": auc}
+
+
+def normalise(returns: Array, anchors: Anchors) -> Array:
+    """0 is the random policy, 1 the reference, whatever was compared: the anchors are fixed."""
+    low, high = anchors.random.score, anchors.reference.score
+    return (returns - low) / (high - low)
+
+
+def score_matrix(
+    curves_of: Mapping[RunId, Curve],
+    runs: Sequence[RunSpec],
+    score: str,
+    anchors: Mapping[str, Anchors] | None = None,
+) -> Scores:
+    """The scores of a sweep's runs, raw, or normalised where anchors are given."""
+    arms, envs = _unique(run.arm for run in runs), _unique(run.env for run in runs)
+    seeds = tuple(sorted({run.seed for run in runs}))
+    values = {arm: np.full((len(seeds), len(envs)), np.nan) for arm in arms}
+    planned = {arm: np.zeros((len(seeds), len(envs)), dtype=bool) for arm in arms}
+    row, column = {s: i for i, s in enumerate(seeds)}, {e: i for i, e in enumerate(envs)}
+    for run in runs:
+        cell = row[run.seed], column[run.env]
+        planned[run.arm][cell] = True
+        curve = curves_of.get((run.arm, run.env, run.seed))
+        if curve is not None:
+            values[run.arm][cell] = SCORES[score](curve)
+    if anchors is not None:
+        for matrix in values.values():
+            for i, env in enumerate(envs):
+                matrix[:, i] = normalise(matrix[:, i], anchors[env])
+    return Scores(arms, envs, seeds, values, planned)
+
+
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
