@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,14 +20,29 @@ _TABLE_NOTE = (
     "range of the seeds, where there are {few}-{most} of them, too few for an interval."
 )
 
-_FEWER_NOTE = (
-    "Differences of IQMs. Opposite: the share of the studies with so many of the seeds, the same "
-    "for both arms, whose difference has the other sign than that of all seeds. Off by a tenth: "
-    "the two are more than a tenth of the way from the random to the reference score apart. All "
-    f"subsets of the seeds are tried, or {stats.SUBSETS:,} at random where there are more. They "
-    "share seeds with the whole that judges them: studies with seeds of their own would disagree "
-    "more."
-)
+# What some sweeps have beside their scores: name -> title, table, what to know of it.
+MORE_TABLES: dict[str, tuple[str, Callable[[Evidence], tables.Table | None], str]] = {
+    "generalisation": (
+        "Generalisation: final score on variants of the environment",
+        tables.generalisation,
+        "The final score everywhere else is the one on variants that training saw.",
+    ),
+    "measures": (
+        "Beside the score",
+        tables.measures,
+        "How the final episodes ended, solved or not: the mean of each run, IQM over seeds.",
+    ),
+    "fewer_seeds": (
+        "What studies with fewer seeds would have said",
+        tables.fewer_seeds,
+        "Differences of IQMs. Opposite: the share of the studies with so many of the seeds, the same "
+        "for both arms, whose difference has the other sign than that of all seeds. Off by a tenth: "
+        "the two are more than a tenth of the way from the random to the reference score apart. All "
+        f"subsets of the seeds are tried, or {stats.SUBSETS:,} at random where there are more. They "
+        "share seeds with the whole that judges them: studies with seeds of their own would disagree "
+        "more.",
+    ),
+}
 
 
 def write(sweep: ResolvedSweep, store: Store, folder: Path) -> Path:
@@ -119,41 +135,24 @@ def _scores(evidence: Evidence, folder: Path) -> str:
         few=stats.SEEDS_FOR_A_RANGE,
         most=stats.SEEDS_FOR_AN_INTERVAL - 1,
     )
-    generalisation = tables.generalisation(evidence)
-    if generalisation:
-        tables.write(generalisation, folder, "table_generalisation")
-        lines += [
-            "### Generalisation: final score on variants of the environment",
-            generalisation.markdown(),
-            "[CSV](table_generalisation.csv), [LaTeX](table_generalisation.tex). The final score "
-            "everywhere else is the one on variants that training saw.",
-        ]
-    measures = tables.measures(evidence)
-    if measures:
-        tables.write(measures, folder, "table_measures")
-        lines += [
-            "### Beside the score",
-            measures.markdown(),
-            "[CSV](table_measures.csv), [LaTeX](table_measures.tex). How the final episodes ended, "
-            "solved or not: the mean of each run, IQM over seeds.",
-        ]
-    fewer = tables.fewer_seeds(evidence)
-    if fewer:
-        tables.write(fewer, folder, "table_fewer_seeds")
-        lines += [
-            "### What studies with fewer seeds would have said",
-            fewer.markdown(),
-            "[CSV](table_fewer_seeds.csv), [LaTeX](table_fewer_seeds.tex). " + _FEWER_NOTE,
-        ]
+    for name, (title, make, about) in MORE_TABLES.items():
+        lines += _table(folder, name, title, make(evidence), about)
     for metric in evidence.sweep.report.metrics:
-        table, name = tables.metric(evidence, metric), f"table_{metric.replace('/', '_')}"
-        tables.write(table, folder, name)
-        lines += [
-            f"### {metric}: what training told, mean over its last fifth",
-            table.markdown(),
-            f"[CSV]({name}.csv), [LaTeX]({name}.tex). From each run's train.jsonl.",
-        ]
+        title = f"{metric}: what training told, mean over its last fifth"
+        name, table = metric.replace("/", "_"), tables.metric(evidence, metric)
+        lines += _table(folder, name, title, table, "From each run's train.jsonl.")
     return _paragraphs([*lines, note])
+
+
+def _table(
+    folder: Path, name: str, title: str, table: tables.Table | None, about: str = ""
+) -> list[str]:
+    """A table under its title, and its files; nothing where there is no table."""
+    if table is None:
+        return []
+    tables.write(table, folder, f"table_{name}")
+    files = f"[CSV](table_{name}.csv), [LaTeX](table_{name}.tex)."
+    return [f"### {title}", table.markdown(), f"{files} {about}".rstrip()]
 
 
 def _components(evidence: Evidence, folder: Path) -> list[str]:
@@ -165,11 +164,8 @@ def _components(evidence: Evidence, folder: Path) -> list[str]:
             ("components", components.table(evidence, score)),
             ("path", components.path_table(evidence, score)),
         ):
-            if found:
-                file = f"table_{kind}_{score}"
-                tables.write(found, folder, file)
-                lines += [f"### {_COMPONENT_TITLES[kind]}: {title}", found.markdown()]
-                lines.append(f"[CSV]({file}.csv), [LaTeX]({file}.tex).")
+            heading = f"{_COMPONENT_TITLES[kind]}: {title}"
+            lines += _table(folder, f"{kind}_{score}", heading, found)
     return [_paragraphs([*lines, _COMPONENT_NOTE])] if len(lines) > 1 else []
 
 
