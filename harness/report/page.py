@@ -35,12 +35,12 @@ MORE_TABLES: dict[str, tuple[str, Callable[[Evidence], tables.Table | None], str
     "fewer_seeds": (
         "What studies with fewer seeds would have said",
         tables.fewer_seeds,
-        "Differences of IQMs. Opposite: the share of the studies with so many of the seeds, the same "
-        "for both arms, whose difference has the other sign than that of all seeds. Off by a tenth: "
-        "the two are more than a tenth of the way from the random to the reference score apart. All "
-        f"subsets of the seeds are tried, or {stats.SUBSETS:,} at random where there are more. They "
-        "share seeds with the whole that judges them: studies with seeds of their own would disagree "
-        "more.",
+        "Differences of IQMs. Opposite: the share of the studies with so many of the seeds, the "
+        "same for both arms, whose difference has the other sign than that of all seeds. Off by a "
+        "tenth: the two are more than a tenth of the way from the random to the reference score "
+        f"apart. All subsets of the seeds are tried, or {stats.SUBSETS:,} at random where there "
+        "are more. They share seeds with the whole that judges them: studies with seeds of their "
+        "own would disagree more.",
     ),
 }
 
