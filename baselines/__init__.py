@@ -102,6 +102,11 @@ AGENTS: dict[str, Entry] = {
     "ppo_e3b": Entry(
         "baselines.curiosity:ppo_e3b", 1, "PPO and elliptical bonuses (Henaff et al., 2022)"
     ),
+    "world_model": Entry(
+        "baselines.world_models.world_model:WorldModel",
+        1,
+        "See, remember, control: trained in its own dream (Ha and Schmidhuber, 2018)",
+    ),
     "random": Entry("baselines.classic.random:Random", 1, "Uniform random actions", learns=False),
     "pid": Entry(
         "baselines.classic.pid:PID",

@@ -52,10 +52,11 @@ class SB3Agent:
         if "Config" not in vars(cls) and hasattr(cls, "algorithm"):
             cls.Config = config_of(cls.algorithm, cls.fields)
 
-    def __init__(self, task: Task, config: Any) -> None:
+    def __init__(self, task: Task, config: Any, env: VecEnv | None = None) -> None:
+        """:param env: to train in instead of the task's own environments."""
         self.task = task
         self.config = config
-        env = training_envs(task, config)
+        env = training_envs(task, config) if env is None else env
         self.model = self.algorithm(env=env, **self._arguments(env))
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self._normalize = self.model.get_vec_normalize_env()

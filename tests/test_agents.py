@@ -16,6 +16,7 @@ import torch
 from gymnasium.vector.utils import concatenate, create_empty_array
 from probe_envs_agents import Goals, Masked, Pair, continuous, discrete
 from pydantic import ValidationError
+from tiny import NESTED
 
 from baselines import AGENTS
 from baselines.api import NoProgress, Task
@@ -56,7 +57,7 @@ def tiny(name, **more):
     """The agent's Config with its networks and rollouts made small."""
     config = AGENTS[name].load().Config
     fields = config.model_fields
-    chosen = {key: value for key, value in TINY.items() if key in fields}
+    chosen = {key: value for key, value in TINY.items() if key in fields} | NESTED.get(name, {})
     if "buffer_size" in fields:
         chosen.pop("n_steps", None)  # there it is the length of n-step returns
     if "policy_kwargs" in fields:

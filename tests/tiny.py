@@ -20,7 +20,16 @@ OFF_POLICY |= {"gradient_steps": 1}
 HINDSIGHT = OFF_POLICY | {"learning_starts": 120}  # more than one of PushPose's episodes
 CURIOUS_REPLAY = OFF_POLICY | {"warmup_steps": 20, "bonus_batch_size": 8}
 
-HPARAMS = {
+# Agents whose hyper-parameters come in groups.
+NESTED = {
+    "world_model": {
+        "vae": {"epochs": 1},
+        "rnn": {"hidden_size": 8, "sequence_length": 10, "epochs": 2},
+        "dream": {"horizon": 20},
+        "controller": {"population": 4, "episodes": 2, "generations": 2},
+    },
+}
+HPARAMS = NESTED | {
     "ppo": ON_POLICY | SMALL_NET,
     "a2c": {"n_envs": 2, "n_steps": 8} | SMALL_NET,
     "dqn": OFF_POLICY | SMALL_NET,

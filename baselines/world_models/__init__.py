@@ -1,0 +1,1 @@
+"""World models: learners that learn what their actions do, and train in what they imagine."""

@@ -1,0 +1,67 @@
+"""Real steps: the only ones that count, taken one after the other and told to the progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from baselines import api
+from baselines.world_models.episode import Episode
+
+# An action for an observation; the flag says that an episode begins with it.
+Act = Callable[[np.ndarray, bool], Any]
+
+
+class Collector:
+    """Plays in one environment and counts.
+
+    The last step of a round is told only when `release` says that what was learned from it stands:
+    an evaluation that is due there then sees the learner after the round, not before it.
+    """
+
+    def __init__(self, task: api.Task, progress: api.Progress) -> None:
+        self.task, self.progress = task, progress
+        self.env = task.make_env()
+        self.steps = 0
+        self._begun = self._held = False
+
+    def collect(self, act: Act, until: int) -> list[Episode]:
+        """Whole episodes, the last one cut off where `until` steps are done in all."""
+        episodes = []
+        while self.steps < until:
+            episodes.append(self.play(act, until))
+        return episodes
+
+    def play(self, act: Act, until: int) -> Episode:
+        """One episode, cut off where `until` steps are done in all."""
+        # Only the first reset is seeded; the environment's own generator draws the others.
+        observation, _ = self.env.reset(seed=None if self._begun else self.task.env_seed)
+        self._begun = True
+        seen, taken, rewards = [np.array(observation)], [], []
+        terminated = truncated = False
+        first = True
+        while self.steps < until and not (terminated or truncated):
+            self.release()
+            action = act(observation, first)
+            observation, reward, terminated, truncated, _ = self.env.step(action)
+            first = False
+            seen.append(np.array(observation))
+            taken.append(action)
+            rewards.append(float(reward))
+            self.steps += 1
+            self._held = True
+        return Episode(
+            np.stack(seen), np.array(taken), np.array(rewards, np.float64), bool(terminated)
+        )
+
+    def release(self) -> None:
+        """Tell the last step, if it was not told yet."""
+        if self._held:
+            self._held = False
+            self.progress.at(self.steps)
+
+    def close(self) -> None:
+        self.release()
+        self.env.close()

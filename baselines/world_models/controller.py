@@ -1,0 +1,180 @@
+"""C, the controller of a world model: a small policy, found by an evolution strategy.
+
+A linear map, or a small perceptron, from what V sees and M remembers to an action (Ha and
+Schmidhuber 2018, section 2.4). The CMA evolution strategy (Hansen, arXiv:1604.00772) needs nothing
+of it but the returns of whole episodes: dreamed ones, or real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import cma
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from baselines.world_models.action import ActionCode
+from baselines.world_models.config import Group
+from baselines.world_models.dream import Dream
+from baselines.world_models.learner import check
+
+Log = Callable[[Mapping[str, float]], None]
+
+
+class Config(Group):
+    """The hyper-parameters of C."""
+
+    learner: Literal["cma", "ppo", "sac"] = Field("cma", description="What trains C.")
+    inputs: Literal["z", "z_h"] = Field(
+        "z_h", description="z: V's latent alone; z_h: what M remembers too."
+    )
+    real_share: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the budget in which C learns in the real environment; "
+        "0: it learns in dreams alone.",
+    )
+    net_arch: list[int] = Field([], description="cma: hidden widths; none is a linear map.")
+    population: int = Field(16, ge=2, description="cma: candidates of a generation.")
+    episodes: int = Field(8, ge=1, description="cma: episodes of each candidate.")
+    generations: int = Field(25, ge=0, description="cma: in each round.")
+    sigma: float = Field(0.1, gt=0, description="cma: first deviation of the candidates.")
+    steps: int = Field(100_000, ge=1, description="ppo, sac: dream steps in each round.")
+    hparams: dict[str, Any] = Field({}, description="ppo, sac: departures from SB3's defaults.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Config:
+        if self.learner == "cma":
+            if self.hparams:
+                raise ValueError("hparams are for ppo and sac: cma has its settings beside it")
+        elif self.real_share:
+            raise ValueError(f"real_share: {self.learner} learns in dreams; take cma")
+        else:
+            self.__dict__["hparams"] = check(self.learner, self.hparams)
+        return self
+
+
+class Policy:
+    """Many policies of one shape at once, each a row of parameters."""
+
+    def __init__(self, inputs: int, outputs: int, net_arch: list[int]) -> None:
+        self.shapes = list(pairwise([inputs, *net_arch, outputs]))
+        self.size = sum((width_in + 1) * width_out for width_in, width_out in self.shapes)
+
+    def __call__(self, parameters: Tensor, features: Tensor) -> Tensor:
+        """(P, size), (P, E, inputs) -> (P, E, outputs)."""
+        at, x = 0, features
+        for i, (width_in, width_out) in enumerate(self.shapes):
+            end = at + width_in * width_out
+            matrix = parameters[:, at:end].reshape(-1, width_in, width_out)
+            bias = parameters[:, None, end : end + width_out]
+            x = torch.baddbmm(bias, torch.tanh(x) if i else x, matrix)
+            at = end + width_out
+        return x
+
+
+class Evolved:
+    """The mean of the evolution strategy's last distribution.
+
+    :param make_dream: as many dreams side by side as it is asked for.
+    """
+
+    def __init__(
+        self, config: Config, inputs: int, actions: ActionCode, make_dream: Callable[[int], Dream]
+    ) -> None:
+        self.config, self.actions, self.make_dream = config, actions, make_dream
+        self.policy = Policy(inputs, actions.size, config.net_arch)
+        self.parameters = np.zeros(self.policy.size)
+
+    def act(self, features: Tensor, deterministic: bool = True) -> np.ndarray:  # (N, F)
+        """One action for each row; there is no other than the greedy one."""
+        return self.act_with(self.parameters[None], features[None])[0]
+
+    def act_with(self, parameters: np.ndarray, features: Tensor) -> np.ndarray:
+        """(P, size), (P, E, F) -> actions (P, E, *action shape)."""
+        rows = torch.as_tensor(parameters, dtype=torch.float32)
+        return self.actions.decode(self.policy(rows, features.cpu()))
+
+    def fit(self, seed: int, log: Log) -> None:
+        """In dreams, `generations` more from where it stands."""
+        config = self.config
+        strategy = self._strategy(seed)
+        dream = self.make_dream((config.population + 1) * config.episodes)
+        dream.reset(seed=seed)
+        for generation in range(config.generations):
+            part = generation / max(config.generations - 1, 1)
+            dream.temperature = dream.config.temperature_at(part)
+            candidates = np.array(strategy.ask())
+            # The mean is played beside them and takes no part in the selection.
+            together = np.concatenate([candidates, strategy.mean[None]])
+            returns = self._dreamed_returns(dream, together).mean(axis=1)
+            strategy.tell(list(candidates), list(-returns[:-1]))
+            self.parameters = strategy.mean.copy()
+            log(
+                {
+                    "controller/generation": generation + 1.0,
+                    "controller/train_return": float(returns[:-1].mean()),
+                    "controller/best_return": float(returns[:-1].max()),
+                    "controller/validation_return": float(returns[-1]),
+                }
+            )
+
+    def fit_real(self, seed: int, play: Callable[[np.ndarray], float | None], log: Log) -> None:
+        """In real episodes, until `play` returns None: the budget is spent.
+
+        :param play: the return of one episode with these parameters.
+        """
+        strategy = self._strategy(seed)
+        while True:
+            candidates = strategy.ask()
+            returns = []
+            for candidate in candidates:
+                played = [play(candidate) for _ in range(self.config.episodes)]
+                if None in played:
+                    return
+                returns.append(float(np.mean(played)))
+            strategy.tell(candidates, [-value for value in returns])
+            self.parameters = strategy.mean.copy()
+            log({"controller/train_return": float(np.mean(returns))})
+
+    def _strategy(self, seed: int) -> cma.CMAEvolutionStrategy:
+        rng = np.random.default_rng(seed)
+        options = {
+            "popsize": self.config.population,
+            # cma draws from NumPy's global generator, and seeds it, unless it is told otherwise.
+            "randn": lambda *shape: rng.standard_normal(shape),
+            "seed": np.nan,
+            "verbose": -9,
+            "verb_log": 0,
+        }
+        return cma.CMAEvolutionStrategy(self.parameters, self.config.sigma, options)
+
+    def _dreamed_returns(self, dream: Dream, parameters: np.ndarray) -> np.ndarray:
+        """One dream in each lane, to its end: (P, episodes)."""
+        shape = len(parameters), self.config.episodes
+        observations, _ = dream.reset()
+        returns, going = np.zeros(shape), np.ones(shape, bool)
+        while going.any():
+            features = torch.from_numpy(observations).reshape(*shape, -1)
+            actions = self.act_with(parameters, features)
+            actions = actions.reshape(-1, *actions.shape[2:])
+            observations, rewards, terminated, truncated, _ = dream.step(actions)
+            returns += rewards.reshape(shape) * going
+            going &= ~(terminated | truncated).reshape(shape)
+        return returns
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return {"parameters": self.parameters.copy()}
+
+    def save(self, folder: Path) -> None:
+        np.savez(folder / "controller.npz", **self.weights())
+
+    def load(self, folder: Path) -> None:
+        with np.load(folder / "controller.npz") as saved:
+            self.parameters = saved["parameters"]

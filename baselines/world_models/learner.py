@@ -1,0 +1,139 @@
+"""C as one of Stable-Baselines3's algorithms, trained in the dream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from baselines import api
+from baselines.sb3 import agent_class
+from baselines.world_models.dream import Dream
+
+N_ENVS = 16  # dreams side by side, unless the hyper-parameters say otherwise
+
+
+def check(learner: str, hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete hyper-parameters of an SB3 algorithm.
+
+    :raises ValueError: with what is wrong, if they are not its own.
+    """
+    config = agent_class(learner).Config(**{"n_envs": N_ENVS, **hparams})
+    if config.normalize.obs or config.normalize.reward:
+        raise ValueError("normalize: the dream's observations are scaled already")
+    return config.model_dump(mode="json")
+
+
+class Learned:
+    """A policy that PPO or SAC learns.
+
+    :param make_dream: as many dreams side by side as it is asked for.
+    """
+
+    def __init__(self, config: Any, task: api.Task, make_dream: Callable[[int], Dream]) -> None:
+        self.config, self.make_dream = config, make_dream
+        learner = agent_class(config.learner)
+        self.hparams = learner.Config(**config.hparams)
+        self.agent = learner(task, self.hparams, self._envs())
+
+    def act(self, features: Tensor, deterministic: bool = True) -> np.ndarray:  # (N, F)
+        return self.agent.predict(features.cpu().numpy(), deterministic=deterministic)[0]
+
+    def fit(self, seed: int, log: Callable[[Mapping[str, float]], None]) -> None:
+        """Train for `steps` more steps, in dreams of M as it now is."""
+        model, envs = self.agent.model, self._envs()
+        model.set_env(envs)
+        model.set_random_seed(seed)
+        model.learn(self.config.steps, callback=_Watch(envs.dream, self.config.steps, log))
+
+    def weights(self) -> dict[str, np.ndarray]:
+        return self.agent.weights()
+
+    def save(self, folder: Path) -> None:
+        self.agent.save(folder)
+
+    def load(self, folder: Path) -> None:
+        self.agent.load(folder)
+
+    def _envs(self) -> DreamVecEnv:
+        return DreamVecEnv(self.make_dream(self.hparams.n_envs))
+
+
+class _Watch(BaseCallback):
+    """Anneals the temperature and tells the returns of the dreams that have ended."""
+
+    def __init__(
+        self, dream: Dream, steps: int, log: Callable[[Mapping[str, float]], None]
+    ) -> None:
+        super().__init__()
+        self.dream, self.steps, self.log = dream, steps, log
+        self.sums = np.zeros(dream.num_envs)
+        self.returns: list[float] = []
+
+    def _on_step(self) -> bool:
+        part = min(self.num_timesteps / self.steps, 1.0)
+        self.dream.temperature = self.dream.config.temperature_at(part)
+        self.sums += self.locals["rewards"]
+        ended = self.locals["dones"]
+        self.returns += self.sums[ended].tolist()
+        self.sums[ended] = 0.0
+        return True
+
+    def _on_rollout_end(self) -> None:
+        if len(self.returns) >= 10 * self.dream.num_envs:  # SAC has a rollout every step
+            self._tell()
+
+    def _on_training_end(self) -> None:
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.returns:
+            metrics = {"controller/train_return": float(np.mean(self.returns))}
+            self.log(metrics | {"controller/dream_steps": float(self.num_timesteps)})
+        self.returns = []
+
+
+class DreamVecEnv(VecEnv):
+    """The dream as Stable-Baselines3 wants its environments."""
+
+    def __init__(self, dream: Dream) -> None:
+        self.dream = dream
+        self.actions: np.ndarray | None = None
+        super().__init__(dream.num_envs, dream.single_observation_space, dream.single_action_space)
+
+    def reset(self) -> np.ndarray:
+        observations, _ = self.dream.reset(seed=self._seeds[0])
+        self._reset_seeds()
+        return observations
+
+    def step_async(self, actions: np.ndarray) -> None:
+        self.actions = actions
+
+    def step_wait(self) -> Any:
+        observations, rewards, terminated, truncated, found = self.dream.step(self.actions)
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for i in np.flatnonzero(terminated | truncated):
+            infos[i] = {
+                "terminal_observation": found["final_obs"][i],
+                "TimeLimit.truncated": bool(truncated[i]),
+            }
+        return observations, rewards.astype(np.float32), terminated | truncated, infos
+
+    def close(self) -> None: ...
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        return [getattr(self.dream, attr_name)] * len(list(self._get_indices(indices)))
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        setattr(self.dream, attr_name, value)
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> Any:
+        raise NotImplementedError("the dreams are one environment, without methods of their own")
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False] * self.num_envs

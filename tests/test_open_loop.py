@@ -1,0 +1,167 @@
+"""A model judged as a model: errors, likelihoods and rare events against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from probe_envs_agents import discrete
+from scipy.stats import norm
+from tiny import NESTED
+
+from baselines.api import NoProgress, Task
+from baselines.world_models import open_loop
+from baselines.world_models.episode import Episode
+from baselines.world_models.world_model import WorldModel
+
+
+def trained(rnn):
+    groups = NESTED["world_model"]
+    config = WorldModel.Config(**groups | {"rnn": groups["rnn"] | rnn})
+    agent = WorldModel(Task(discrete, steps=120, env_seed=1000), config)
+    agent.learn(NoProgress())
+    return agent
+
+
+class Walk:
+    """x' = x + a + noise: as `open_loop.Dynamics`, with everything known in closed form."""
+
+    def __init__(self, bias=0.0, std=1.0):
+        self.bias, self.std = bias, std
+
+    def begin(self, observations):
+        return observations.astype(float)
+
+    def observe(self, state, actions, observations):
+        return observations.astype(float)
+
+    def step(self, state, actions, generator=None):
+        mean = state + actions[:, None] + self.bias
+        drawn = mean
+        if generator is not None:
+            drawn = mean + self.std * torch.randn(mean.shape, generator=generator).numpy()
+        return drawn, open_loop.Prediction(
+            drawn,
+            drawn[:, 0],
+            (drawn[:, 0] > 2).astype(float),
+            lambda seen: norm.logpdf(seen, mean, self.std).sum(axis=1),
+            state.shape[1],
+        )
+
+
+def walks(n=4, steps=9, noise=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    found = []
+    for i in range(n):
+        actions = rng.normal(size=steps + i)
+        moves = actions[:, None] + noise * rng.normal(size=(steps + i, 1))
+        seen = np.concatenate([np.zeros((1, 1)), np.cumsum(moves, axis=0)])
+        found.append(Episode(seen, actions, seen[1:, 0], True))
+    return found
+
+
+def test_a_true_model_has_no_error_and_full_skill():
+    found = open_loop.roll_out(Walk(), walks(), horizon=5)
+    errors = open_loop.errors(found, np.ones(1))
+
+    # Episodes of 9, 10, 11 and 12 steps have 5, 6, 7 and 8 starting points.
+    assert np.bincount(found.episode).tolist() == [5, 6, 7, 8]
+    np.testing.assert_allclose(errors.model, 0, atol=1e-12)
+    np.testing.assert_allclose(errors.skill, 1)
+    np.testing.assert_allclose(found.rewards_predicted, found.rewards)
+    assert open_loop.useful_horizon(errors.skill) == 5
+
+
+def test_errors_grow_with_the_horizon_as_a_bias_adds_up_and_are_in_units_of_deviation():
+    found = open_loop.roll_out(Walk(bias=0.5), walks(), horizon=3, context=2, every=2)
+    errors = open_loop.errors(found, np.array([2.0]))
+
+    np.testing.assert_allclose(errors.model[:, 0], [0.25, 0.5, 0.75])
+    assert sorted(set(found.start.tolist())) == [2, 4, 6, 8]
+    moved = (found.observed - found.known)[..., 0] / 2
+    np.testing.assert_allclose(errors.persistence[:, 0] ** 2, (moved**2).mean(axis=1))
+    np.testing.assert_allclose(errors.skill, 1 - (errors.model / errors.persistence)[:, 0] ** 2)
+
+
+def test_too_long_a_horizon_is_refused():
+    with pytest.raises(ValueError, match="50 steps"):
+        open_loop.roll_out(Walk(), walks(), horizon=50)
+
+
+def test_the_useful_horizon_ends_where_skill_first_falls():
+    assert open_loop.useful_horizon(np.array([0.9, 0.6, 0.4, 0.8])) == 2
+    assert open_loop.useful_horizon(np.array([np.nan, 1.0])) == 0
+
+
+def test_likelihoods_are_those_of_the_random_walk():
+    """One step has deviation 1; k steps have root k, which no single step can tell."""
+    episodes = walks(n=60, steps=5, noise=1.0)
+    found = open_loop.log_likelihoods(
+        Walk(), episodes, 4, samples=100, generator=torch.Generator().manual_seed(0)
+    )
+    data = open_loop.roll_out(Walk(), episodes, 4)
+    gap = (data.observed - data.predicted)[..., 0]
+    expected = [norm.logpdf(gap[k], 0, math.sqrt(k + 1)).mean() for k in range(4)]
+
+    assert found[0] == pytest.approx(expected[0], abs=1e-9)
+    np.testing.assert_allclose(found, expected, atol=0.08)
+
+
+def test_terminations_and_rare_rewards_are_counted():
+    found = open_loop.Outcomes(
+        rewards_predicted=np.array([0.0, 0.1, 0.9, 0.2, 0.0]),
+        rewards=np.array([0.0, 0.0, 1.0, 1.0, 0.0]),
+        terminations=np.array([0.9, 0.2, 0.6, 0.4, 0.1]),
+        terminated=np.array([True, False, False, True, False]),
+    )
+    ends, rewards = open_loop.termination_detection(found), open_loop.reward_errors(found)
+
+    assert ends == (0.5, 0.5, pytest.approx(1 / 3))
+    assert rewards.detection == (0.5, 1.0, 0.0)
+    assert rewards.mean_absolute == pytest.approx((0.1 + 0.1 + 0.8) / 5)
+    expected = np.corrcoef(found.rewards, found.rewards_predicted)[0, 1]
+    assert rewards.correlation == pytest.approx(expected)
+
+
+def test_every_step_of_every_episode_is_judged_once_from_the_truth_before_it():
+    episodes = walks(n=3)
+    found = open_loop.outcomes(Walk(), episodes)
+
+    assert len(found.rewards) == sum(len(one) for one in episodes)
+    assert found.terminated.sum() == 3
+    np.testing.assert_allclose(found.rewards_predicted, found.rewards)
+
+
+def test_what_is_never_the_case_has_no_recall():
+    no = np.zeros(3, bool)
+
+    assert math.isnan(open_loop.detection(no, no).recall)
+    assert open_loop.detection(no, no).false_alarms == 0
+
+
+def test_a_world_model_is_judged_through_the_same_door():
+    agent = trained({"epochs": 30, "learning_rate": 1e-2})
+    found = open_loop.roll_out(agent.dynamics(), agent.train, 3)
+    errors = open_loop.errors(found, open_loop.deviations(agent.train))
+    generator = torch.Generator().manual_seed(0)
+    logs = open_loop.log_likelihoods(
+        agent.dynamics(), agent.train[:3], 2, samples=3, generator=generator
+    )
+
+    assert errors.model.shape == (3, 3)
+    assert errors.skill[0] > 0.5
+    assert np.isfinite(logs).all()
+    assert len(open_loop.outcomes(agent.dynamics(), agent.held_out).rewards) == 10
+
+
+def test_the_deterministic_head_has_a_likelihood_by_its_measured_noise():
+    agent = trained({"head": "deterministic"})
+    noise = agent.memory.noise.exp()
+    logs = open_loop.log_likelihoods(
+        agent.dynamics(), agent.held_out, 1, samples=1, generator=torch.Generator()
+    )
+
+    assert (noise > 1e-3).all() and (noise < 10).all()
+    assert np.isfinite(logs).all()
