@@ -8,7 +8,7 @@ from harness.stats import Shows
 
 _BAR = "a 95 % interval of the stratified bootstrap over the seeds of each environment"
 _BAND = "a 95 % interval of the bootstrap over whole runs, stratified by environment"
-_EDGES = "pointwise where shaded; between the thin lines lies the whole line at 95 %"
+_JOINT = "pointwise where shaded; between the thin lines lies the whole line at 95 %"
 _FEW = f"fewer than {stats.SEEDS_FOR_AN_INTERVAL} seeds"
 
 BAR: dict[Shows, str] = {
@@ -19,8 +19,8 @@ BAR: dict[Shows, str] = {
 }
 COMPARISON: dict[Shows, str] = BAR | {"range": BAR["point"]}
 BAND: dict[Shows, str] = {
-    "interval": f"The band is {_BAND}, {_EDGES}.",
-    "low n": f"The band is {_BAND}, {_EDGES}. Low n: it comes from {_FEW} an environment.",
+    "interval": f"The band is {_BAND}, {{edges}}.",
+    "low n": f"The band is {_BAND}, {{edges}}. Low n: it comes from {_FEW} an environment.",
     "range": f"The band is the range of the single seeds: {_FEW} give no interval.",
     "point": f"There is no band: {_FEW} give no interval.",
 }
@@ -37,7 +37,7 @@ def fill(caption: str, evidence: Evidence, score: str, aggregate: bool) -> str:
         baseline=evidence.baseline,
         bar=BAR[shows],
         comparison=COMPARISON[shows],
-        band=BAND[shows],
+        band=BAND[shows].format(edges=_JOINT if evidence.joint_bands else "pointwise"),
     )
     if evidence.unequal:
         text += f" **Budgets differ between arms on {', '.join(evidence.unequal)}.**"

@@ -18,6 +18,8 @@ from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.stats import Array, Curve, FewerSeeds, RunId, Scores
 from harness.store import RunStatus, Store
 
+MOST_JOINT_BANDS = 4  # in one panel
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -35,6 +37,11 @@ class Evidence:
     @property
     def baseline(self) -> str:
         return self.sweep.report.baseline or self.sweep.arms[0]
+
+    @property
+    def joint_bands(self) -> bool:
+        """Whether lines have a simultaneous band beside the pointwise one: many would cross."""
+        return len(self.sweep.arms) <= MOST_JOINT_BANDS
 
     @property
     def unique(self) -> list[RunStatus]:

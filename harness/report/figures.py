@@ -144,7 +144,7 @@ def _lines(
     axes = figure.subplots()
     for arm, band in found.items():
         place = evidence.sweep.arms.index(arm)
-        panels.line(axes, x_values, band, looks[arm], place, step)
+        panels.line(axes, x_values, band, looks[arm], place, evidence.joint_bands, step)
     axes.set(xlabel=x, ylabel=y)
     axes.grid(color="0.9")
     style.legend(figure, [style.handle(arm, looks[arm], label) for arm, label in labels.items()])

@@ -31,11 +31,13 @@ def line(
     band: Band,
     look: style.Look,
     place: int,
+    joint: bool,
     step: bool = False,
 ) -> None:
     """A line, its pointwise band shaded, its simultaneous band between thin lines.
 
-    `place` shifts its markers, so that equal lines do not hide them.
+    :param place: shifts its markers, so that equal lines do not hide them.
+    :param joint: false leaves the simultaneous band out.
     """
     point, low, high = band.point, band.low, band.high
     every = max(1, len(x) // _MARKS)
@@ -48,7 +50,7 @@ def line(
             x, low, high, color=look.colour, alpha=0.1, linewidth=0,
             step="post" if step else None,
         )  # fmt: skip
-        joint = np.isfinite(band.low_all).all()  # of a range there is none: its own edges then
+        joint = joint and bool(np.isfinite(band.low_all).all())  # of a range there is none
         # Where bands overlap, their edges still tell them apart.
         for edge in (band.low_all, band.high_all) if joint else (low, high):
             axes.plot(
@@ -116,7 +118,7 @@ def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
         return
     stacked = np.stack([runs[seed] for seed in sorted(runs)])[:, None]  # (runs, 1, steps)
     band = stats.band(stacked, stats.curve_iqm, (arm, env, "curve"))
-    line(axes, steps, band, look, evidence.sweep.arms.index(arm))
+    line(axes, steps, band, look, evidence.sweep.arms.index(arm), evidence.joint_bands)
 
 
 def seeds(evidence: Evidence, score: str) -> Figure | None:
