@@ -36,6 +36,7 @@ PACKAGES = (
     "pybullet",
 )
 EVALS, TEST_EVALS = "evals.jsonl", "test_evals.jsonl"
+VISITS = "visits.npz"
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 
 
@@ -73,7 +74,7 @@ class Record:
         self.folder = folder
         self.spec = spec
         self._beat = 0.0
-        for name in (EVALS, TEST_EVALS, "train.jsonl", "failure.json", "progress.json"):
+        for name in (EVALS, TEST_EVALS, VISITS, "train.jsonl", "failure.json", "progress.json"):
             (folder / name).unlink(missing_ok=True)
         write_json(folder / "spec.json", spec.model_dump(mode="json", exclude={"arm"}))
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}

@@ -85,9 +85,9 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     started, wall, cpu = record.now(), time.monotonic(), time.process_time()
     card = current(spec)
     fix_arithmetic(spec)
-    seeds = streams(spec.seed)
+    seeds, visits = streams(spec.seed), envs.Visits(spec.steps)
     task = Task(
-        make_env=lambda: envs.make(card, spec.wrappers, training=True),
+        make_env=lambda: visits.watch(envs.make(card, spec.wrappers, training=True), card),
         steps=spec.steps,
         seed=seeds.agent,
         env_seed=seeds.env,
@@ -99,6 +99,7 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     steps_trained = agent.learn(watch)
     if steps_trained > spec.steps:
         raise RuntimeError(f"{spec.agent} took {steps_trained} steps of a budget of {spec.steps}")
+    visits.save(folder / record.VISITS)
     scores = watch.finish()
     model = folder / "model"
     model.mkdir(exist_ok=True)

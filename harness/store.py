@@ -13,10 +13,11 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.spec import ResolvedSweep, RunSpec
 
@@ -24,6 +25,13 @@ State = Literal["finished", "failed", "running", "interrupted", "missing"]
 
 KEY = re.compile("[0-9a-f]{16}")
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
+
+
+class Visits(NamedTuple):
+    """How often training came to each cell of a plane."""
+
+    counts: NDArray[np.int64]  # (parts of the budget, height, width)
+    reachable: NDArray[np.bool_]  # (height, width)
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,14 @@ class Store:
         lines = _lines(self.folder(spec) / "train.jsonl")
         told = [line[name] for line in lines if name in line and line["step"] > 0.8 * spec.steps]
         return float(np.mean(told)) if told else None
+
+    def visits(self, spec: RunSpec) -> Visits | None:
+        """Of a finished run; None where states are no cells, and of runs older than the count."""
+        path = self.folder(spec) / "visits.npz"
+        if not (self.finished(spec) and path.is_file()):
+            return None
+        with np.load(path) as saved:
+            return Visits(saved["visits"], saved["reachable"])
 
     def sweeps(self) -> list[str]:
         return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))

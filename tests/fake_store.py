@@ -149,6 +149,11 @@ def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]
     (store.folder(run) / "train.jsonl").write_text(text)
 
 
+def write_visits(store: Store, run: RunSpec, counts: np.ndarray, reachable: np.ndarray) -> None:
+    """Where training went: (quarters, height, width) visits, (height, width) cells."""
+    np.savez(store.folder(run) / "visits.npz", visits=counts, reachable=reachable)
+
+
 def write_failure(store: Store, run: RunSpec, error: str) -> None:
     """A run that raised."""
     folder = _start(store, run)

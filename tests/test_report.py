@@ -15,12 +15,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import fake_store
+import numpy as np
 import pytest
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from harness.report import captions, page, style, write
+from harness.report import captions, maps, page, style, write
 from harness.report import evidence as evidence_module
 from harness.report.figures import FIGURES
 from harness.report.number import fixed, short
@@ -447,17 +449,101 @@ def test_a_figure_counts_the_misled_by_the_number_of_seeds(store):
     assert line.get_ydata()[-1] < 0.01
 
 
+# Maps --------------------------------------------------------------------------------------------
+
+SEA = np.tri(10, dtype=bool)
+
+
+def mapped(store: Store, unmapped: int = 0) -> ResolvedSweep:
+    """ppo stays in the first column; rnd is everywhere but there, in the last quarter alone."""
+    sweep = fake_store.sweep(("ppo", "rnd", "script"), TWO_ENVS, 3)
+    fake_store.write_sweep(store, sweep)
+    column = np.zeros((10, 10), int)
+    column[:, 0] = 5
+    counts = {
+        "ppo": np.stack([column] * 4),
+        "rnd": np.stack([column, column, column, SEA * 7 - column // 5 * 7]),
+        "script": np.zeros((4, 10, 10), int),
+    }
+    runs = [run for run in sweep.runs if run.env == "DeepSea-10"]
+    for run in runs:
+        if run.arm != "rnd" or run.seed >= unmapped:
+            fake_store.write_visits(store, run, counts[run.arm], SEA)
+    return sweep
+
+
+def panels_of(store: Store, sweep: ResolvedSweep):
+    """By title: the shares in each panel of that row; the figure."""
+    with style.applied():
+        figure = FIGURES["visits"].draw(evidence_module.gather(sweep, store), "DeepSea-10")
+    axes = [each for each in figure.axes if each.images]
+    rows = [axes[i : i + 4] for i in range(0, len(axes), 4)]
+    found = {row[0].get_title(loc="left"): [a.images[0].get_array() for a in row] for row in rows}
+    return found, figure
+
+
+def test_a_map_shows_the_share_of_each_cell_of_all_seeds_together(store):
+    found, figure = panels_of(store, mapped(store))
+    assert list(found) == ["ppo", "rnd"]  # the script took no steps in training
+    early, late = found["ppo"][0], found["rnd"][3]
+    assert early[:, 0].filled(0) == pytest.approx(np.full(10, 0.1))
+    assert early[:, 1:].mask.all()
+    assert late.filled(0)[SEA].sum() == pytest.approx(1)
+    assert late.mask[:, 0].all() and late.mask[~SEA].all()
+    scales = {(a.images[0].norm.vmin, a.images[0].norm.vmax) for a in figure.axes if a.images}
+    assert len(scales) == 1
+    assert {"0 to 5k steps", "15k to 20k steps"} <= texts(figure)
+
+
+def test_cells_never_visited_are_hatched_and_those_out_of_reach_blank(store):
+    _, figure = panels_of(store, mapped(store))
+    hatched = figure.axes[0].patches[0].get_path()
+    assert hatched.contains_point((1, 5))
+    assert not hatched.contains_point((0, 5))  # visited
+    assert not hatched.contains_point((5, 1))  # out of reach
+
+
+def test_a_map_says_which_runs_it_lacks(store):
+    found, _ = panels_of(store, mapped(store, unmapped=1))
+    assert list(found) == ["ppo", "rnd (2 of 3 runs)"]
+    assert found["rnd (2 of 3 runs)"][3].filled(0).sum() == pytest.approx(1)
+
+
+def test_an_arm_without_any_map_keeps_its_row_and_says_so(store):
+    found, _ = panels_of(store, mapped(store, unmapped=3))
+    assert list(found) == ["ppo", "rnd (0 of 3 runs)"]
+    assert all(shares.mask.all() for shares in found["rnd (0 of 3 runs)"])
+
+
+def test_only_environments_with_cells_have_a_map(store, monkeypatch):
+    monkeypatch.setattr(page, "FIGURES", {"visits": FIGURES["visits"]})
+    text = report(store, mapped(store))
+    assert "### Visits in training, DeepSea-10\n\n![" in text
+    assert "(visits_DeepSea-10.png)" in text
+    assert "DeepSea-20.png" not in text
+
+
+def test_the_colours_of_a_map_are_told_apart_in_grey():
+    red, green, blue, _ = np.moveaxis(colormaps[maps.COLOURS](np.linspace(0, 1, 64)), -1, 0)
+    assert (np.diff(0.299 * red + 0.587 * green + 0.114 * blue) < 0).all()
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_of_missing_runs_are_laid_out(name, store):
     evidence = evidence_module.gather(fake_store.sweep(), store)
     with style.applied():
-        figure = FIGURES[name].draw(evidence, "final")
+        figure = FIGURES[name].draw(evidence, subject(name))
         if figure is not None:
             style.lay_out(figure)
 
 
 # Figures -----------------------------------------------------------------------------------------
+
+
+def subject(name: str) -> str:
+    """What a figure is drawn for."""
+    return "DeepSea-20" if FIGURES[name].per_env else "final"
 
 
 def texts(figure: Figure) -> set[str]:
@@ -482,6 +568,10 @@ def crowded(tmp_path_factory):
         facts = {"anchors": dict.fromkeys(sweep.envs, pair), "components": made_of}
         sweep = sweep.model_copy(update=facts)
         fake_store.write_sweep(store, sweep)
+        sea = np.tri(20, dtype=int)
+        for run in sweep.runs:
+            if run.env == "DeepSea-20" and run.arm != "without_everything_at_once":
+                fake_store.write_visits(store, run, np.stack([sea] * 4), sea > 0)
         return evidence_module.gather(sweep, store)
 
     return gather
@@ -490,7 +580,8 @@ def crowded(tmp_path_factory):
 @pytest.mark.parametrize("name", FIGURES)
 def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name):
     with style.applied():
-        figure = FIGURES[name].draw(crowded(20 if name == "fewer_seeds" else 6), "final")
+        evidence = crowded(20 if name == "fewer_seeds" else 6)
+        figure = FIGURES[name].draw(evidence, subject(name))
         style.lay_out(figure)
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
@@ -517,7 +608,7 @@ def unseen(figure: Figure) -> set[Text]:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks():
+            for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
                 if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
                     found.update((tick.label1, tick.label2))
     return found

@@ -3,12 +3,14 @@
 from harness.envs.build import make
 from harness.envs.card import Card, Measure, card, card_names
 from harness.envs.extra import need
+from harness.envs.visits import Visits
 from harness.envs.wrappers import WRAPPERS, check_wrapper, complete
 
 __all__ = [
     "WRAPPERS",
     "Card",
     "Measure",
+    "Visits",
     "card",
     "card_names",
     "check_wrapper",

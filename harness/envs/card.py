@@ -12,10 +12,12 @@ from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
+import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from harness import config
 from harness.envs.extra import Extra
+from harness.envs.visits import Plane
 from harness.envs.wrappers import check_wrapper, complete
 from harness.spec import Anchors
 
@@ -103,6 +105,11 @@ class Card(BaseModel):
     measures: dict[str, Measure] = Field(
         {}, description="Numbers of `info` that are reported beside the score, by their key in it."
     )
+    cells: str | None = Field(
+        None,
+        description='Where states are cells of a plane: "module:function", called with the bare '
+        "environment. Reports then map the visits of training.",
+    )
     extra: Extra | None = Field(
         None, description="The project's extra that installs what this environment needs."
     )
@@ -144,6 +151,15 @@ class Card(BaseModel):
         anchors = getattr(import_module(module), function)(**self.kwargs)
         assert isinstance(anchors, Anchors), self.anchors_from
         return anchors
+
+    def plane(self, env: gym.Env[Any, Any]) -> Plane | None:
+        """The cells that the environment's states are; None: they are no cells of a plane."""
+        if self.cells is None:
+            return None
+        module, _, function = self.cells.partition(":")
+        plane = getattr(import_module(module), function)(env.unwrapped)
+        assert isinstance(plane, Plane), self.cells
+        return plane
 
 
 def card(name: str) -> Card:

@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.envs.visits import Plane
 from harness.spec import Anchor, Anchors
 
 MOVE_COST = 0.01  # of N steps to the right together
@@ -71,6 +72,10 @@ class DeepSea(gym.Env[Observation, np.int64]):
         """To the right, whichever action that is in this cell."""
         return self._right[self._row][self._column]
 
+    def cell(self) -> tuple[int, int] | None:
+        """Row and column of the diver; None after the last step."""
+        return (self._row, self._column) if self._row < self.size else None
+
     def render(self) -> NDArray[np.uint8]:  # type: ignore[override]  # one mode only
         """The grid, the treasure, and the diver: (8 N, 8 N, 3)."""
         picture = np.full((self.size, self.size, 3), WATER, np.uint8)
@@ -83,6 +88,11 @@ class DeepSea(gym.Env[Observation, np.int64]):
         if self._row < self.size:
             observation[self._row * self.size + self._column] = 1.0
         return observation
+
+
+def plane(env: DeepSea) -> Plane:
+    """Row by row: none can be further to the right than it has steps behind it."""
+    return Plane(np.tri(env.size, dtype=bool), env.cell)
 
 
 def anchors(size: int, mapping_seed: int = 42) -> Anchors:

@@ -13,6 +13,8 @@ from minigrid.core.world_object import Box, Door, Key, Wall
 from minigrid.minigrid_env import MiniGridEnv
 from numpy.typing import NDArray
 
+from harness.envs.visits import Plane
+
 # Right and down in world coordinates for each direction that an agent may face: its view looks up.
 _FORWARD = ((1, 0), (0, 1), (-1, 0), (0, -1))
 _RIGHT = ((0, 1), (-1, 0), (0, -1), (1, 0))
@@ -88,6 +90,18 @@ def _grid(env: gym.Env[Any, Any], wrapper: str) -> MiniGridEnv:
     if not isinstance(grid, MiniGridEnv):
         raise TypeError(f"{wrapper} is for MiniGrid's environments, not for {grid}")
     return grid
+
+
+def plane(env: MiniGridEnv) -> Plane:
+    """The agent's places, whatever the layout and whichever way it faces."""
+
+    def here() -> tuple[int, int]:
+        x, y = env.agent_pos
+        return y, x
+
+    reachable = np.zeros((env.height, env.width), bool)
+    reachable[1:-1, 1:-1] = True  # MiniGrid's worlds end in walls
+    return Plane(reachable, here)
 
 
 class QuickView:

@@ -16,7 +16,7 @@ from harness import stats
 from harness.report import claims, number
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.stats import Array, Curve, FewerSeeds, RunId, Scores
-from harness.store import RunStatus, Store
+from harness.store import RunStatus, Store, Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
 
@@ -32,6 +32,7 @@ class Evidence:
     normalised: dict[str, Scores]  # by score; empty when an environment has no anchors
     no_aggregates: str  # empty: the arms can be compared over all environments
     metrics: dict[str, dict[RunId, float]]  # by name: what finished runs told late in training
+    visits: dict[RunId, Visits]  # where states are cells of a plane
     history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
 
     @property
@@ -140,8 +141,10 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     }
     statuses = tuple(store.status(run) for run in sweep.runs)
     metrics = {name: _late(name, statuses, store) for name in sweep.report.metrics}
+    found = {(run.arm, run.env, run.seed): store.visits(run) for run in sweep.runs}
+    visits = {run: each for run, each in found.items() if each is not None}
     history = tuple(store.history(sweep.name))
-    return Evidence(sweep, statuses, curves, raw, normalised, why, metrics, history)
+    return Evidence(sweep, statuses, curves, raw, normalised, why, metrics, visits, history)
 
 
 def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:

@@ -1,4 +1,4 @@
-"""The figures that compare arms over all environments, on normalised scores."""
+"""The figures that compare arms over all environments, and the table of all figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness import stats
-from harness.report import components, panels, style
+from harness.report import components, maps, panels, style
 from harness.report.evidence import Evidence
 from harness.stats import Array, Band, Estimate, MissingRuns, Scores
 
@@ -20,9 +20,11 @@ class Plot:
 
     title: str
     caption: str
-    draw: Callable[[Evidence, str], Figure | None]  # of a score; None: there is nothing to show
+    # Of a score, or of an environment if there is one per environment; None: nothing to show.
+    draw: Callable[[Evidence, str], Figure | None]
     aggregate: bool = True  # compares the arms over all environments
     per_score: bool = True
+    per_env: bool = False
 
 
 def aggregates(evidence: Evidence, score: str) -> Figure | None:
@@ -212,5 +214,16 @@ FIGURES: dict[str, Plot] = {
         "with missing runs, or without any difference, is not drawn.",
         panels.fewer_seeds,
         aggregate=False,
+    ),
+    "visits": Plot(
+        "Visits in training",
+        "Where training went, {seeds} together, exploration and all: the share of each cell in the "
+        "visits of a quarter of the budget, on one logarithmic scale for all panels. A visit is a "
+        "cell in which an episode begins or to which a step leads. Hatched: never visited, inner "
+        "walls among them; blank: out of reach. An arm that takes no steps in training has no row.",
+        maps.visits,
+        aggregate=False,
+        per_score=False,
+        per_env=True,
     ),
 }

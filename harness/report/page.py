@@ -194,19 +194,22 @@ def _figures(evidence: Evidence, folder: Path) -> str:
             if plot.aggregate and evidence.no_aggregates:
                 continue
             scores = evidence.sweep.report.scores
-            for score in scores if plot.per_score else scores[:1]:
-                lines += _figure(evidence, folder, name, plot, score)
+            each = scores if plot.per_score else scores[:1]
+            for subject in evidence.sweep.envs if plot.per_env else each:
+                lines += _figure(evidence, folder, name, plot, subject)
     return _paragraphs(lines)
 
 
-def _figure(evidence: Evidence, folder: Path, name: str, plot: Plot, score: str) -> list[str]:
-    figure = plot.draw(evidence, score)
+def _figure(evidence: Evidence, folder: Path, name: str, plot: Plot, subject: str) -> list[str]:
+    """:param subject: the score, or the environment, that it is drawn for."""
+    figure = plot.draw(evidence, subject)
     if figure is None:
         return []
-    file = f"{name}_{score}" if plot.per_score else name
+    alone = not (plot.per_score or plot.per_env)
+    file = name if alone else f"{name}_{subject}"
     style.save(figure, folder / file)
-    title = plot.title + (f", {claims.SCORE_WORDS.get(score, score)}" if plot.per_score else "")
-    caption = captions.fill(plot.caption, evidence, score, plot.aggregate)
+    title = plot.title + ("" if alone else f", {claims.SCORE_WORDS.get(subject, subject)}")
+    caption = captions.fill(plot.caption, evidence, subject, plot.aggregate)
     return [f"### {title}", f"![{title}]({file}.png)", f"{caption} [PDF]({file}.pdf)"]
 
 

@@ -1,0 +1,89 @@
+"""Where training goes: how often it comes to each cell of a plane, quarter by quarter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.envs.wrappers.option import Env
+
+if TYPE_CHECKING:
+    from harness.envs.card import Card
+
+QUARTERS = 4
+
+
+class Plane(NamedTuple):
+    """The cells that an environment's states are, where they lie in a plane."""
+
+    reachable: NDArray[np.bool_]  # (height, width)
+    here: Callable[[], tuple[int, int] | None]  # row and column of the state; None: in no cell
+
+
+class Visits:
+    """Counts over all copies of an environment together, in quarters of the budget.
+
+    A visit is a cell in which an episode begins or to which a step leads.
+
+    :param steps: the budget.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = 0
+        self._ends = [steps * quarter // QUARTERS for quarter in range(1, QUARTERS)]
+        self._quarter = self._ends.count(0)
+        self._counts: list[list[list[int]]] = []
+        self._reachable: NDArray[np.bool_] | None = None
+
+    def watch(self, env: Env, card: Card) -> Env:
+        """The environment, its visits counted; as it is, if its card names no cells."""
+        plane = card.plane(env)
+        if plane is None:
+            return env
+        if self._reachable is None:
+            self._reachable = plane.reachable
+            self._counts = np.zeros((QUARTERS, *plane.reachable.shape), int).tolist()
+        return Watched(env, plane.here, self)
+
+    def visit(self, cell: tuple[int, int] | None) -> None:
+        if cell is not None:
+            row, column = cell
+            self._counts[self._quarter][row][column] += 1
+
+    def step(self, cell: tuple[int, int] | None) -> None:
+        """A step, and where it led."""
+        self.visit(cell)
+        self._steps += 1
+        if self._steps in self._ends:
+            self._quarter += self._ends.count(self._steps)
+
+    def save(self, path: Path) -> None:
+        """Write `visits` (quarters, height, width) and `reachable` (height, width), if any."""
+        if self._reachable is not None:
+            counts = np.array(self._counts, np.int64)
+            np.savez_compressed(path, visits=counts, reachable=self._reachable)
+
+
+class Watched(gym.Wrapper[Any, Any, Any, Any]):
+    """Tells where it is after every reset and step, and changes nothing."""
+
+    def __init__(
+        self, env: Env, here: Callable[[], tuple[int, int] | None], visits: Visits
+    ) -> None:
+        super().__init__(env)
+        self._here, self._visits = here, visits
+
+    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+        found = self.env.reset(**given)
+        self._visits.visit(self._here())
+        return found
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        found = self.env.step(action)
+        self._visits.step(self._here())
+        return found

@@ -1,0 +1,158 @@
+"""Training's visits of the cells of a plane are counted, and counting changes nothing."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from tiny import HPARAMS, PROTOCOL, files, store_at
+
+from baselines.api import GOAL_METHODS
+from harness.agents import Layer
+from harness.envs import Visits, card, card_names, make
+from harness.envs.visits import Plane, Watched
+from harness.run import Job, run
+from harness.sweep import single
+
+PLANES = [name for name in card_names() if card(name).cells]
+
+
+def saved(visits, path):
+    visits.save(path / "visits.npz")
+    with np.load(path / "visits.npz") as found:
+        return found["visits"], found["reachable"]
+
+
+def test_the_best_dive_visits_the_diagonal_once_an_episode(tmp_path):
+    visits = Visits(steps=40)
+    env = visits.watch(make(card("DeepSea-5")), card("DeepSea-5"))
+    for _ in range(8):
+        env.reset()
+        for _ in range(5):
+            env.step(env.unwrapped.best_action())
+
+    counts, reachable = saved(visits, tmp_path)
+
+    assert (counts.sum(axis=0) == 8 * np.eye(5)).all()
+    assert (counts.sum(axis=(1, 2)) == 10).all()
+    assert (reachable == (np.arange(5)[:, None] >= np.arange(5))).all()
+
+
+class Line(gym.Env):
+    """Five cells in a row: a step to the right in each."""
+
+    def reset(self, *, seed=None, options=None):
+        self.place = 0
+        return self.place, {}
+
+    def step(self, action):
+        self.place += 1
+        return self.place, 0.0, False, False, {}
+
+
+def line(env):
+    return Plane(np.ones((1, 5), bool), lambda: (0, env.place))
+
+
+def test_quarters_are_of_the_steps_of_all_copies_together(tmp_path):
+    on_a_line = card("DeepSea-5").model_copy(update={"cells": f"{__name__}:line"})
+    visits = Visits(steps=8)
+    copies = [visits.watch(Line(), on_a_line) for _ in range(2)]
+    for env in copies:
+        env.reset()
+    for _ in range(4):
+        for env in copies:
+            env.step(0)
+
+    counts, _ = saved(visits, tmp_path)
+
+    assert counts[:, 0].tolist() == [
+        [2, 2, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 2]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANES)
+def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name, tmp_path):
+    visits, resets = Visits(steps=600), 1
+    env = visits.watch(make(card(name)), card(name))
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    for _ in range(600):
+        *_, terminated, truncated, _ = env.step(env.action_space.sample())
+        if terminated or truncated:
+            env.reset()
+            resets += 1
+
+    counts, reachable = saved(visits, tmp_path)
+
+    assert not counts[:, ~reachable].any()
+    assert np.count_nonzero(counts.sum(axis=0)) > 1
+    # A dive's last step leads below the sea.
+    ends_in_no_cell = resets - 1 if name.startswith("DeepSea") else 0
+    assert counts.sum() == 600 + resets - ends_in_no_cell
+
+
+def test_an_environment_without_cells_is_left_as_it_is(tmp_path):
+    visits, env = Visits(steps=10), make(card("CartPole-v1"))
+
+    assert visits.watch(env, card("CartPole-v1")) is env
+    visits.save(tmp_path / "visits.npz")
+    assert not (tmp_path / "visits.npz").exists()
+
+
+class Offers(gym.Wrapper):
+    """All that a learner may ask of a training environment beside its steps."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        for name in ("action_masks", *GOAL_METHODS):
+            setattr(self, name, lambda *given, name=name: (name, given))
+
+
+def test_what_learners_ask_of_an_environment_passes_through():
+    inside = Offers(make(card("DeepSea-5")))
+    env = Visits(steps=10).watch(inside, card("DeepSea-5"))
+    env.reset(seed=3)
+
+    assert isinstance(env, Watched)
+    for name in ("action_masks", *GOAL_METHODS):
+        assert env.has_wrapper_attr(name)
+        assert env.get_wrapper_attr(name)(1, 2) == (name, (1, 2))
+    assert (env.render() == inside.render()).all()
+    assert env.np_random is inside.np_random
+    assert (env.observation_space, env.action_space) == (
+        inside.observation_space, inside.action_space,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("agent", "env", "wrappers"),
+    [
+        ("ppo", "DeepSea-5", []),
+        ("ppo_rnd", "DeepSea-5", []),
+        ("dqn", "DeepSea-5", []),
+        ("tabular_q", "DeepSea-5", []),
+        ("maskable_ppo", "MiniGrid-Empty-Random-5x5-v0", ["action_masks"]),
+        ("ppo", "MiniGrid-DoorKeyLayouts-6x6-v0", []),
+    ],
+)
+def test_counting_does_not_change_what_is_learned(agent, env, wrappers, tmp_path, monkeypatch):
+    layer = Layer("tests/tiny.py", HPARAMS.get(agent, {}))
+    spec = single(agent, env, 0, 256, layer, wrappers).model_copy(update={"evaluation": PROTOCOL})
+    counted, plain = store_at(tmp_path / "counted"), store_at(tmp_path / "plain")
+
+    run(spec, Job(counted.root))
+    monkeypatch.setattr(Visits, "watch", lambda self, env, card: env)
+    run(spec, Job(plain.root))
+
+    weights = [store.status(spec).result["weights"] for store in (counted, plain)]
+    assert weights[0] == weights[1]
+    assert files(counted, spec, "evals.jsonl") == files(plain, spec, "evals.jsonl")
+    assert plain.visits(spec) is None
+    by_quarter = counted.visits(spec).counts.sum(axis=(1, 2))
+    assert (by_quarter >= 0.9 * 64).all()  # the last step of a dive leads to no cell
+
+
+def test_what_is_counted_is_no_part_of_what_decides_a_run():
+    for name in PLANES:
+        assert card(name).identity() == card(name).model_copy(update={"cells": None}).identity()
