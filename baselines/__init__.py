@@ -102,6 +102,16 @@ AGENTS: dict[str, Entry] = {
     "ppo_e3b": Entry(
         "baselines.curiosity:ppo_e3b", 1, "PPO and elliptical bonuses (Henaff et al., 2022)"
     ),
+    "recurrent_ppo_rnd": Entry(
+        "baselines.curiosity.recurrent:recurrent_ppo_rnd",
+        1,
+        "PPO with an LSTM and random network distillation (Burda et al., 2018)",
+    ),
+    "recurrent_ppo_icm": Entry(
+        "baselines.curiosity.recurrent:recurrent_ppo_icm",
+        1,
+        "PPO with an LSTM and the intrinsic curiosity module (Pathak, 2017)",
+    ),
     "world_model": Entry(
         "baselines.world_models.world_model:WorldModel",
         1,

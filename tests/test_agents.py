@@ -62,7 +62,7 @@ def tiny(name, **more):
         chosen.pop("n_steps", None)  # there it is the length of n-step returns
     if "policy_kwargs" in fields:
         chosen["policy_kwargs"] = {"net_arch": [8]}
-    if name == "recurrent_ppo":
+    if name.startswith("recurrent_ppo"):
         chosen["policy_kwargs"]["lstm_hidden_size"] = 4
     if "n_envs" in fields and name != "ars":
         chosen["n_envs"] = 2
@@ -321,11 +321,20 @@ def test_every_agent_has_a_shipped_file():
     assert {path.stem for path in HPARAMS} == set(AGENTS)
 
 
-@pytest.mark.parametrize("env", load(shipped("configs/agents") / "ppo_rnd.yaml").data["envs"])
-def test_ppo_has_the_settings_of_ppo_with_a_bonus_where_the_two_are_compared(env):
-    plain = load(shipped("configs/agents") / "ppo.yaml").data["envs"][env]["hparams"]
-    bonus = load(shipped("configs/agents") / "ppo_rnd.yaml").data["envs"][env]["hparams"]
-    config = AGENTS["ppo"].load().Config
+def shipped_envs(name):
+    return load(shipped("configs/agents") / f"{name}.yaml").data["envs"]
+
+
+CURIOUS = ["ppo_rnd", "recurrent_ppo_rnd", "recurrent_ppo_icm"]
+
+
+@pytest.mark.parametrize(
+    ("name", "env"), [(name, env) for name in CURIOUS for env in shipped_envs(name)]
+)
+def test_ppo_has_the_settings_of_ppo_with_a_bonus_where_the_two_are_compared(name, env):
+    without = name.rpartition("_")[0]
+    plain, bonus = (shipped_envs(agent)[env]["hparams"] for agent in (without, name))
+    config = AGENTS[without].load().Config
     shared = {key: value for key, value in bonus.items() if key in config.model_fields}
 
     assert config(**plain) == config(**shared)
@@ -471,9 +480,10 @@ def test_observations_in_parts_get_a_policy_that_reads_them():
     assert actions.shape == (2,)
 
 
-def test_recurrent_state_is_carried_and_ends_with_the_episode():
-    agent = make("recurrent_ppo")
-    batch = observations("recurrent_ppo", n=2)
+@pytest.mark.parametrize("name", ["recurrent_ppo", "recurrent_ppo_rnd"])
+def test_recurrent_state_is_carried_and_ends_with_the_episode(name):
+    agent = make(name)
+    batch = observations(name, n=2)
     _, state = agent.predict(batch, None, np.array([True, True]))
     _, carried = agent.predict(batch, state, np.array([False, True]))
     _, fresh = agent.predict(batch, None, np.array([True, True]))

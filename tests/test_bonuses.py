@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 
 import gymnasium as gym
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from gymnasium import spaces
 from probe_envs_agents import continuous
 from pydantic import ValidationError
+from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 from test_curiosity import SMALL, B, Corridor, D, T, collect, draw
@@ -18,19 +20,25 @@ from test_curiosity import SMALL, B, Corridor, D, T, collect, draw
 import baselines.curiosity as curiosity
 from baselines import AGENTS
 from baselines.api import NoProgress, Task
-from baselines.curiosity import BONUSES, load_bonus
+from baselines.curiosity import BONUSES, load_bonus, recurrent
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.feature import Actions
 from baselines.curiosity.icm import ICM
 from baselines.curiosity.network import MovingMoments
 from baselines.curiosity.ppo import CuriosityPPO
+from baselines.curiosity.recurrent import CuriosityRecurrentPPO
 from baselines.curiosity.settings import Config, FullConfig, settings_of
 from baselines.curiosity.stream import Stream
 from harness.config import load, shipped
 
 EPISODIC = [name for name in BONUSES if load_bonus(name).episodic]
 LIFELONG = [name for name in BONUSES if name not in EPISODIC]
+# Every learner with every bonus that it takes.
+KINDS = [(CuriosityPPO, name) for name in BONUSES]
+KINDS += [(CuriosityRecurrentPPO, name) for name in LIFELONG]
+CLASSES = [getattr(curiosity, f"ppo_{name}") for name in BONUSES]
+CLASSES += [getattr(recurrent, f"recurrent_ppo_{name}") for name in LIFELONG]
 NOWHERE = torch.zeros(T, B, dtype=torch.bool)
 
 
@@ -40,9 +48,9 @@ def make(kind, seed=0, space=None, obs_dim=D, **fields):
     return kind(obs_dim, space or spaces.Discrete(2), kind.Config(**fields), generator)
 
 
-def make_ppo(bonus, env=Corridor, n_envs=4, fields=None, ppo=None, **shared):
-    return CuriosityPPO(
-        "MlpPolicy",
+def make_ppo(bonus, env=Corridor, n_envs=4, fields=None, ppo=None, kind=CuriosityPPO, **shared):
+    return kind(
+        next(iter(kind.policy_aliases)),
         DummyVecEnv([env] * n_envs),
         bonus=bonus,
         bonus_config=load_bonus(bonus).Config(**(fields or {})),
@@ -86,26 +94,47 @@ def same(one, other):
 # All bonuses
 
 
-@pytest.mark.parametrize("name", BONUSES)
-def test_without_its_coefficient_the_learner_is_ppo_bit_for_bit(name):
-    model = make_ppo(name, int_coef=0.0, ext_coef=1.0).learn(256)
-    ppo = PPO("MlpPolicy", DummyVecEnv([Corridor] * 4), seed=0, device="cpu", **SMALL).learn(256)
-    assert same(dict(model.policy.state_dict()), dict(ppo.policy.state_dict()))
+@cache
+def plain(kind):
+    """What is learned without us."""
+    algorithm = {CuriosityPPO: PPO, CuriosityRecurrentPPO: RecurrentPPO}[kind]
+    policy, envs = next(iter(kind.policy_aliases)), DummyVecEnv([Corridor] * 4)
+    model = algorithm(policy, envs, seed=0, device="cpu", **SMALL).learn(256)
+    return dict(model.policy.state_dict())
 
 
-@pytest.mark.parametrize("name", BONUSES)
-def test_with_its_coefficient_the_learner_is_not_ppo(name):
-    model = make_ppo(name, int_coef=1.0, ext_coef=1.0).learn(256)
-    ppo = PPO("MlpPolicy", DummyVecEnv([Corridor] * 4), seed=0, device="cpu", **SMALL).learn(256)
-    assert not same(dict(model.policy.state_dict()), dict(ppo.policy.state_dict()))
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_without_its_coefficient_the_learner_is_ppo_bit_for_bit(kind, name):
+    model = make_ppo(name, kind=kind, int_coef=0.0, ext_coef=1.0).learn(256)
+    assert same(dict(model.policy.state_dict()), plain(kind))
 
 
-@pytest.mark.parametrize("name", BONUSES)
-def test_the_intrinsic_advantage_is_that_of_a_naive_loop_and_joins_the_extrinsic_one(name):
-    model = make_ppo(name, int_coef=3.0, ext_coef=0.5)
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_with_its_coefficient_the_learner_is_not_ppo(kind, name):
+    model = make_ppo(name, kind=kind, int_coef=1.0, ext_coef=1.0).learn(256)
+    assert not same(dict(model.policy.state_dict()), plain(kind))
+
+
+@pytest.mark.parametrize("name", EPISODIC)
+def test_a_recurrent_learner_refuses_bonuses_that_begin_anew_with_the_episode(name):
+    with pytest.raises(ValueError, match=f"bonus {name} .* begins anew with every episode"):
+        make_ppo(name, kind=CuriosityRecurrentPPO)
+    assert not hasattr(recurrent, f"recurrent_ppo_{name}")
+
+
+def test_a_recurrent_learner_refuses_counts_of_the_episode():
+    fields = {"count_scope": "lifelong_first_visit"}
+    with pytest.raises(ValueError, match="bonus count as it is set begins anew"):
+        make_ppo("count", kind=CuriosityRecurrentPPO, fields=fields)
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+def test_the_intrinsic_advantage_is_that_of_a_naive_loop_and_joins_the_extrinsic_one(kind, name):
+    model = make_ppo(name, kind=kind, int_coef=3.0, ext_coef=0.5)
     before = copy.deepcopy(model.stream)
     collect(model)
-    twin = make_ppo(name, int_coef=0.0, ext_coef=1.0)  # its mixture is the extrinsic advantage
+    # The twin's mixture is the extrinsic advantage.
+    twin = make_ppo(name, kind=kind, int_coef=0.0, ext_coef=1.0)
     extrinsic = collect(twin).rollout_buffer.advantages
     (steps, _), settings = model._rollout, settings_of(name)()
     raw = before.bonus.reward(steps).numpy().astype(float)
@@ -192,15 +221,14 @@ def test_an_episode_that_goes_on_is_remembered_until_it_ends_or_all_is_reset(nam
     assert (bonus.reward(walk(places))[0] > 0.9 * unchanged[0]).all()
 
 
-@pytest.mark.parametrize("name", BONUSES)
-def test_a_saved_learner_gives_the_same_bonus_in_the_middle_of_an_episode(name, tmp_path):
-    agent_class = getattr(curiosity, f"ppo_{name}")
+@pytest.mark.parametrize("agent_class", CLASSES)
+def test_a_saved_learner_gives_the_same_bonus_in_the_middle_of_an_episode(agent_class, tmp_path):
     config = agent_class.Config(n_envs=4, **SMALL)
     trained, loaded = (agent_class(Task(Corridor, 256, seed=s), config) for s in (0, 1))
     trained.learn(NoProgress())
     trained.save(tmp_path)
     loaded.load(tmp_path)
-    by_sb3 = CuriosityPPO.load(tmp_path / "model.zip", device="cpu")
+    by_sb3 = agent_class.algorithm.load(tmp_path / "model.zip", device="cpu")
     steps = walk(torch.arange(24.0).reshape(6, 4, 1) % 5)
     raw = trained.model.stream.bonus.reward(steps)
     assert not torch.equal(
@@ -212,9 +240,8 @@ def test_a_saved_learner_gives_the_same_bonus_in_the_middle_of_an_episode(name, 
     assert all(np.array_equal(value, weights[key]) for key, value in loaded.weights().items())
 
 
-@pytest.mark.parametrize("name", BONUSES)
-def test_continuous_actions_are_explored_too(name):
-    agent_class = getattr(curiosity, f"ppo_{name}")
+@pytest.mark.parametrize("agent_class", CLASSES)
+def test_continuous_actions_are_explored_too(agent_class):
     agent = agent_class(Task(continuous, 128), agent_class.Config(n_envs=2, **SMALL))
     agent.learn(NoProgress())
     assert all(np.isfinite(value).all() for value in agent.weights().values())
@@ -348,20 +375,19 @@ def test_states_that_never_come_again_are_not_counted():
     assert diagnostic.visits is None
 
 
-@pytest.mark.parametrize("name", BONUSES)
-def test_what_a_learner_tells_are_its_bonus_its_return_and_its_coverage(name):
+@pytest.mark.parametrize("agent_class", CLASSES)
+def test_what_a_learner_tells_are_its_bonus_its_return_and_its_coverage(agent_class):
     told = []
 
     class Told(NoProgress):
         def log(self, step, metrics):
             told.append({key.removeprefix("curiosity/"): metrics[key] for key in metrics})
 
-    agent_class = getattr(curiosity, f"ppo_{name}")
     agent_class(Task(Corridor, 256), agent_class.Config(n_envs=4, **SMALL)).learn(Told())
     last = told[-1]
     expected = {"raw_bonus", "scaled_bonus", "raw_return", "scaled_return", "value_loss"}
     assert expected | {"bonus_loss", "states", "raw_bonus_known"} <= last.keys()
     assert last["states"] == 5  # 1 to 4, and the last one
-    assert ("raw_bonus_learned" in last) == (name in LIFELONG)
+    assert ("raw_bonus_learned" in last) == (agent_class.bonus in LIFELONG)
     ratio = last["raw_bonus"] / last["scaled_bonus"], last["raw_return"] / last["scaled_return"]
     assert ratio[0] == pytest.approx(ratio[1], rel=1e-4)

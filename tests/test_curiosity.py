@@ -14,9 +14,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import baselines.curiosity as curiosity
 from baselines.api import NoProgress, Task
-from baselines.curiosity import BONUSES
+from baselines.curiosity import BONUSES, recurrent
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.ppo import Config, CuriosityPPO
+from baselines.curiosity.ppo import Config, CuriosityPPO, CuriousRollouts
+from baselines.curiosity.recurrent import CuriosityRecurrentPPO
 from baselines.curiosity.rnd import RND
 from baselines.curiosity.stream import Stream, advantages, discounted_sums
 
@@ -74,9 +75,11 @@ class Forked(gym.Env):
         return self._observe(), reward, self.row == self.n - 1, False, {}
 
 
-def make_ppo(env=Corridor, n_envs=4, rnd=None, seed=0, **options) -> CuriosityPPO:
-    return CuriosityPPO(
-        "MlpPolicy",
+def make_ppo(
+    env=Corridor, n_envs=4, rnd=None, seed=0, kind=CuriosityPPO, **options
+) -> CuriousRollouts:
+    return kind(
+        next(iter(kind.policy_aliases)),
         DummyVecEnv([env] * n_envs),
         bonus="rnd",
         bonus_config=RND.Config(**(rnd or {})),
@@ -87,7 +90,7 @@ def make_ppo(env=Corridor, n_envs=4, rnd=None, seed=0, **options) -> CuriosityPP
     )
 
 
-def collect(model: CuriosityPPO) -> CuriosityPPO:
+def collect(model: CuriousRollouts) -> CuriousRollouts:
     """One rollout, without the update that would follow it."""
     _, callback = model._setup_learn(1000)
     model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
@@ -269,9 +272,10 @@ def test_with_a_bonus_it_is_not_ppo():
     assert not all(torch.equal(ours, theirs) for ours, theirs in zip(*weights, strict=True))
 
 
+@pytest.mark.parametrize("kind", [CuriosityPPO, CuriosityRecurrentPPO])
 @pytest.mark.parametrize("truncates", [False, True])
-def test_the_last_observation_of_an_episode_earns_the_bonus_and_says_how_it_ended(truncates):
-    model = collect(make_ppo(lambda: Corridor(5, truncates), **PLAIN))
+def test_the_last_observation_of_an_episode_earns_the_bonus_and_says_how_it_ended(truncates, kind):
+    model = collect(make_ppo(lambda: Corridor(5, truncates), kind=kind, **PLAIN))
     steps, _ = model._rollout
     ends = steps.truncated if truncates else steps.terminated
     expected = torch.arange(1, 17) % 5 == 0
@@ -281,8 +285,8 @@ def test_the_last_observation_of_an_episode_earns_the_bonus_and_says_how_it_ende
     assert torch.equal(steps.next_obs[:-1][~ends[:-1]], steps.obs[1:][~ends[:-1]])
 
 
-def test_random_rollouts_are_counted_and_the_budget_is_a_ceiling():
-    agent_class = curiosity.ppo_rnd
+@pytest.mark.parametrize("agent_class", [curiosity.ppo_rnd, recurrent.recurrent_ppo_rnd])
+def test_random_rollouts_are_counted_and_the_budget_is_a_ceiling(agent_class):
     config = agent_class.Config(n_envs=4, random_rollouts=2, **SMALL)
     agent = agent_class(Task(Corridor, steps=300), config)
     seen = []
@@ -296,8 +300,9 @@ def test_random_rollouts_are_counted_and_the_budget_is_a_ceiling():
     assert agent.model._n_updates == 2 * SMALL["n_epochs"]
 
 
-def test_the_random_rollout_starts_the_statistics_and_trains_the_predictor_only():
-    model = make_ppo(random_rollouts=1, warmup_epochs=5)
+@pytest.mark.parametrize("kind", [CuriosityPPO, CuriosityRecurrentPPO])
+def test_the_random_rollout_starts_the_statistics_and_trains_the_predictor_only(kind):
+    model = make_ppo(kind=kind, random_rollouts=1, warmup_epochs=5)
     before = {name: value.clone() for name, value in model.get_parameters()["policy"].items()}
     predictor = model.stream.bonus.predictor[0].weight.clone()
     model.learn(64)
@@ -306,6 +311,26 @@ def test_the_random_rollout_starts_the_statistics_and_trains_the_predictor_only(
     assert not torch.equal(model.stream.bonus.predictor[0].weight, predictor)
     for name, value in model.policy.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_the_memory_of_a_recurrent_policy_follows_the_random_rollout():
+    model = make_ppo(kind=CuriosityRecurrentPPO, random_rollouts=1)
+    model.n_steps = 18  # the last episode has shown 0, 1 and 2 when it ends
+    collect(model)
+    assert (model._last_obs == 3).all() and not model._last_episode_starts.any()
+    state = None
+    for place in range(3):
+        _, state = model.policy.predict(np.full((4, 1), place, np.float32), state)
+    for held, expected in zip(model._last_lstm_states.pi, state, strict=True):
+        np.testing.assert_allclose(held, expected, rtol=1e-5, atol=1e-7)
+        assert held.abs().max() > 0.01
+
+
+def test_a_random_rollout_draws_nothing_from_the_generator_of_the_policy():
+    model = make_ppo(kind=CuriosityRecurrentPPO, random_rollouts=1)
+    before = torch.get_rng_state()
+    collect(model)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_saved_learner_gives_the_same_bonus(tmp_path):

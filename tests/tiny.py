@@ -14,6 +14,7 @@ from harness.sweep import single
 STEPS = 256
 PROTOCOL = Evaluation(every=100, episodes=2, final_episodes=3)
 SMALL_NET = {"policy_kwargs": {"net_arch": [8]}}
+SMALL_LSTM = {"policy_kwargs": {"net_arch": [8], "lstm_hidden_size": 8}}
 ON_POLICY = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2}
 OFF_POLICY = {"learning_starts": 50, "buffer_size": 1000, "batch_size": 16, "train_freq": 8}
 OFF_POLICY |= {"gradient_steps": 1}
@@ -39,7 +40,7 @@ HPARAMS = NESTED | {
     "qrdqn": OFF_POLICY | SMALL_NET,
     "tqc": OFF_POLICY | SMALL_NET,
     "trpo": {"n_envs": 2, "n_steps": 32, "batch_size": 32} | SMALL_NET,
-    "recurrent_ppo": ON_POLICY | {"policy_kwargs": {"net_arch": [8], "lstm_hidden_size": 8}},
+    "recurrent_ppo": ON_POLICY | SMALL_LSTM,
     "maskable_ppo": ON_POLICY | SMALL_NET,
     "ars": {"n_delta": 1, "n_top": 1},
     "crossq": OFF_POLICY | SMALL_NET,
@@ -47,6 +48,8 @@ HPARAMS = NESTED | {
     "tqc_her": HINDSIGHT | SMALL_NET,
     "dqn_her": HINDSIGHT | SMALL_NET,
     **{f"ppo_{bonus}": ON_POLICY | SMALL_NET for bonus in BONUSES},
+    "recurrent_ppo_rnd": ON_POLICY | SMALL_LSTM,
+    "recurrent_ppo_icm": ON_POLICY | SMALL_LSTM,
     "dqn_rnd": CURIOUS_REPLAY | SMALL_NET,
     "qrdqn_rnd": CURIOUS_REPLAY | SMALL_NET,
     "sac_rnd": CURIOUS_REPLAY | SMALL_NET,

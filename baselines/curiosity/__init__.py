@@ -28,7 +28,10 @@ def load_bonus(name: str) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name.startswith("ppo_") and name.removeprefix("ppo_") in BONUSES:
-        from baselines.curiosity.agent import agent_class  # needs this module complete
+        # These need this module complete.
+        from baselines.curiosity.agent import agent_class
+        from baselines.curiosity.ppo import CuriosityPPO
+        from baselines.curiosity.settings import settings_of
 
-        return agent_class(name.removeprefix("ppo_"))
+        return agent_class(name, CuriosityPPO, settings_of(name.removeprefix("ppo_")))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,18 +7,16 @@ from typing import Any, ClassVar
 
 from gymnasium import spaces
 from pydantic import BaseModel, create_model
-from stable_baselines3 import PPO
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
+from baselines import sb3
 from baselines.curiosity import load_bonus
-from baselines.curiosity.ppo import CuriosityPPO
-from baselines.curiosity.settings import settings_of
-from baselines.sb3 import SB3Agent
-from baselines.sb3_config import config_of
+from baselines.curiosity.ppo import CuriousRollouts
+from baselines.curiosity.settings import Config
 
 
-class CuriosityAgent(SB3Agent):
+class CuriosityAgent(sb3.SB3Agent):
     """An SB3 algorithm with a bonus.
 
     Its Config is the algorithm's, the shared settings of bonuses and the bonus's own, side by side.
@@ -46,14 +44,21 @@ def _take(given: dict[str, Any], config: type[BaseModel]) -> BaseModel:
 
 
 @cache
-def agent_class(bonus: str) -> type[CuriosityAgent]:
-    """The `api.Agent` of PPO with one of BONUSES."""
-    settings = settings_of(bonus)
+def agent_class(
+    name: str, algorithm: type[CuriousRollouts], settings: type[Config]
+) -> type[CuriosityAgent]:
+    """The `api.Agent` of this name: a line of SB3's table, `_`, and one of BONUSES.
+
+    :param algorithm: that line's class with a bonus.
+    """
+    plain_name, _, bonus = name.rpartition("_")
+    plain = sb3.agent_class(plain_name)
+    title = plain.__name__ + bonus.upper()
     config = create_model(
-        f"PPO{bonus.upper()}Config",
-        __base__=(settings, config_of(PPO, {}), load_bonus(bonus).Config),
-        __doc__=f"The hyper-parameters of PPO with the bonus {bonus}.",
+        f"{title}Config",
+        __base__=(settings, plain.Config, load_bonus(bonus).Config),
+        __doc__=f"The hyper-parameters of {plain.__name__} with the bonus {bonus}.",
     )
-    body = {"name": f"ppo_{bonus}", "bonus": bonus, "settings": settings, "Config": config}
-    body |= {"algorithm": CuriosityPPO, "__module__": __name__}
-    return type(f"PPO{bonus.upper()}", (CuriosityAgent,), body)
+    body = {"name": name, "bonus": bonus, "settings": settings, "Config": config}
+    body |= {"algorithm": algorithm, "__module__": __name__}
+    return type(title, (CuriosityAgent,), body)

@@ -42,8 +42,8 @@ class End(NamedTuple):
     truncated: bool
 
 
-class CuriosityPPO(PPO):
-    """Stable-Baselines3's PPO with one of BONUSES beside it.
+class CuriousRollouts:
+    """What stands before PPO, or a kind of it, in a class of both, with one of BONUSES beside it.
 
     :param bonus: a name in BONUSES.
     :param bonus_config: that bonus's Config; its defaults if None.
@@ -168,6 +168,7 @@ class CuriosityPPO(PPO):
         """As long as any other rollout: whole rollouts fill the budget as they do in PPO."""
         seen, taken = [], []
         for _ in range(n_steps):
+            self._watch()
             actions = np.stack([self._random_actions.sample() for _ in range(env.num_envs)])
             new_obs, rewards, dones, infos = env.step(actions)
             self.num_timesteps += env.num_envs
@@ -184,6 +185,9 @@ class CuriosityPPO(PPO):
         self.stream.random_rollouts += 1
         self._random_rollouts.append(steps)
         return True
+
+    def _watch(self) -> None:
+        """The policy sees what the random agent sees: for a policy with a memory."""
 
     def _warm_up(self) -> None:
         if self.stream.random_rollouts < self.curiosity_config.random_rollouts:
@@ -253,3 +257,7 @@ class CuriosityPPO(PPO):
     def _excluded_save_params(self) -> list[str]:
         ours = ["_rollout", "_random_rollouts", "_ends", "_diagnostic"]
         return [*super()._excluded_save_params(), *ours]
+
+
+class CuriosityPPO(CuriousRollouts, PPO):
+    """Stable-Baselines3's PPO with a bonus."""
