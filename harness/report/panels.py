@@ -22,6 +22,7 @@ def _columns(panels: int) -> int:
 
 
 _TITLE_LETTERS = 19  # fit above a panel at 8 points
+_ARMS_IN_A_COLUMN = 6  # more make a legend that is higher than its panel
 _MARKS = 6  # markers along a line: enough to tell it apart in grey
 
 
@@ -92,7 +93,7 @@ def learning_curves(evidence: Evidence, score: str) -> Figure | None:
         _anchors(axes, evidence, env, horizontal=True)
         style.steps_axis(axes)
         axes.grid(color="0.9")
-    figure.supylabel("return", fontsize=8)
+    _name_heights(grid, "return")
     looks = style.looks(evidence.sweep.arms)
     handles = [style.handle(arm, looks[arm]) for arm in evidence.sweep.arms]
     style.legend(figure, handles + _anchor_handles(evidence))
@@ -103,6 +104,12 @@ def _label(axes: Axes, place: int, panels: int, text: str) -> None:
     """Below the lowest panels; a label of the figure would meet the legend."""
     if place + _columns(panels) >= panels:
         axes.set_xlabel(text)
+
+
+def _name_heights(grid: list[tuple[Axes, str]], text: str) -> None:
+    """At the left of every row; a label of the figure would stand beside the legend too."""
+    for axes, _ in grid[:: _columns(len(grid))]:
+        axes.set_ylabel(text)
 
 
 def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
@@ -201,7 +208,7 @@ def fewer_seeds(evidence: Evidence, score: str) -> Figure | None:
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.grid(color="0.9")
-    figure.supylabel("opposite of all seeds", fontsize=8)
+    _name_heights(grid, "opposite of all seeds")
     arms = [arm for arm in evidence.sweep.arms if any(arm == a for a, _ in found)]
     style.legend(figure, [style.handle(arm, looks[arm]) for arm in arms])
     return figure
@@ -223,7 +230,8 @@ def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list
     envs, arms = evidence.sweep.envs, evidence.sweep.arms
     columns = _columns(len(envs))
     rows = -(-len(envs) // columns)
-    width = style.COLUMN if len(envs) == 1 else style.TEXT
+    narrow = len(envs) == 1 and len(arms) <= _ARMS_IN_A_COLUMN
+    width = style.COLUMN if narrow else style.TEXT
     below = 0.15 * style.legend_rows((*arms, *_ANCHOR_LABELS.values()), width) if legend else 0
     figure = Figure(figsize=(width, rows * height + 0.35 + below), layout="constrained")
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
