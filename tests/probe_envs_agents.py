@@ -111,6 +111,26 @@ class Goals(gym.ObservationWrapper):
         return (np.abs(achieved - desired)[..., 0] < cls.NEAR).astype(np.float32)
 
 
+class Corridor(gym.Env):
+    """States 0, 1, 2, ... for `length` steps; the last observation is unlike all others."""
+
+    def __init__(self, length: int = 5, truncates: bool = False) -> None:
+        self.observation_space = spaces.Box(-1, 100, (1,), np.float32)
+        self.action_space = spaces.Discrete(2)
+        self.length, self.truncates = length, truncates
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.at = 0
+        return np.array([0], np.float32), {}
+
+    def step(self, action):
+        self.at += 1
+        end = self.at == self.length
+        obs = np.array([99 if end else self.at], np.float32)
+        return obs, 1.0, end and not self.truncates, end and self.truncates, {}
+
+
 class Chain(gym.Env):
     """Five states in a row, one-hot. Right five times pays 1; left pays 0.001 and goes back."""
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from probe_envs_agents import continuous
+from probe_envs_agents import Corridor, continuous
 from pydantic import ValidationError
 from sb3_contrib import RecurrentPPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
-from test_curiosity import SMALL, B, Corridor, D, T, collect, draw
+from test_curiosity import SMALL, B, D, T, collect, draw
 
 import baselines.curiosity as curiosity
 from baselines import AGENTS

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from probe_envs_agents import Corridor
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
@@ -25,26 +26,6 @@ from baselines.curiosity.stream import Stream, advantages, discounted_sums
 T, B, D = 7, 3, 4
 PLAIN = {"random_rollouts": 0}
 SMALL = {"n_steps": 16, "batch_size": 32, "n_epochs": 2}
-
-
-class Corridor(gym.Env):
-    """States 0, 1, 2, ... for `length` steps; the last observation is unlike all others."""
-
-    def __init__(self, length: int = 5, truncates: bool = False) -> None:
-        self.observation_space = spaces.Box(-1, 100, (1,), np.float32)
-        self.action_space = spaces.Discrete(2)
-        self.length, self.truncates = length, truncates
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.at = 0
-        return np.array([0], np.float32), {}
-
-    def step(self, action):
-        self.at += 1
-        end = self.at == self.length
-        obs = np.array([99 if end else self.at], np.float32)
-        return obs, 1.0, end and not self.truncates, end and self.truncates, {}
 
 
 class Forked(gym.Env):

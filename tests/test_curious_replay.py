@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
-from probe_envs_agents import Walk
+from probe_envs_agents import Corridor, Walk
 from pydantic import ValidationError
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
@@ -23,26 +23,6 @@ from harness.config import load, shipped
 SMALL = {"learning_starts": 20, "buffer_size": 500, "batch_size": 16, "train_freq": 4}
 NET = {"net_arch": [8]}
 SOON = {"warmup_steps": 20, "bonus_batch_size": 8}
-
-
-class Line(gym.Env):
-    """States 0, 1, 2, ... for `length` steps; the last observation is unlike all others."""
-
-    def __init__(self, length: int = 5, truncates: bool = False) -> None:
-        self.observation_space = spaces.Box(-1, 100, (1,), np.float32)
-        self.action_space = spaces.Discrete(2)
-        self.length, self.truncates = length, truncates
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.at = 0
-        return np.array([0], np.float32), {}
-
-    def step(self, action):
-        self.at += 1
-        end = self.at == self.length
-        obs = np.array([99 if end else self.at], np.float32)
-        return obs, 1.0, end and not self.truncates, end and self.truncates, {}
 
 
 class Novel(torch.nn.Module):
@@ -214,7 +194,7 @@ def test_a_deviation_with_a_memory_forgets_and_its_floor_stays():
 
 
 def test_the_bonus_sees_normalised_observations_and_is_added_to_normalised_rewards():
-    envs = VecNormalize(DummyVecEnv([Line]))
+    envs = VecNormalize(DummyVecEnv([Corridor]))
     envs.obs_rms.mean, envs.obs_rms.var = np.array([2.0]), np.array([4.0])
     envs.ret_rms.var = np.array(25.0)
     buffer = replay(env=envs)
@@ -270,7 +250,7 @@ def test_with_a_bonus_it_learns_something_else(algorithm):
 
 @pytest.mark.parametrize("truncates", [False, True])
 def test_the_last_observation_earns_its_bonus_and_only_a_termination_ends_the_return(truncates):
-    model = make(env=lambda: Line(5, truncates), n_envs=1, normalize_reward=False)
+    model = make(env=lambda: Corridor(5, truncates), n_envs=1, normalize_reward=False)
     model.novelty.bonus = Novel()
     model.novelty.optimizer = None
     model.learn(40)
@@ -366,7 +346,7 @@ def test_the_config_is_the_algorithm_s_the_curiosity_s_and_the_bonus_s(algorithm
 
 
 def test_a_learner_of_flat_observations_refuses_images():
-    class Pixels(Line):
+    class Pixels(Corridor):
         def __init__(self):
             super().__init__()
             self.observation_space = spaces.Box(0, 255, (64, 64, 3), np.uint8)
@@ -382,7 +362,7 @@ def test_a_learner_of_flat_observations_refuses_images():
 def test_a_bonus_that_needs_a_whole_rollout_is_refused(bonus):
     assert not hasattr(off_policy, f"dqn_{bonus}")
     with pytest.raises(ValueError, match=f"cannot price {bonus}"):
-        curious("dqn")("MlpPolicy", DummyVecEnv([Line]), bonus=bonus)
+        curious("dqn")("MlpPolicy", DummyVecEnv([Corridor]), bonus=bonus)
 
 
 @pytest.mark.parametrize("name", [name for name in STEPWISE if name in BONUSES])
