@@ -126,6 +126,50 @@ def report(
 
 
 @app.command()
+def verify(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="RUN|SWEEP", help="A run, by key or folder; a sweep, by name."),
+    ],
+    sample: Annotated[
+        str, typer.Option(help="How many of a sweep's runs: a share or a number.")
+    ] = "10%",
+    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other runs.")] = 0,
+    results: Results = DEFAULT_RESULTS,
+    workers: Workers = 0,
+) -> None:
+    """Make finished runs once more and compare every evaluation and the weights."""
+    with _users_errors("What was compared is certified; the same command starts anew."):
+        from harness import verify as verifying
+        from harness.record import CERTIFICATE
+
+        store = _store(results)
+        folder = _run_folder("verify", what, store)
+        if folder is not None:
+            cases, sample, home = [verifying.case(folder)], "1", None
+        else:
+            resolved = _resolved(_sweep_name(what), store)
+            cases = [verifying.Case(spec, store.folder(spec)) for spec in resolved.runs]
+            home = store.sweep_folder(resolved.name)
+        drawn = verifying.draw(cases, sample, seed)
+        found = verifying.repeat(
+            drawn,
+            store,
+            lambda specs, scratch: _train(specs, scratch, workers, "processes", None, store),
+        )
+        console = _console()
+        for line in verifying.account(drawn, found):
+            console.print(line, markup=False, soft_wrap=True)
+        if home is not None:
+            verifying.keep(drawn, found, home)
+        if home is not None or found:
+            path = (home or cases[0].folder) / CERTIFICATE
+            console.print(f"certificate: {path}", soft_wrap=True)
+        if not verifying.all_equal(found):
+            raise typer.Exit(SOME_FAILED)
+
+
+@app.command()
 def status(
     name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
     results: Results = DEFAULT_RESULTS,
@@ -236,11 +280,8 @@ def preview(
     """Draw a random and a scripted episode; or a trained run's first success and failure."""
     with _users_errors():
         from harness.preview import draw, draw_run
-        from harness.store import KEY
 
-        folder = _store(results).find(what)
-        if folder is None and KEY.fullmatch(what):
-            raise _user_error("preview", f"no run '{what}' in {results}")
+        folder = _run_folder("preview", what, _store(results))
         path = Path(f"{folder.name if folder else what}.png") if out == Path() else out
         if folder is not None:
             warning = draw_run(folder, path)
@@ -269,7 +310,9 @@ def _stop(number: int, frame: object) -> None:
 
 
 @contextmanager
-def _users_errors() -> Iterator[None]:
+def _users_errors(
+    kept: str = "What was finished is kept; the same command resumes.",
+) -> Iterator[None]:
     """Turn what the user can mend into one line each; let everything else be seen whole."""
     from harness.config import UserError
 
@@ -286,7 +329,7 @@ def _users_errors() -> Iterator[None]:
         print("the same command resumes.", file=sys.stderr)
         raise typer.Exit(SOME_FAILED) from None
     except KeyboardInterrupt:
-        print("Interrupted. What was finished is kept; the same command resumes.", file=sys.stderr)
+        print(f"Interrupted. {kept}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -296,8 +339,23 @@ def _user_error(where: str, message: str) -> UserError:
     return UserError([Problem(where, None, "", message)])
 
 
+def _run_folder(verb: str, what: str, store: Store) -> Path | None:
+    """The folder of a run; None: `what` is not meant to be one."""
+    from harness.store import KEY
+
+    folder = store.find(what)
+    if folder is None and KEY.fullmatch(what):
+        raise _user_error(verb, f"no run '{what}' in {store.root}")
+    return folder
+
+
 def _train(
-    specs: list[RunSpec], store: Store, workers: int, executor: str, observer: list[str] | None
+    specs: list[RunSpec],
+    store: Store,
+    workers: int,
+    executor: str,
+    observer: list[str] | None,
+    experience: Store | None = None,
 ) -> None:
     from harness.config import Problem, UserError, suggest
     from harness.executors import EXECUTORS
@@ -319,7 +377,7 @@ def _train(
         console.print(f"{finished} runs are finished already")
     if missing:
         job = Job(store.root, tuple(observer or ()))
-        with Display(missing, store, console) as display:
+        with Display(missing, store, console, experience) as display:
             EXECUTORS[executor](plan(missing), job, _workers(workers), display.tick)
 
 

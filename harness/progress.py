@@ -20,15 +20,24 @@ STALE = 60.0  # seconds after which a run that says nothing is not shown as runn
 
 
 class Display:
-    """Watches the files of a list of runs. Time left is judged by what the runs cost so far."""
+    """Watches the files of a list of runs. Time left is judged by what the runs cost so far.
 
-    def __init__(self, specs: Sequence[RunSpec], store: Store, console: Console) -> None:
+    :param experience: the store whose finished runs say what such runs cost; default: `store`.
+    """
+
+    def __init__(
+        self,
+        specs: Sequence[RunSpec],
+        store: Store,
+        console: Console,
+        experience: Store | None = None,
+    ) -> None:
         self.store = store
         self.console = console
         self.left = {spec.key: spec for spec in specs}
         self.total = len(self.left)
         self.failed: set[str] = set()
-        self.weight = {key: _weight(spec, store) for key, spec in self.left.items()}
+        self.weight = {key: _weight(spec, experience or store) for key, spec in self.left.items()}
         self.all = sum(self.weight.values())
         self.started = time.monotonic()
         self.began = time.time()

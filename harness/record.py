@@ -6,8 +6,10 @@ import fcntl
 import json
 import os
 import platform
+import re
 import socket
 import subprocess
+import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -35,7 +37,24 @@ PACKAGES = (
     "opencv-python-headless",
     "pybullet",
 )
-EVALS, TEST_EVALS = "evals.jsonl", "test_evals.jsonl"
+# How many threads a numerical library starts with.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# Which kernels it then picks: prefixes of variables that most machines do not set.
+DISPATCH = (
+    "ATEN_CPU_CAPABILITY",
+    "MKL_",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "OMP_DYNAMIC",
+    "GLIBC_TUNABLES",
+    "NVIDIA_TF32_OVERRIDE",
+)
+SIMD = ("avx", "fma", "amx", "asimd", "sve")  # CPU flags that kernels are picked by, as prefixes
+EVALS, TEST_EVALS, TRAIN = "evals.jsonl", "test_evals.jsonl", "train.jsonl"
+CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
 VISITS = "visits.npz"
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 
@@ -74,7 +93,9 @@ class Record:
         self.folder = folder
         self.spec = spec
         self._beat = 0.0
-        for name in (EVALS, TEST_EVALS, VISITS, "train.jsonl", "failure.json", "progress.json"):
+        for name in (
+            EVALS, TEST_EVALS, TRAIN, VISITS, "failure.json", "progress.json", CERTIFICATE,
+        ):  # fmt: skip
             (folder / name).unlink(missing_ok=True)
         write_json(folder / "spec.json", spec.model_dump(mode="json", exclude={"arm"}))
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
@@ -100,7 +121,7 @@ class Record:
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         row = {"step": step, "seconds": round(time.process_time(), 3), **metrics}
-        append_json(self.folder / "train.jsonl", row, sync=False)
+        append_json(self.folder / TRAIN, row, sync=False)
 
     def progress(self, step: int) -> None:
         """Tell whoever watches how far the run is; cheap, at most once a second."""
@@ -173,29 +194,72 @@ def packages() -> dict[str, str]:
     return found
 
 
-@cache
 def machine() -> dict[str, Any]:
-    """The facts about this computer that can decide bits or speed."""
-    return {
-        "cpu": _cpu_name(),
+    """The facts about this computer and process that can decide bits or speed.
+
+    A run that never imported torch says nothing of it; the rest is equal for all runs of a machine.
+    """
+    cpu = _cpuinfo()
+    facts = {
+        "cpu": cpu.get("model name") or platform.processor(),
         "cores": os.cpu_count(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
+        "libc": " ".join(platform.libc_ver()).strip() or "unknown",
+        "simd": _simd(cpu.get("flags") or cpu.get("Features", "")),
+        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
         "dispatch": {
-            name: os.environ[name]
-            for name in ("ATEN_CPU_CAPABILITY", "MKL_CBWR", "ONEDNN_MAX_CPU_ISA")
-            if name in os.environ
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(DISPATCH) and name not in THREADS
         },
+        "numpy_arithmetic": _numpy_arithmetic(),
     }
+    torch = sys.modules.get("torch")
+    return facts if torch is None else facts | {"torch_arithmetic": _torch_arithmetic(torch)}
 
 
-def _cpu_name() -> str:
+@cache
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first core; elsewhere nothing."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
     except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
+        return {}
+    lines = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def _simd(flags: str) -> str:
+    return " ".join(sorted(flag for flag in flags.split() if flag.startswith(SIMD))) or "unknown"
+
+
+@cache
+def _numpy_arithmetic() -> str:
+    """NumPy's BLAS, and the instruction sets beyond its baseline that it found and may use."""
+    import numpy as np
+
+    built: Any = np.show_config(mode="dicts")
+    blas = built["Build Dependencies"]["blas"]
+    found = " ".join(built.get("SIMD Extensions", {}).get("found", ()))
+    return f"{blas['name']} {blas.get('version', '')}, {found or 'baseline'}"
+
+
+def _torch_arithmetic(torch: Any) -> str:
+    """Torch's BLAS, the kernels that it picked here, its threads, and its GPU when it uses one."""
+    built = torch.__config__.show()
+    said = {
+        "BLAS": re.search(r"BLAS_INFO=(\w+)", built),
+        "MKL": re.search(r"Math Kernel Library Version ([\w.]+)", built),
+        "oneDNN": re.search(r"MKL-DNN v([\w.]+)", built),
+    }
+    parts = [f"{name} {found[1]}" for name, found in said.items() if found]
+    parts += [f"{torch.backends.cpu.get_cpu_capability()} kernels"]
+    parts += [f"threads {torch.get_num_threads()}"]
+    if torch.cuda.is_initialized():
+        parts += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]
+        parts += [torch.cuda.get_device_name()]
+    return ", ".join(parts)
 
 
 @cache

@@ -126,6 +126,10 @@ class Store:
         with np.load(path) as saved:
             return Visits(saved["visits"], saved["reachable"])
 
+    def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
+        """What came of making the run once more, if `harness verify` did."""
+        return _json(self.folder(spec) / "certificate.json")
+
     def sweeps(self) -> list[str]:
         return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))
 

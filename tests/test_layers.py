@@ -16,7 +16,7 @@ LEVELS = [
     {"__main__"},
     {"cli"},
     {"listing", "preview", "schema"},
-    {"progress", "sweep", "report"},
+    {"progress", "sweep", "verify", "report"},
     {"executors", "stats", "cost"},
     {"run"},
     {"agents", "evaluate", "notary", "store", "sweep_file"},
@@ -31,7 +31,7 @@ LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 READERS = {"store", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
 WRITERS = {"agents", "evaluate", "envs", "run", "record", "notary", "executors", "sweep"}
-WRITERS |= {"sweep_file"}
+WRITERS |= {"sweep_file", "verify"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
 

@@ -18,7 +18,7 @@ from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 from harness import agents
-from harness.record import Busy, end_attempt, write_failure
+from harness.record import THREADS, Busy, end_attempt, write_failure
 from harness.run import Job, run_batch
 from harness.spec import Batch
 from harness.store import Store
@@ -80,7 +80,7 @@ def _preload(batches: Sequence[Batch]) -> list[str]:
 def _limit_threads(batches: Sequence[Batch]) -> None:
     """Before any numerical library starts: left alone, each of them takes every core."""
     threads = max((spec.engine.threads for batch in batches for spec in batch.specs), default=1)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for name in THREADS:
         os.environ[name] = str(threads)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -34,6 +34,7 @@ class Evidence:
     metrics: dict[str, dict[RunId, float]]  # by name: what finished runs told late in training
     visits: dict[RunId, Visits]  # where states are cells of a plane
     history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
+    certificates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, of `verify`
 
     @property
     def baseline(self) -> str:
@@ -141,10 +142,15 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     }
     statuses = tuple(store.status(run) for run in sweep.runs)
     metrics = {name: _late(name, statuses, store) for name in sweep.report.metrics}
-    found = {(run.arm, run.env, run.seed): store.visits(run) for run in sweep.runs}
-    visits = {run: each for run, each in found.items() if each is not None}
+    counted = {(run.arm, run.env, run.seed): store.visits(run) for run in sweep.runs}
+    visits = {run: each for run, each in counted.items() if each is not None}
     history = tuple(store.history(sweep.name))
-    return Evidence(sweep, statuses, curves, raw, normalised, why, metrics, visits, history)
+    certificates = {
+        run.key: found for run in sweep.runs if (found := store.certificate(run)) is not None
+    }
+    return Evidence(
+        sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates
+    )
 
 
 def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:
@@ -184,6 +190,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_mixed(evidence, "git", "commits of the code"),
         *_shared_runs(evidence),
         *_unwitnessed(evidence),
+        *_unrepeated(evidence),
     ]
 
 
@@ -222,7 +229,8 @@ def _mixed(evidence: Evidence, field: str, words: str) -> Iterable[str]:
     names = sorted({name for fact in facts for name in fact})
     different = []
     for name in names:
-        counts = Counter(str(fact.get(name, "absent")) for fact in facts)
+        # What a run of an older version, or without torch, does not tell is not a difference.
+        counts = Counter(str(fact[name]) for fact in facts if name in fact)
         if len(counts) > 1:
             each = ", ".join(f"{value} in {n}" for value, n in sorted(counts.items()))
             different.append(f"{name}: {each}")
@@ -249,6 +257,20 @@ def _unwitnessed(evidence: Evidence) -> Iterable[str]:
         yield (
             f"Sacred's record is incomplete for {lost} of {len(results)} runs; the scores here do "
             "not come from it."
+        )
+
+
+def _unrepeated(evidence: Evidence) -> Iterable[str]:
+    """Runs whose repetition gave other numbers."""
+    named = {status.spec.key: status.spec for status in evidence.unique}
+    parted = {key: c for key, c in evidence.certificates.items() if c["outcome"] == "differs"}
+    if parted:
+        key, certificate = min(parted.items(), key=lambda item: item[1]["first"]["step"])
+        first, changed = certificate["first"], certificate["changed"]
+        yield (
+            f"{len(parted)} of {len(evidence.certificates)} repeated runs did not give the same "
+            f"numbers again. {named[key]}: first at step {first['step']:,} ({first['what']}); "
+            f"{'changed: ' + ', '.join(changed) if changed else 'nothing recorded had changed'}."
         )
 
 

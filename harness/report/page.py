@@ -239,6 +239,7 @@ def _method(evidence: Evidence) -> str:
     versions = protocol.versions(evidence)
     if versions:
         lines += ["### Versions", versions.markdown()]
+    lines += protocol.repetition(evidence)
     source = evidence.sweep.source
     lines += [
         "### To repeat it",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from harness import stats
@@ -144,6 +144,25 @@ def _settings(spec: RunSpec) -> dict[str, str]:
 
 def _show(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)
+
+
+def repetition(evidence: Evidence) -> list[str]:
+    """How many runs `harness verify` made once more, and what came of it."""
+    found = list(evidence.certificates.values())
+    if not found:
+        return []
+    counts = Counter(certificate["outcome"] for certificate in found)
+    head = f"{len(found)} of {len(evidence.unique)} runs were repeated"
+    tail = "in fresh processes (`harness verify`): every evaluation and the weights' hash compared"
+    if counts["equal"] == len(found):
+        text = f"{head} bit for bit {tail}."
+    else:
+        others = [("equal", "bit for bit"), ("differs", "with other numbers"), ("failed", "failed")]
+        each = ", ".join(f"{counts[name]} {words}" for name, words in others if counts[name])
+        text = f"{head} {tail}: {each}."
+    same = [certificate for certificate in found if certificate["outcome"] == "equal"]
+    changed = sorted({name for certificate in same for name in certificate["changed"]})
+    return [text + (f" Equal although these had changed: {', '.join(changed)}." if changed else "")]
 
 
 def versions(evidence: Evidence) -> Table | None:

@@ -1,0 +1,357 @@
+"""Runs made once more: whether the same specs give the same bits, and if not, where they part.
+
+A repetition is an ordinary run in a store of its own. It is compared with the first one file by
+file, and what came of it stays in the run's certificate.json, which reports read.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import ValidationError
+
+from harness import agents, envs, record
+from harness.config import Problem, UserError
+from harness.spec import RunSpec
+from harness.store import Store
+
+SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<percent>%?)")
+OUTCOMES = ("steps_trained", "final", "test", "weights")  # of result.json; the rest is circumstance
+
+# Makes runs in a store that is empty.
+Train = Callable[[list[RunSpec], Store], None]
+
+
+class Case(NamedTuple):
+    """A run as it was first made."""
+
+    spec: RunSpec
+    folder: Path
+
+    @property
+    def result(self) -> dict[str, Any]:
+        return _result(self.folder)
+
+
+class Sample(NamedTuple):
+    """What is to be repeated of a list of runs, and what of it cannot be."""
+
+    chosen: list[Case]
+    size: str  # as it was asked for
+    seed: int
+    runs: int  # planned, each counted once
+    finished: int
+    unrepeatable: dict[str, int]  # why -> how many of the finished
+
+
+class Difference(NamedTuple):
+    """Where two runs of one spec part."""
+
+    step: int
+    what: str
+
+
+def case(folder: Path) -> Case:
+    """:raises UserError: if the run's spec is one that this version cannot read."""
+    text = (folder / "spec.json").read_text()
+    try:
+        return Case(RunSpec.model_validate_json(text), folder)
+    except ValidationError as error:
+        message = f"not a spec of this version: {error.errors()[0]['msg']}"
+        raise UserError([Problem(str(folder / "spec.json"), None, "", message)]) from None
+
+
+# What is repeated ---------------------------------------------------------------------------------
+
+
+def draw(cases: Iterable[Case], size: str, seed: int) -> Sample:
+    """A seeded sample of the runs that can be repeated, spread evenly over arms and environments.
+
+    :param size: a share, such as "10%", or a number of runs.
+    :raises UserError: if `size` is neither, or no run is finished.
+    """
+    unique = list({case.spec.key: case for case in cases}.values())
+    finished = [case for case in unique if (case.folder / "result.json").exists()]
+    if not finished:
+        message = "no run is finished: there is nothing to compare with"
+        raise UserError([Problem("verify", None, "", message)])
+    reasons = {case.spec.key: unrepeatable(case.spec, case.result) for case in finished}
+    able = [case for case in finished if not reasons[case.spec.key]]
+    why = Counter(reason for reason in reasons.values() if reason)
+    chosen = _spread(able, _number(size, len(able)), seed)
+    return Sample(chosen, size, seed, len(unique), len(finished), dict(why))
+
+
+def _number(size: str, of: int) -> int:
+    """How many of so many runs: 10 % of 12 are 2."""
+    found = SIZE.fullmatch(size)
+    number = Fraction(found["number"]) if found else Fraction(0)
+    share = bool(found and found["percent"])
+    if number == 0 or (share and number > 100) or (not share and number.denominator > 1):
+        message = "not a share such as 10%, nor a number of runs"
+        raise UserError([Problem("--sample", None, size, message)])
+    return min(of, math.ceil(number * of / 100) if share else int(number))
+
+
+def _spread(cases: Sequence[Case], n: int, seed: int) -> list[Case]:
+    """`n` of the cases, so that each arm in each environment gives about the same share of them."""
+    rng = np.random.default_rng(seed)
+    strata: dict[tuple[str, str], list[int]] = {}
+    for i, case in enumerate(cases):
+        strata.setdefault((case.spec.arm, case.spec.env), []).append(i)
+    ranks: dict[int, float] = {}
+    for members in strata.values():
+        start = rng.random()
+        order = rng.permutation(members).tolist()
+        ranks |= {i: (place + start) / len(members) for place, i in enumerate(order)}
+    return [cases[i] for i in sorted(sorted(ranks, key=ranks.__getitem__)[:n])]
+
+
+def unrepeatable(spec: RunSpec, result: Mapping[str, Any]) -> str:
+    """Why the code and packages of today do not mean the same run; empty: they do."""
+    if spec.key != result["key"]:
+        return "its spec is read in another way by this version of the harness"
+    try:
+        entry, card = agents.entry(spec.agent), envs.card(spec.env)
+        envs.need(card.extra, spec.env)
+        if entry.version != spec.agent_version:
+            return f"{spec.agent} was version {spec.agent_version} and is version {entry.version}"
+        if card.identity() != spec.card:
+            return f"the card of {spec.env} has changed"
+        entry.load().Config.model_validate(spec.hparams)
+    except KeyError as error:
+        return str(error.args[0])
+    except ImportError as error:
+        return str(error)
+    except ValidationError:
+        return f"{spec.agent} no longer has its hyper-parameters"
+    return _other_packages(result) or _no_device(spec)
+
+
+def _other_packages(result: Mapping[str, Any]) -> str:
+    """A package that the run did not have is none that it used."""
+    then, now = result.get("packages") or {}, record.packages()
+    moved = [
+        f"{name} was {version} and is {now[name]}"
+        for name, version in sorted(then.items())
+        if version != "not installed" and version != now.get(name, version)
+    ]
+    return ", ".join(moved)
+
+
+def _no_device(spec: RunSpec) -> str:
+    torch = sys.modules.get("torch")
+    wants = spec.engine.device.startswith("cuda")
+    if wants and torch is not None and not torch.cuda.is_available():
+        return f"there is no device {spec.engine.device} here"
+    return ""
+
+
+# The repetition -----------------------------------------------------------------------------------
+
+
+def repeat(sample: Sample, store: Store, train: Train) -> dict[str, dict[str, Any]]:
+    """Make the chosen runs once more, and certify each that came to an end, interrupted or not.
+
+    :return: the certificates by key.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    if not sample.chosen:
+        return found
+    store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=store.root) as folder:
+        scratch = Store(Path(folder))
+        try:
+            train([case.spec for case in sample.chosen], scratch)
+        finally:
+            for case in sample.chosen:
+                certificate = _certificate(case, scratch)
+                if certificate is not None:
+                    record.write_json(case.folder / record.CERTIFICATE, certificate)
+                    found[case.spec.key] = certificate
+    return found
+
+
+def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
+    """None: its repetition was cut short."""
+    status, then = scratch.status(case.spec), case.result
+    facts: dict[str, Any] = {"at": record.now(), "weights": then["weights"]}
+    if status.state == "failed":
+        return {"outcome": "failed", "error": status.error, **facts}
+    if status.result is None:
+        return None
+    parted = first_difference(case, scratch)
+    changed, silent = surroundings(then, status.result)
+    return {
+        "outcome": "differs" if parted else "equal",
+        "first": parted and parted._asdict(),
+        "evaluations": len(_lines(case.folder / record.EVALS)),
+        "changed": changed,
+        "not_recorded_then": silent,
+        **facts,
+    }
+
+
+def first_difference(case: Case, scratch: Store) -> Difference | None:
+    """The first step at which the repetition is another run, and what tells so."""
+    then, now = case.folder, scratch.folder(case.spec)
+    found = [
+        _in_lines(then / name, now / name, f"{words}evaluation")
+        for name, words in ((record.EVALS, ""), (record.TEST_EVALS, "test "))
+    ]
+    found.append(_in_result(case.spec.steps, case.result, _result(now)))
+    if not any(found):
+        return None
+    # What training told does not decide, but it is told more often than evaluations are played.
+    found.append(_in_lines(then / record.TRAIN, now / record.TRAIN, "training"))
+    return min((part for part in found if part), key=lambda part: part.step)
+
+
+def _in_lines(then: Path, now: Path, words: str) -> Difference | None:
+    step = 0
+    for before, after in zip_longest(_lines(then), _lines(now)):
+        told = [line["step"] for line in (before, after) if line and "step" in line]
+        step = min(told, default=step)  # a line that is not readable tells none
+        if before is None or after is None:
+            return Difference(step, f"{words}: absent {'then' if before is None else 'now'}")
+        what = _apart(before, after)
+        if what:
+            return Difference(step, f"{words}: {what}")
+    return None
+
+
+def _in_result(steps: int, then: Mapping[str, Any], now: Mapping[str, Any]) -> Difference | None:
+    what = _apart(*({name: result.get(name) for name in OUTCOMES} for result in (then, now)))
+    return Difference(steps, f"after training: {what}") if what else None
+
+
+def _apart(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """The first value that is not the same in both; empty: there is none."""
+    before, after = _flat(then), _flat(now)
+    for name in dict.fromkeys((*after, *before)):
+        if before.get(name) != after.get(name):
+            was, is_ = (_short(side.get(name, "absent")) for side in (before, after))
+            return f"{name} {was} then, {is_} now"
+    return ""
+
+
+def _short(text: str) -> str:
+    """A hash by its head, as git does."""
+    return text[1:13] if re.fullmatch('"[0-9a-f]{64}"', text) else text
+
+
+def _flat(value: Any, name: str = "") -> dict[str, str]:
+    """Every leaf by its dotted name, in a spelling that is equal for equal bits, NaN included."""
+    if isinstance(value, Mapping):
+        parts = [_flat(part, f"{name}.{key}" if name else key) for key, part in value.items()]
+    elif isinstance(value, list):
+        parts = [_flat(part, f"{name}[{i}]") for i, part in enumerate(value)]
+    else:
+        return {name: json.dumps(value)}
+    return {key: leaf for part in parts for key, leaf in part.items()}
+
+
+def surroundings(
+    then: Mapping[str, Any], now: Mapping[str, Any]
+) -> tuple[dict[str, list[Any]], list[str]]:
+    """What can decide bits and has changed, as [then, now]; and what was not recorded then."""
+    before, after = (
+        {**(result.get("machine") or {}), **(result.get("packages") or {}),
+         "git": result.get("git") or {}}
+        for result in (then, now)
+    )  # fmt: skip
+    silent = [name for name in after if name not in before]
+    was, is_ = _flat(before), _flat({name: after[name] for name in after if name in before})
+    names = [name for name in dict.fromkeys((*is_, *was)) if was.get(name) != is_.get(name)]
+    return {name: [_value(was, name), _value(is_, name)] for name in names}, silent
+
+
+def _value(facts: Mapping[str, str], name: str) -> Any:
+    return json.loads(facts[name]) if name in facts else None
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "result.json").read_text()))
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file, without the clock's; one that is no JSON is kept as it is."""
+    return [_line(text) for text in path.read_text().splitlines()] if path.exists() else []
+
+
+def _line(text: str) -> dict[str, Any]:
+    try:
+        found = dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {"line": text}
+    found.pop("seconds", None)
+    return found
+
+
+# What came of it ----------------------------------------------------------------------------------
+
+
+def all_equal(found: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether something was repeated, and nothing of it gave other numbers."""
+    return bool(found) and all(each["outcome"] == "equal" for each in found.values())
+
+
+def account(sample: Sample, found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What is told on the screen."""
+    for case in sample.chosen:
+        certificate = found.get(case.spec.key, {"outcome": "cut short"})
+        if certificate["outcome"] == "differs":
+            first = certificate["first"]
+            yield f"differs: {case.spec}: first at step {first['step']:,}: {first['what']}"
+            yield f"  {_changes(certificate)}"
+        elif certificate["outcome"] == "failed":
+            yield f"failed when repeated: {case.spec}: {certificate['error']}"
+    equal = sum(certificate["outcome"] == "equal" for certificate in found.values())
+    yield f"{len(found)} of {sample.runs} runs were repeated, {equal} of them bit for bit"
+    for why, n in sorted(sample.unrepeatable.items()):
+        yield f"{n} cannot be repeated because {why}"
+    if sample.finished < sample.runs:
+        yield f"{sample.runs - sample.finished} are not finished"
+
+
+def _changes(certificate: Mapping[str, Any]) -> str:
+    changed = [f"{name}: {was} then, {is_} now"
+               for name, (was, is_) in certificate["changed"].items()]  # fmt: skip
+    text = f"changed since: {'; '.join(changed)}" if changed else "nothing recorded has changed"
+    silent = certificate["not_recorded_then"]
+    return text + (f"; not recorded then: {', '.join(silent)}" if silent else "")
+
+
+def keep(sample: Sample, found: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+    """Write the certificate of a whole sweep."""
+    counts = Counter(str(certificate["outcome"]) for certificate in found.values())
+    runs = [
+        {"key": case.spec.key, "arm": case.spec.arm, "env": case.spec.env, "seed": case.spec.seed}
+        | {name: value for name, value in found[case.spec.key].items() if name != "at"}
+        for case in sample.chosen
+        if case.spec.key in found
+    ]
+    content = {
+        "at": record.now(),
+        "sample": sample.size,
+        "seed": sample.seed,
+        "runs": sample.runs,
+        "finished": sample.finished,
+        "unrepeatable": sample.unrepeatable,
+        "repeated": dict(counts),
+        "machine": record.machine(),
+        "packages": record.packages(),
+        "repetitions": runs,
+    }
+    record.write_json(folder / record.CERTIFICATE, content)
