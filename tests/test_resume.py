@@ -39,7 +39,11 @@ def sweep_file(tmp_path_factory):
 def start(sweep_file, root):
     command = [sys.executable, "-m", "harness", "sweep", str(sweep_file), "--results", str(root)]
     return subprocess.Popen(
-        [*command, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*command, "--workers", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # A shell's background job ignores Ctrl-C, and hands that on to whatever it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
