@@ -28,8 +28,9 @@ from baselines.curiosity.icm import ICM
 from baselines.curiosity.network import MovingMoments
 from baselines.curiosity.ppo import CuriosityPPO
 from baselines.curiosity.recurrent import CuriosityRecurrentPPO
-from baselines.curiosity.settings import Config, FullConfig, settings_of
+from baselines.curiosity.settings import Config, settings_of
 from baselines.curiosity.stream import Stream
+from harness import agents
 from harness.config import load, shipped
 
 EPISODIC = [name for name in BONUSES if load_bonus(name).episodic]
@@ -269,13 +270,31 @@ def test_the_unit_of_the_bonus_does_not_matter_to_the_learner(name):
 # Shared settings
 
 
-def test_the_settings_of_ppo_rnd_are_those_by_which_its_runs_are_known():
-    assert settings_of("rnd") is Config
-    assert set(Config.model_fields) == {
-        "int_coef", "ext_coef", "int_gamma", "int_episodic", "normalize_reward", "random_rollouts",
-        "warmup_epochs", "int_learning_rate", "bonus_learning_rate", "int_batch_size",
-        "int_n_epochs", "int_net_arch",
-    }  # fmt: skip
+def test_settings_that_came_later_leave_the_names_of_old_runs_of_ppo_rnd_alone():
+    told = set(agents.resolve("ppo_rnd", "DeepSea-20", []).hparams)
+    assert {"int_coef", "update_proportion"} <= told
+    assert told.isdisjoint(settings_of("rnd").later)
+
+
+def test_a_setting_that_came_later_is_in_the_name_where_it_departs_from_its_default():
+    layer = agents.Layer("here", {"deviation": "moving", "int_coef_end": 1.0})
+    told = agents.resolve("ppo_rnd", "DeepSea-20", [layer]).hparams
+    assert told["deviation"] == "moving"
+    assert "int_coef_end" not in told
+
+
+@pytest.mark.parametrize("name", ["icm", "rf", "disagreement", "e3b"])
+def test_the_share_that_a_bonus_learns_from_came_later(name):
+    config = load_bonus(name).Config
+    assert "update_proportion" not in config().model_dump()
+    assert config(update_proportion=0.5).model_dump()["update_proportion"] == 0.5
+
+
+def test_a_share_of_a_minibatch_is_never_empty():
+    steps = walk(draw(T + 1, B, D)).flat()
+    generator = torch.Generator().manual_seed(0)
+    sizes = [len(steps.share(p, generator).obs) for p in (1, 0.5, 1e-6)]
+    assert sizes[0] == len(steps.obs) > sizes[1] > sizes[2] == 1
 
 
 @pytest.mark.parametrize("name", BONUSES)
@@ -284,12 +303,12 @@ def test_only_bonuses_of_the_episode_have_intrinsic_returns_that_end_with_it(nam
 
 
 def test_the_intrinsic_coefficient_falls_in_a_straight_line():
-    config = FullConfig(int_coef=2.0, ext_coef=1.0, int_coef_end=0.5)
+    config = Config(int_coef=2.0, ext_coef=1.0, int_coef_end=0.5)
     assert [config.coefficients(done) for done in (0, 0.5, 1)] == [(1, 2), (1, 1.5), (1, 1)]
 
 
 def test_reward_counts_only_after_the_share_that_goes_without():
-    config = FullConfig(ext_coef=2.0, reward_free=0.25)
+    config = Config(ext_coef=2.0, reward_free=0.25)
     assert [config.coefficients(done)[0] for done in (0, 0.24, 0.25, 1)] == [0, 0, 2, 2]
 
 

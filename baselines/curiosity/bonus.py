@@ -33,6 +33,14 @@ class Transitions(NamedTuple):
         """Some rows of a minibatch."""
         return Transitions(*(part[rows] for part in self))
 
+    def share(self, proportion: float, generator: torch.Generator) -> Transitions:
+        """Each row of a minibatch with this probability, one at least; for 1 nothing is drawn."""
+        if proportion == 1:
+            return self
+        drawn = torch.rand(len(self.obs), generator=generator) < proportion
+        drawn[0] |= ~drawn.any()
+        return self.at(drawn.to(self.obs.device))
+
 
 class Bonus(Protocol):
     """A torch module with three more methods. Running statistics are its buffers.

@@ -21,7 +21,7 @@ from baselines.curiosity.feature import Features
 from baselines.curiosity.visits import Growing
 
 
-class Config(feature.Config):
+class Config(feature.LearnedConfig):
     """The hyper-parameters of elliptical bonuses."""
 
     ridge: float = Field(0.1, gt=0, description="C begins an episode as the identity times this.")
@@ -81,6 +81,7 @@ class E3B(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.generator = generator
         self.features = Features(obs_dim, action_space, config, generator)
         self.episode = EpisodeGram(self.features.dim)
 
@@ -100,5 +101,6 @@ class E3B(nn.Module):
         self.features.update(steps.next_obs)
 
     def loss(self, steps: Transitions) -> Tensor:
+        steps = steps.share(self.config.update_proportion, self.generator)
         before, after = self.features(steps.obs), self.features(steps.next_obs)
         return self.features.inverse_loss(before, after, steps.actions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,16 @@ class Config(api.Config):
         "none",
         description="Observations as they are; by the mean of each feature and one deviation of "
         "the first rollout, kept (arXiv:1808.04355); or whitened as by RND.",
+    )
+
+
+class LearnedConfig(Config):
+    """The same for a bonus that learns in minibatches, with RND's way to slow it down."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"update_proportion"})
+
+    update_proportion: float = Field(
+        1.0, gt=0, le=1, description="Share of each minibatch that the bonus learns from."
     )
 
 

@@ -21,7 +21,7 @@ from baselines.curiosity.feature import Features
 from baselines.curiosity.network import mlp
 
 
-class Config(feature.Config):
+class Config(feature.LearnedConfig):
     """The hyper-parameters of the intrinsic curiosity module."""
 
     forward_net: list[int] = Field([64], description="Hidden widths of the forward model.")
@@ -47,6 +47,7 @@ class ICM(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        self.generator = generator
         self.features = Features(obs_dim, action_space, config, generator, nn.ELU)
         dim, action_dim = self.features.dim, self.features.actions.dim
         self.forward_model = mlp([dim + action_dim, *config.forward_net, dim], nn.ReLU, generator)
@@ -62,6 +63,7 @@ class ICM(nn.Module):
 
     def loss(self, steps: Transitions) -> Tensor:
         """Equation 7 without the policy's part."""
+        steps = steps.share(self.config.update_proportion, self.generator)
         before, after = self.features(steps.obs), self.features(steps.next_obs)
         inverse = self.features.inverse_loss(before, after, steps.actions)
         if self.config.stop_gradient:

@@ -29,7 +29,7 @@ from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.episodic import forget_episodes
 from baselines.curiosity.network import MovingMoments, mlp
-from baselines.curiosity.settings import Config, FullConfig, settings_of
+from baselines.curiosity.settings import Config, settings_of
 from baselines.curiosity.stream import Stream
 
 
@@ -60,7 +60,7 @@ class CuriousRollouts:
     ) -> None:
         self.bonus_name = bonus
         self.bonus_config = bonus_config or load_bonus(bonus).Config()
-        self.curiosity_config = FullConfig(**dict(curiosity or settings_of(bonus)()))
+        self.curiosity_config = curiosity or settings_of(bonus)()
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:

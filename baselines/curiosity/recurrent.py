@@ -19,7 +19,7 @@ from stable_baselines3.common.utils import obs_as_tensor
 from baselines.curiosity import BONUSES, load_bonus
 from baselines.curiosity.agent import CuriosityAgent, agent_class
 from baselines.curiosity.ppo import CuriousRollouts
-from baselines.curiosity.settings import FullConfig
+from baselines.curiosity.settings import Config
 
 PREFIX = "recurrent_ppo_"
 
@@ -49,5 +49,5 @@ class CuriosityRecurrentPPO(CuriousRollouts, RecurrentPPO):
 def __getattr__(name: str) -> type[CuriosityAgent]:
     bonus = name.removeprefix(PREFIX)
     if name.startswith(PREFIX) and bonus in BONUSES and not load_bonus(bonus).episodic:
-        return agent_class(name, CuriosityRecurrentPPO, FullConfig)
+        return agent_class(name, CuriosityRecurrentPPO, Config)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

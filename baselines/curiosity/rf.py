@@ -21,7 +21,7 @@ from baselines.curiosity.dynamics import Dynamics
 from baselines.curiosity.feature import Features
 
 
-class Config(feature.Config):
+class Config(feature.LearnedConfig):
     """The hyper-parameters of the forward error."""
 
     feature_space: Literal["inverse", "random", "pixels"] = Field(
@@ -72,6 +72,7 @@ class RF(nn.Module):
         self.features.update(steps.next_obs)
 
     def loss(self, steps: Transitions) -> Tensor:
+        steps = steps.share(self.config.update_proportion, self.generator)
         before, after = self.features(steps.obs), self.features(steps.next_obs)
         actions = self.features.actions(steps.actions)
         # Features learn from the inverse model alone: the error ends at them.

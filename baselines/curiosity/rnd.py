@@ -64,12 +64,9 @@ class RND(nn.Module):
         self.moments.update(steps.next_obs.flatten(0, -2))
 
     def loss(self, steps: Transitions) -> Tensor:
-        seen = steps.next_obs  # (M, D)
-        if self.config.update_proportion < 1:
-            drawn = torch.rand(len(seen), generator=self.generator)
-            seen = seen[drawn < self.config.update_proportion]
+        seen = steps.share(self.config.update_proportion, self.generator).next_obs  # (M, D)
         error = prediction_error(self.predictor, self.target, self.whiten(seen))
-        return error.sum() / max(len(error), 1)
+        return error.sum() / len(error)
 
     def whiten(self, obs: Tensor) -> Tensor:  # (..., D)
         return self.moments.whiten(obs) if self.config.normalize_obs else obs

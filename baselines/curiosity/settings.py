@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -37,13 +37,6 @@ class Config(api.Config):
     def least_steps(self) -> int:
         return (1 + self.random_rollouts) * super().least_steps()
 
-
-class FullConfig(Config):
-    """What all bonuses but RND take besides. The defaults change nothing.
-
-    RND's own list stays short: hyper-parameters are part of the name of a run.
-    """
-
     int_coef_end: float = Field(
         1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
     )
@@ -68,7 +61,15 @@ class FullConfig(Config):
         return 0.0 if done < self.reward_free else self.ext_coef, self.int_coef * left
 
 
-class EpisodicConfig(FullConfig):
+class RNDConfig(Config):
+    """The same for PPO with RND, whose first runs knew neither schedules nor moving deviations."""
+
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"int_coef_end", "reward_free", "deviation", "deviation_decay", "deviation_floor"}
+    )
+
+
+class EpisodicConfig(Config):
     """For bonuses that begin anew with every episode.
 
     If their return went on over its end, ending it early would be a way to novelty.
@@ -82,5 +83,5 @@ class EpisodicConfig(FullConfig):
 def settings_of(bonus: str) -> type[Config]:
     """The shared settings that the learner with this bonus has."""
     if bonus == "rnd":
-        return Config
-    return EpisodicConfig if load_bonus(bonus).episodic else FullConfig
+        return RNDConfig
+    return EpisodicConfig if load_bonus(bonus).episodic else Config
