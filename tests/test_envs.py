@@ -15,10 +15,11 @@ from gymnasium.utils.env_checker import check_env
 
 from harness import envs
 from harness.config import UserError, read, shipped
-from harness.envs import Card, card, card_names, make
+from harness.envs import Card, card, card_names, make, rockfall
 from harness.envs.calibrate import best_score, block, random_score
 from harness.envs.deep_sea import DeepSea
 from harness.envs.extra import installed
+from harness.envs.rockfall import Rockfall
 from harness.preview import HEADLESS, film
 from harness.spec import Anchor, canonical
 
@@ -27,7 +28,7 @@ GRIDS = [name for name in NAMES if name.startswith("MiniGrid")]
 INSTALLED = [name for name in NAMES if installed(card(name).extra)]
 MEASURED = [name for name in NAMES if card(name).scale().random.standard_error is not None]
 # Action 0 does not last to the limit: there the limit is made short.
-ENDS_EARLY = {"CartPole-v1", "CartPoleLengths-v1", "Hopper-v5", "Pong-v5"}
+ENDS_EARLY = {"CartPole-v1", "CartPoleLengths-v1", "Hopper-v5", "Pong-v5", "Rockfall-v0"}
 SHORT = 6
 
 
@@ -337,3 +338,33 @@ def test_calibrating_the_best_score_outside_minigrid_is_an_error():
 def test_the_package_offers_what_the_harness_asks_for():
     assert envs.card("CartPole-v1").name == "CartPole-v1"
     assert isinstance(envs.card("CartPole-v1").scale().random, Anchor)
+
+
+def test_nothing_hits_a_walker_that_leaves_the_column_under_the_rock():
+    env = Rockfall()
+    env.reset(seed=0)
+    assert not any(env.step(env.safe_action())[2] for _ in range(5_000))
+
+
+def test_rocks_break_loose_as_often_as_rockfall_says():
+    env = Rockfall()
+    env.reset(seed=0)
+    hung = loose = 0
+    for _ in range(20_000):
+        hanging = env.height == rockfall.ROWS
+        env.step(env.safe_action())
+        hung += hanging
+        loose += hanging and env.height < rockfall.ROWS
+    assert loose / hung == pytest.approx(rockfall.LOOSE, abs=4 * (0.15 * 0.85 / hung) ** 0.5)
+
+
+@pytest.mark.parametrize(("column", "dead"), [(3, True), (2, False)])
+def test_a_rock_kills_where_it_lands_and_the_next_one_hangs_over_the_walker(column, dead):
+    env = Rockfall()
+    env.reset(seed=0)
+    env.walker, env.column, env.height = 3, column, 1
+    observation, reward, terminated, *_ = env.step(1)
+    assert (terminated, reward) == (dead, float(not dead))
+    np.testing.assert_allclose(observation, [0, 2 * column / 6 - 1, 0], atol=1e-6)
+    if not dead:
+        assert env.step(1)[0].tolist() == [0, 0, 1]

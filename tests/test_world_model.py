@@ -28,7 +28,8 @@ from baselines.world_models.episode import Episode, pack, unpack, windows
 from baselines.world_models.learner import DreamVecEnv
 from baselines.world_models.mdn_rnn import MDNRNN, Mixture
 from baselines.world_models.vae import Code
-from baselines.world_models.world_model import STAGES, WorldModel
+from baselines.world_models.world_model import STAGES, Config, WorldModel
+from harness.envs.deep_sea import DeepSea
 
 # Windows, steps, latent numbers, mixture parts: all different, so that no axis stands for another.
 N, L, D, K = 3, 6, 2, 4
@@ -412,7 +413,7 @@ def dreams(model=None, num_envs=3, starts=None, **options):
     starts = torch.zeros(1, D) if starts is None else starts
     actions = ActionCode(spaces.Box(-1, 1, (1,), np.float32))
     code = Code(starts, torch.zeros_like(starts))
-    return Dream(model, code, actions, dream.Config(**options), num_envs)
+    return Dream(model, code, actions, dream.Config(**{"horizon": 500} | options), num_envs)
 
 
 def played(env, steps=40, seed=0):
@@ -465,6 +466,18 @@ def test_a_dream_is_cut_off_at_its_horizon_and_begins_anew_in_the_same_step():
     first = np.array([[7, 8, *[0] * 5]] * 3, np.float32)
     np.testing.assert_array_equal(ends[3][0], first)
     assert not np.array_equal(ends[3][4]["final_obs"], first)
+
+
+@pytest.mark.parametrize(
+    ("limit", "options", "horizon"), [(7, {}, 7), (7, {"horizon": 5}, 5), (None, {}, 1000)]
+)
+def test_a_dream_may_be_as_long_as_an_episode(limit, options, horizon):
+    def make_env():
+        env = DeepSea(4)
+        return gym.wrappers.TimeLimit(env, limit) if limit else env
+
+    agent = WorldModel(Task(make_env, steps=10), Config(dream=dream.Config(**options)))
+    assert agent.dream(2).config.horizon == horizon
 
 
 def certain(logit):

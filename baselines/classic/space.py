@@ -24,3 +24,9 @@ def only_of(space: spaces.Space, kinds: tuple[type[spaces.Space], ...], what: st
         known = " or ".join(kind.__name__ for kind in kinds)
         raise TypeError(f"{what} must be {known}, and these are {space}")
     return space
+
+
+def time_limit(env: gym.Env) -> int | None:
+    """The steps after which its episodes are cut off, if they are."""
+    name = "_max_episode_steps"
+    return env.get_wrapper_attr(name) if env.has_wrapper_attr(name) else None

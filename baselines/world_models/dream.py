@@ -28,7 +28,12 @@ class Config(Group):
     termination: Literal["sample", "threshold", "off"] = Field(
         "sample", description="threshold: a dream ends when that is likelier than not; off: never."
     )
-    horizon: int = Field(500, ge=1, description="Steps after which a dream is cut off.")
+    horizon: int | None = Field(
+        None,
+        ge=1,
+        description="Steps after which a dream is cut off; null: as many as an episode of the "
+        "environment may have, 1000 if there is no limit.",
+    )
 
     def temperature_at(self, part: float) -> float:
         """When `part` of C's training is done."""
@@ -48,6 +53,7 @@ class Dream(VectorEnv):
     with nothing remembered. When it ends, the next one begins in the same step.
 
     :param starts: their codes.
+    :param config: with a horizon.
     """
 
     def __init__(

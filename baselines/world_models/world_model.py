@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from baselines import api
-from baselines.classic.space import only_of, probe
+from baselines.classic.space import only_of, probe, time_limit
 from baselines.world_models.action import ActionCode, CorrelatedActions
 from baselines.world_models.collect import Act, Collector
 from baselines.world_models.config import Group
@@ -86,6 +86,8 @@ class WorldModel:
         actions = only_of(env.action_space, (spaces.Discrete, spaces.Box), "actions")
         self.task, self.config = task, config
         self.code = ActionCode(actions)
+        horizon = config.dream.horizon or time_limit(env) or 1000
+        self.dreams = config.dream.model_copy(update={"horizon": horizon})
         self.round = 0
         self.train: list[Episode] = []
         self.held_out: list[Episode] = []
@@ -197,7 +199,7 @@ class WorldModel:
         if self.train:
             first = np.stack([episode.observations[0] for episode in self.train])
             starts = encode(self.eye, first)
-        return Dream(self.memory, starts, self.code, self.config.dream, num_envs, self.with_hidden)
+        return Dream(self.memory, starts, self.code, self.dreams, num_envs, self.with_hidden)
 
     def predict(
         self,
