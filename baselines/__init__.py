@@ -29,6 +29,20 @@ class Entry:
 DISCRETE = ("discrete",)
 CONTINUOUS = ("continuous",)
 
+# Learners by replay that take a bonus, and the bonuses that price a step by itself.
+REPLAYS = (
+    ("dqn", "DQN", DISCRETE),
+    ("qrdqn", "QR-DQN", DISCRETE),
+    ("sac", "SAC", CONTINUOUS),
+    ("tqc", "TQC", CONTINUOUS),
+)
+STEPWISE = {
+    "rnd": "RND",
+    "icm": "the error of ICM",
+    "rf": "errors in random features",
+    "disagreement": "an ensemble's disagreement",
+}
+
 AGENTS: dict[str, Entry] = {
     "ppo": Entry("baselines.sb3:ppo", 1, "Proximal policy optimisation (Schulman et al., 2017)"),
     "a2c": Entry("baselines.sb3:a2c", 1, "Advantage actor-critic, synchronous (Mnih et al., 2016)"),
@@ -69,21 +83,16 @@ AGENTS: dict[str, Entry] = {
     "ppo_rnd": Entry(
         "baselines.curiosity:ppo_rnd", 1, "PPO and random network distillation (Burda et al., 2018)"
     ),
-    "dqn_rnd": Entry(
-        "baselines.curiosity.off_policy:dqn_rnd", 1, "DQN whose replay buffer pays RND", DISCRETE
-    ),
-    "qrdqn_rnd": Entry(
-        "baselines.curiosity.off_policy:qrdqn_rnd",
-        1,
-        "QR-DQN whose replay buffer pays RND",
-        DISCRETE,
-    ),
-    "sac_rnd": Entry(
-        "baselines.curiosity.off_policy:sac_rnd", 1, "SAC whose replay buffer pays RND", CONTINUOUS
-    ),
-    "tqc_rnd": Entry(
-        "baselines.curiosity.off_policy:tqc_rnd", 1, "TQC whose replay buffer pays RND", CONTINUOUS
-    ),
+    **{
+        f"{algorithm}_{bonus}": Entry(
+            f"baselines.curiosity.off_policy:{algorithm}_{bonus}",
+            1,
+            f"{title} whose replay buffer pays {pays}",
+            actions,
+        )
+        for bonus, pays in STEPWISE.items()
+        for algorithm, title, actions in REPLAYS
+    },
     "ppo_icm": Entry(
         "baselines.curiosity:ppo_icm", 1, "PPO and the intrinsic curiosity module (Pathak, 2017)"
     ),

@@ -16,7 +16,7 @@ import torch
 from gymnasium.vector.utils import concatenate, create_empty_array
 from probe_envs_agents import Goals, Masked, Pair, continuous, discrete
 from pydantic import ValidationError
-from tiny import NESTED
+from tiny import NESTED, each
 
 from baselines import AGENTS
 from baselines.api import NoProgress, Task
@@ -114,7 +114,7 @@ def differ(a, b):
     return any(not np.array_equal(a[key], b[key], equal_nan=True) for key in a)
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", each(AGENTS))
 def test_the_same_task_and_config_give_the_same_weights(name):
     again = make(name)
     again.learn(NoProgress())
@@ -122,12 +122,12 @@ def test_the_same_task_and_config_give_the_same_weights(name):
     assert_equal(trained(name)[0].weights(), again.weights())
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", each(LEARNERS))
 def test_learning_changes_the_weights(name):
     assert differ(trained(name)[0].weights(), make(name).weights())
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", each(LEARNERS))
 def test_another_seed_gives_other_weights(name):
     other = make(name, seed=1)
     other.learn(NoProgress())
@@ -136,7 +136,7 @@ def test_another_seed_gives_other_weights(name):
     assert differ(trained(name)[0].weights(), other.weights())
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", each(LEARNERS))
 def test_looking_at_the_learner_while_it_trains_does_not_change_what_it_learns(name):
     watched = make(name)
     watched.learn(Diary(watched, observations(name)))
@@ -144,7 +144,7 @@ def test_looking_at_the_learner_while_it_trains_does_not_change_what_it_learns(n
     assert_equal(trained(name)[0].weights(), watched.weights())
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", each(AGENTS))
 def test_the_budget_is_a_ceiling_on_the_steps_that_environments_really_take(name):
     taken = []
 
@@ -160,7 +160,7 @@ def test_the_budget_is_a_ceiling_on_the_steps_that_environments_really_take(name
     assert (reported > STEPS / 2) == AGENTS[name].learns
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", each(LEARNERS))
 def test_progress_hears_of_every_step_in_order_and_of_the_last(name):
     _, diary, reported = trained(name)
 
@@ -210,7 +210,7 @@ def test_an_error_in_progress_ends_the_run():
         make("dqn").learn(Stop())
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", each(AGENTS))
 def test_a_saved_learner_acts_as_before(name, tmp_path):
     agent = trained(name)[0]
     agent.save(tmp_path)
@@ -227,7 +227,7 @@ def test_a_saved_learner_acts_as_before(name, tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", each(AGENTS))
 def test_actions_are_one_for_each_observation_and_in_the_space(name):
     space = env_of(name)().action_space
     actions, _ = trained(name)[0].predict(observations(name, n=4))
@@ -236,7 +236,7 @@ def test_actions_are_one_for_each_observation_and_in_the_space(name):
     assert all(space.contains(action) for action in actions)
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", each(AGENTS))
 def test_the_config_survives_json(name):
     config = tiny(name)
     text = json.dumps(config.model_dump(mode="json"), allow_nan=False)
@@ -244,7 +244,7 @@ def test_the_config_survives_json(name):
     assert type(config).model_validate(json.loads(text)) == config
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", each(AGENTS))
 def test_an_unknown_hyper_parameter_is_refused(name):
     with pytest.raises(ValidationError, match="no_such_thing"):
         AGENTS[name].load().Config(no_such_thing=1)

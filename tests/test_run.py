@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from tiny import PROTOCOL, STEPS, files, store_at, tiny
+from tiny import PROTOCOL, STEPS, each, files, store_at, tiny
 
 from baselines import AGENTS
 from harness import record
@@ -25,7 +25,7 @@ def result(store, spec):
     return json.loads(files(store, spec, "result.json"))
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", each(AGENTS))
 def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(agent, tmp_path):
     spec = tiny(agent)
     here, there = store_at(tmp_path / "here"), store_at(tmp_path / "there")
@@ -39,7 +39,7 @@ def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(a
     assert result(here, spec)["weights"] == result(there, spec)["weights"]
 
 
-@pytest.mark.parametrize("agent", LEARNERS)
+@pytest.mark.parametrize("agent", each(LEARNERS))
 def test_evaluating_more_often_does_not_change_what_is_learned(agent, tmp_path):
     store = store_at(tmp_path)
     never = tiny(agent)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from baselines import AGENTS
+import pytest
+
+from baselines import AGENTS, REPLAYS, STEPWISE
 from baselines.curiosity import BONUSES
 from harness.agents import Layer
 from harness.spec import Evaluation, RunSpec
@@ -50,11 +54,21 @@ HPARAMS = NESTED | {
     **{f"ppo_{bonus}": ON_POLICY | SMALL_NET for bonus in BONUSES},
     "recurrent_ppo_rnd": ON_POLICY | SMALL_LSTM,
     "recurrent_ppo_icm": ON_POLICY | SMALL_LSTM,
-    "dqn_rnd": CURIOUS_REPLAY | SMALL_NET,
-    "qrdqn_rnd": CURIOUS_REPLAY | SMALL_NET,
-    "sac_rnd": CURIOUS_REPLAY | SMALL_NET,
-    "tqc_rnd": CURIOUS_REPLAY | SMALL_NET,
+    **{
+        f"{algorithm}_{bonus}": CURIOUS_REPLAY | SMALL_NET
+        for algorithm, *_ in REPLAYS
+        for bonus in STEPWISE
+    },
 }
+
+
+def each(names: Iterable[str]) -> list[Any]:
+    """Agents as parameters. Each algorithm with replay is asked with one bonus, each bonus with one
+    algorithm; the other pairs of the same parts are slow.
+    """
+    pairs = {f"{algorithm}_{bonus}" for algorithm, *_ in REPLAYS[1:] for bonus in STEPWISE}
+    slow = pairs - {f"{algorithm}_rnd" for algorithm, *_ in REPLAYS}
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in slow else []) for n in names]
 
 
 def tiny(agent: str, seed: int = 0, steps: int = STEPS, **hparams: object) -> RunSpec:

@@ -22,15 +22,13 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
-from baselines import api, sb3
+from baselines import REPLAYS, STEPWISE, api, sb3
 from baselines.curiosity import load_bonus
 from baselines.curiosity.agent import CuriosityAgent
 from baselines.curiosity.replay import Config, CuriousReplay, Novelty
 from baselines.sb3_config import Positive, config_of
 
-ALGORITHMS = ("dqn", "qrdqn", "sac", "tqc")  # of sb3.ALGORITHMS
-# Of BONUSES: those that price a step by itself. The others need the whole rollout that it was in.
-STEPWISE = ("rnd", "icm", "rf", "disagreement")
+ALGORITHMS = tuple(name for name, *_ in REPLAYS)  # of sb3.ALGORITHMS
 
 
 def one_step(n_steps: int) -> int:
