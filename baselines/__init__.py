@@ -126,6 +126,11 @@ AGENTS: dict[str, Entry] = {
         1,
         "See, remember, control: trained in its own dream (Ha and Schmidhuber, 2018)",
     ),
+    "dreamer": Entry(
+        "baselines.world_models.dreamer.agent:Dreamer",
+        1,
+        "A world model with discrete latents, an actor trained in it (DreamerV3, Hafner, 2023)",
+    ),
     "random": Entry("baselines.classic.random:Random", 1, "Uniform random actions", learns=False),
     "pid": Entry(
         "baselines.classic.pid:PID",

@@ -41,6 +41,13 @@ TINY = {
     "cg_max_steps": 3,
     "reset_every": 40,
     "warmup_steps": 20,
+    "batch_length": 8,
+    "deter": 8,
+    "groups": 2,
+    "classes": 4,
+    "units": 8,
+    "bins": 9,
+    "imagination_horizon": 3,
 }
 HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
 

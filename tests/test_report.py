@@ -240,6 +240,21 @@ def test_every_run_is_counted_in_the_run_table(store, text_only):
     }  # fmt: skip
 
 
+def test_what_a_run_costs_is_told_for_each_environment_by_itself(store, text_only):
+    arms, envs = ("ppo", "rnd"), ("DeepSea-10", "DeepSea-20")
+    runs = [fake_store.spec(arm, env, seed) for arm in arms for env in envs for seed in range(2)]
+    runs = [run for run in runs if (run.arm, run.env) != ("rnd", "DeepSea-20")]
+    for run in runs:
+        cost = 10.0 * (1 + envs.index(run.env)) + run.seed
+        fake_store.write_run(store, run, result={"cpu_seconds": cost})
+    report(store, fake_store.sweep(arms=arms, envs=envs, runs=tuple(runs)))
+
+    assert rows(store, "cpu_seconds") == [
+        {"arm": "ppo", "DeepSea-10": "10.5", "DeepSea-20": "20.5"},
+        {"arm": "rnd", "DeepSea-10": "10.5", "DeepSea-20": ""},
+    ]
+
+
 # Comparability -----------------------------------------------------------------------------------
 
 

@@ -24,6 +24,9 @@ OFF_POLICY = {"learning_starts": 50, "buffer_size": 1000, "batch_size": 16, "tra
 OFF_POLICY |= {"gradient_steps": 1}
 HINDSIGHT = OFF_POLICY | {"learning_starts": 120}  # more than one of PushPose's episodes
 CURIOUS_REPLAY = OFF_POLICY | {"warmup_steps": 20, "bonus_batch_size": 8}
+SMALL_DREAMER = {"deter": 8, "groups": 2, "classes": 4, "units": 8, "layers": 1, "bins": 9}
+SMALL_DREAMER |= {"batch_size": 2, "batch_length": 8, "imagination_horizon": 3}
+SMALL_DREAMER |= {"learning_starts": 50, "train_freq": 8}
 
 # Agents whose hyper-parameters come in groups.
 NESTED = {
@@ -59,6 +62,7 @@ HPARAMS = NESTED | {
         for algorithm, *_ in REPLAYS
         for bonus in STEPWISE
     },
+    "dreamer": SMALL_DREAMER,
 }
 
 

@@ -40,10 +40,14 @@ class ActionCode:
 
     def decode(self, outputs: Tensor) -> np.ndarray:
         """A network's outputs (..., size) -> actions: the largest, or squashed into the bounds."""
+        return self.restore(outputs if self.discrete else torch.tanh(outputs))
+
+    def restore(self, codes: Tensor) -> np.ndarray:
+        """Codes (..., size) -> actions: `encode` undone. Beyond a bound counts as the bound."""
         if self.discrete:
-            return int(self.space.start) + outputs.argmax(dim=-1).numpy()
-        flat = self._middle + self._half * torch.tanh(outputs)
-        actions = flat.reshape(*outputs.shape[:-1], *self.space.shape).numpy()
+            return int(self.space.start) + codes.argmax(dim=-1).numpy()
+        flat = self._middle + self._half * codes.clamp(-1, 1)
+        actions = flat.reshape(*codes.shape[:-1], *self.space.shape).numpy()
         return np.clip(actions, self.space.low, self.space.high).astype(self.space.dtype)
 
 

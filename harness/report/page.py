@@ -105,6 +105,11 @@ def _runs(evidence: Evidence, folder: Path) -> str:
     tables.write(table, folder, "runs")
     (folder / "scores.csv").write_text(tables.run_scores(evidence).csv(), encoding="utf-8")
     lines = ["## Runs", f"{len(evidence.unique)} runs: {counts}.", table.markdown()]
+    if len(evidence.sweep.envs) > 1:
+        table = tables.cpu_seconds(evidence)
+        tables.write(table, folder, "cpu_seconds")
+        lines += ["CPU seconds of a run in each environment, evaluation included:"]
+        lines += [table.markdown()]
     failures = Counter(
         (s.spec.arm, s.spec.env, s.error or "no reason was recorded")
         for s in evidence.unique

@@ -259,6 +259,18 @@ def runs(evidence: Evidence) -> Table:
     return Table(("arm", *RUN_COLUMNS), tuple(rows))
 
 
+def cpu_seconds(evidence: Evidence) -> Table:
+    """The mean over runs, evaluation included. Arms down, environments across."""
+    cost, envs = RUN_COLUMNS["CPU s / run"], evidence.sweep.envs
+
+    def cell(arm: str, env: str) -> str:
+        mine = [s for s in evidence.statuses if (s.spec.arm, s.spec.env) == (arm, env)]
+        return cost(mine) if mine else ""
+
+    rows = [(arm, *(cell(arm, env) for env in envs)) for arm in evidence.sweep.arms]
+    return Table(("arm", *envs), tuple(rows))
+
+
 def _count(state: str) -> Callable[[list[RunStatus]], str]:
     return lambda found: str(sum(status.state == state for status in found))
 

@@ -1,0 +1,129 @@
+"""The hyper-parameters of Dreamer: the paper's constants, and networks of a size for a CPU."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from baselines.sb3_config import Schedule
+from baselines.world_models.config import Group
+
+# danijar/dreamerv3, dreamerv3/configs.yaml: 32 groups, 8 blocks and 3 layers in all of them.
+_PAPER = {"groups": 32, "blocks": 8, "layers": 3}
+SIZES: dict[str, dict[str, int]] = {
+    "cpu": {},  # the fields' own defaults
+    "1m": _PAPER | {"deter": 512, "classes": 4, "units": 64, "depth": 4},
+    "12m": _PAPER | {"deter": 2048, "classes": 16, "units": 256, "depth": 16},
+    "25m": _PAPER | {"deter": 3072, "classes": 24, "units": 384, "depth": 24},
+    "50m": _PAPER | {"deter": 4096, "classes": 32, "units": 512, "depth": 32},
+    "100m": _PAPER | {"deter": 6144, "classes": 48, "units": 768, "depth": 48},
+    "200m": _PAPER | {"deter": 8192, "classes": 64, "units": 1024, "depth": 64},
+    "400m": _PAPER | {"deter": 12288, "classes": 96, "units": 1536, "depth": 96},
+}
+
+
+class Config(Group):
+    """Defaults are the paper's, but for `size`. Where DreamerV2 chose otherwise, it says so."""
+
+    # The networks
+    size: Literal[tuple(SIZES)] = Field(
+        "cpu", description="Sets the seven widths below, each of which can be given by itself."
+    )
+    deter: int = Field(128, ge=1, description="Width of the recurrent state h.")
+    groups: int = Field(8, ge=1, description="Categorical variables in the latent z.")
+    classes: int = Field(8, ge=2, description="Classes of each.")
+    units: int = Field(64, ge=1, description="Width of every hidden layer.")
+    depth: int = Field(8, ge=1, description="Channels of the first convolution; then they double.")
+    blocks: int = Field(1, ge=1, description="Diagonal blocks of the recurrent matrices.")
+    layers: int = Field(2, ge=1, description="Of encoder, decoder, actor and critic.")
+    unimix: float = Field(0.01, ge=0, lt=1, description="Share of uniform in z and discrete acts.")
+    normalize: bool = Field(
+        False,
+        description="Bring vectors to unit deviation in the data before the first update, and then "
+        "symlog them. The paper: no.",
+    )
+    bins: int = Field(255, ge=3, description="Of the two-hot reward and value; odd.")
+    bin_limit: float = Field(20.0, gt=0, description="The outermost bin is symexp of this.")
+
+    # The data
+    buffer_size: int = Field(1_000_000, ge=2, description="Rows; an episode's end takes one more.")
+    replay: Literal["memory", "disk"] = Field(
+        "memory", description="disk: a temporary file mapped into memory. The numbers are equal."
+    )
+    learning_starts: int = Field(1000, ge=0, description="Steps of uniform actions to begin with.")
+    train_freq: int = Field(4, ge=1, description="Environment steps between two trainings.")
+    gradient_steps: int = Field(1, ge=1, description="Updates in each of them.")
+    batch_size: int = Field(16, ge=1, description="Sequences in an update.")
+    batch_length: int = Field(64, ge=2, description="Rows in each.")
+
+    # The world model
+    kl_dyn: float = Field(
+        1.0, ge=0, description="Pulls the prior to the posterior. DreamerV2: 0.8 (its KL balance)."
+    )
+    kl_rep: float = Field(
+        0.1, ge=0, description="Pulls the posterior to the prior. DreamerV2: 0.2."
+    )
+    free_nats: float = Field(
+        1.0, ge=0, description="KL below this, per row, is not pressed further. DreamerV2: 0."
+    )
+
+    # The behaviour
+    imagination_horizon: int = Field(15, ge=1)
+    imagination_starts: int = Field(
+        0, ge=0, description="Rows of the batch to dream from, drawn at random; 0: all of them."
+    )
+    gamma: float = Field(1 - 1 / 333, ge=0, lt=1)
+    return_lambda: float = Field(0.95, ge=0, le=1)
+    ent_coef: float = Field(3e-4, ge=0, description="Of the policy's entropy.")
+    actor_grad: Literal["reinforce", "dynamics", "both"] = Field(
+        "reinforce", description="dynamics: through the model. DreamerV2: so for continuous acts."
+    )
+    actor_grad_mix: float = Field(0.1, ge=0, le=1, description="The dynamics' share in `both`.")
+    normalize_returns: bool = Field(
+        True, description="Divide advantages by the range of returns. DreamerV2: no."
+    )
+    replay_value_coef: float = Field(
+        0.3, ge=0, description="Of the critic's loss on replayed rewards. DreamerV2: 0."
+    )
+    target_critic: bool = Field(
+        False, description="Returns bootstrap with the slow critic. DreamerV2: yes."
+    )
+    slow_critic_coef: float = Field(
+        1.0, ge=0, description="Of the critic's distance to its slow copy. DreamerV2: 0."
+    )
+    tau: float = Field(0.02, gt=0, le=1, description="Step of the slow critic. DreamerV2: 1.")
+    target_update_interval: int = Field(
+        1, ge=1, description="Updates between two such steps. DreamerV2: 100."
+    )
+
+    # The optimiser
+    optimizer: Literal["laprop", "adam"] = "laprop"
+    learning_rate: Schedule = Field(
+        4e-5, description="lin_1e-3 falls in a line from 1e-3 to 0 at the budget's end."
+    )
+    warmup: int = Field(1000, ge=0, description="Updates over which the rate rises from 0.")
+    clip: float = Field(
+        0.3, gt=0, description="Largest norm of a gradient, in that of its parameter (AGC)."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sized(cls, given: Any) -> Any:
+        """The widths of the chosen size, beneath those that are given."""
+        widths = SIZES.get(given.get("size"), {}) if isinstance(given, dict) else {}
+        return widths | given if widths else given
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        if self.bins % 2 == 0:
+            raise ValueError("bins: an odd number, so that one of them is 0")
+        if self.deter % self.blocks:
+            raise ValueError(f"blocks: {self.blocks} do not divide deter {self.deter}")
+        return self
+
+    def least_steps(self) -> int:
+        """To the first update: one sequence must be there, and a reset is a row too."""
+        first = max(self.learning_starts, self.batch_length - 1)
+        return math.ceil(first / self.train_freq) * self.train_freq

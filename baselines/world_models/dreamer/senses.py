@@ -1,0 +1,105 @@
+"""What is seen: the rows that stand for it, and the networks that read and rebuild them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from torch import Tensor, nn
+
+from baselines.world_models.dreamer.config import Config
+from baselines.world_models.dreamer.network import ImageDecoder, ImageEncoder, head, mlp
+from baselines.world_models.dreamer.symlog import symexp, symlog
+from baselines.world_models.vae import Scale
+
+
+class ObservationCode:
+    """Between the environment's observations and rows: bytes of an image, else vectors."""
+
+    def __init__(self, space: Any) -> None:
+        self.space = space
+        self.one_of = isinstance(space, spaces.Discrete)
+        # A field of bytes with sides of a few numbers is a map of things, not a picture.
+        self.image = not self.one_of and (
+            len(space.shape) == 3 and space.dtype == np.uint8 and min(space.shape[:2]) >= 8
+        )
+        if self.image:
+            self.shape, self.dtype = tuple(space.shape), np.uint8
+        else:
+            width = int(space.n) if self.one_of else int(np.prod(space.shape))
+            self.shape, self.dtype = (width,), np.float32
+
+    def encode(self, observations: np.ndarray) -> np.ndarray:  # (N, *observation shape)
+        """(N, *shape)."""
+        if self.one_of:
+            return np.eye(int(self.space.n), dtype=np.float32)[observations - int(self.space.start)]
+        return np.asarray(observations).reshape(-1, *self.shape).astype(self.dtype)
+
+    def restore(self, rows: np.ndarray) -> np.ndarray:  # (N, *shape)
+        """The observations that `encode` was given, or the nearest that rows may stand for."""
+        if self.one_of:
+            return int(self.space.start) + rows.argmax(axis=-1)
+        return rows.reshape(-1, *self.space.shape)
+
+
+class Vectors(nn.Module):
+    """Reads and rebuilds rows (N, D), which it squashes.
+
+    If asked to, it first divides them by their deviation in the first data that it sees. Otherwise
+    numbers that vary by little, such as an angle of 0.1, are worth less to the reconstruction than
+    their bits cost.
+    """
+
+    def __init__(
+        self, width: int, features: int, config: Config, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.encoder = mlp(width, config.units, config.layers, generator)
+        self.decoder = head(features, width, config.units, config.layers, generator)
+        self.scale = Scale((width,)) if config.normalize else None
+        self.tokens, self.dimensions = config.units, width
+        self.register_buffer("error", torch.ones(width))
+
+    def meet(self, rows: np.ndarray) -> None:  # (M, D)
+        """All rows from before the first update."""
+        if self.scale is not None:
+            self.scale.see(rows)
+
+    def target(self, rows: Tensor) -> Tensor:
+        """What the decoder is to say."""
+        return symlog(rows if self.scale is None else self.scale.read(rows))
+
+    def encode(self, rows: Tensor) -> Tensor:
+        return self.encoder(self.target(rows))
+
+    def restore(self, output: Tensor) -> np.ndarray:
+        """Rows, from what the decoder says."""
+        plain = symexp(output)
+        return plain.cpu().numpy() if self.scale is None else self.scale.write(plain)
+
+
+class Images(nn.Module):
+    """Reads and rebuilds rows (N, height, width, channels) in 0 ... 255."""
+
+    def __init__(
+        self, shape: tuple[int, ...], features: int, config: Config, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.encoder = ImageEncoder(shape, config.depth, generator)
+        self.decoder = ImageDecoder(features, shape, config.depth, generator)
+        self.tokens, self.dimensions = self.encoder.width, int(np.prod(shape))
+        self.register_buffer("error", torch.ones(shape))
+
+    def meet(self, rows: np.ndarray) -> None:
+        """Nothing to learn: the scale of an image is known."""
+
+    def target(self, rows: Tensor) -> Tensor:
+        return rows.float() / 255
+
+    def encode(self, rows: Tensor) -> Tensor:
+        return self.encoder(rows)
+
+    def restore(self, output: Tensor) -> np.ndarray:
+        return (output * 255).round().to(torch.uint8).cpu().numpy()
