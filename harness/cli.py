@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.agents import Layer
     from harness.config import UserError
+    from harness.report.checklist import Answers
     from harness.spec import ResolvedSweep, RunSpec
     from harness.store import Store
 
@@ -58,6 +59,7 @@ Anyway = Annotated[
     bool,
     typer.Option("--anyway", help="Allow claims that no outcome could support; it is recorded."),
 ]
+SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name, or its file.")]
 DEFAULT_RESULTS = Path("results")
 FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
 
@@ -78,6 +80,7 @@ def sweep(
 
         resolved = Sweep.load(_find(file)).expand(_overrides(set_), anyway)
         store = _store(results)
+        _answers(resolved)  # wrong ones are told before anything trains
         keep(resolved, store)
         _train(list(resolved.runs), store, workers, executor, observer)
         _report(resolved.name, store)
@@ -117,12 +120,44 @@ def run(
 
 @app.command()
 def report(
-    name: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name, or its file.")],
+    name: SweepName,
     results: Results = DEFAULT_RESULTS,
+    style: Annotated[
+        str, typer.Option(help="Sizes and letters: plain, neurips, icml, iclr, jmlr or slides.")
+    ] = "plain",
+    format_: Annotated[
+        str, typer.Option("--format", help="Of the figures: pdf, svg, png, with commas.")
+    ] = "pdf,png",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit with 1 when an item of the checklist is CONTRADICTED by the records or "
+            "UNANSWERED, after the report is written. An honest 'no' passes.",
+        ),
+    ] = False,
 ) -> None:
-    """Write the figures and tables of a sweep from what is in the store."""
+    """Write the figures, tables, checklist and paper of a sweep from what is in the store."""
     with _users_errors():
-        _report(_sweep_name(name), _store(results))
+        from harness.report import checklist
+
+        page = _report(_sweep_name(name), _store(results), style, format_.split(","))
+        flaws = checklist.flaws(page.parent) if strict else []
+        if flaws:
+            for flaw in flaws:
+                print(flaw, file=sys.stderr)
+            print(f"The checklist cannot be handed in: {len(flaws)} items.", file=sys.stderr)
+            raise typer.Exit(SOME_FAILED)
+
+
+@app.command("compare-reference")
+def compare_reference(name: SweepName, results: Results = DEFAULT_RESULTS) -> None:
+    """Set a sweep's scores beside public ones: consistent, better, worse, or not comparable."""
+    with _users_errors():
+        from harness import listing
+
+        store, console = _store(results), _console()
+        console.print(listing.comparisons(_resolved(_sweep_name(name), store), store))
 
 
 @app.command()
@@ -381,11 +416,34 @@ def _train(
             EXECUTORS[executor](plan(missing), job, _workers(workers), display.tick)
 
 
-def _report(name: str, store: Store) -> None:
-    from harness.report import write
+def _report(
+    name: str, store: Store, style: str = "plain", formats: Sequence[str] = ("pdf", "png")
+) -> Path:
+    from harness.config import suggest
+    from harness.report import Options, write
+    from harness.report.style import FORMATS, VENUES
 
-    path = write(_resolved(name, store), store, store.sweep_folder(name) / "report")
+    if style not in VENUES:
+        raise _user_error("--style", f"no style '{style}'.{suggest(style, VENUES)}")
+    for wrong in [each for each in formats if each not in FORMATS][:1]:
+        raise _user_error("--format", f"no format '{wrong}'.{suggest(wrong, FORMATS)}")
+    sweep = _resolved(name, store)
+    options = Options(style, tuple(formats), _answers(sweep))
+    path = write(sweep, store, store.sweep_folder(name) / "report", options)
     _console().print(f"report: {path}", soft_wrap=True)
+    return path
+
+
+def _answers(sweep: ResolvedSweep) -> Answers:
+    """What the author says to the checklist, in the file beside the sweep's."""
+    from harness.config import beside
+
+    path = beside(sweep.source, "checklist")
+    if path is None:
+        return {}
+    from harness.report import checklist
+
+    return checklist.read(path)
 
 
 def _resolved(name: str, store: Store) -> ResolvedSweep:

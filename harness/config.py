@@ -47,6 +47,16 @@ def shipped(folder: str) -> Path:
     return packed if packed.exists() else here.parent / folder
 
 
+def beside(sweep: str, kind: str) -> Path | None:
+    """The file <sweep>.<kind>.yaml next to a sweep's own, or among those that are shipped."""
+    path = Path(sweep)
+    name = f"{path.stem}.{kind}.yaml"
+    places = [path.with_name(name)]
+    if path.parent.name in ("", "ablations"):
+        places.append(shipped("ablations") / name)
+    return next((found for found in places if found.is_file()), None)
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """The closing words of an error about an unknown name: " Did you mean 'x'?", or the list."""
     names = sorted(known)

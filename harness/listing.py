@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Group, JustifyMethod, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from baselines import AGENTS
@@ -57,6 +58,8 @@ def envs_table(store: Store, long: bool) -> RenderableType:
 def ablations_table(store: Store, long: bool) -> RenderableType:
     rows = table("ablation", "runs>", "question")
     for path in sorted(shipped("ablations").glob("*.yaml")):
+        if path.name.endswith(".checklist.yaml"):
+            continue
         loaded = Sweep.load(path)
         rows.add_row(f"ablations/{path.name}", str(len(loaded.expand().runs)), loaded.file.question)
     return rows
@@ -194,6 +197,22 @@ def coverage_table(found: Sequence[stats.Coverage]) -> RenderableType:
         "range, reports print no interval."
     )
     return Group(rows, note)
+
+
+def comparisons(resolved: ResolvedSweep, store: Store) -> RenderableType:
+    """A sweep's scores beside public ones."""
+    from harness.report import reference
+    from harness.report.evidence import gather
+
+    evidence = gather(resolved, store)
+    found = reference.compare(evidence)
+    if not found:
+        return "no public score is known for these agents in these environments"
+    made = reference.table(found, evidence)
+    rows = table(*(f"{name}>" if name in ("here", "seeds") else name for name in made.head))
+    for row in made.rows:
+        rows.add_row(*map(escape, row))  # brackets are markup to rich
+    return Group(rows, "", reference.ABOUT, *reference.sources(found))
 
 
 def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType:

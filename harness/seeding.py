@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 # The two highest bits of a 31-bit seed say what it is for, so the pools cannot meet.
-_ROOM = 1 << 29
+ROOM = 1 << 29  # reset seeds of training lie below it
 _POOLS = {"train": 0, "curve": 1, "final": 2}
 _PARALLEL = 1 << 16  # room for env_seed + i
 
@@ -40,12 +40,12 @@ def episode_seeds(pool: str, env: str, seed: int, n: int) -> list[int]:
     while len(found) < n:  # two of 2^29 may collide: draw on
         found[_draw(f"{env}/{k}", seed)] = None
         k += 1
-    return [_POOLS[pool] * _ROOM + value for value in found]
+    return [_POOLS[pool] * ROOM + value for value in found]
 
 
 def _draw(role: str, seed: int) -> int:
     digest = hashlib.sha256(f"{role}/{seed}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") % _ROOM
+    return int.from_bytes(digest[:8], "big") % ROOM
 
 
 @contextmanager

@@ -659,11 +659,16 @@ def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(store, t
         check=True, env=os.environ | {"PYTHONHASHSEED": "1"}, cwd=Path(__file__).parents[1],
     )  # fmt: skip
     digests = [
-        {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+        {
+            str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in folder.rglob("*.*")
+        }
         for folder in (here, there)
     ]
     assert digests[0] == digests[1]
-    assert {Path(name).suffix for name in digests[0]} == {".md", ".csv", ".tex", ".pdf", ".png"}
+    suffixes = {".md", ".csv", ".tex", ".pdf", ".png", ".bib"}
+    assert {Path(name).suffix for name in digests[0]} == suffixes
+    assert "paper/figures/curves.pdf" in digests[0]
     pdf = (here / "curves.pdf").read_bytes()
     assert b"/CIDFontType2" in pdf and b"/Type3" not in pdf  # TrueType, embedded
 

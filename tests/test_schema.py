@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("configs/**/*.yaml"), *ROOT.glob("ablations/*.yaml")])
 
 
-@pytest.mark.parametrize("name", ["sweep.json", "agent.json", "env.json", "costs.json"])
+@pytest.mark.parametrize("name", schemas())
 def test_a_shipped_schema_is_what_the_model_says(name):
     assert (HERE / name).read_text() == text(schemas()[name]), "run: python -m harness.schema"
 

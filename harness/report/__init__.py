@@ -3,6 +3,6 @@
 The same store gives the same bytes: nothing here looks at the clock or at an unseeded generator.
 """
 
-from harness.report.page import write
+from harness.report.page import Options, write
 
-__all__ = ["write"]
+__all__ = ["Options", "write"]

@@ -119,8 +119,10 @@ _ROW_LETTERS = 18  # leave a column's figure room for its bars
 
 def _bars(found: dict[str, Estimate], x: str) -> Figure:
     """All in one look: the rows are no arms."""
-    width = style.COLUMN if max(map(len, found)) <= _ROW_LETTERS else style.TEXT
-    figure = Figure(figsize=(width, 0.8 + 0.2 * len(found)), layout="constrained")
+    venue = style.venue()
+    width = venue.column if max(map(len, found)) <= _ROW_LETTERS else venue.text
+    height = (0.8 + 0.2 * len(found)) * venue.scale
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     panels.bars(axes, found, dict.fromkeys(found, style.looks(["one"])["one"]))
     axes.set_xlabel(x)

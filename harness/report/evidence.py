@@ -15,7 +15,7 @@ import numpy as np
 from harness import stats
 from harness.report import claims, number
 from harness.spec import Claim, ResolvedSweep, RunSpec
-from harness.stats import Array, Curve, FewerSeeds, RunId, Scores
+from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores
 from harness.store import RunStatus, Store, Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
@@ -45,7 +45,7 @@ class Evidence:
         """Whether lines have a simultaneous band beside the pointwise one: many would cross."""
         return len(self.sweep.arms) <= MOST_JOINT_BANDS
 
-    @property
+    @cached_property
     def unique(self) -> list[RunStatus]:
         """The runs, each once: two arms may share one."""
         return list({status.spec.key: status for status in self.statuses}.values())
@@ -106,7 +106,23 @@ class Evidence:
         anchors = self.sweep.anchors.get(env)
         return abs(anchors.reference.score - anchors.random.score) / 10 if anchors else math.nan
 
+    @cached_property
+    def estimates(self) -> dict[str, dict[tuple[str, str], Estimate]]:
+        """By score: the IQM of every arm on each of its environments, raw."""
+        return {
+            score: {
+                (arm, env): stats.estimate_arm(self.raw[score], arm, stats.iqm, [env])
+                for env in self.sweep.envs
+                for arm in self.arms_on(env)
+            }
+            for score in self.sweep.report.scores
+        }
+
     def verdicts(self) -> list[claims.Verdict]:
+        return self._verdicts
+
+    @cached_property
+    def _verdicts(self) -> list[claims.Verdict]:
         return claims.decide([self._examine(claim) for claim in self.sweep.claims])
 
     def _examine(self, claim: Claim) -> claims.Finding:

@@ -30,16 +30,23 @@ class Plot:
 def aggregates(evidence: Evidence, score: str) -> Figure | None:
     scores = evidence.normalised[score]
     arms = list(scores.arms)
-    figure = Figure(figsize=(style.TEXT, 0.75 + 0.2 * len(arms)), layout="constrained")
+    figure = Figure(figsize=_size(style.venue().text, 0.75, len(arms)), layout="constrained")
     row = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
+    names = 0.075 * style.venue().scale * max(map(len, arms))  # inches at the left
+    size = panels.title_size(stats.AGGREGATES, (style.venue().text - names) / len(row))
     found = {arm: _aggregates(scores, arm) for arm in arms}
     for axes, name in zip(row, stats.AGGREGATES, strict=True):
         of_arm = {arm: estimates[name] for arm, estimates in found.items()}
         panels.bars(axes, of_arm, style.looks(evidence.sweep.arms))
-        axes.set_title(name)
+        axes.set_title(name, fontsize=size)
         axes.locator_params(axis="x", nbins=3)
-    figure.supxlabel("normalised score", fontsize=8)
+    figure.supxlabel("normalised score", fontsize=style.venue().label)
     return figure
+
+
+def _size(width: float, around: float, rows: int) -> tuple[float, float]:
+    """Of a figure with a row for each arm."""
+    return width, (around + 0.2 * rows) * style.venue().scale
 
 
 def _aggregates(scores: Scores, arm: str) -> dict[str, Estimate]:
@@ -54,7 +61,7 @@ def improvement(evidence: Evidence, score: str) -> Figure | None:
     others = [arm for arm in scores.arms if arm != evidence.baseline]
     if not others:
         return None
-    figure = Figure(figsize=(style.COLUMN, 0.8 + 0.2 * len(others)), layout="constrained")
+    figure = Figure(figsize=_size(style.venue().column, 0.8, len(others)), layout="constrained")
     axes = figure.subplots()
     found = {arm: _improvement(scores, arm, evidence.baseline) for arm in others}
     panels.bars(axes, found, style.looks(evidence.sweep.arms))
@@ -141,8 +148,9 @@ def _lines(
             found[arm], labels[arm] = find(arm), arm
         except MissingRuns as missing:
             labels[arm] = f"{arm} ({missing})"
-    height = 2.1 + 0.15 * style.legend_rows(list(labels.values()), style.COLUMN)
-    figure = Figure(figsize=(style.COLUMN, height), layout="constrained")
+    width, scale = style.venue().column, style.venue().scale
+    height = 2.1 + 0.15 * scale * style.legend_rows(list(labels.values()), width)
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
     for arm, band in found.items():
         place = evidence.sweep.arms.index(arm)

@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from harness.report import style
@@ -29,16 +30,18 @@ def visits(evidence: Evidence, env: str) -> Figure | None:
     seen = np.concatenate([shares[shares > 0] for shares in rows.values()])
     scale = LogNorm(seen.min(), max(seen.max(), 10 * seen.min()))  # a decade at the least
     height, width = reachable.shape
-    panel = (style.TEXT - _SCALE) / quarters * height / width + 0.2
-    figure = Figure(figsize=(style.TEXT, len(rows) * panel + 0.3), layout="compressed")
+    across = style.venue().text
+    panel = (across - _SCALE) / quarters * height / width + 0.2
+    figure = Figure(figsize=(across, len(rows) * panel + 0.3), layout="compressed")
     grid = figure.subplots(len(rows), quarters, squeeze=False)
     for panels, (title, row) in zip(grid, rows.items(), strict=True):
         panels[0].set_title(title, loc="left")
         for axes, shares in zip(panels, row, strict=True):
             _map(axes, shares, reachable, scale)
     for axes, text in zip(grid[-1], _quarters(evidence, env, quarters), strict=True):
-        axes.set_xlabel(text, fontsize=7)
-    figure.colorbar(grid[0, 0].images[0], ax=grid, label="share of visits", aspect=30)
+        axes.set_xlabel(text, fontsize=style.venue().tick)
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    figure.colorbar(grid[0, 0].images[0], ax=grid, label="share of visits", aspect=30, format=plain)
     return figure
 
 

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from harness import stats
-from harness.report import captions, claims, components, protocol, style, tables
+from harness.report import (
+    captions,
+    checklist,
+    claims,
+    components,
+    paper,
+    protocol,
+    reference,
+    style,
+    tables,
+)
 from harness.report.evidence import Evidence, gather, warnings
-from harness.report.figures import FIGURES, Plot
+from harness.report.figures import FIGURES
 from harness.spec import ResolvedSweep
 from harness.store import Store
 
-_SUFFIXES = (".pdf", ".png", ".csv", ".tex", ".md")
+_SUFFIXES = (".pdf", ".svg", ".png", ".csv", ".tex", ".md")
 _TABLE_NOTE = (
     "IQM over seeds. `[ ]`: {level} interval of the bootstrap over seeds; `{{ }}`: the "
     "range of the seeds, where there are {few}-{most} of them, too few for an interval."
@@ -45,26 +58,40 @@ MORE_TABLES: dict[str, tuple[str, Callable[[Evidence], tables.Table | None], str
 }
 
 
-def write(sweep: ResolvedSweep, store: Store, folder: Path) -> Path:
+@dataclass(frozen=True)
+class Options:
+    """How a report is to look, and what its author says to the checklist."""
+
+    venue: str = "plain"  # a key of style.VENUES
+    formats: tuple[str, ...] = ("pdf", "png")  # of figures, some of style.FORMATS
+    answers: checklist.Answers = field(default_factory=dict)
+
+
+def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | None = None) -> Path:
     """Write the whole report and return the path of its page.
 
     Files of an earlier report that this one does not have are removed.
     """
+    options = options or Options()
     folder.mkdir(parents=True, exist_ok=True)
     evidence = gather(sweep, store)
     for path in list(folder.iterdir()):
         if path.suffix in _SUFFIXES:
             path.unlink()
+    drawn: list[paper.Drawn] = []
+    entries = checklist.fill(evidence, options.answers)
     sections = [
         _answer(evidence),
         _runs(evidence, folder),
         _scores(evidence, folder),
         *_components(evidence, folder),
-        _figures(evidence, folder),
-        _method(evidence),
+        _figures(evidence, folder, options, drawn),
+        _method(evidence, folder),
+        _checklist(entries, sweep, folder),
     ]
     page = folder / "report.md"
     page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    paper.write(evidence, folder, options.venue, drawn, entries)
     return page
 
 
@@ -125,7 +152,7 @@ def _runs(evidence: Evidence, folder: Path) -> str:
 def _scores(evidence: Evidence, folder: Path) -> str:
     lines = ["## Scores by environment"]
     for score in evidence.sweep.report.scores:
-        found = tables.estimates(evidence, score)
+        found = evidence.estimates[score]
         grid = tables.score_grid(evidence, found)
         name = f"table_{score}"
         tables.write(grid, folder, name, tables.score_list(evidence, score, found))
@@ -135,6 +162,7 @@ def _scores(evidence: Evidence, folder: Path) -> str:
             f"[CSV]({name}.csv), [LaTeX]({name}.tex). Higher is better; "
             f"{captions.seeds(evidence)}.",
         ]
+    lines += _beside(evidence, folder)
     note = _TABLE_NOTE.format(
         level=claims.percent(stats.LEVEL),
         few=stats.SEEDS_FOR_A_RANGE,
@@ -147,6 +175,16 @@ def _scores(evidence: Evidence, folder: Path) -> str:
         name, table = metric.replace("/", "_"), tables.metric(evidence, metric)
         lines += _table(folder, name, title, table, "From each run's train.jsonl.")
     return _paragraphs([*lines, note])
+
+
+def _beside(evidence: Evidence, folder: Path) -> list[str]:
+    """Public scores of the same agents in the same environments, where there are any."""
+    found = reference.compare(evidence)
+    if not found:
+        return []
+    about = " ".join([reference.ABOUT, *reference.sources(found)])
+    table = reference.table(found, evidence)
+    return _table(folder, "references", "Beside public numbers", table, about)
 
 
 def _table(
@@ -187,39 +225,65 @@ def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _figures(evidence: Evidence, folder: Path) -> str:
+def _figures(evidence: Evidence, folder: Path, options: Options, drawn: list[paper.Drawn]) -> str:
+    """:param drawn: told what was drawn, for the paper."""
     lines = ["## Figures"]
     if evidence.no_aggregates:
         lines.append(
             "Figures that aggregate over environments are left out, because "
             f"{evidence.no_aggregates}."
         )
-    with style.applied():
+    with style.applied(style.VENUES[options.venue]):
         for name, plot in FIGURES.items():
             if plot.aggregate and evidence.no_aggregates:
                 continue
             scores = evidence.sweep.report.scores
             each = scores if plot.per_score else scores[:1]
             for subject in evidence.sweep.envs if plot.per_env else each:
-                lines += _figure(evidence, folder, name, plot, subject)
+                figure = plot.draw(evidence, subject)
+                if figure is not None:
+                    drawn.append(_save(figure, evidence, folder, options, name, subject))
+                    lines += _shown(drawn[-1], options.formats)
     return _paragraphs(lines)
 
 
-def _figure(evidence: Evidence, folder: Path, name: str, plot: Plot, subject: str) -> list[str]:
+def _save(
+    figure: Figure, evidence: Evidence, folder: Path, options: Options, name: str, subject: str
+) -> paper.Drawn:
     """:param subject: the score, or the environment, that it is drawn for."""
-    figure = plot.draw(evidence, subject)
-    if figure is None:
-        return []
+    plot = FIGURES[name]
     alone = not (plot.per_score or plot.per_env)
     file = name if alone else f"{name}_{subject}"
-    style.save(figure, folder / file)
+    style.save(figure, folder / file, options.formats)
+    if "pdf" not in options.formats:  # the paper takes nothing else
+        paper.keep(figure, folder, file)
     title = plot.title + ("" if alone else f", {claims.SCORE_WORDS.get(subject, subject)}")
     caption = captions.fill(plot.caption, evidence, subject, plot.aggregate)
-    return [f"### {title}", f"![{title}]({file}.png)", f"{caption} [PDF]({file}.pdf)"]
+    return paper.Drawn(file, title, caption, float(figure.get_figwidth()))
 
 
-def _method(evidence: Evidence) -> str:
-    lines = ["## How it was made", "### Budgets and seeds", protocol.budgets(evidence).markdown()]
+def _shown(drawn: paper.Drawn, formats: Sequence[str]) -> list[str]:
+    """The picture, if a browser can show one, and links to the others."""
+    shown = next((name for name in ("png", "svg") if name in formats), "")
+    links = [f"[{name.upper()}]({drawn.file}.{name})" for name in formats if name != shown]
+    picture = [f"![{drawn.title}]({drawn.file}.{shown})"] if shown else []
+    return [f"### {drawn.title}", *picture, " ".join([drawn.caption, *links])]
+
+
+def _method(evidence: Evidence, folder: Path) -> str:
+    made = {
+        "budgets": protocol.budgets(evidence),
+        "environments": protocol.environments(evidence),
+        "hyperparameters": protocol.settings(evidence),
+        "versions": protocol.versions(evidence) or tables.Table(("what", "value"), ()),
+    }
+    for name, table in made.items():
+        tables.write(table, folder, name)
+    lines = ["## How it was made", "### Budgets and seeds", made["budgets"].markdown()]
+    lines += [
+        "Every hyper-parameter of every arm: [hyperparameters.csv](hyperparameters.csv); what the "
+        "environments are and wear: [environments.csv](environments.csv)."
+    ]
     lines += ["### Evaluation", *(f"- {_upper(text)}" for text in protocol.evaluation(evidence))]
     lines.append(protocol.EVERYWHERE)
     lines += [
@@ -241,13 +305,24 @@ def _method(evidence: Evidence) -> str:
     if len(evidence.sweep.arms) > 1:
         lines += [f"### What the arms change against {evidence.baseline}"]
         lines += [protocol.departures(evidence).markdown()]
-    versions = protocol.versions(evidence)
-    if versions:
-        lines += ["### Versions", versions.markdown()]
+    if made["versions"].rows:
+        lines += ["### Versions", made["versions"].markdown()]
     lines += protocol.repetition(evidence)
     source = evidence.sweep.source
     lines += [
         "### To repeat it",
         f"```\nharness sweep {source}\nharness report {evidence.sweep.name}\n```",
     ]
+    return _paragraphs(lines)
+
+
+def _checklist(entries: list[checklist.Entry], sweep: ResolvedSweep, folder: Path) -> str:
+    (folder / "checklist.md").write_text(
+        checklist.markdown(entries, sweep.source), encoding="utf-8"
+    )
+    (folder / "checklist.csv").write_text(checklist.table(entries).csv(), encoding="utf-8")
+    lines = ["## Checklist", f"[checklist.md](checklist.md): {checklist.counts(entries)}."]
+    disputed = [entry.name for entry in entries if entry.flaw == "contradicted"]
+    if disputed:
+        lines.append(f"> **Warning.** The records contradict its author on: {', '.join(disputed)}.")
     return _paragraphs(lines)

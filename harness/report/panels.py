@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,37 @@ from harness.stats import Array, Band, Estimate, MissingRuns
 
 
 def _columns(panels: int) -> int:
-    """Three abreast fill the width; four stand in a square."""
-    return 2 if panels == 4 else min(3, panels)
+    """Three abreast fill the width; four stand in a square, where they cannot stand in a row."""
+    abreast = style.venue().abreast
+    return 2 if panels == 4 > abreast else min(abreast, panels)
 
 
-_TITLE_LETTERS = 19  # fit above a panel at 8 points
+def _roomy(panels: int) -> bool:
+    """Whether a panel is wide enough for a long name below it, and for five numbers."""
+    return _columns(panels) <= 3
+
+
+def _ticks(panels: int) -> int:
+    """The most steps between the numbers along a panel."""
+    return 4 if _roomy(panels) else 2
+
+
+# How many letters fit above an inch of panel at 8 points.
+_TITLE_LETTERS = {"DejaVu Sans": 10.4, "STIXGeneral": 13.0}
+
+
+def title_size(titles: Iterable[str], inches: float) -> float:
+    """The size of letters at which all of these fit above panels of that width."""
+    longest, venue = max(map(len, titles)), style.venue()
+    sizes = (venue.label, venue.tick, venue.small)
+    fitting = (size for size in sizes if longest <= _letters(inches, size))
+    return next(fitting, venue.small)
+
+
+def _letters(inches: float, size: float) -> float:
+    return _TITLE_LETTERS[style.venue().font] * inches * 8 / size
+
+
 _ARMS_IN_A_COLUMN = 6  # more make a legend that is higher than its panel
 _MARKS = 6  # markers along a line: enough to tell it apart in grey
 
@@ -66,7 +93,7 @@ def bars(axes: Axes, found: dict[str, Estimate], looks: dict[str, style.Look]) -
         if estimate.shows == "missing":
             axes.text(
                 0.02, y, estimate.note, transform=axes.get_yaxis_transform(), va="center",
-                fontsize=6, color=style.GREY, style="italic",
+                fontsize=style.venue().small, color=style.GREY, style="italic",
             )  # fmt: skip
             continue
         look = looks[arm]
@@ -89,9 +116,9 @@ def learning_curves(evidence: Evidence, score: str) -> Figure | None:
     for i, (axes, env) in enumerate(grid):
         for arm in evidence.arms_on(env):
             _learning_curve(axes, evidence, arm, env)
-        _label(axes, i, len(grid), "environment steps")
+        _label(axes, i, len(grid), "environment steps" if _roomy(len(grid)) else "steps")
         _anchors(axes, evidence, env, horizontal=True)
-        style.steps_axis(axes)
+        style.steps_axis(axes, _ticks(len(grid)))
         axes.grid(color="0.9")
     _name_heights(grid, "return")
     looks = style.looks(evidence.sweep.arms)
@@ -130,14 +157,16 @@ def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
 
 def seeds(evidence: Evidence, score: str) -> Figure | None:
     most = max(len(evidence.arms_on(env)) for env in evidence.sweep.envs)
-    figure, grid = _grid(evidence, 0.55 + 0.3 * most, legend=False)
+    height = 0.55 + 0.3 * most * style.venue().scale
+    figure, grid = _grid(evidence, height, legend=False)
     names = [evidence.arms_on(env) for env in evidence.sweep.envs]
     for i, (axes, env) in enumerate(grid):
         _strip(axes, evidence, env, score)
         _anchors(axes, evidence, env, horizontal=False)
         if i % _columns(len(names)) and names[i] == names[i - 1]:  # its neighbour has said it
             axes.set_yticklabels([])
-    figure.supxlabel({"final": "final return"}.get(score, "mean return along training"), fontsize=8)
+    what = {"final": "final return"}.get(score, "mean return along training")
+    figure.supxlabel(what, fontsize=style.venue().label)
     return figure
 
 
@@ -166,13 +195,14 @@ def _strip(axes: Axes, evidence: Evidence, env: str, score: str) -> None:
         else:
             axes.text(
                 0.5, y, f"{have} of {planned} runs", transform=axes.get_yaxis_transform(),
-                ha="center", va="center", fontsize=6, color=style.GREY, style="italic",
+                ha="center", va="center", fontsize=style.venue().small, color=style.GREY,
+                style="italic",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
     axes.set_yticks(range(len(arms)), list(arms))
     axes.set_ylim(len(arms) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=4 if _roomy(len(evidence.sweep.envs)) else 1)
 
 
 def _offsets(values: Array, width: float) -> Array:
@@ -206,7 +236,7 @@ def fewer_seeds(evidence: Evidence, score: str) -> Figure | None:
         axes.set_ylim(0, max(0.05, axes.get_ylim()[1]))
         _label(axes, i, len(grid), "seeds of a study")
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(_ticks(len(grid)) + 1, integer=True))
         axes.grid(color="0.9")
     _name_heights(grid, "opposite of all seeds")
     arms = [arm for arm in evidence.sweep.arms if any(arm == a for a, _ in found)]
@@ -231,16 +261,29 @@ def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list
     columns = _columns(len(envs))
     rows = -(-len(envs) // columns)
     narrow = len(envs) == 1 and len(arms) <= _ARMS_IN_A_COLUMN
-    width = style.COLUMN if narrow else style.TEXT
-    below = 0.15 * style.legend_rows((*arms, *_ANCHOR_LABELS.values()), width) if legend else 0
+    venue = style.venue()
+    width = venue.column if narrow else venue.text
+    below = (
+        0.15 * venue.scale * style.legend_rows((*arms, *_ANCHOR_LABELS.values()), width)
+        if legend
+        else 0
+    )
     figure = Figure(figsize=(width, rows * height + 0.35 + below), layout="constrained")
     cells = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in cells[len(envs) :]:
         axes.remove()
-    size = 8 if max(map(len, envs)) <= _TITLE_LETTERS else 6
+    size = title_size(envs, width / columns)
+    most = _letters(width / columns, size)
     for axes, env in zip(cells, envs, strict=False):
-        axes.set_title(env, fontsize=size)
+        axes.set_title(env if len(env) <= most else _broken(env), fontsize=size)
     return figure, list(zip(cells, envs, strict=False))
+
+
+def _broken(name: str) -> str:
+    """In two lines, at the hyphen that is nearest to its middle."""
+    cuts = [place + 1 for place, letter in enumerate(name) if letter == "-"]
+    at = min(cuts or [len(name)], key=lambda place: abs(place - len(name) / 2))
+    return f"{name[:at]}\n{name[at:]}".rstrip()
 
 
 _ANCHORS = {"reference": (0, (5, 3)), "random": (0, (1, 2))}

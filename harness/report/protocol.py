@@ -146,6 +146,77 @@ def _show(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)
 
 
+def settings(evidence: Evidence) -> Table:
+    """Every hyper-parameter of every arm: each value, with the arms and environments it has."""
+    places: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
+    known = [(arm, env) for arm in evidence.sweep.arms for env in evidence.sweep.envs]
+    known = [(arm, env) for arm, env in known if evidence.specs(arm, env)]
+    for arm, env in known:
+        spec = evidence.specs(arm, env)[0]
+        facts: dict[str, Any] = {"agent": spec.agent, "wrappers": list(spec.wrappers)}
+        for name, value in (facts | _flat(spec.hparams) | dict(spec.engine)).items():
+            places[name, _show(value)].append((arm, env))
+    names = dict.fromkeys(name for name, _ in places)
+    rows = [
+        (name, value, _where(where, known))
+        for name in names
+        for (other, value), where in places.items()
+        if other == name
+    ]
+    return Table(("setting", "value", "where"), tuple(rows))
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names, in alphabetical order."""
+    found: dict[str, Any] = {}
+    for name, value in sorted(tree.items()):
+        inside = isinstance(value, dict) and value
+        found |= _flat(value, f"{prefix}{name}.") if inside else {f"{prefix}{name}": value}
+    return found
+
+
+def _where(pairs: list[tuple[str, str]], known: list[tuple[str, str]]) -> str:
+    """In few words: everywhere, some arms, some environments, or each arm with its own."""
+    if len(pairs) == len(known):
+        return "everywhere"
+    for side, words in ((0, ""), (1, "on ")):
+        some = dict.fromkeys(pair[side] for pair in pairs)
+        if len(pairs) == sum(pair[side] in some for pair in known):
+            others = list(dict.fromkeys(p[side] for p in known if p[side] not in some))
+            if side == 0 and len(others) < len(some):
+                return f"all but {', '.join(others)}"
+            return words + ", ".join(some)
+    envs: dict[str, list[str]] = defaultdict(list)
+    for arm, env in pairs:
+        envs[arm].append(env)
+    return "; ".join(f"{arm} on {', '.join(where)}" for arm, where in envs.items())
+
+
+def environments(evidence: Evidence) -> Table:
+    """What each environment is, and what stands between it and the agents."""
+    rows = []
+    for env in evidence.sweep.envs:
+        run = next(run for run in evidence.sweep.runs if run.env == env)
+        card, limit = run.card, run.card.get("max_episode_steps")
+        wrappers = [_named(wrapper) for wrapper in card.get("wrappers") or ()]
+        made = str(card.get("id") or card.get("entry_point") or env)
+        rows.append(
+            (
+                env,
+                made,
+                ", ".join(f"{k}={_show(v)}" for k, v in (card.get("kwargs") or {}).items()),
+                "" if limit is None else f"{limit:,}",
+                ", ".join(wrappers),
+            )
+        )
+    return Table(("environment", "made from", "with", "limit in steps", "wrappers"), tuple(rows))
+
+
+def _named(wrapper: dict[str, Any]) -> str:
+    options = ", ".join(f"{k}={_show(v)}" for k, v in wrapper.items() if k != "name")
+    return f"{wrapper['name']} ({options})" if options else str(wrapper["name"])
+
+
 def repetition(evidence: Evidence) -> list[str]:
     """How many runs `harness verify` made once more, and what came of it."""
     found = list(evidence.certificates.values())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,71 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
+from tueplots import figsizes, fontsizes
 
 from harness.report.number import short
 
-COLUMN, TEXT = 3.25, 5.5  # inches: a column of a two-column paper, the text of a one-column one
 GREY = "0.45"
+FORMATS = ("pdf", "svg", "png")
+
+
+@dataclass(frozen=True)
+class Venue:
+    """The sizes that a publication asks for: inches and points."""
+
+    column: float  # a narrow figure: one column of two, or 0.6 of a single one
+    text: float  # a wide one
+    label: float = 8.0  # names of axes and panels
+    tick: float = 7.0  # numbers along them, and legends
+    font: str = "DejaVu Sans"  # comes with matplotlib, as STIX does: the same on every machine
+    columns: int = 1  # of the text
+    abreast: int = 3  # panels in a row, at most
+
+    @property
+    def small(self) -> float:
+        """Notes inside a panel."""
+        return self.tick - 1
+
+    @property
+    def scale(self) -> float:
+        """How much higher a row of text is than in the plain style."""
+        return self.label / 8
+
+
+def _venue(
+    wide: dict[str, Any], sizes: dict[str, Any], font: str = "STIXGeneral", abreast: int = 3
+) -> Venue:
+    """With tueplots' width of a text in one column, and its sizes of letters."""
+    text = float(wide["figure.figsize"][0])
+    label, tick = float(sizes["axes.labelsize"]), float(sizes["legend.fontsize"])
+    return Venue(0.6 * text, text, label, tick, font, abreast=abreast)
+
+
+def _two_columns(narrow: dict[str, Any], wide: dict[str, Any], sizes: dict[str, Any]) -> Venue:
+    column = float(narrow["figure.figsize"][0])
+    return replace(_venue(wide, sizes), column=column, columns=2)
+
+
+# Widths and sizes of letters are tueplots' (0.2.5), which measured the venues' LaTeX styles. STIX
+# goes with the Times of their text.
+VENUES: dict[str, Venue] = {
+    "plain": Venue(column=3.25, text=5.5),
+    "neurips": _venue(figsizes.neurips2024(), fontsizes.neurips2024()),
+    "icml": _two_columns(figsizes.icml2024_half(), figsizes.icml2024_full(), fontsizes.icml2024()),
+    "iclr": _venue(figsizes.iclr2024(), fontsizes.iclr2024()),
+    "jmlr": _venue(figsizes.jmlr2001(), fontsizes.jmlr2001()),
+    "slides": _venue(figsizes.beamer_169(), fontsizes.beamer(), font="DejaVu Sans", abreast=4),
+}
+_CURRENT: ContextVar[Venue] = ContextVar("venue", default=VENUES["plain"])
+
+
+def venue() -> Venue:
+    """The one that is drawn for, as `applied` has set it."""
+    return _CURRENT.get()
+
 
 RC: dict[str, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same glyphs on every machine
-    "font.size": 8,
-    "axes.labelsize": 8,
-    "axes.titlesize": 8,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
+    "text.parse_math": False,  # an arm may be called $x$
     "legend.frameon": False,
     "lines.linewidth": 1.3,
     "lines.markersize": 4,
@@ -41,9 +93,14 @@ RC: dict[str, Any] = {
     "savefig.dpi": 200,
 }
 
-# seaborn's colour-blind safe colours without the two that are too pale on paper, ordered so that
-# neighbours differ most.
-_COLOURS = [sns.color_palette("colorblind")[i] for i in (0, 3, 2, 1, 4, 9, 5, 7)]
+# Dark and light take turns, so that neighbours differ in grey too. The colours are seaborn's and
+# Paul Tol's, and stay apart for the colour-blind (tests/test_style.py).
+_COLOURS = [
+    (int(code[:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:], 16) / 255)
+    for code in (
+        "0173b2", "de8f05", "117733", "cc78bc", "882255", "56b4e9", "332288", "949494",
+    )
+]  # fmt: skip
 _MARKERS = "os^DvPX<>"
 _DASHES = ((), (4, 1.5), (1, 1), (4, 1.5, 1, 1.5), (6, 1.5, 1, 1.5, 1, 1.5))
 
@@ -81,22 +138,31 @@ def looks(arms: Sequence[str]) -> dict[str, Look]:
 
 
 @contextmanager
-def applied() -> Iterator[None]:
+def applied(of: Venue = VENUES["plain"]) -> Iterator[None]:
     """The style, for the time of the block."""
-    with matplotlib.rc_context(sns.axes_style("ticks") | RC):
-        yield
+    sizes: dict[str, Any] = {"font.family": of.font, "font.size": of.label}
+    sizes |= {"axes.labelsize": of.label, "axes.titlesize": of.label}
+    sizes |= {f"{name}.labelsize": of.tick for name in ("xtick", "ytick")}
+    token = _CURRENT.set(of)
+    try:
+        with matplotlib.rc_context(
+            sns.axes_style("ticks") | RC | sizes | {"legend.fontsize": of.tick}
+        ):
+            yield
+    finally:
+        _CURRENT.reset(token)
 
 
-def steps_axis(axes: Any) -> None:
+def steps_axis(axes: Any, most: int = 4) -> None:
+    """:param most: steps between the numbers."""
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.locator_params(axis="x", nbins=4)
+    axes.locator_params(axis="x", nbins=most)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """One legend for the whole figure, below it, in as many columns as there is room for."""
     longest = max(len(str(handle.get_label())) for handle in handles)
-    inches = 0.42 + 0.063 * longest  # handle and gaps, and the width of a letter at 7 points
-    columns = max(1, min(len(handles), int(figure.get_figwidth() / inches)))
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / _legend_width(longest))))
     rows = -(-len(handles) // columns)
     figure.legend(
         handles=list(handles),
@@ -110,8 +176,13 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 def legend_rows(labels: Sequence[str], width: float) -> int:
     """How many rows `legend` will need, to make room for them."""
-    columns = max(1, int(width / (0.42 + 0.063 * max(map(len, labels)))))
+    columns = max(1, int(width / _legend_width(max(map(len, labels)))))
     return -(-len(labels) // columns)
+
+
+def _legend_width(letters: int) -> float:
+    """Inches of one entry: handle and gaps, and the letters, 0.063 wide at 7 points."""
+    return (0.42 + 0.063 * letters) * venue().tick / 7
 
 
 def handle(arm: str, look: Look, label: str | None = None) -> Line2D:
@@ -126,10 +197,17 @@ def lay_out(figure: Figure) -> None:
         figure.set_layout_engine("none")
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write PDF and PNG, without the date and program that would make two equal figures differ."""
+# What would make two equal figures differ: the date, and the versions of programs.
+_NAMELESS: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+def save(figure: Figure, path: Path, formats: Sequence[str] = ("pdf", "png")) -> None:
+    """Write a figure in all of these formats: the same figure, the same bytes."""
     sns.despine(fig=figure)
     lay_out(figure)
-    nothing = {"CreationDate": None, "Creator": None, "Producer": None}
-    figure.savefig(path.with_suffix(".pdf"), metadata=nothing)
-    figure.savefig(path.with_suffix(".png"), metadata={"Software": None})
+    for name in formats:
+        figure.savefig(path.with_name(f"{path.name}.{name}"), metadata=_NAMELESS[name])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -13,18 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from harness import stats
+from harness.report import latex
 from harness.report.evidence import Evidence
 from harness.report.number import bracket, fixed, raw, share
 from harness.stats import Estimate, MissingRuns
 from harness.store import RunStatus
 
 FEWER_SEEDS = (3, 5, 10)
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
-    "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,22 +43,72 @@ class Table:
         csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
         return text.getvalue()
 
-    def latex(self) -> str:
-        """A booktabs tabular."""
-        rows = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in self.rows]
+    def latex(self, stacked: bool = False) -> str:
+        """A booktabs tabular.
+
+        :param stacked: long names above columns stand in two lines.
+        """
+        columns = "".join("lr"[right] for right in self._right())
         return "\n".join(
             [
                 "% \\usepackage{booktabs}",
-                f"\\begin{{tabular}}{{{''.join('lr'[right] for right in self._right())}}}",
-                "\\toprule",
-                " & ".join(_latex(cell) for cell in self.head) + r" \\",
-                "\\midrule",
-                *rows,
+                f"\\begin{{tabular}}{{{columns}}}",
+                *self._ruled(stacked),
                 "\\bottomrule",
                 "\\end{tabular}",
                 "",
             ]
         )
+
+    def longtable(self, title: str, widths: Sequence[float]) -> str:
+        """The same over pages, with lines that break. Its title is a part of it, and stays with it.
+
+        :param widths: of the columns, as parts of a line's width.
+        """
+        sides = [r"\raggedleft" if right else r"\raggedright" for right in self._right()]
+        columns = "".join(
+            f">{{{side}\\arraybackslash}}p{{\\dimexpr{width:g}\\linewidth-2\\tabcolsep}}"
+            for side, width in zip(sides, widths, strict=True)
+        )
+        head, *rows = (
+            latex.row([latex.breakable(x) for x in row]) for row in (self.head, *self.rows)
+        )
+        name = rf"\multicolumn{{{len(widths)}}}{{l}}{{\normalsize\bfseries {latex.escape(title)}}}"
+        return "\n".join(
+            [
+                "% \\usepackage{booktabs,longtable,array}",
+                f"\\begin{{longtable}}{{{columns}}}",
+                name + r"\\[3pt]", "\\toprule", head, "\\midrule", "\\endfirsthead",
+                "\\toprule", head, "\\midrule", "\\endhead", "\\bottomrule", "\\endfoot",
+                *rows,
+                "\\end{longtable}",
+                "",
+            ]
+        )  # fmt: skip
+
+    def _ruled(self, in_two: bool) -> list[str]:
+        names = map(stacked, self.head) if in_two else self.head
+        head = latex.row([_stack(name) for name in names])
+        rows = [latex.row([latex.escape(cell) for cell in row]) for row in self.rows]
+        return ["\\toprule", head, "\\midrule", *rows]
+
+
+_LONG_HEAD = 12  # letters
+_NEXT_LINE = r"\\{}"  # what stands in it is never taken for its argument
+
+
+def stacked(name: str) -> str:
+    """A long name in two lines, at the hyphen or space that is nearest to its middle."""
+    cuts = [i + 1 for i, letter in enumerate(name[:-1]) if letter in "- "]
+    if len(name) <= _LONG_HEAD or not cuts:
+        return name
+    at = min(cuts, key=lambda place: abs(place - len(name) / 2))
+    return f"{name[:at].rstrip()}\n{name[at:]}"
+
+
+def _stack(name: str) -> str:
+    lines = [latex.escape(line) for line in name.split("\n")]
+    return lines[0] if len(lines) == 1 else rf"\shortstack[r]{{{_NEXT_LINE.join(lines)}}}"
 
 
 def _numeric(cell: str) -> bool:
@@ -75,11 +119,6 @@ def _pipes(cell: str) -> str:
     return cell.replace("|", "\\|").replace("\n", " ")
 
 
-def _latex(cell: str) -> str:
-    escaped = "".join(_LATEX.get(letter, letter) for letter in cell)
-    return re.sub(r"(?<![\w$])-(?=\d)", "$-$", escaped)  # a minus, not a hyphen
-
-
 def write(table: Table, folder: Path, name: str, for_csv: Table | None = None) -> None:
     """:param for_csv: the same numbers, one to a cell."""
     (folder / f"{name}.md").write_text(table.markdown() + "\n", encoding="utf-8")
@@ -88,15 +127,6 @@ def write(table: Table, folder: Path, name: str, for_csv: Table | None = None) -
 
 
 # Scores ------------------------------------------------------------------------------------------
-
-
-def estimates(evidence: Evidence, score: str) -> dict[tuple[str, str], Estimate]:
-    """The IQM of every arm on each of its environments, raw."""
-    return {
-        (arm, env): stats.estimate_arm(evidence.raw[score], arm, stats.iqm, [env])
-        for env in evidence.sweep.envs
-        for arm in evidence.arms_on(env)
-    }
 
 
 def score_grid(evidence: Evidence, found: dict[tuple[str, str], Estimate]) -> Table:

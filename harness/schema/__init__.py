@@ -15,6 +15,9 @@ from baselines import AGENTS
 from harness import envs
 from harness.agents import AgentFile
 from harness.cost import CostFile
+from harness.report.checklist import ChecklistFile
+from harness.report.questions import QUESTIONS
+from harness.report.reference import ReferenceFile
 from harness.sweep import SCORES
 from harness.sweep_file import SweepFile
 
@@ -28,9 +31,12 @@ def schemas() -> dict[str, dict[str, Any]]:
         "agent": AgentFile,
         "env": envs.Card,
         "costs": CostFile,
+        "checklist": ChecklistFile,
+        "reference": ReferenceFile,
     }
     found = {f"{name}.json": model.model_json_schema() for name, model in models.items()}
     _offer_names(found["sweep.json"])
+    found["checklist.json"]["properties"]["answers"]["propertyNames"] = {"enum": list(QUESTIONS)}
     return found
 
 

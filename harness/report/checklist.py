@@ -1,0 +1,169 @@
+"""The filled checklist: what the records answer, what the author does, and where they disagree."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.config import Problem, UserError, load, parse, suggest
+from harness.report.evidence import Evidence
+from harness.report.judge import Finding
+from harness.report.questions import QUESTIONS, SOURCES, Question
+from harness.report.tables import Table
+
+Reply = Literal["yes", "no", "na"]
+Flaw = Literal["", "unanswered", "contradicted"]
+WORDS = {"yes": "Yes", "no": "No", "na": "Not applicable"}
+
+
+class AuthorsAnswer(BaseModel):
+    """What the author of a study says to one question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    answer: Reply = Field(description="yes, no, or na: it does not apply.")
+    because: str = Field(min_length=1, description="Why, in one or two sentences.")
+    where: str = Field("", description="A section of the paper, a file or a link.")
+
+
+class ChecklistFile(BaseModel):
+    """<sweep>.checklist.yaml: what only the author of a study knows."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, title="Answers to the checklist")
+
+    answers: dict[str, AuthorsAnswer] = Field(
+        description="By the name of the question, as checklist.md of the report shows it."
+    )
+
+
+Answers = dict[str, AuthorsAnswer]
+
+
+def read(path: Path) -> Answers:
+    """:raises UserError: with every unknown question, key and wrong value, each with its line."""
+    document = load(path)
+    wrong: list[Problem] = []
+    given = document.data.get("answers") if isinstance(document.data, dict) else None
+    for name in given if isinstance(given, dict) else ():
+        if name not in QUESTIONS:
+            message = f"no question '{name}'.{suggest(name, QUESTIONS)}"
+            wrong.append(document.problem(("answers", name), message))
+    try:
+        found = parse(document, ChecklistFile)
+    except UserError as error:
+        raise UserError([*wrong, *error.problems]) from None
+    if wrong:
+        raise UserError(wrong)
+    return found.answers
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One question, answered or not."""
+
+    name: str
+    question: Question
+    found: Finding
+    authors: AuthorsAnswer | None
+
+    @property
+    def flaw(self) -> Flaw:
+        """A "no" is an honest answer. "Yes" against the records is not, nor is "it does not apply".
+
+        An author may answer "no" where the records say yes: that claims less, not more.
+        """
+        if self.authors is None:
+            return "unanswered" if self.found.says == "ask" else ""
+        claims = {"yes": ("no",), "na": ("yes", "no"), "no": ()}[self.authors.answer]
+        return "contradicted" if self.found.says in claims else ""
+
+    @property
+    def answer(self) -> str:
+        if self.flaw:
+            return self.flaw.upper()
+        return WORDS[self.authors.answer if self.authors else self.found.says]
+
+    @property
+    def why(self) -> str:
+        """The author's words first, then the records'."""
+        said = []
+        if self.authors:
+            place = f" ({self.authors.where})" if self.authors.where else ""
+            words = "" if not self.flaw else f"The author says {WORDS[self.authors.answer]}: "
+            said.append(f"{words}{self.authors.because.rstrip('.')}{place}.")
+        records = f"The records: {self.found.text}" if said and self.found.text else self.found.text
+        return " ".join([*said, records]).strip()
+
+
+def fill(evidence: Evidence, answers: Answers) -> list[Entry]:
+    return [
+        Entry(name, question, question.judge(evidence), answers.get(name))
+        for name, question in QUESTIONS.items()
+    ]
+
+
+def table(entries: list[Entry]) -> Table:
+    """One question to a row, for machines; `--strict` reads it."""
+    head = ("checklist", "question", "asks", "answer", "why", "where")
+    rows = (
+        (e.question.source, e.name, e.question.ask, e.answer, e.why, " ".join(e.found.pointers))
+        for e in entries
+    )
+    return Table(head, tuple(rows))
+
+
+def flaws(report: Path) -> list[str]:
+    """What keeps the checklist of a written report from being handed in, one line each."""
+    with (report / "checklist.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    flawed = [row for row in rows if row["answer"].lower() in get_args(Flaw)]
+    return [f"{r['question']}: {r['answer']}. {r['why'] or r['asks']}" for r in flawed]
+
+
+def counts(entries: list[Entry]) -> str:
+    found = Counter(entry.flaw or entry.answer.lower() for entry in entries)
+    order = ["yes", "no", "not applicable", "unanswered", "contradicted"]
+    return ", ".join(f"{found[word]} {word}" for word in order if found[word])
+
+
+def markdown(entries: list[Entry], source: str) -> str:
+    """checklist.md. `name` is what one answers by in the file beside the sweep.
+
+    :param source: the sweep's file.
+    """
+    file = f"{Path(source).stem}.checklist.yaml"
+    lines = [
+        "# Checklist",
+        f"Of {len(entries)} questions: {counts(entries)}. The questions are asked in our words. "
+        f"Where only an author can answer, it says UNANSWERED until `{file}` beside the sweep "
+        "does; where that answer and the records disagree, it says CONTRADICTED.",
+    ]
+    heading = ("", "")
+    numbers: Counter[str] = Counter()
+    for entry in entries:
+        question = entry.question
+        if question.source != heading[0]:
+            lines.append(f"## {SOURCES[question.source]}")
+        if question.block and (question.source, question.block) != heading:
+            lines.append(f"### {question.block}")
+        heading = question.source, question.block
+        numbers[question.source] += 1
+        head = f"**{numbers[question.source]}. {question.ask}** (`{entry.name}`)"
+        where = ", ".join(_link(pointer) for pointer in entry.found.pointers)
+        told = " ".join(part for part in (entry.why, f"See {where}." if where else "") if part)
+        lines.append(f"{head}  \n**{entry.answer}.** {told}".rstrip())
+    return "\n\n".join(lines) + "\n"
+
+
+def in_store(pointer: str) -> bool:
+    """Whether a pointer leads into the results folder rather than into the report."""
+    return pointer.startswith(("runs/", "sweeps/"))
+
+
+def _link(pointer: str) -> str:
+    return f"`{pointer}` of the results" if in_store(pointer) else f"[{pointer}]({pointer})"

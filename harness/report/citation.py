@@ -1,0 +1,53 @@
+"""What a report cites: the entries of configs/citations.bib, found by what they are cited for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from harness.config import shipped
+
+
+class Work(NamedTuple):
+    """One entry of the .bib file."""
+
+    key: str
+    topics: tuple[str, ...]  # "agent:ppo", "package:torch", "env:minigrid", "method:iqm"
+    bibtex: str  # without the topics, which are ours
+
+
+@cache
+def works() -> tuple[Work, ...]:
+    text = (shipped("configs") / "citations.bib").read_text(encoding="utf-8")
+    found = []
+    for entry in re.findall(r"^@\w+\{.*?^\}", text, flags=re.M | re.S):
+        key = entry[entry.index("{") + 1 : entry.index(",")]
+        topics = re.search(r",\n  keywords = \{(.*?)\}", entry, flags=re.S)
+        names = tuple(name.strip() for name in topics[1].split(",")) if topics else ()
+        found.append(Work(key, names, entry.replace(topics[0], "") if topics else entry))
+    return tuple(found)
+
+
+def keys(*topics: str) -> list[str]:
+    """The works that are cited for any of these; an environment is found by what it begins with."""
+    return [work.key for work in works() if any(_about(work, topic) for topic in topics)]
+
+
+def _about(work: Work, topic: str) -> bool:
+    if topic.startswith("env:"):
+        return any(topic.startswith(name) for name in work.topics if name.startswith("env:"))
+    return topic in work.topics
+
+
+def cite(*topics: str) -> str:
+    """` \\citep{...}`, or nothing where nothing is known to be cited."""
+    found = keys(*topics)
+    return rf"~\citep{{{','.join(found)}}}" if found else ""
+
+
+def bibliography(cited: Iterable[str]) -> str:
+    """references.bib, with what is cited alone."""
+    wanted = set(cited)
+    return "\n\n".join(work.bibtex for work in works() if work.key in wanted) + "\n"

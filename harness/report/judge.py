@@ -1,0 +1,357 @@
+"""What the records of a sweep say to the questions of a checklist."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness import stats
+from harness.report.evidence import Evidence
+from harness.report.number import fixed
+from harness.seeding import ROOM, episode_seeds
+from harness.spec import RunSpec
+
+Says = Literal["yes", "no", "ask"]  # ask: the records do not settle it, its author must
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The records' answer to one question, and where it can be checked."""
+
+    says: Says
+    text: str = ""
+    # Files of the report; those that begin with runs/ or sweeps/ lie in the results folder.
+    pointers: tuple[str, ...] = ()
+
+
+Judge = Callable[[Evidence], Finding]
+
+
+def author(text: str = "", *pointers: str) -> Judge:
+    """A question that no record can answer."""
+    return lambda evidence: Finding("ask", text, pointers)
+
+
+def settled(holds: bool, text: str, *pointers: str) -> Finding:
+    return Finding("yes" if holds else "no", text, pointers)
+
+
+def results(evidence: Evidence) -> list[dict[str, Any]]:
+    """Of the finished runs, each once."""
+    return [status.result for status in evidence.unique if status.result]
+
+
+def _lists(names: Iterable[str], most: int = 4) -> str:
+    found = list(dict.fromkeys(names))
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
+
+
+def _example(evidence: Evidence, file: str) -> tuple[str, ...]:
+    """A file of the first finished run."""
+    for status in evidence.statuses:
+        if status.state == "finished":
+            spec = status.spec
+            return (f"runs/{spec.agent}/{spec.env}/{spec.key}/{file}",)
+    return ()
+
+
+# Models and algorithms ---------------------------------------------------------------------------
+
+
+def setting(evidence: Evidence) -> Finding:
+    agents = _lists((f"{r.agent} (version {r.agent_version})" for r in evidence.sweep.runs), 10)
+    return Finding(
+        "ask",
+        f"The records name the algorithms, {agents}, with every setting, and the environments with "
+        "their limits and wrappers; the mathematics is the author's.",
+        ("hyperparameters.csv", "environments.csv", *_example(evidence, "spec.json")),
+    )
+
+
+def complexity(evidence: Evidence) -> Finding:
+    steps = sorted({run.steps for run in evidence.sweep.runs})
+    return Finding(
+        "ask",
+        "Measured: wall and CPU seconds and peak memory of the runs of each arm, at "
+        f"{_lists((f'{n:,}' for n in steps), 6)} environment steps. The analysis is the author's.",
+        ("runs.csv",),
+    )
+
+
+# Data --------------------------------------------------------------------------------------------
+
+
+def statistics(evidence: Evidence) -> Finding:
+    found = results(evidence)
+    trained = sum(result.get("steps_trained", 0) for result in found)
+    envs = len(evidence.sweep.envs)
+    return settled(
+        bool(found),
+        f"{envs} environment{'s' if envs > 1 else ''}; {len(found)} finished runs, "
+        f"{trained:,} environment steps of training in all.",
+        "budgets.csv", "environments.csv", "scores.csv",
+    )  # fmt: skip
+
+
+def splits(evidence: Evidence) -> Finding:
+    """Training, evaluations along the way and the final one must not share a reset seed."""
+    pairs: dict[tuple[str, int], RunSpec] = {}
+    for run in evidence.sweep.runs:
+        pairs.setdefault((run.env, run.seed), run)
+    meet = [f"{env}, seed {seed}" for (env, seed), run in pairs.items() if _shared(run)]
+    text = (
+        "Seeds that report lie below 10,000, seeds for tuning above. Reset seeds of training, of "
+        "the evaluations along the way and of the final one are disjoint"
+    )
+    checked = f": checked for all {len(pairs)} pairs of environment and seed."
+    return settled(
+        not meet, text + (checked if not meet else f", but not for {_lists(meet)}."), "budgets.csv"
+    )
+
+
+def _shared(run: RunSpec) -> bool:
+    protocol = run.evaluation
+    curve = set(episode_seeds("curve", run.env, run.seed, protocol.episodes))
+    final = set(episode_seeds("final", run.env, run.seed, protocol.final_episodes))
+    return bool(curve & final) or min(curve | final) < ROOM
+
+
+def excluded(evidence: Evidence) -> Finding:
+    states = Counter(status.state for status in evidence.unique)
+    gone = ", ".join(f"{n} {state}" for state, n in sorted(states.items()) if state != "finished")
+    return Finding(
+        "yes",
+        "No run was left out of a number: "
+        + (f"{gone} are counted and stop the estimates that need them." if gone else "none failed.")
+        + " What changes observations, actions or rewards is listed as wrappers.",
+        ("runs.csv", "scores.csv", "environments.csv", "hyperparameters.csv"),
+    )
+
+
+def environment_link(evidence: Evidence) -> Finding:
+    packages: dict[str, str] = {}
+    for result in results(evidence):
+        packages |= result.get("packages") or {}
+    own, public = [], []
+    for run in {run.env: run for run in evidence.sweep.runs}.values():
+        name, module = str(run.card.get("id") or ""), str(run.card.get("entry_point") or "")
+        if module:
+            own.append(run.env)
+        else:
+            package = name.partition(":")[0] if ":" in name else "gymnasium"
+            public.append(f"{run.env} of {package} {packages.get(package, '')}".rstrip())
+    text = f"Public packages: {_lists(public, 10)}." if public else ""
+    if own:
+        text += f" Defined in this code: {_lists(own, 10)}; say where it can be downloaded."
+    return Finding("ask" if own else "yes", text.strip(), ("environments.csv", "versions.csv"))
+
+
+# Code --------------------------------------------------------------------------------------------
+
+
+def dependencies(evidence: Evidence) -> Finding:
+    found = results(evidence)
+    without = sum(not result.get("packages") for result in found)
+    text = (
+        f"The versions of packages were recorded with {len(found) - without} of {len(found)} runs."
+    )
+    return settled(
+        bool(found) and not without, text, "versions.csv", *_example(evidence, "result.json")
+    )
+
+
+def code(evidence: Evidence) -> Finding:
+    """A commit is no link: whether the code is shared only its author knows."""
+    found = results(evidence)
+    commits = sorted({str((r.get("git") or {}).get("commit", "unknown")) for r in found})
+    dirty = sum(bool((r.get("git") or {}).get("dirty")) for r in found)
+    unknown = sum(not r.get("git") for r in found)
+    if dirty or unknown or not found:
+        why = f"{dirty} of {len(found)} runs were made from code with uncommitted changes"
+        if unknown or not found:
+            why = f"for {unknown} of {len(found)} runs no commit is known"
+        return Finding("no", f"The code of the runs cannot be named: {why}.", ("versions.csv",))
+    text = f"All runs were made from committed code ({_lists(c[:12] for c in commits)}); "
+    return Finding("ask", text + "say where it can be downloaded.", ("versions.csv",))
+
+
+def models(evidence: Evidence) -> Finding:
+    found = results(evidence)
+    without = sum(not result.get("weights") for result in found)
+    if without or not found:
+        text = f"{without} of {len(found)} finished runs have no saved weights."
+        return Finding("no", text, ("runs.csv",))
+    return Finding(
+        "ask",
+        f"The weights at the end of all {len(found)} finished runs are kept, with their hashes; "
+        "say where they are published.",
+        _example(evidence, "result.json"),
+    )
+
+
+def readme(evidence: Evidence) -> Finding:
+    return settled(
+        bool(results(evidence)),
+        "report.md has the tables of results, and at its end the command that made them.",
+        "report.md",
+    )
+
+
+# Results -----------------------------------------------------------------------------------------
+
+
+def hyperparameters(evidence: Evidence) -> Finding:
+    known: dict[str, set[str]] = {}
+    for run in evidence.sweep.runs:
+        known.setdefault(run.agent, set()).update(run.hparams)
+    partial = [str(run) for run in evidence.sweep.runs if set(run.hparams) != known[run.agent]]
+    if partial:
+        text = f"The settings of {len(partial)} runs are incomplete: {_lists(partial, 2)}."
+        return Finding("no", text, ("hyperparameters.csv",))
+    return Finding(
+        "ask",
+        "Every hyper-parameter of every arm is listed, defaults included; say which ranges were "
+        "considered, and how the values were chosen.",
+        ("hyperparameters.csv", *_example(evidence, "spec.json")),
+    )
+
+
+def runs(evidence: Evidence) -> Finding:
+    states = Counter(status.state for status in evidence.unique)
+    counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
+    first = evidence.sweep.runs[0].evaluation
+    return settled(
+        set(states) == {"finished"},
+        f"{len(evidence.unique)} training runs planned: {counts}. Each is evaluated every "
+        f"{first.every:,} steps on {first.episodes} episodes and at its end on "
+        f"{first.final_episodes}.",
+        "runs.csv", "scores.csv",
+    )  # fmt: skip
+
+
+def measure(evidence: Evidence) -> Finding:
+    return Finding(
+        "yes",
+        "Interquartile means of raw returns over seeds, intervals by the bootstrap over whole "
+        "runs; normalisation by fixed anchors: see 'How it was made'.",
+        ("report.md",),
+    )
+
+
+def without_interval(evidence: Evidence) -> list[str]:
+    """The estimates that are printed without an interval."""
+    found = []
+    scores = next(iter(evidence.raw.values()))
+    for env in evidence.sweep.envs:
+        for arm in evidence.arms_on(env):
+            have, planned = scores.count(arm, [env])
+            if have < planned:
+                found.append(f"{arm} on {env} ({have} of {planned} runs)")
+            elif not stats.has_interval(stats.gate(planned, 1)):
+                found.append(f"{arm} on {env} ({planned} seeds)")
+    return found
+
+
+def variation(evidence: Evidence) -> Finding:
+    bare = without_interval(evidence)
+    scores = evidence.sweep.report.scores
+    files = tuple(f"table_{score}.csv" for score in scores)
+    if bare:
+        text = f"{len(bare)} estimates have no interval: {_lists(bare)}."
+        return Finding("no", text, files)
+    text = f"Every IQM stands with its {100 * stats.LEVEL:g} % bootstrap interval over seeds."
+    return Finding("yes", text, files)
+
+
+def runtime(evidence: Evidence) -> Finding:
+    found = results(evidence)
+    fields = ("wall_seconds", "cpu_seconds")
+    without = sum(not all(field in result for field in fields) for result in found)
+    if without or not found:
+        return Finding(
+            "no", f"{without} of {len(found)} finished runs tell no time.", ("runs.csv",)
+        )
+    wall, cpu = (sum(r[field] for r in found) / len(found) for field in fields)
+    each = f"{fixed(1)(wall)} s by the clock and {fixed(1)(cpu)} s of CPU"
+    return Finding("yes", f"A run took {each} on average.", ("runs.csv",))
+
+
+def infrastructure(evidence: Evidence) -> Finding:
+    found = results(evidence)
+    machines = [result.get("machine") or {} for result in found]
+    without = sum(not machine.get("cpu") for machine in machines)
+    if without or not found:
+        text = f"The machine of {without} of {len(found)} finished runs is not known."
+        return Finding("no", text, ("versions.csv",))
+    cores = [f"{m['cpu']}, {m.get('cores', 'unknown')} cores, {m.get('os', '')}" for m in machines]
+    return Finding("yes", f"{_lists(cores)}.", ("versions.csv", *_example(evidence, "result.json")))
+
+
+# What NeurIPS asks beyond ------------------------------------------------------------------------
+
+
+def claims(evidence: Evidence) -> Finding:
+    found = Counter(verdict.outcome for verdict in evidence.verdicts())
+    counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(found.items()))
+    text = (
+        f"Claims declared before training: {counts}." if found else "The sweep declares no claim."
+    )
+    return Finding("ask", text, ("report.md",))
+
+
+def reproducibility(evidence: Evidence) -> Finding:
+    """Whether another could repeat it: a complete specification, and no repetition that differs."""
+    repeated = Counter(c["outcome"] for c in evidence.certificates.values())
+    if repeated["differs"] or repeated["failed"]:
+        bad = repeated["differs"] + repeated["failed"]
+        text = f"{bad} of {sum(repeated.values())} repeated runs did not give the same numbers."
+        return Finding("no", text, ("report.md",))
+    found = code(evidence)
+    if found.says == "no":
+        return found
+    text = "Command, settings, seeds, versions and machine are recorded with every run"
+    checked = f"; {repeated['equal']} runs were repeated bit for bit." if repeated else "."
+    return Finding("yes", text + checked, ("report.md", "hyperparameters.csv", "versions.csv"))
+
+
+def significance(evidence: Evidence) -> Finding:
+    found = variation(evidence)
+    if found.says == "no":
+        return found
+    text = (
+        f"{found.text} They show how numbers vary with the seed, by resampling whole runs within "
+        "each environment, and never leave the range of the seeds; claims are decided by exact "
+        "permutation tests under Holm's correction."
+    )
+    return Finding("yes", text, (*found.pointers, "report.md"))
+
+
+def compute(evidence: Evidence) -> Finding:
+    """Of every start, and not only of those that ended well."""
+    time = runtime(evidence)
+    if time.says == "no":
+        return time
+    found = results(evidence)
+    wall, cpu = (sum(r[field] for r in found) / 3600 for field in ("wall_seconds", "cpu_seconds"))
+    starts = sum(status.attempts for status in evidence.unique)
+    text = (
+        f"{fixed(1)(wall)} hours by the clock and {fixed(1)(cpu)} of CPU in all, for {len(found)} "
+        f"finished runs. {time.text}"
+    )
+    lost = starts - len(found)
+    if lost > 0:
+        text += f" Of {lost} more starts, failed or interrupted, the compute is not known."
+    return settled(lost <= 0, text, "runs.csv", "versions.csv")
+
+
+def licences(evidence: Evidence) -> Finding:
+    found = results(evidence)
+    packages = sorted((found[0].get("packages") or {}).items()) if found else []
+    used = ", ".join(
+        f"{name} {version}" for name, version in packages if version != "not installed"
+    )
+    text = f"The runs used {used}; " if used else ""
+    return Finding("ask", f"{text}their licences are for the author to name.", ("versions.csv",))

@@ -1,0 +1,159 @@
+"""The methods paragraph of a paper: what was run, how it was judged, and with which versions."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from harness import stats
+from harness.report import claims, judge, protocol
+from harness.report.citation import cite
+from harness.report.evidence import Evidence
+from harness.report.latex import code, escape, text
+
+# Beside the packages that environments come from; what else was installed is in the table.
+PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "sacred")
+
+
+def paragraphs(evidence: Evidence) -> list[str]:
+    """As LaTeX. Every clause is read off the records."""
+    parts = [_runs(evidence), _evaluation(evidence), _statistics(evidence), _made(evidence)]
+    return [" ".join(clauses) for clauses in parts]
+
+
+def _join(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    found = list(words)
+    return " and ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
+
+
+def _runs(evidence: Evidence) -> list[str]:
+    sweep = evidence.sweep
+    arms: dict[str, list[str]] = defaultdict(list)
+    for arm in sweep.arms:
+        agent = next(run.agent for run in sweep.runs if run.arm == arm)
+        arms[agent].append(arm)
+    learners = _join(
+        f"{_join(map(code, names))} ({escape(agent)}{cite(f'agent:{agent}')})"
+        for agent, names in arms.items()
+    )
+    counts = Counter(status.state for status in evidence.unique)
+    ended = _join(f"{n} {state}" for state, n in sorted(counts.items()))
+    number = len(sweep.arms)
+    clauses = [
+        f"We compare {number} arm{'s' if number > 1 else ''}, {learners}, on "
+        f"{_environments(evidence)}.",
+        f"{_budgets(evidence)}",
+        f"All {len(evidence.unique)} training runs finished."
+        if set(counts) == {"finished"}
+        else f"Of {len(evidence.unique)} training runs, {ended}.",
+    ]
+    if evidence.unequal:
+        clauses.append(f"Budgets differ between arms on {_join(map(escape, evidence.unequal))}.")
+    return clauses
+
+
+def _environments(evidence: Evidence) -> str:
+    """Those that cite the same work together."""
+    cited: dict[str, list[str]] = defaultdict(list)
+    for env in evidence.sweep.envs:
+        card = next(run.card for run in evidence.sweep.runs if run.env == env)
+        cited[cite(f"env:{card.get('id') or card.get('entry_point') or env}")].append(escape(env))
+    return _join(f"{_join(envs)}{source}" for source, envs in cited.items())
+
+
+def _budgets(evidence: Evidence) -> str:
+    steps: dict[str, list[str]] = defaultdict(list)
+    of_seeds: dict[str, list[str]] = defaultdict(list)
+    for env, budget, seeds in protocol.budgets(evidence).rows:
+        steps[" or ".join(budget.split(", "))].append(escape(env))
+        of_seeds[seeds.replace("-", "--")].append(escape(env))  # an en dash
+    each = _join(
+        budget if len(steps) == 1 else f"{budget} on {_join(envs)}"
+        for budget, envs in steps.items()
+    )
+    with_ = "; ".join(
+        seeds if len(of_seeds) == 1 else f"{seeds} on {_join(envs)}"
+        for seeds, envs in of_seeds.items()
+    )
+    return f"Budgets in environment steps are {each}; seeds are {with_}."
+
+
+def _evaluation(evidence: Evidence) -> list[str]:
+    found = [
+        f"{line[:1].upper()}{line[1:]}"
+        if ":" in line.split("evaluated")[0]
+        else f"The policy is {line}"
+        for line in protocol.evaluation(evidence)
+    ]
+    return [*(text(line) for line in found), text(protocol.EVERYWHERE)]
+
+
+def _statistics(evidence: Evidence) -> list[str]:
+    seeds = min(
+        len(evidence.specs(arm, env))
+        for env in evidence.sweep.envs
+        for arm in evidence.arms_on(env)
+    )
+    clauses = [f"Point estimates are interquartile means over seeds{cite('method:iqm')}."]
+    shows = stats.gate(seeds, 1)
+    level = escape(claims.percent(stats.LEVEL))
+    if stats.has_interval(shows):
+        clauses.append(
+            f"Intervals are {level} expanded percentile intervals{cite('method:interval')} of "
+            f"{stats.RESAMPLES:,} resamples of whole runs within each environment."
+        )
+    elif shows == "range":
+        clauses.append(f"With {seeds} seeds, ranges are given instead of intervals.")
+    else:
+        clauses.append(f"With {seeds} seeds, no interval is given.")
+    if evidence.sweep.anchors and not evidence.no_aggregates:
+        clauses.append(
+            "Over environments, returns are normalised to 0 at the random policy's score and 1 at "
+            "a reference score, both fixed beforehand."
+        )
+    family = len(evidence.sweep.claims)
+    if family:
+        correction = (
+            f", after Holm's correction{cite('method:holm')} for all {family} claims,"
+            if family > 1
+            else ""
+        )
+        clauses.append(
+            f"The sweep declared {family} claim{'s' if family > 1 else ''}: one is decided when an "
+            f"exact permutation test of ranks{cite('method:permutation')} gives $p \\leq "
+            f"{stats.ALPHA:g}${correction} and the interval of the difference lies on the same "
+            "side of 0."
+        )
+    return clauses
+
+
+def _made(evidence: Evidence) -> list[str]:
+    found = judge.results(evidence)
+    if not found:
+        return ["No run has finished."]
+    packages: dict[str, set[str]] = defaultdict(set)
+    for result in found:
+        for name, version in (result.get("packages") or {}).items():
+            packages[name].add(str(version))
+    made = [str(run.card.get("id") or "") for run in evidence.sweep.runs]
+    wanted = [
+        *PACKAGES,
+        *(name for name in packages if any(m.startswith(f"{name}:") for m in made)),
+    ]
+    named = [
+        f"{escape(name)} {escape(' or '.join(sorted(packages[name])))}{cite(f'package:{name}')}"
+        for name in dict.fromkeys(wanted)
+        if packages.get(name, {"not installed"}) != {"not installed"}
+    ]
+    pythons = sorted({str((r.get("machine") or {}).get("python", "")) for r in found} - {""})
+    clauses = []
+    if named:
+        python = f"Python {' or '.join(pythons)} and " if pythons else ""
+        clauses.append(f"The runs recorded {escape(python)}{_join(named)}.")
+    commits = sorted({str((r.get("git") or {}).get("commit", "")) for r in found} - {""})
+    if commits:
+        clauses.append(f"Commits of the code: {_join(code(commit[:12]) for commit in commits)}.")
+    clauses.append(text(f"Machine: {judge.infrastructure(evidence).text}"))
+    clauses.append(text(f"Compute: {judge.compute(evidence).text}"))
+    return [*clauses, *(text(line) for line in protocol.repetition(evidence))]

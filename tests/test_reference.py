@@ -1,0 +1,159 @@
+"""Public numbers are compared by protocol first, then by intervals."""
+
+from __future__ import annotations
+
+import fake_store
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from harness import envs
+from harness.agents import entry
+from harness.cli import app
+from harness.report import evidence as evidence_module
+from harness.report import page, reference, write
+from harness.report.reference import PublicScore, ReferenceFile
+from harness.spec import Evaluation, ResolvedSweep
+from harness.store import Store
+
+ENV = "DeepSea-20"
+FILE = {"name": "Zoo", "source": "a table", "protocol": "one run a row"}
+FILE |= {"score": "evaluation", "deterministic": True, "seeds": 1, "spread": "episodes"}
+SCORE = {"agent": "ppo", "env": ENV, "steps": 60_000, "score": 0.5, "sd": 0.1, "episodes": 100}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def public(monkeypatch, row: dict | None = None, **file: object) -> None:
+    made = ReferenceFile(**(FILE | {"scores": (PublicScore(**(SCORE | (row or {}))),)} | file))
+    monkeypatch.setattr(reference, "references", lambda: (made,))
+
+
+def ours(store: Store, level: float = 0.5, seeds: int = 6, **change: object) -> ResolvedSweep:
+    """Runs of ppo that score `level` on average, 0.01 apart."""
+    sweep = fake_store.sweep(("ppo",), (ENV,), seeds)
+    runs = tuple(run.model_copy(update=change) for run in sweep.runs)
+    sweep = sweep.model_copy(update={"runs": runs})
+    fake_store.write_sweep(store, sweep, finish=False)
+    middle = (seeds - 1) / 2
+    for run in runs:
+        value = level + 0.01 * (run.seed - middle)
+        fake_store.write_run(store, run, lambda run, at, rng, n, value=value: [value] * n)
+    return sweep
+
+
+def compared(store: Store, sweep: ResolvedSweep) -> reference.Comparison:
+    (found,) = reference.compare(evidence_module.gather(sweep, store))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("level", "verdict"),
+    [(0.5, "consistent"), (0.52, "consistent"), (0.6, "better"), (0.4, "worse")],
+)
+def test_a_verdict_is_the_side_of_the_interval(store, monkeypatch, level, verdict):
+    public(monkeypatch)
+    found = compared(store, ours(store, level))
+    assert found.verdict == verdict
+    assert found.mean == pytest.approx(level)
+    assert found.low < level - 0.5 < found.high
+
+
+def test_one_public_run_might_be_one_more_of_ours():
+    """The prediction interval covers: of new runs like ours, 95 % are consistent with ours."""
+    rng, inside = np.random.default_rng(0), 0
+    file = ReferenceFile(**FILE, scores=())
+    for _ in range(2_000):
+        runs, new = rng.normal(0, 3, 5), rng.normal(0, 3)
+        one = PublicScore(**(SCORE | {"score": float(new), "sd": 0.0}))
+        low, high = reference.interval(runs, file, one)
+        inside += low <= 0 <= high
+    assert inside / 2_000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_means_over_seeds_get_the_interval_of_welch():
+    from scipy.stats import ttest_ind_from_stats
+
+    runs = np.array([1.0, 2.0, 4.0, 4.5, 7.0])
+    file = ReferenceFile(**(FILE | {"seeds": 3, "spread": "seeds"}), scores=())
+    one = PublicScore(**(SCORE | {"score": 3.0, "sd": 2.5}))
+    low, high = reference.interval(runs, file, one)
+    test = ttest_ind_from_stats(runs.mean(), runs.std(ddof=1), 5, 3.0, 2.5, 3, equal_var=False)
+    # The ends of the interval are where this test says p = 0.05.
+    for shift in (low, high):
+        moved = ttest_ind_from_stats(
+            runs.mean(), runs.std(ddof=1), 5, 3.0 + shift, 2.5, 3, equal_var=False
+        )
+        assert moved.pvalue == pytest.approx(0.05)
+    assert (low <= 0 <= high) == (test.pvalue > 0.05)
+
+
+def test_an_unknown_number_of_episodes_counts_as_one(store, monkeypatch):
+    sweep = ours(store, 0.57)
+    public(monkeypatch, {"episodes": 100})
+    known = compared(store, sweep)
+    public(monkeypatch, {"episodes": None})
+    unknown = compared(store, sweep)
+    assert (known.verdict, unknown.verdict) == ("better", "consistent")
+
+
+@pytest.mark.parametrize(
+    ("score", "file", "change", "why"),
+    [
+        ({"steps": 100_000}, {}, {}, "it trained for 100,000 steps, not 60,000"),
+        ({"measured_on": "DeepSea-v2"}, {}, {}, "it was measured on DeepSea-v2"),
+        ({}, {"score": "training"}, {}, "it is a score of training episodes"),
+        ({}, {"deterministic": False}, {}, "its actions were sampled"),
+        ({}, {}, {"wrappers": ({"name": "sticky_actions"},)}, "the arm wears sticky_actions"),
+        ({}, {}, {"evaluation": Evaluation(deterministic=False)}, "its actions were greedy"),
+    ],
+)
+def test_another_protocol_is_not_compared(store, monkeypatch, score, file, change, why):
+    public(monkeypatch, score, **file)
+    found = compared(store, ours(store, **change))
+    assert (found.verdict, found.why) == ("not comparable", why)
+
+
+def test_too_few_runs_are_not_compared(store, monkeypatch):
+    public(monkeypatch)
+    assert compared(store, ours(store, seeds=2)).why == "2 seeds have no interval"
+    sweep = ours(store, seeds=6)
+    fake_store.remove_result(store, sweep.runs[0])
+    found = compared(store, sweep)
+    assert found.why == "5 of 6 runs are finished"
+    assert reference.table([found], evidence_module.gather(sweep, store)).rows[0][2] == "-"
+
+
+def test_the_report_and_the_command_show_the_same_verdict(store, monkeypatch):
+    public(monkeypatch)
+    monkeypatch.setattr(page, "FIGURES", {})
+    sweep = ours(store, 0.6, seeds=5)
+    text = write(sweep, store, store.sweep_folder("fake") / "report").read_text()
+    assert "### Beside public numbers" in text
+    assert (
+        "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo) | 0.10 [0.05, 0.15] | better (low n) |" in text
+    )
+    shown = CliRunner().invoke(app, ["compare-reference", "fake", "--results", str(store.root)])
+    assert shown.exit_code == 0
+    for words in ("0.10 [0.05, 0.15]", "better (low n)", "Zoo: one run a row (a table)."):
+        assert words in shown.output
+
+
+def test_without_public_numbers_nothing_is_said(store):
+    sweep = ours(store)
+    assert reference.compare(evidence_module.gather(sweep, store)) == []
+    shown = CliRunner().invoke(app, ["compare-reference", "fake", "--results", str(store.root)])
+    assert "no public score is known" in shown.output
+
+
+@pytest.mark.parametrize("file", reference.references(), ids=lambda file: file.name)
+def test_shipped_numbers_are_of_agents_and_environments_that_there_are(file):
+    for one in file.scores:
+        card = envs.card(one.env)
+        entry(one.agent)
+        assert one.measured_on != card.name
+    rows = [(one.agent, one.env) for one in file.scores]
+    assert len(rows) == len(set(rows))
