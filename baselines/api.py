@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
@@ -105,3 +105,11 @@ class Agent(Protocol):
 
     def load(self, folder: Path) -> None:
         """Take over what `save` wrote, into an agent made with the same task and config."""
+
+
+@runtime_checkable
+class ModelBased(Protocol):
+    """What a learner is beside an `Agent` if it has a model of its environment."""
+
+    def dynamics(self) -> Any:
+        """The model as it now is, alone: a `baselines.world_models.open_loop.Dynamics`."""

@@ -330,6 +330,45 @@ def preview(
         _console().print(str(path), soft_wrap=True)
 
 
+@app.command("model-report")
+def model_report(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="RUN|SWEEP", help="A run, by key or folder; a sweep, by name."),
+    ],
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Also train anew with parts of the budget: about as long as the run itself.",
+        ),
+    ] = False,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """Measure whether the models that agents learned are true. Resumes where it was stopped."""
+    with _users_errors("What was measured is kept; the same command resumes."):
+        from harness import model_report as judging
+
+        store, console = _store(results), _console()
+        folder = _run_folder("model-report", what, store)
+        if folder is not None:
+            page = judging.report(folder, learning_curve)
+            console.print(f"report: {page}", soft_wrap=True)
+            return
+        name = _sweep_name(what)
+        runs = {run.key: run for run in _resolved(name, store).runs if judging.has_model(run.agent)}
+        if not runs:
+            raise _user_error("model-report", f"no agent of {name} has a model of its environment")
+        finished = [run for run in runs.values() if store.finished(run)]
+        for i, run in enumerate(finished, start=1):
+            judging.report(store.folder(run), learning_curve)
+            console.print(f"{i} of {len(finished)}: {run}", soft_wrap=True)
+        _report(name, store)
+        if len(finished) < len(runs):
+            console.print(f"{len(runs) - len(finished)} of {len(runs)} runs are not finished")
+            raise typer.Exit(SOME_FAILED)
+
+
 def main() -> None:
     """The entry point of the `harness` command."""
     # Before any numerical library is imported: left alone, each takes every core for itself.

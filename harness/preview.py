@@ -19,11 +19,9 @@ from numpy.typing import NDArray
 from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs
-from harness.config import Problem, UserError
 from harness.evaluate import Evaluator
-from harness.run import current, fix_arithmetic
-from harness.seeding import episode_seeds, streams, untouched_rng
-from harness.spec import RunSpec
+from harness.run import Trained, trained
+from harness.seeding import episode_seeds, untouched_rng
 from harness.store import final_returns
 
 FRAMES = 8
@@ -76,10 +74,10 @@ def draw_run(folder: Path, path: Path) -> str:
     :return: a warning, if these are not the very episodes that were scored then.
     :raises UserError: if the run is not finished, or its agent or card has changed since.
     """
-    spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
-    card = _loadable(spec, folder)
+    found = trained(folder)
+    spec, card = found.spec, found.card
     seeds = episode_seeds("final", spec.env, spec.seed, spec.evaluation.final_episodes)
-    returns, tapes = _final_episodes(spec, card, folder, seeds)
+    returns, tapes = _final_episodes(found, seeds)
     rows: dict[str, Film | None] = {}
     for what, i in chosen(returns, tapes).items():
         if i is None:
@@ -93,18 +91,6 @@ def draw_run(folder: Path, path: Path) -> str:
     if returns == final_returns(folder):
         return ""
     return "these episodes differ from those that were scored: another machine or other packages"
-
-
-def _loadable(spec: RunSpec, folder: Path) -> envs.Card:
-    """The card of a run whose model can be used."""
-    why = "" if (folder / "result.json").exists() else "this run is not finished"
-    try:
-        card = current(spec)
-    except RuntimeError as error:
-        why = str(error)
-    if why:
-        raise UserError([Problem(str(folder), None, "", why)])
-    return card
 
 
 def chosen(returns: Sequence[float], tapes: Sequence[Tape]) -> dict[str, int | None]:
@@ -122,26 +108,15 @@ def chosen(returns: Sequence[float], tapes: Sequence[Tape]) -> dict[str, int | N
     return {f"the best of {episodes}": best, f"the worst of {episodes}": worst}
 
 
-def _final_episodes(
-    spec: RunSpec, card: envs.Card, folder: Path, seeds: list[int]
-) -> tuple[list[float], list[Tape]]:
+def _final_episodes(found: Trained, seeds: list[int]) -> tuple[list[float], list[Tape]]:
     """As evaluation plays them, side by side: the shape of a batch can move a network's bits."""
-    fix_arithmetic(spec)
-    task = Task(
-        make_env=lambda: envs.make(card, spec.wrappers),
-        steps=spec.steps,
-        seed=streams(spec.seed).agent,
-        env_seed=streams(spec.seed).env,
-        device=spec.engine.device,
-    )
-    agent = agents.make(spec.agent, task, spec.hparams)
-    agent.load(folder / "model")
+    spec, card = found.spec, found.card
     tapes: dict[int, Tape] = {}
     evaluator = Evaluator(
         lambda: _Recorder(envs.make(card, spec.wrappers, training=False), tapes),
         deterministic=spec.evaluation.deterministic,
     )
-    episodes = evaluator.play(agent, seeds)
+    episodes = evaluator.play(found.agent, seeds)
     evaluator.close()
     return episodes.returns, [tapes[seed] for seed in seeds]
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from baselines.api import Agent, Task
 from harness import agents, envs, notary, record
+from harness.config import Problem, UserError
 from harness.evaluate import Evaluator
 from harness.seeding import episode_seeds, streams
 from harness.spec import Batch, RunSpec
@@ -134,6 +135,43 @@ def current(spec: RunSpec) -> envs.Card:
         raise RuntimeError(f"{spec.agent} or {spec.env} has changed since this spec was made")
     entry.load()  # imports torch, if the agent needs it
     return card
+
+
+class Trained(NamedTuple):
+    """A finished run, and its agent as training left it."""
+
+    spec: RunSpec
+    card: envs.Card
+    task: Task
+    agent: Agent
+
+
+def trained(folder: Path, device: str | None = None) -> Trained:
+    """Load what a finished run learned.
+
+    :param device: where to; None: where it was trained.
+    :raises UserError: if the run is not finished, or its agent or card has changed since.
+    """
+    spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
+    why = "" if (folder / "result.json").exists() else "this run is not finished"
+    try:
+        card = current(spec)
+    except RuntimeError as error:
+        why = str(error)
+    if why:
+        raise UserError([Problem(str(folder), None, "", why)])
+    fix_arithmetic(spec)
+    seeds = streams(spec.seed)
+    task = Task(
+        make_env=lambda: envs.make(card, spec.wrappers),
+        steps=spec.steps,
+        seed=seeds.agent,
+        env_seed=seeds.env,
+        device=device or spec.engine.device,
+    )
+    agent = agents.make(spec.agent, task, spec.hparams)
+    agent.load(folder / "model")
+    return Trained(spec, card, task, agent)
 
 
 class Watch:

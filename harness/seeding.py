@@ -13,7 +13,7 @@ import numpy as np
 
 # The two highest bits of a 31-bit seed say what it is for, so the pools cannot meet.
 ROOM = 1 << 29  # reset seeds of training lie below it
-_POOLS = {"train": 0, "curve": 1, "final": 2}
+_POOLS = {"train": 0, "curve": 1, "final": 2, "model": 3}
 _PARALLEL = 1 << 16  # room for env_seed + i
 
 
@@ -30,9 +30,10 @@ def streams(seed: int) -> Streams:
 
 
 def episode_seeds(pool: str, env: str, seed: int, n: int) -> list[int]:
-    """Reset seeds of `n` evaluation episodes, disjoint from training and from the other pool.
+    """Reset seeds of `n` episodes to judge by, disjoint from training and from the other pools.
 
-    :param pool: "curve" for the evaluations along the way, "final" for the one that is reported.
+    :param pool: "curve" for the evaluations along the way, "final" for the one that is reported,
+        "model" for what a learner's model of the environment is held against.
     :param env: the environment's name. At one `seed`, all arms of a sweep get the same episodes.
     """
     found = dict.fromkeys(_draw(f"{env}/{k}", seed) for k in range(n))

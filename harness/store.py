@@ -24,6 +24,8 @@ from harness.spec import ResolvedSweep, RunSpec
 State = Literal["finished", "failed", "running", "interrupted", "missing"]
 
 KEY = re.compile("[0-9a-f]{16}")
+MODEL_REPORT = "model_report"  # a folder of the run's: how true its model is
+MODEL_MEASURES = 1  # raise it whenever measuring changes: older measures are made anew
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
 
 
@@ -130,6 +132,10 @@ class Store:
         """What came of making the run once more, if `harness verify` did."""
         return _json(self.folder(spec) / "certificate.json")
 
+    def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
+        """How true the run's model of its environment is, if `harness model-report` measured it."""
+        return model_measures(self.folder(spec))
+
     def sweeps(self) -> list[str]:
         return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))
 
@@ -150,6 +156,15 @@ class Store:
 def final_returns(folder: Path) -> list[float]:
     """The raw returns of the episodes of which a finished run's final score is the mean."""
     return list(next(line["returns"] for line in _lines(folder / "evals.jsonl") if line["final"]))
+
+
+def model_measures(folder: Path) -> dict[str, Any] | None:
+    """None: not yet, by another version of the measures, or of other weights than the run has."""
+    found, result = _json(folder / MODEL_REPORT / "measures.json"), _json(folder / "result.json")
+    if not found or not result:
+        return None
+    current = found["version"] == MODEL_MEASURES and found["weights"] == result["weights"]
+    return found if current else None
 
 
 def lock_is_held(path: Path) -> bool:

@@ -19,7 +19,7 @@ from harness.spec import (
     RunSpec,
     canonical,
 )
-from harness.store import Store
+from harness.store import MODEL_MEASURES, MODEL_REPORT, Store
 
 # env -> random score, reference score, steps
 ENVS = {
@@ -152,6 +152,25 @@ def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]
 def write_visits(store: Store, run: RunSpec, counts: np.ndarray, reachable: np.ndarray) -> None:
     """Where training went: (quarters, height, width) visits, (height, width) cells."""
     np.savez(store.folder(run) / "visits.npz", visits=counts, reachable=reachable)
+
+
+def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
+    """What `harness model-report` measured: an error that is the same at all of 12 horizons."""
+    ahead = [error] * 12
+    policy = {"error": ahead, "log_likelihood": [-error] * 12}
+    events = {"termination": {"recall": 1 - error, "precision": None}}
+    facts = {
+        "version": MODEL_MEASURES,
+        "weights": "0" * 64,
+        "policies": dict.fromkeys(("null", "random", "trained"), policy),
+        "together": events | {"reward": {"mean_absolute": 0.0}},
+        "returns": {"real": [1.0, 3.0], "dreamed": {"0.5": [2.0], "1.0": [2.0 + error]}},
+        "learning": {"steps": [0, 100], "error": {"random": [ahead, ahead], "null": [ahead] * 2,
+                                                  "trained": [ahead, ahead]}},
+    }  # fmt: skip
+    folder = store.folder(run) / MODEL_REPORT
+    folder.mkdir()
+    (folder / "measures.json").write_text(json.dumps(facts | more))
 
 
 def write_failure(store: Store, run: RunSpec, error: str) -> None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"listing", "preview", "schema"},
+    {"listing", "model_report", "preview", "schema"},
     {"progress", "sweep", "verify", "report"},
     {"executors", "stats", "cost"},
     {"run"},
@@ -72,7 +72,15 @@ def test_imports_point_down(path):
         if parts[0] == "harness" and len(parts) > 1 and parts[1] in LEVEL and parts[1] != here:
             assert LEVEL[parts[1]] > LEVEL[here], f"{here} imports {parts[1]}"
         if parts[0] == "baselines":
-            assert here in {"agents", "run", "evaluate", "listing", "preview", "schema"}
+            assert here in {
+                "agents",
+                "run",
+                "evaluate",
+                "listing",
+                "preview",
+                "schema",
+                "model_report",
+            }
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from tiny import NESTED
 
 from baselines.api import NoProgress, Task
-from baselines.world_models import open_loop
+from baselines.world_models import dreaming, open_loop
 from baselines.world_models.episode import Episode
 from baselines.world_models.world_model import WorldModel
 
@@ -165,3 +165,40 @@ def test_the_deterministic_head_has_a_likelihood_by_its_measured_noise():
 
     assert (noise > 1e-3).all() and (noise < 10).all()
     assert np.isfinite(logs).all()
+
+
+def test_a_tempered_model_spreads_its_draws_and_guesses_the_same():
+    agent = trained({"epochs": 5})
+    one = agent.train[0]
+    wide, narrow = (
+        dreaming.fan(agent.dynamics().tempered(tau), one, start=2, horizon=3, samples=200, seed=0)
+        for tau in (4.0, 0.25)
+    )
+
+    np.testing.assert_array_equal(wide.guess, narrow.guess)
+    assert (wide.draws[:, 0].std(axis=0) > 2 * narrow.draws[:, 0].std(axis=0)).all()
+    np.testing.assert_array_equal(wide.truth, one.observations[2:6])
+    assert isinstance(agent.dynamics(), dreaming.Tempered)
+
+
+def test_what_is_seen_through_the_identity_is_the_truth():
+    dynamics, seen = trained({}).dynamics(), np.eye(3, dtype=np.float32)
+
+    assert isinstance(dynamics, dreaming.Reconstructing)
+    np.testing.assert_allclose(dynamics.reconstruct(seen), seen, atol=1e-6)
+
+
+def test_a_dreamed_return_ends_with_its_dream():
+    """From 0, with a step of 1 each time, the end comes with observation 3, and pays 1 + 2 + 3."""
+
+    def act(seen, memory, starts):
+        memory = np.zeros(len(seen)) if memory is None else memory + 1
+        assert starts.all() == (memory == 0).all()
+        return np.ones(len(seen)), memory
+
+    first = np.array([[0.0], [1.0]])
+    found = dreaming.dreamed_returns(Walk(std=0.0), act, first, limit=50, seed=0)
+    cut = dreaming.dreamed_returns(Walk(std=0.0), act, first, limit=2, seed=0)
+
+    assert found.tolist() == [6.0, 5.0]
+    assert cut.tolist() == [3.0, 5.0]

@@ -587,6 +587,8 @@ def crowded(tmp_path_factory):
         for run in sweep.runs:
             if run.env == "DeepSea-20" and run.arm != "without_everything_at_once":
                 fake_store.write_visits(store, run, np.stack([sea] * 4), sea > 0)
+            if run.env == "DeepSea-20":
+                fake_store.write_model(store, run, 0.1 + run.seed)
         return evidence_module.gather(sweep, store)
 
     return gather

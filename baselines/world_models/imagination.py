@@ -20,8 +20,17 @@ class Imagination:
     Likelihoods are densities of V's mean latents. Those of two different Vs cannot be compared.
     """
 
-    def __init__(self, eye: nn.Module, memory: MDNRNN, actions: ActionCode) -> None:
+    def __init__(
+        self, eye: nn.Module, memory: MDNRNN, actions: ActionCode, temperature: float = 1.0
+    ) -> None:
         self.eye, self.memory, self.actions = eye, memory, actions
+        self.temperature = temperature
+
+    def tempered(self, temperature: float) -> Imagination:
+        return Imagination(self.eye, self.memory, self.actions, temperature)
+
+    def reconstruct(self, observations: np.ndarray) -> np.ndarray:
+        return self.eye.decode(encode(self.eye, observations).mean)
 
     def begin(self, observations: np.ndarray) -> Any:
         latents = encode(self.eye, observations).mean
@@ -41,7 +50,7 @@ class Imagination:
         mixture = self.memory.next_latent(hidden, latents)
         foretold = mixture_mean(mixture)
         if generator is not None:
-            foretold = self.memory.sample(mixture, 1.0, generator)
+            foretold = self.memory.sample(mixture, self.temperature, generator)
         reward, logit = self.memory.outcome(hidden, foretold)
 
         @torch.no_grad()

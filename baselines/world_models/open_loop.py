@@ -183,21 +183,27 @@ def log_likelihoods(
     The first is one step ahead of the truth, exact. The others are log-means over `samples` dreams
     of the density that each gives to the truth in its next step.
     """
-    data = pad(episodes)
-    found = []
-    state = dynamics.begin(data.observations[:, 0])
-    for t in range(int(data.lengths.max()) - horizon + 1):
+    data, found = pad(episodes), []
+
+    def rows_of(part: np.ndarray) -> np.ndarray:
+        """Every row once for each dream: all dreams go on side by side."""
+        return np.concatenate([part] * samples)
+
+    state = dynamics.begin(rows_of(data.observations[:, 0]))
+    starts = range(context, int(data.lengths.max()) - horizon + 1, every)
+    for t in range(starts[-1] + 1 if starts else 0):
         if t > 0:
-            state = dynamics.observe(state, data.actions[:, t - 1], data.observations[:, t])
+            actions, seen = data.actions[:, t - 1], data.observations[:, t]
+            state = dynamics.observe(state, rows_of(actions), rows_of(seen))
         rows = np.flatnonzero(data.lengths >= t + horizon)
-        if t < context or (t - context) % every or not len(rows):
+        if t not in starts:
             continue
         logs = np.empty((samples, horizon, len(rows)))
-        for sample in range(samples):
-            dreamed = state
-            for k in range(horizon):
-                dreamed, prediction = dynamics.step(dreamed, data.actions[:, t + k], generator)
-                logs[sample, k] = prediction.log_prob(data.observations[:, t + k + 1])[rows]
+        dreamed = state
+        for k in range(horizon):
+            dreamed, prediction = dynamics.step(dreamed, rows_of(data.actions[:, t + k]), generator)
+            each = prediction.log_prob(rows_of(data.observations[:, t + k + 1]))
+            logs[:, k] = each.reshape(samples, -1)[:, rows]
         mean = np.logaddexp.reduce(logs, axis=0) - np.log(samples)
         found.append(mean / prediction.dimensions)
     if not found:

@@ -97,6 +97,11 @@ class Card(BaseModel):
         description="Episodes are truncated here. Left out: each ends by itself in a fixed time.",
     )
     actions: Literal["discrete", "continuous"] = Field(description="The kind of action space.")
+    null_action: int | None = Field(
+        None,
+        description="Of discrete actions, the one that does nothing; left out: the first. Models "
+        "of the environment are held against what comes of it.",
+    )
     anchors: Anchors | None = Field(None, description="The scores that count as 0 and as 1.")
     anchors_from: str | None = Field(
         None,

@@ -35,6 +35,7 @@ class Evidence:
     visits: dict[RunId, Visits]  # where states are cells of a plane
     history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, of `verify`
+    models: dict[RunId, dict[str, Any]] = field(default_factory=dict)  # of `model-report`
 
     @property
     def baseline(self) -> str:
@@ -164,9 +165,15 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     certificates = {
         run.key: found for run in sweep.runs if (found := store.certificate(run)) is not None
     }
+    models = {
+        (run.arm, run.env, run.seed): found
+        for run in sweep.runs
+        if (found := store.model_measures(run)) is not None
+    }
     return Evidence(
-        sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates
-    )
+        sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
+        models,
+    )  # fmt: skip
 
 
 def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from harness import stats
-from harness.report import components, maps, panels, style
+from harness.report import components, maps, models, panels, style
 from harness.report.evidence import Evidence
 from harness.stats import Array, Band, Estimate, MissingRuns, Scores
 
@@ -230,6 +230,27 @@ FIGURES: dict[str, Plot] = {
         "cell in which an episode begins or to which a step leads. Hatched: never visited, inner "
         "walls among them; blank: out of reach. An arm that takes no steps in training has no row.",
         maps.visits,
+        aggregate=False,
+        per_score=False,
+        per_env=True,
+    ),
+    "model_errors": Plot(
+        "Is the dream true? Error against horizon",
+        "The error of the model on held-out episodes of three policies, open loop, in deviations "
+        "of the observation under random play: the median of {seeds} and, shaded, their range. "
+        "Dotted: as large as what it is an error of. An arm whose runs were not all measured is "
+        "not drawn.",
+        models.errors,
+        aggregate=False,
+        per_score=False,
+        per_env=True,
+    ),
+    "model_learning": Plot(
+        "Is the dream true? How fast it learns",
+        "The error of the model one step ahead on held-out episodes of three policies, after parts "
+        "of the budget: the agent was trained anew with each. The median of {seeds} and, shaded, "
+        "their range.",
+        models.learning,
         aggregate=False,
         per_score=False,
         per_env=True,

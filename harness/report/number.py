@@ -45,6 +45,18 @@ def share(part: float) -> str:
     return "-" if math.isnan(part) else f"{100 * part:.1f} %"
 
 
+def significant(value: float | None, figures: int = 2) -> str:
+    """Numbers that span powers of ten: 0.0034, 0.12, 5.6; `-` where there is none."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if not -5 < size < 7:
+        return f"{value:.{figures - 1}e}"
+    return fixed(max(0, figures - 1 - size))(value)
+
+
 def short(steps: float) -> str:
     """Environment steps on an axis: 20000 is 20k."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

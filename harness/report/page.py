@@ -16,6 +16,7 @@ from harness.report import (
     checklist,
     claims,
     components,
+    models,
     paper,
     protocol,
     reference,
@@ -85,6 +86,7 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | N
         _runs(evidence, folder),
         _scores(evidence, folder),
         *_components(evidence, folder),
+        *_models(evidence, folder),
         _figures(evidence, folder, options, drawn),
         _method(evidence, folder),
         _checklist(entries, sweep, folder),
@@ -218,6 +220,25 @@ _COMPONENT_NOTE = (
     "without it, averaged over all such pairs; `a with b` is what the two add together beyond what "
     "each adds alone. These effects belong to no claim: their intervals are not corrected for "
     "their number. The order of a path is chosen by the scores that it shows."
+)
+
+
+def _models(evidence: Evidence, folder: Path) -> list[str]:
+    """A section where models of the environment were measured."""
+    lines = ["## Is the dream true?"]
+    lines += _table(folder, "models", "Models on held-out episodes", models.table(evidence))
+    lines += _table(folder, "dreams", "Awake and asleep", models.returns(evidence))
+    return [_paragraphs([*lines, _MODEL_NOTE])] if len(lines) > 1 else []
+
+
+_MODEL_NOTE = (
+    "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are those under "
+    "random play, one step and k steps ahead: errors in deviations of the observation, likelihoods "
+    "in nats for each number of the latent, which two models with other latents do not share. "
+    "Recall and precision of ends, and the mean absolute error of rewards, are over all three "
+    "policies. The gap is the return of the same controller in the dream, at temperature 1, less "
+    "that in the environment of training: above 0 the dream promises more than there is. What the "
+    "measures tell: docs/world_models.md."
 )
 
 

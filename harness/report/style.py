@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,7 +15,7 @@ import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from tueplots import figsizes, fontsizes
 
 from harness.report.number import short
@@ -102,6 +103,8 @@ _COLOURS = [
     )
 ]  # fmt: skip
 _MARKERS = "os^DvPX<>"
+# Between two powers of ten, by how many of them there are.
+_LOG_TICKS = ((0.7, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (1.5, (1.0, 2.0, 5.0)), (4.0, (1.0, 3.0)))
 _DASHES = ((), (4, 1.5), (1, 1), (4, 1.5, 1, 1.5), (6, 1.5, 1, 1.5, 1, 1.5))
 
 
@@ -157,6 +160,17 @@ def steps_axis(axes: Any, most: int = 4) -> None:
     """:param most: steps between the numbers."""
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.locator_params(axis="x", nbins=most)
+
+
+def log_axis(axes: Any) -> None:
+    """Heights over powers of ten, in plain numbers: call it when all is drawn."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    decades = math.log10(high / low)
+    subs = next((subs for most, subs in _LOG_TICKS if decades <= most), (1.0,))
+    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:

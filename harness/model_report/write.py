@@ -1,0 +1,109 @@
+"""The folder of one run's model: its page, figures, tables, and the measures that reports read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from baselines.api import ModelBased
+from baselines.world_models import truth
+from baselines.world_models.dreaming import Reconstructing, fan
+from harness import agents
+from harness.config import Problem, UserError
+from harness.model_report import figures, page
+from harness.model_report.held_out import held_out
+from harness.model_report.measure import Episodes, dynamics_of, learning, measures, plain
+from harness.record import write_json
+from harness.report import style
+from harness.run import Trained, trained
+from harness.store import MODEL_MEASURES, MODEL_REPORT, model_measures
+
+DREAMS = 100  # of one stretch of an episode
+
+
+class Drawn(NamedTuple):
+    """One of `page.CAPTIONS`."""
+
+    name: str
+    figure: Figure
+
+
+def has_model(agent: str) -> bool:
+    """Whether such an agent has a model of its environment."""
+    return issubclass(agents.entry(agent).load(), ModelBased)
+
+
+def report(folder: Path, with_learning: bool = False) -> Path:
+    """Measure a finished run's model, unless that is done already; return the page.
+
+    :param folder: the run's.
+    :param with_learning: also train anew with parts of the budget, to see the model learn.
+    :raises UserError: if the run is not finished, has changed since, or its agent has no model.
+    """
+    home = folder / MODEL_REPORT
+    kept = model_measures(folder)
+    if kept and (kept["learning"] or not with_learning):
+        return home / "report.md"
+    run = trained(folder, device="cpu")
+    if not isinstance(run.agent, ModelBased):
+        message = f"{run.spec.agent} has no model of its environment"
+        raise UserError([Problem(str(folder), None, "", message)])
+    episodes = held_out(run)
+    found = measures(run, episodes)
+    found["learning"] = learning(run, episodes, found) if with_learning else None
+    found = plain(found)
+    home.mkdir(exist_ok=True)
+    for path in list(home.iterdir()):
+        path.unlink()
+    drawn = []
+    with style.applied():
+        for name, figure in _figures(run, found, episodes):
+            style.save(figure, home / name)
+            drawn.append(name)
+    (home / "report.md").write_text(page.text(run.spec, found, drawn), encoding="utf-8")
+    for name, table in page.tables(found).items():
+        (home / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
+    weights = json.loads((folder / "result.json").read_text())["weights"]
+    # Last: it says that all is there.
+    write_json(home / "measures.json", {"version": MODEL_MEASURES, "weights": weights, **found})
+    return home / "report.md"
+
+
+def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterator[Drawn]:
+    yield Drawn("errors", figures.errors(found))
+    yield Drawn("likelihoods", figures.likelihoods(found))
+    yield Drawn("returns", figures.returns(found))
+    if found["learning"]:
+        yield Drawn("learning", figures.learning(found))
+    dynamics, images = dynamics_of(run.agent), truth.are_images(episodes["random"])
+    fans = {name: _fan(run, each) for name, each in episodes.items()}
+    if not images:
+        yield Drawn("traces", figures.traces(fans))
+        return
+    for name, each in fans.items():
+        seen = None
+        if isinstance(dynamics, Reconstructing):
+            seen = dynamics.reconstruct(each.truth)
+        yield Drawn(f"strip_{name}", figures.strip(each, seen))
+
+
+def _fan(run: Trained, episodes: list[Any]) -> Any:
+    """Of the first episode that is long enough for all that is measured.
+
+    Of images, one row of which must tell all, from its middle: games often begin with a show.
+    """
+    far, images = truth.reach(episodes), truth.are_images(episodes)
+    chosen = next(each for each in episodes if len(each) >= far.context + far.horizon)
+    middle = (len(chosen) - far.horizon) // 2
+    return fan(
+        dynamics_of(run.agent),
+        chosen,
+        start=max(far.context, middle) if images else far.context,
+        horizon=far.horizon,
+        samples=1 if images else DREAMS,
+        seed=run.spec.seed,
+    )

@@ -1,0 +1,73 @@
+"""A sweep's report says how true its arms' models are, and leaves no run out silently."""
+
+from __future__ import annotations
+
+import fake_store
+import pytest
+
+from harness.report import models, page, write
+from harness.report.evidence import gather
+from harness.store import Store
+
+ENV = "DeepSea-20"
+ERRORS = (0.1, 0.3, 0.2)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def sweep(store, measured, **more):
+    """Three seeds of two arms, of which some runs of the second have a model."""
+    found = fake_store.sweep(("ppo", "rnd"), (ENV,), seeds=3)
+    fake_store.write_sweep(store, found, finish=True)
+    for run in found.runs:
+        if run.arm == "rnd" and run.seed in measured:
+            fake_store.write_model(store, run, ERRORS[run.seed], **more)
+    return found
+
+
+def row(table):
+    (only,) = table.rows
+    return dict(zip(table.head, only, strict=True))
+
+
+def test_medians_and_ranges_of_the_arms_that_have_a_model(store):
+    evidence = gather(sweep(store, {0, 1, 2}), store)
+    found, dreams = row(models.table(evidence)), row(models.returns(evidence))
+
+    assert (found["arm"], found["k"]) == ("rnd", "10")
+    assert found["error +1"] == found["error +k"] == "0.20 {0.10, 0.30}"
+    assert found["log likelihood +k"] == "-0.20 {-0.30, -0.10}"
+    assert found["ends: recall"] == "80.0 % {70.0 %, 90.0 %}"
+    assert found["ends: precision"] == "-"
+    assert dreams["awake"] == "2.00 {2.00, 2.00}"
+    assert dreams["asleep at 0.5"] == "2.00 {2.00, 2.00}"
+    assert dreams["gap"] == "0.20 {0.10, 0.30}"
+
+
+def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):
+    evidence = gather(sweep(store, {0, 2}), store)
+    found = row(models.table(evidence))
+
+    assert found["error +1"] == row(models.returns(evidence))["gap"] == "- (2 of 3 runs)"
+    assert models.errors(evidence, ENV) is None
+
+
+@pytest.mark.parametrize("stale", [{"weights": "1" * 64}, {"version": 0}])
+def test_measures_of_other_weights_or_of_another_version_are_none(store, stale):
+    assert models.table(gather(sweep(store, {0, 1, 2}, **stale), store)) is None
+
+
+def test_the_page_has_the_section_only_where_models_were_measured(store, monkeypatch):
+    chosen = {name: plot for name, plot in page.FIGURES.items() if name.startswith("model_")}
+    monkeypatch.setattr(page, "FIGURES", chosen)
+    without = write(sweep(store, set()), store, store.root / "without")
+    assert "Is the dream true?" not in without.read_text()
+
+    found = write(sweep(store, {0, 1, 2}), store, store.root / "with")
+    text, files = found.read_text(), {path.name for path in found.parent.iterdir()}
+    assert "## Is the dream true?" in text
+    assert {"table_models.csv", "table_dreams.csv", f"model_errors_{ENV}.png"} <= files
+    assert f"model_learning_{ENV}.pdf" in files
