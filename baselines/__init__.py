@@ -128,7 +128,7 @@ AGENTS: dict[str, Entry] = {
     ),
     "dreamer": Entry(
         "baselines.world_models.dreamer.agent:Dreamer",
-        1,
+        2,
         "A world model with discrete latents, an actor trained in it (DreamerV3, Hafner, 2023)",
     ),
     "random": Entry("baselines.classic.random:Random", 1, "Uniform random actions", learns=False),

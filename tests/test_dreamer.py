@@ -78,24 +78,27 @@ def test_metrics_are_means_since_the_last_log_and_name_every_loss():
     assert all(type(value) is float for value in metrics.values())
 
 
-def test_vectors_are_scaled_once_by_what_was_met_before_the_first_update():
-    agent = make(endless, steps=40, learning_starts=20, normalize=True)
-    kept, make_replay = [], agent._replay
-    agent._replay = lambda: kept.append(make_replay()) or kept[0]
+def test_normalisation_counts_what_training_met_and_nothing_else():
+    agent = make(endless, steps=20, learning_starts=20, normalize=True)
+    met, add = [], agent._seen.encode
+    agent._seen.encode = lambda rows: met.append(add(rows)) or met[-1]
     agent.learn(NoProgress())
-    scale = agent.model.world.senses.scale
-    met = kept[0].observations()[:21]  # that of the reset, and one for each step
+    seen = np.concatenate(met)
+    agent.predict(np.full((3, 3), 50.0))
+    weights = agent.weights()
 
-    np.testing.assert_allclose(scale.mean, met.mean(axis=0), rtol=1e-5)
-    np.testing.assert_allclose(scale.std[[0, 2]], met.std(axis=0)[[0, 2]], rtol=1e-5)
-    assert scale.std[1] == 1  # the hint never changed
+    assert len(seen) == weights["world.senses.moments.count"] >= 21  # one more for each reset
+    np.testing.assert_allclose(weights["world.senses.moments.mean"], seen.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(
+        weights["world.senses.moments.var"], seen.var(axis=0), rtol=1e-5, atol=1e-12
+    )
 
 
 def test_normalised_vectors_have_no_unit_and_come_back_as_they_were():
     one, other = (World((3,), 3, config(normalize=True), generator()).senses for _ in range(2))
     rows = draw(50, 3)
-    one.meet(rows.numpy())
-    other.meet(1000 * rows.numpy() + 7)
+    one.meet(rows)
+    other.meet(1000 * rows + 7)
 
     torch.testing.assert_close(one.target(rows), other.target(1000 * rows + 7), atol=1e-4, rtol=0)
     unit = (rows - rows.mean(dim=0)) / rows.std(dim=0, correction=0)

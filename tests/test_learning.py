@@ -15,6 +15,7 @@ from harness.sweep import single
     [
         ("ppo", "CartPole-v1", 100_000, 475, 500),
         ("dqn", "CartPole-v1", 50_000, 475, 500),
+        ("dreamer", "CartPole-v1", 10_000, 400, 500),
         ("tabular_q", "CartPole-v1", 100_000, 195, 500),
         # Chance finds the treasure once in a million episodes: only the bonus leads to it.
         ("ppo_rnd", "DeepSea-20", 100_000, 0.9, 0.99),

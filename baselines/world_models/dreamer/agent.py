@@ -65,7 +65,7 @@ class Dreamer:
         """Train to the end of the budget: acting is sampled, and uniform to begin with."""
         task, config = self._task, self._config
         env, replay, diary = task.make_env(), self._replay(), Diary()
-        obs = self._encode(env.reset(seed=task.env_seed)[0])
+        obs = self._meet(env.reset(seed=task.env_seed)[0])
         replay.start(obs[0])
         mind = self._initial(1)
         for step in range(1, task.steps + 1):
@@ -73,11 +73,11 @@ class Dreamer:
             code = mind.action[0].cpu()
             action = self._kind.code.restore(code)
             observation, reward, terminated, truncated, _ = env.step(action)
-            obs = self._encode(observation)
+            obs = self._meet(observation)
             replay.add(obs[0], code.numpy(), float(reward), terminated, truncated)
             diary.step(float(reward), terminated or truncated)
             if terminated or truncated:
-                obs = self._encode(env.reset()[0])
+                obs = self._meet(env.reset()[0])
                 replay.start(obs[0])
                 mind = self._initial(1)
             progress.at(step)
@@ -103,8 +103,6 @@ class Dreamer:
 
     def _update(self, replay: Replay, step: int) -> Metrics:
         config, task = self._config, self._task
-        if self.trainer.optimizer.updates == 0:
-            self.model.world.senses.meet(replay.observations())
         batch = replay.sample(config.batch_size, config.batch_length, self._rng, task.device)
         return self.trainer.update(batch, 1 - step / task.steps)
 
@@ -133,8 +131,11 @@ class Dreamer:
         state = self.model.world.rssm.initial(n)
         return Mind(state, state.deter.new_zeros(n, self._kind.width))
 
-    def _encode(self, observation: Any) -> np.ndarray:  # -> (1, ...)
-        return self._seen.encode(np.asarray(observation)[None])
+    def _meet(self, observation: Any) -> np.ndarray:  # -> (1, ...)
+        """A new observation of training."""
+        rows = self._seen.encode(np.asarray(observation)[None])
+        self.model.world.senses.meet(torch.from_numpy(rows).to(self._task.device))
+        return rows
 
     @torch.no_grad()
     def predict(

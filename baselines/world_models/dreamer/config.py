@@ -41,8 +41,8 @@ class Config(Group):
     unimix: float = Field(0.01, ge=0, lt=1, description="Share of uniform in z and discrete acts.")
     normalize: bool = Field(
         False,
-        description="Bring vectors to unit deviation in the data before the first update, and then "
-        "symlog them. The paper: no.",
+        description="Bring vectors to unit deviation over all that was met, before symlog. "
+        "The paper: no.",
     )
     bins: int = Field(255, ge=3, description="Of the two-hot reward and value; odd.")
     bin_limit: float = Field(20.0, gt=0, description="The outermost bin is symexp of this.")

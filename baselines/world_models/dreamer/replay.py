@@ -58,10 +58,6 @@ class Replay:
     def __len__(self) -> int:
         return min(self._added, self._capacity)
 
-    def observations(self) -> np.ndarray:
-        """Of all rows, in no order that matters."""
-        return self._rows[0][: len(self)]
-
     def start(self, obs: np.ndarray) -> None:
         """The observation of a reset."""
         self._add(obs, 0.0, 0.0, True, False, False)

@@ -9,10 +9,12 @@ import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from baselines.curiosity.network import RunningMoments
 from baselines.world_models.dreamer.config import Config
 from baselines.world_models.dreamer.network import ImageDecoder, ImageEncoder, head, mlp
 from baselines.world_models.dreamer.symlog import symexp, symlog
-from baselines.world_models.vae import Scale
+
+LEAST_STD = 1e-6
 
 
 class ObservationCode:
@@ -47,9 +49,9 @@ class ObservationCode:
 class Vectors(nn.Module):
     """Reads and rebuilds rows (N, D), which it squashes.
 
-    If asked to, it first divides them by their deviation in the first data that it sees. Otherwise
-    numbers that vary by little, such as an angle of 0.1, are worth less to the reconstruction than
-    their bits cost.
+    If asked to, it first brings them to unit deviation over all that was met. Otherwise numbers
+    that vary by little, such as an angle of 0.1, are worth less to the reconstruction than their
+    bits cost. The first data alone would not do: what goes far beyond it, symlog makes coarse.
     """
 
     def __init__(
@@ -58,26 +60,34 @@ class Vectors(nn.Module):
         super().__init__()
         self.encoder = mlp(width, config.units, config.layers, generator)
         self.decoder = head(features, width, config.units, config.layers, generator)
-        self.scale = Scale((width,)) if config.normalize else None
+        self.moments = RunningMoments(width) if config.normalize else None
         self.tokens, self.dimensions = config.units, width
         self.register_buffer("error", torch.ones(width))
 
-    def meet(self, rows: np.ndarray) -> None:  # (M, D)
-        """All rows from before the first update."""
-        if self.scale is not None:
-            self.scale.see(rows)
+    def meet(self, rows: Tensor) -> None:  # (M, D)
+        """Count what is new."""
+        if self.moments is not None:
+            self.moments.update(rows)
 
     def target(self, rows: Tensor) -> Tensor:
         """What the decoder is to say."""
-        return symlog(rows if self.scale is None else self.scale.read(rows))
+        mean, std = self._scale()
+        return symlog((rows - mean) / std)
 
     def encode(self, rows: Tensor) -> Tensor:
         return self.encoder(self.target(rows))
 
     def restore(self, output: Tensor) -> np.ndarray:
         """Rows, from what the decoder says."""
-        plain = symexp(output)
-        return plain.cpu().numpy() if self.scale is None else self.scale.write(plain)
+        mean, std = self._scale()
+        return (symexp(output) * std + mean).cpu().numpy()
+
+    def _scale(self) -> tuple[Tensor | float, Tensor | float]:
+        if self.moments is None:
+            return 0.0, 1.0
+        # A number that never changed stays as it is.
+        std = self.moments.var.sqrt()
+        return self.moments.mean.float(), torch.where(std > LEAST_STD, std, 1.0).float()
 
 
 class Images(nn.Module):
@@ -92,8 +102,8 @@ class Images(nn.Module):
         self.tokens, self.dimensions = self.encoder.width, int(np.prod(shape))
         self.register_buffer("error", torch.ones(shape))
 
-    def meet(self, rows: np.ndarray) -> None:
-        """Nothing to learn: the scale of an image is known."""
+    def meet(self, rows: Tensor) -> None:
+        """Nothing to count: the scale of an image is known."""
 
     def target(self, rows: Tensor) -> Tensor:
         return rows.float() / 255
