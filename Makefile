@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 TWO_CORES := --numprocesses 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow check format
+.PHONY: help setup sweep test test-slow check format tools
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,9 +22,16 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 		{ echo "Python's venv is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	@$(MAKE) --no-print-directory tools || echo "Without it, some of the slow tests are skipped."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
+
+tools:  ## whether there is what the slow tests need beside Python
+	@for name in chromium chromium-browser google-chrome chrome; do \
+		command -v $$name > /dev/null && exit 0; done; \
+		echo "Chromium is missing: tests look at report.html in it. On Debian or Ubuntu: sudo apt-get install chromium"; \
+		exit 1
 
 sweep: $(READY)  ## does the RND bonus help? (another question: make sweep ABLATION=...)
 	$(BIN)/harness sweep $(ABLATION)

@@ -55,6 +55,13 @@ Wrappers = Annotated[
         "--wrapper", help="Innermost first: a name, or {name: living_reward, amount: -1}."
     ),
 ]
+Evaluation = Annotated[
+    str | None,
+    typer.Option("--evaluation", help="As in a sweep file: {every: 10000, final_episodes: 100}."),
+]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="As in a sweep file: {threads: 1, device: cpu}.")
+]
 Anyway = Annotated[
     bool,
     typer.Option("--anyway", help="Allow claims that no outcome could support; it is recorded."),
@@ -98,6 +105,8 @@ def run(
     observer: Observers = None,
     set_: Settings = None,
     wrapper: Wrappers = None,
+    evaluation: Evaluation = None,
+    engine: Engine = None,
 ) -> None:
     """Train and evaluate one run, with the tuned hyper-parameters of configs/agents."""
     with _users_errors():
@@ -105,7 +114,9 @@ def run(
         from harness.sweep import single
 
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
-        spec = single(agent, env, seed, steps, _overrides(set_), wrappers)
+        said = {"evaluation": evaluation, "engine": engine}
+        protocol = {name: spoken(f"--{name}", text, text) for name, text in said.items() if text}
+        spec = single(agent, env, seed, steps, _overrides(set_), wrappers, protocol)
         store = _store(results)
         _train([spec], store, 1, "processes", observer)
         status = store.status(spec)

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -56,6 +57,7 @@ SIMD = ("avx", "fma", "amx", "asimd", "sve")  # CPU flags that kernels are picke
 EVALS, TEST_EVALS, TRAIN = "evals.jsonl", "test_evals.jsonl", "train.jsonl"
 CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
 VISITS = "visits.npz"
+COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mb")  # of an attempt
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 
 
@@ -93,6 +95,8 @@ class Record:
         self.folder = folder
         self.spec = spec
         self._beat = 0.0
+        self._clock = Clock()
+        _end_lost_attempt(folder)
         for name in (
             EVALS, TEST_EVALS, TRAIN, VISITS, "failure.json", "progress.json", CERTIFICATE,
         ):  # fmt: skip
@@ -130,7 +134,8 @@ class Record:
         self._beat = time.monotonic()
         path = self.folder / "progress.json"
         scratch = path.with_suffix(".tmp")
-        scratch.write_text(json.dumps({"step": step, "steps": self.spec.steps}))
+        beat = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
+        scratch.write_text(json.dumps(beat))
         scratch.replace(path)
 
     def finish(self, result: Mapping[str, Any]) -> None:
@@ -138,12 +143,12 @@ class Record:
         write_json(self.folder / "result.json", result)
 
     def interrupted(self) -> None:
-        end_attempt(self.folder, "interrupted")
+        end_attempt(self.folder, "interrupted", self._clock.cost())
 
     def failed(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))
         write_failure(self.folder, f"{type(error).__name__}: {error}".splitlines()[0], text)
-        end_attempt(self.folder, "failed")
+        end_attempt(self.folder, "failed", self._clock.cost())
 
 
 def write_failure(folder: Path, error: str, text: str = "") -> None:
@@ -151,8 +156,42 @@ def write_failure(folder: Path, error: str, text: str = "") -> None:
     write_json(folder / "failure.json", {"error": error, "traceback": text, "at": now()})
 
 
-def end_attempt(folder: Path, outcome: str) -> None:
-    append_json(folder / "attempts.jsonl", {"ended": now(), "outcome": outcome})
+def end_attempt(folder: Path, outcome: str, cost: Mapping[str, float] | None = None) -> None:
+    """:param cost: default: what its last sign of life says."""
+    spent = last_beat(folder) if cost is None and outcome != "finished" else cost or {}
+    append_json(folder / "attempts.jsonl", {"ended": now(), "outcome": outcome, **spent})
+
+
+def last_beat(folder: Path) -> dict[str, float]:
+    """What an attempt had cost when it last said how far it was."""
+    try:
+        beat = json.loads((folder / "progress.json").read_text())
+    except FileNotFoundError:
+        return {}
+    return {name: beat[name] for name in COSTS if name in beat}
+
+
+def _end_lost_attempt(folder: Path) -> None:
+    """Close an attempt that was killed without a word, before its traces are wiped."""
+    path = folder / "attempts.jsonl"
+    if path.exists() and b'"ended"' not in path.read_bytes().splitlines()[-1]:
+        end_attempt(folder, "lost")
+
+
+class Clock:
+    """What an attempt costs from here on."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def cost(self) -> dict[str, float]:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        values = (
+            round(time.monotonic() - self._wall, 3),
+            round(time.process_time() - self._cpu, 3),
+            round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
+        )
+        return dict(zip(COSTS, values, strict=True))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import resource
 import signal
 import sys
 import time
@@ -83,7 +82,7 @@ class _terminable:
 
 def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> dict[str, Any]:
     """Learn to the end of the budget under the watch of the protocol; return result.json."""
-    started, wall, cpu = record.now(), time.monotonic(), time.process_time()
+    started, clock = record.now(), record.Clock()
     card = current(spec)
     fix_arithmetic(spec)
     seeds, visits = streams(spec.seed), envs.Visits(spec.steps)
@@ -106,16 +105,13 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     model.mkdir(exist_ok=True)
     agent.save(model)
     sacred_run.add_artifact(str(folder / record.EVALS))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "key": spec.key,
         "steps_trained": steps_trained,
         **scores,
         "weights": fingerprint(agent.weights()),
-        "wall_seconds": round(time.monotonic() - wall, 3),
-        "cpu_seconds": round(time.process_time() - cpu, 3),
+        **clock.cost(),
         "evaluation_seconds": round(watch.seconds, 3),
-        "peak_memory_mb": round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
         "started": started,
         "ended": record.now(),
         "packages": record.packages(),

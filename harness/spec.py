@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,11 +55,16 @@ class RunSpec(BaseModel):
     engine: Engine = Engine()
     arm: str = ""  # its label in the sweep: not part of the key
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A hash of all that decides the outcome, and of nothing else."""
         facts = self.model_dump(mode="json", exclude={"arm"})
         return hashlib.sha256(canonical(facts).encode()).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("key", None)  # pydantic copies what was cached, too
+        return copy
 
     def __str__(self) -> str:
         return f"{self.arm or self.agent} on {self.env}, seed {self.seed}"

@@ -10,8 +10,10 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -36,15 +38,32 @@ class Visits(NamedTuple):
     reachable: NDArray[np.bool_]  # (height, width)
 
 
+class Attempt(NamedTuple):
+    """One start of a run and what it cost; if it was killed, up to its last sign of life.
+
+    None: nobody wrote it down.
+    """
+
+    outcome: Literal["finished", "failed", "interrupted", "lost", "running"]
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    peak_memory_mb: float | None
+
+
 @dataclass(frozen=True)
 class RunStatus:
     """One run of a sweep as the store knows it."""
 
     spec: RunSpec
     state: State
-    attempts: int  # times it was started
+    tries: tuple[Attempt, ...]  # oldest first
     result: dict[str, Any] | None  # result.json
     error: str | None  # the last line of the traceback, when it failed
+
+    @property
+    def attempts(self) -> int:
+        """Times it was started."""
+        return len(self.tries)
 
 
 class Store:
@@ -73,7 +92,7 @@ class Store:
 
     def status(self, spec: RunSpec) -> RunStatus:
         folder = self.folder(spec)
-        attempts = sum("started" in line for line in _lines(folder / "attempts.jsonl"))
+        lines = list(_lines(folder / "attempts.jsonl"))
         result = _json(folder / "result.json")
         failure = _json(folder / "failure.json")
         state: State = "missing"
@@ -83,10 +102,12 @@ class Store:
             state = "running"
         elif failure:
             state = "failed"
-        elif attempts:
+        elif lines:
             state = "interrupted"
         error = failure["error"] if failure and state == "failed" else None
-        return RunStatus(spec, state, attempts, result, error)
+        last = {} if result else _json(folder / "progress.json") or {}
+        last["outcome"] = "running" if state == "running" else "lost"
+        return RunStatus(spec, state, tuple(_tries(lines, result or {}, last)), result, error)
 
     def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
         """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
@@ -135,6 +156,14 @@ class Store:
     def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
         """How true the run's model of its environment is, if `harness model-report` measured it."""
         return model_measures(self.folder(spec))
+
+    def sacred_records(self) -> dict[str, list[str]]:
+        """By key, the names of what Sacred kept of each attempt: folders of <root>/sacred."""
+        found: dict[str, list[str]] = {}
+        names = (path.name for path in (self.root / "sacred").glob("*-*"))
+        for name in sorted(names):
+            found.setdefault(name.rpartition("-")[0], []).append(name)
+        return found
 
     def sweeps(self) -> list[str]:
         return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))
@@ -188,6 +217,28 @@ def _json(path: Path) -> dict[str, Any] | None:
         return dict(json.loads(path.read_text()))
     except FileNotFoundError:
         return None
+
+
+def _tries(
+    lines: Sequence[dict[str, Any]], result: dict[str, Any], last: dict[str, Any]
+) -> Iterator[Attempt]:
+    """Each start with the end that follows it, if one does.
+
+    :param result: says what the attempt that finished cost.
+    :param last: how the last attempt stands, if nothing says that it ended.
+    """
+    nothing: dict[str, Any] = {}
+    for line, after in zip_longest(lines, lines[1:], fillvalue=nothing):
+        if "started" in line:
+            end: dict[str, Any] = (
+                after if "ended" in after else {"outcome": "lost"} if after else last
+            )
+            cost = result if end["outcome"] == "finished" else end
+            wall = cost.get("wall_seconds")
+            if wall is None and "ended" in end:  # older runs wrote down no more than when
+                begun, ended = map(datetime.fromisoformat, (line["started"], end["ended"]))
+                wall = (ended - begun).total_seconds()
+            yield Attempt(end["outcome"], wall, cost.get("cpu_seconds"), cost.get("peak_memory_mb"))
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -406,10 +406,12 @@ def single(
     steps: int,
     overrides: Layer | None = None,
     wrappers: Sequence[Any] = (),
+    protocol: Mapping[str, Any] | None = None,
 ) -> RunSpec:
     """The spec of one run, as a sweep of one arm and one seed would make it.
 
     :param wrappers: as a sweep file has them.
+    :param protocol: its `evaluation` and its `engine`, likewise.
     :raises UserError: with everything that is wrong with it.
     """
     data = {
@@ -419,6 +421,7 @@ def single(
         "seeds": [seed],
         "steps": steps,
         "arms": {agent: {"agent": agent, "wrappers": list(wrappers)}},
+        **(protocol or {}),
     }
     document = Document("harness run", data, {})
     return Sweep(parse(document, SweepFile), document).expand(overrides).runs[0]

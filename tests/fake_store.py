@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from pytest import MonkeyPatch
 
+from harness.report import page, style
 from harness.spec import (
     Anchor,
     Anchors,
@@ -213,3 +217,12 @@ def _attempt(folder: Path, outcome: str) -> None:
 def _append(folder: Path, line: dict[str, Any]) -> None:
     with (folder / "attempts.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
+
+
+def write_page(store: Store, of: ResolvedSweep) -> Path:
+    """report.html as `harness report` makes it, but for the pictures, which take long to draw."""
+    blank = {name: replace(plot, draw=lambda *_: Figure()) for name, plot in page.FIGURES.items()}
+    with MonkeyPatch.context() as patch:
+        patch.setattr(page, "FIGURES", blank)
+        patch.setattr(style, "save", lambda _, path, __: path.with_suffix(".png").write_bytes(b""))
+        return page.write(of, store, store.sweep_folder(of.name) / "report").with_suffix(".html")

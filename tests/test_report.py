@@ -668,7 +668,7 @@ def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(store, t
         for folder in (here, there)
     ]
     assert digests[0] == digests[1]
-    suffixes = {".md", ".csv", ".tex", ".pdf", ".png", ".bib"}
+    suffixes = {".md", ".csv", ".tex", ".pdf", ".png", ".bib", ".html"}
     assert {Path(name).suffix for name in digests[0]} == suffixes
     assert "paper/figures/curves.pdf" in digests[0]
     pdf = (here / "curves.pdf").read_bytes()

@@ -56,7 +56,8 @@ def tables(root):
     """The report's tables, and every run's outcome: bytes that a disturbance must not change."""
     report = root / "sweeps" / "resume" / "report"
     found = {path.name: path.read_bytes() for path in sorted(report.glob("**/*.csv"))}
-    found = {name: data for name, data in found.items() if "runs" not in name}  # counts attempts
+    for of_attempts in ("runs.csv", "table_compute.csv"):
+        del found[of_attempts]
     for spec in Store(root).sweep("resume").runs:
         folder = Store(root).folder(spec)
         found[spec.key] = (folder / "evals.jsonl").read_bytes()
@@ -109,8 +110,11 @@ def test_a_killed_worker_fails_its_own_run_and_the_same_command_repairs_it(
     code, out = finish(process)
     assert code == 1
     assert "SIGKILL" in out
-    states = [Store(tmp_path).status(spec).state for spec in Store(tmp_path).sweep("resume").runs]
-    assert sorted(states) == ["failed"] + ["finished"] * 3
+    found = [Store(tmp_path).status(spec) for spec in Store(tmp_path).sweep("resume").runs]
+    assert sorted(status.state for status in found) == ["failed"] + ["finished"] * 3
+    (killed,) = next(status.tries for status in found if status.state == "failed")
+    assert killed.outcome == "failed"
+    assert killed.cpu_seconds > 0 and killed.peak_memory_mb > 10  # of its last beat
 
     code, out = finish(start(sweep_file, tmp_path))
 

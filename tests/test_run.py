@@ -89,6 +89,9 @@ def test_a_run_that_fails_leaves_its_traceback_and_is_counted(tmp_path):
 
     status = store.status(broken)
     assert (status.state, status.attempts) == ("failed", 1)
+    (attempt,) = status.tries
+    assert attempt.outcome == "failed"
+    assert attempt.cpu_seconds > 0 and attempt.peak_memory_mb > 10
     assert "ValueError" in status.error
     assert "Traceback" in json.loads(files(store, broken, "failure.json"))["traceback"]
     assert store.missing([broken]) == [broken]

@@ -198,6 +198,11 @@ def test_a_higher_level_gives_a_wider_interval():
 SIZES = [1, 2, 3, 5, 9]
 
 
+def misled(x, y, statistic, k, amount) -> stats.FewerSeeds:
+    ours, theirs = (stats.studies(scores, statistic, k) for scores in (x, y))
+    return stats.fewer_seeds(ours, theirs, amount)
+
+
 def one_bad_seed(n: int = 10) -> np.ndarray:
     """Every seed is 1 better than none, but for one that is 100 worse: -9.1 in the mean of 10."""
     return np.array([[-100.0]] + [[1.0]] * (n - 1))
@@ -206,7 +211,7 @@ def one_bad_seed(n: int = 10) -> np.ndarray:
 @pytest.mark.parametrize("k", SIZES)
 def test_fewer_seeds_mislead_whenever_they_miss_the_one_that_decides(k):
     x = one_bad_seed()
-    found = stats.fewer_seeds(x, np.zeros_like(x), stats.mean, k, 10.2, "x")
+    found = misled(x, np.zeros_like(x), stats.mean, k, 10.2)
     # It is among k of 10 with probability k / 10. Without it a subset is off by 10.1, with it by
     # more than 10.2 as long as (101 - k) / k - 9.1 > 10.2, that is for up to 4 seeds.
     assert (found.k, found.n, found.difference) == (k, 10, pytest.approx(-9.1))
@@ -218,19 +223,19 @@ def test_fewer_seeds_mislead_whenever_they_miss_the_one_that_decides(k):
 @pytest.mark.parametrize("k", SIZES)
 def test_fewer_seeds_never_mislead_about_what_is_the_same_in_each(k):
     noise = scores((10, 2))
-    found = stats.fewer_seeds(noise + 0.3, noise, stats.mean, k, 1e-9, "x")
+    found = misled(noise + 0.3, noise, stats.mean, k, 1e-9)
     assert (found.opposite, found.equal, found.off) == (0, 0, 0)
 
 
 def test_a_subset_that_sees_no_difference_says_neither():
     x = np.array([[1.0]] + [[0.0]] * 5)
-    found = stats.fewer_seeds(x, np.zeros_like(x), stats.mean, 2, 1.0, "x")
+    found = misled(x, np.zeros_like(x), stats.mean, 2, 1.0)
     assert (found.opposite, found.equal) == (0, pytest.approx(4 / 6))
 
 
 def test_without_a_difference_there_is_no_opposite():
     x = scores((6, 1))
-    found = stats.fewer_seeds(x, x, stats.iqm, 3, 0.1, "x")
+    found = misled(x, x, stats.iqm, 3, 0.1)
     assert np.isnan(found.opposite)
     assert (found.equal, found.off) == (1, 0)
 
@@ -254,10 +259,10 @@ def test_many_subsets_are_drawn_evenly_without_repeating_a_seed():
 
 def test_drawn_subsets_mislead_about_as_often_as_all_of_them():
     x = one_bad_seed(30)
-    found = stats.fewer_seeds(x, np.zeros_like(x), stats.mean, 12, 1.0, "x")
+    found = misled(x, np.zeros_like(x), stats.mean, 12, 1.0)
     assert math.comb(30, 12) > stats.SUBSETS
     assert found.opposite == pytest.approx(1 - 12 / 30, abs=5 * np.sqrt(0.24 / stats.SUBSETS))
-    assert stats.fewer_seeds(x, np.zeros_like(x), stats.mean, 12, 1.0, "x") == found
+    assert misled(x, np.zeros_like(x), stats.mean, 12, 1.0) == found
 
 
 # Tasks with unequal numbers of runs --------------------------------------------------------------

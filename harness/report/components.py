@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from harness import stats
 from harness.report import panels, style
-from harness.report.evidence import Evidence
+from harness.report.evidence import Evidence, once
 from harness.report.number import bracket
 from harness.report.tables import Table
 from harness.stats import Effect, Estimate, MissingRuns, Scores
@@ -50,6 +50,7 @@ def name(effect: Effect) -> str:
     return " with ".join(effect.components)
 
 
+@once
 def estimate(evidence: Evidence, score: str, effect: Effect, env: str | None) -> Estimate:
     """An effect with its interval; or the reason why there is none."""
     scores, envs = _scores(evidence, score, env), [env] if env else None
@@ -60,6 +61,7 @@ def estimate(evidence: Evidence, score: str, effect: Effect, env: str | None) ->
     return stats.contrast(parts, stats.iqm, "effect", *effect.components, *(envs or ()))
 
 
+@once
 def path(evidence: Evidence, score: str, env: str | None) -> list[tuple[str, str, Estimate]]:
     """What each step adds, the arm that it leads to, and the arm's score; empty: no path."""
     of_arm = members(evidence, _envs(evidence, env))

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from harness import stats
 from harness.report import claims, number
 from harness.spec import Claim, ResolvedSweep, RunSpec
-from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores
+from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Studies
 from harness.store import RunStatus, Store, Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def once(
+    find: Callable[Concatenate[Evidence, P], T],
+) -> Callable[Concatenate[Evidence, P], T]:
+    """Keep what is found with its evidence: a table, a figure and a page show one and the same."""
+
+    @wraps(find)
+    def kept(evidence: Evidence, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        asked = f"{find.__module__}.{find.__qualname__}{args}{kwargs}"
+        if asked not in evidence.found:
+            evidence.found[asked] = find(evidence, *args, **kwargs)
+        answer: T = evidence.found[asked]
+        return answer
+
+    return kept
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,7 @@ class Evidence:
     history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, of `verify`
     models: dict[RunId, dict[str, Any]] = field(default_factory=dict)  # of `model-report`
+    found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
 
     @property
     def baseline(self) -> str:
@@ -71,12 +90,24 @@ class Evidence:
             found.setdefault((run.arm, run.env), []).append(run)
         return found
 
+    @cached_property
+    def _statuses(self) -> dict[tuple[str, str], list[RunStatus]]:
+        found: dict[tuple[str, str], list[RunStatus]] = {}
+        for status in self.statuses:
+            found.setdefault((status.spec.arm, status.spec.env), []).append(status)
+        return found
+
+    def statuses_of(self, arm: str, env: str) -> list[RunStatus]:
+        return self._statuses.get((arm, env), [])
+
+    @once
     def arms_on(self, env: str) -> tuple[str, ...]:
         return tuple(arm for arm in self.sweep.arms if (arm, env) in self._runs)
 
     def specs(self, arm: str, env: str) -> list[RunSpec]:
         return self._runs.get((arm, env), [])
 
+    @once
     def format(self, env: str | None) -> number.Format:
         """How scores on `env` are written; None: normalised ones."""
         if env is None:
@@ -87,6 +118,7 @@ class Evidence:
         finite = finite[np.isfinite(finite)]
         return number.raw(self.sweep.anchors.get(env), float(finite.max(initial=0.0)))
 
+    @once
     def fewer_seeds(self, score: str, arm: str, env: str, k: int) -> FewerSeeds | None:
         """How often k seeds of `arm` and the baseline mislead; None: there are too few to tell.
 
@@ -97,10 +129,13 @@ class Evidence:
         ours, theirs = (scores.planned[name][:, column] for name in (arm, self.baseline))
         if (ours != theirs).any() or ours.sum() < stats.SEEDS_FOR_SUBSETS:
             return None
-        x, y = (scores.matrix(name, [env]) for name in (arm, self.baseline))
-        return stats.fewer_seeds(
-            x, y, stats.iqm, k, self.tenth(env), arm, self.baseline, env, score
-        )
+        theirs_of_k = self._studies_of_baseline(score, env, k)
+        ours_of_k = stats.studies(scores.matrix(arm, [env]), stats.iqm, k)
+        return stats.fewer_seeds(ours_of_k, theirs_of_k, self.tenth(env))
+
+    @once
+    def _studies_of_baseline(self, score: str, env: str, k: int) -> Studies:
+        return stats.studies(self.raw[score].matrix(self.baseline, [env]), stats.iqm, k)
 
     def tenth(self, env: str) -> float:
         """A tenth of the way from the random to the reference score; NaN without anchors."""
@@ -119,11 +154,8 @@ class Evidence:
             for score in self.sweep.report.scores
         }
 
+    @once
     def verdicts(self) -> list[claims.Verdict]:
-        return self._verdicts
-
-    @cached_property
-    def _verdicts(self) -> list[claims.Verdict]:
         return claims.decide([self._examine(claim) for claim in self.sweep.claims])
 
     def _examine(self, claim: Claim) -> claims.Finding:
@@ -139,7 +171,8 @@ class Evidence:
 
     def learning_curves(self, arm: str, env: str) -> tuple[Array, dict[int, Array]]:
         """The returns of an arm's runs by seed, on one grid of steps."""
-        found = {s: c for (a, e, s), c in self.curves.items() if (a, e) == (arm, env)}
+        seeds = [run.seed for run in self.specs(arm, env) if (arm, env, run.seed) in self.curves]
+        found = {seed: self.curves[arm, env, seed] for seed in seeds}
         if not found:
             return np.zeros(0), {}
         end = min(c.steps[-1] for c in found.values())

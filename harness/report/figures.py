@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from harness import stats
-from harness.report import components, maps, models, panels, style
+from harness.report import components, drawn, maps, models, panels, style
 from harness.report.evidence import Evidence
-from harness.stats import Array, Band, Estimate, MissingRuns, Scores
 
 
 @dataclass(frozen=True)
@@ -28,13 +26,12 @@ class Plot:
 
 
 def aggregates(evidence: Evidence, score: str) -> Figure | None:
-    scores = evidence.normalised[score]
-    arms = list(scores.arms)
+    arms = evidence.normalised[score].arms
     figure = Figure(figsize=_size(style.venue().text, 0.75, len(arms)), layout="constrained")
     row = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
     names = 0.075 * style.venue().scale * max(map(len, arms))  # inches at the left
     size = panels.title_size(stats.AGGREGATES, (style.venue().text - names) / len(row))
-    found = {arm: _aggregates(scores, arm) for arm in arms}
+    found = {arm: drawn.aggregates(evidence, score, arm) for arm in arms}
     for axes, name in zip(row, stats.AGGREGATES, strict=True):
         of_arm = {arm: estimates[name] for arm, estimates in found.items()}
         panels.bars(axes, of_arm, style.looks(evidence.sweep.arms))
@@ -49,21 +46,13 @@ def _size(width: float, around: float, rows: int) -> tuple[float, float]:
     return width, (around + 0.2 * rows) * style.venue().scale
 
 
-def _aggregates(scores: Scores, arm: str) -> dict[str, Estimate]:
-    try:
-        return stats.estimates(scores.matrix(arm), stats.AGGREGATES, arm)
-    except MissingRuns as missing:
-        return dict.fromkeys(stats.AGGREGATES, stats.unavailable(str(missing)))
-
-
 def improvement(evidence: Evidence, score: str) -> Figure | None:
-    scores = evidence.normalised[score]
-    others = [arm for arm in scores.arms if arm != evidence.baseline]
+    others = [arm for arm in evidence.normalised[score].arms if arm != evidence.baseline]
     if not others:
         return None
     figure = Figure(figsize=_size(style.venue().column, 0.8, len(others)), layout="constrained")
     axes = figure.subplots()
-    found = {arm: _improvement(scores, arm, evidence.baseline) for arm in others}
+    found = {arm: drawn.improvement(evidence, score, arm) for arm in others}
     panels.bars(axes, found, style.looks(evidence.sweep.arms))
     axes.axvline(0.5, color=style.GREY, linestyle=":", zorder=0)
     axes.set_xlim(-0.03, 1.03)
@@ -71,90 +60,37 @@ def improvement(evidence: Evidence, score: str) -> Figure | None:
     return figure
 
 
-def _improvement(scores: Scores, arm: str, baseline: str) -> Estimate:
-    try:
-        return stats.improvement(scores.matrix(arm), scores.matrix(baseline), arm, baseline)
-    except MissingRuns as missing:
-        return stats.unavailable(str(missing))
-
-
 def profiles(evidence: Evidence, score: str) -> Figure | None:
-    scores = evidence.normalised[score]
-    pooled = np.concatenate([values.ravel() for values in scores.values.values()])
-    pooled = pooled[np.isfinite(pooled)]
-    if not len(pooled):
+    found = drawn.profiles(evidence, score)
+    if found is None:
         return None
-    low, high = min(0.0, float(pooled.min())), max(1.0, float(pooled.max()))
-    taus = np.linspace(low - 0.02, high + 0.02, 101)
-    statistic = stats.profile(taus)
-    return _lines(
-        evidence, taus, lambda arm: stats.band(scores.matrix(arm), statistic, (arm, "profile")),
-        x="normalised score τ", y="fraction of runs above τ", step=True,
-    )  # fmt: skip
+    return _lines(evidence, found, x="normalised score τ", y="fraction of runs above τ", step=True)
 
 
 def sample_efficiency(evidence: Evidence, score: str) -> Figure | None:
     """`score` is not used: this is the whole curve."""
-    fractions, in_steps = _common_grid(evidence)
-    shown = fractions * in_steps if in_steps else fractions
-    figure = _lines(
-        evidence, shown,
-        lambda arm: stats.band(_along(evidence, arm, fractions), stats.curve_iqm, (arm, "curve")),
-        x="environment steps" if in_steps else "fraction of the budget", y="normalised IQM",
-    )  # fmt: skip
+    found, in_steps = drawn.sample_efficiency(evidence)
+    x = "environment steps" if in_steps else "fraction of the budget"
+    figure = _lines(evidence, found, x, "normalised IQM")
     if in_steps:
         style.steps_axis(figure.axes[0])
     return figure
 
 
-def _common_grid(evidence: Evidence) -> tuple[Array, int]:
-    """Fractions of the budget at which runs were evaluated; the budget, if all have the same."""
-    budgets = {run.steps for run in evidence.sweep.runs}
-    seen = [curve.steps / curve.steps[-1] for curve in evidence.curves.values()]
-    grid = np.unique(np.concatenate(seen)) if seen else np.linspace(0, 1, 2)
-    if len(grid) > 60:  # more evaluations than a figure can show
-        grid = np.linspace(0, 1, 51)
-    return grid, budgets.pop() if len(budgets) == 1 else 0
-
-
-def _along(evidence: Evidence, arm: str, fractions: Array) -> Array:
-    """Normalised returns of an arm, (runs, tasks, steps).
-
-    :raises MissingRuns: when a planned run is not finished.
-    """
-    scores = next(iter(evidence.normalised.values()))
-    scores.matrix(arm)
-    tasks = []
-    for env in scores.envs:
-        runs = [evidence.curves[arm, env, seed] for seed in scores.seeds]
-        returns = [np.interp(fractions * c.steps[-1], c.steps, c.returns) for c in runs]
-        tasks.append(stats.normalise(np.stack(returns), evidence.sweep.anchors[env]))
-    return np.stack(tasks, axis=1)
-
-
-def _lines(
-    evidence: Evidence,
-    x_values: Array,
-    find: Callable[[str], Band],
-    x: str,
-    y: str,
-    step: bool = False,
-) -> Figure:
+def _lines(evidence: Evidence, found: drawn.Lines, x: str, y: str, step: bool = False) -> Figure:
     """One line with its band per arm; an arm with missing runs is named and not drawn."""
     looks = style.looks(evidence.sweep.arms)
-    found, labels = {}, {}
-    for arm in evidence.sweep.arms:
-        try:
-            found[arm], labels[arm] = find(arm), arm
-        except MissingRuns as missing:
-            labels[arm] = f"{arm} ({missing})"
+    labels = {
+        arm: f"{arm} ({found.gaps[arm]})" if arm in found.gaps else arm
+        for arm in evidence.sweep.arms
+    }
     width, scale = style.venue().column, style.venue().scale
     height = 2.1 + 0.15 * scale * style.legend_rows(list(labels.values()), width)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    for arm, band in found.items():
+    for arm, band in found.bands.items():
         place = evidence.sweep.arms.index(arm)
-        panels.line(axes, x_values, band, looks[arm], place, evidence.joint_bands, step)
+        panels.line(axes, found.x, band, looks[arm], place, evidence.joint_bands, step)
     axes.set(xlabel=x, ylabel=y)
     axes.grid(color="0.9")
     style.legend(figure, [style.handle(arm, looks[arm], label) for arm, label in labels.items()])

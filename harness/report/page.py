@@ -1,4 +1,4 @@
-"""report.md: the question, the answer, and all that stands behind it."""
+"""report.md: the question, the answer, and all that stands behind it. report.html says the same."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from harness.report import (
     checklist,
     claims,
     components,
+    compute,
     models,
     paper,
     protocol,
     reference,
     style,
     tables,
+    web,
 )
 from harness.report.evidence import Evidence, gather, warnings
 from harness.report.figures import FIGURES
 from harness.spec import ResolvedSweep
 from harness.store import Store
 
-_SUFFIXES = (".pdf", ".svg", ".png", ".csv", ".tex", ".md")
+_SUFFIXES = (".pdf", ".svg", ".png", ".csv", ".tex", ".md", ".html")
 _TABLE_NOTE = (
     "IQM over seeds. `[ ]`: {level} interval of the bootstrap over seeds; `{{ }}`: the "
     "range of the seeds, where there are {few}-{most} of them, too few for an interval."
@@ -84,6 +86,7 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | N
     sections = [
         _answer(evidence),
         _runs(evidence, folder),
+        _compute(evidence, folder),
         _scores(evidence, folder),
         *_components(evidence, folder),
         *_models(evidence, folder),
@@ -94,6 +97,7 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | N
     page = folder / "report.md"
     page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     paper.write(evidence, folder, options.venue, drawn, entries)
+    web.write(evidence, store, sections, folder)
     return page
 
 
@@ -149,6 +153,14 @@ def _runs(evidence: Evidence, folder: Path) -> str:
         lines += [f"- {n} of {arm} on {env}: `{why}`" for (arm, env, why), n in failures.items()]
     lines.append("Every run with its scores in full: [scores.csv](scores.csv).")
     return _paragraphs(lines)
+
+
+def _compute(evidence: Evidence, folder: Path) -> str:
+    table = compute.table(evidence)
+    tables.write(table, folder, "table_compute")
+    about = f"[CSV](table_compute.csv), [LaTeX](table_compute.tex). {compute.ABOUT}"
+    lines = ["## Compute", table.markdown(), about, compute.unknown(evidence)]
+    return _paragraphs([line for line in lines if line])
 
 
 def _scores(evidence: Evidence, folder: Path) -> str:

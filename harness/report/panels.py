@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from harness import stats
-from harness.report import style
+from harness.report import drawn, style
 from harness.report.evidence import Evidence
-from harness.stats import Array, Band, Estimate, MissingRuns
+from harness.stats import Array, Band, Estimate
 
 
 def _columns(panels: int) -> int:
@@ -141,17 +141,11 @@ def _name_heights(grid: list[tuple[Axes, str]], text: str) -> None:
 
 def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
     look = style.looks(evidence.sweep.arms)[arm]
-    steps, runs = evidence.learning_curves(arm, env)
-    if not runs:
-        return
-    try:
-        next(iter(evidence.raw.values())).matrix(arm, [env])
-    except MissingRuns:
-        for returns in runs.values():
+    steps, band = drawn.learning_curve(evidence, arm, env)
+    if band is None:
+        for returns in evidence.learning_curves(arm, env)[1].values():
             axes.plot(steps, returns, **look.line | {"marker": "", "linewidth": 0.5})
         return
-    stacked = np.stack([runs[seed] for seed in sorted(runs)])[:, None]  # (runs, 1, steps)
-    band = stats.band(stacked, stats.curve_iqm, (arm, env, "curve"))
     line(axes, steps, band, look, evidence.sweep.arms.index(arm), evidence.joint_bands)
 
 
@@ -221,7 +215,7 @@ def fewer_seeds(evidence: Evidence, score: str) -> Figure | None:
         (arm, env): shares
         for env in evidence.sweep.envs
         for arm in evidence.arms_on(env)
-        if (shares := _opposite(evidence, score, arm, env))
+        if (shares := drawn.misled(evidence, score, arm, env))
     }
     if not found:
         return None
@@ -242,18 +236,6 @@ def fewer_seeds(evidence: Evidence, score: str) -> Figure | None:
     arms = [arm for arm in evidence.sweep.arms if any(arm == a for a, _ in found)]
     style.legend(figure, [style.handle(arm, looks[arm]) for arm in arms])
     return figure
-
-
-def _opposite(evidence: Evidence, score: str, arm: str, env: str) -> dict[int, float]:
-    """By the number of seeds, from one to half of them: the share of misled subsets."""
-    if arm == evidence.baseline or evidence.baseline not in evidence.arms_on(env):
-        return {}
-    try:
-        most = len(evidence.specs(arm, env)) // 2
-        found = [evidence.fewer_seeds(score, arm, env, k) for k in range(1, most + 1)]
-    except MissingRuns:
-        return {}
-    return {each.k: each.opposite for each in found if each is not None and each.difference}
 
 
 def _grid(evidence: Evidence, height: float, legend: bool) -> tuple[Figure, list[Any]]:

@@ -153,7 +153,7 @@ def generalisation(evidence: Evidence) -> Table | None:
     for env in evidence.sweep.envs:
         number = evidence.format(env)
         for arm in evidence.arms_on(env):
-            statuses = [s for s in evidence.statuses if (s.spec.arm, s.spec.env) == (arm, env)]
+            statuses = evidence.statuses_of(arm, env)
             results = [s.result for s in statuses if s.result and "test" in s.result]
             if not results:
                 continue
@@ -179,7 +179,7 @@ def measures(evidence: Evidence) -> Table | None:
     rows = []
     for env in evidence.sweep.envs:
         for arm in evidence.arms_on(env):
-            statuses = [s for s in evidence.statuses if (s.spec.arm, s.spec.env) == (arm, env)]
+            statuses = evidence.statuses_of(arm, env)
             told = [s.result["final"].get("measures", {}) for s in statuses if s.result]
             for name in dict.fromkeys(name for each in told for name in each):
                 values = np.array([[each[name]] for each in told if name in each])

@@ -35,7 +35,15 @@ from harness.stats.score import (
     normalise,
     score_matrix,
 )
-from harness.stats.subset import SEEDS_FOR_SUBSETS, SUBSETS, FewerSeeds, fewer_seeds, subsets
+from harness.stats.subset import (
+    SEEDS_FOR_SUBSETS,
+    SUBSETS,
+    FewerSeeds,
+    Studies,
+    fewer_seeds,
+    studies,
+    subsets,
+)
 from harness.stats.uncertainty import (
     LEVEL,
     SEEDS_FOR_A_RANGE,
@@ -85,6 +93,7 @@ __all__ = [
     "Scores",
     "Shows",
     "Statistic",
+    "Studies",
     "abilities",
     "auc",
     "band",
@@ -120,6 +129,7 @@ __all__ = [
     "score_matrix",
     "simultaneous",
     "smallest_p",
+    "studies",
     "subsets",
     "unavailable",
     "widen",

@@ -116,18 +116,27 @@ def smallest_task(scores: Array) -> int:
 
 
 def band(
-    scores: Array, statistic: Statistic, names: tuple[str, ...], resamples: int = BAND_RESAMPLES
+    scores: Array,
+    statistic: Statistic,
+    names: tuple[str, ...],
+    resamples: int = BAND_RESAMPLES,
+    joint: bool = True,
 ) -> Band:
-    """A statistic with its intervals, or the range of its runs, as `gate` allows."""
+    """A statistic with its intervals, or the range of its runs, as `gate` allows.
+
+    :param joint: false leaves the simultaneous band out: it takes as long as all the rest.
+    """
     n, tasks = smallest_task(scores), scores.shape[1]
     point, shows = statistic(scores), gate(n, tasks)
     nothing = np.full_like(point, np.nan)
     if has_interval(shows):
         samples = bootstrap(scores, statistic, generator(*names), resamples)
         low, high = interval(samples, n, tasks)
-        joint = widen(LEVEL, n, tasks * (n - 1))
+        if not joint:
+            return Band(point, low, high, shows, nothing, nothing)
+        level = widen(LEVEL, n, tasks * (n - 1))
         flat = samples.reshape(len(samples), -1)
-        low_all, high_all = (end.reshape(point.shape) for end in simultaneous(flat, joint))
+        low_all, high_all = (end.reshape(point.shape) for end in simultaneous(flat, level))
         return Band(point, low, high, shows, np.minimum(low, low_all), np.maximum(high, high_all))
     if shows == "range":
         each = statistic(scores[:, None])  # every run as an experiment of its own
@@ -151,7 +160,7 @@ def estimates(
     def each(values: Array) -> Array:
         return np.stack([statistic(values) for statistic in statistics.values()], axis=-1)
 
-    point, low, high, shows, *_ = band(scores, each, names, RESAMPLES)
+    point, low, high, shows, *_ = band(scores, each, names, RESAMPLES, joint=False)
     n = smallest_task(scores)
     return {
         name: Estimate(float(point[i]), float(low[i]), float(high[i]), n, shows)

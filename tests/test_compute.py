@@ -1,0 +1,96 @@
+"""Every start of a run is accounted for, also those that came to nothing."""
+
+from __future__ import annotations
+
+import json
+
+import fake_store
+import pytest
+
+from harness import record
+from harness.report import compute
+from harness.report.evidence import gather
+from harness.store import Store
+
+ARMS = ("ppo", "rnd")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def attempts(store, run, *lines):
+    folder = store.folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (folder / "attempts.jsonl").write_text(text)
+
+
+START = {"started": "2026-01-01T00:00:00+00:00", "pid": 1, "host": "host"}
+END = {"ended": "2026-01-01T00:01:00+00:00"}
+COST = {"wall_seconds": 50.0, "cpu_seconds": 40.0, "peak_memory_mb": 900.0}
+BEAT = {"wall_seconds": 5.0, "cpu_seconds": 4.0, "peak_memory_mb": 90.0}
+
+
+def test_an_attempt_costs_what_it_wrote_down_or_what_its_last_beat_said(store):
+    run = fake_store.spec("ppo", "DeepSea-20", 0)
+    fake_store.write_run(store, run)
+    failed, old = END | {"outcome": "failed"} | COST, END | {"outcome": "interrupted"}
+    finished = END | {"outcome": "finished"}
+    attempts(store, run, START, failed, START, old, START, START, finished)
+    assert [tuple(one) for one in store.status(run).tries] == [
+        ("failed", 50.0, 40.0, 900.0),
+        ("interrupted", 60.0, None, None),  # an older run: when, but not how much
+        ("lost", None, None, None),
+        ("finished", 20.0, 19.0, 300.0),  # as in result.json
+    ]
+    fake_store.remove_result(store, run)
+    (store.folder(run) / "progress.json").write_text(json.dumps({"step": 1, "steps": 2} | BEAT))
+    attempts(store, run, START)
+    assert [tuple(one) for one in store.status(run).tries] == [("lost", 5.0, 4.0, 90.0)]
+
+
+def test_a_killed_attempt_is_closed_with_its_last_beat_before_the_next_one_wipes_it(store):
+    run = fake_store.spec("ppo", "DeepSea-20", 0)
+    folder = store.folder(run)
+    folder.mkdir(parents=True)
+    record.Record(folder, run).progress(100)  # and no word since
+    record.Record(folder, run).failed(ValueError("no"))
+    lost, failed = store.status(run).tries
+    assert (lost.outcome, failed.outcome) == ("lost", "failed")
+    for one in (lost, failed):
+        assert one.wall_seconds >= 0
+        assert one.cpu_seconds >= 0
+        assert one.peak_memory_mb > 10
+
+
+def test_what_failed_is_in_the_sums_and_what_nobody_measured_is_said(store):
+    sweep = fake_store.sweep(ARMS, ("DeepSea-20",), 3)
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs[1:]:
+        fake_store.write_run(store, run)  # 19 + seed seconds of CPU, 300 + seed MB
+    failed, old = END | {"outcome": "failed"} | COST, END | {"outcome": "failed"}
+    attempts(store, sweep.runs[0], START, failed, START, old)
+    evidence = gather(sweep, store)
+    table = compute.table(evidence)
+    assert table.head == (
+        "arm", "attempts", "without result", "wall s", "CPU s", "CPU s without result", "peak MB",
+    )  # fmt: skip
+    assert table.rows == (
+        ("ppo", "4", "2", "153.0", "81.0", "40.0", "900"),
+        ("rnd", "3", "0", "63.0", "60.0", "0.0", "302"),
+        ("(all arms)", "7", "2", "216.0", "141.0", "40.0", "900"),
+    )
+    assert compute.unknown(evidence) == (
+        "Not recorded, and counted as 0: the processor's time of 1 of 7 attempts."
+    )
+
+
+def test_a_run_that_two_arms_share_is_paid_once(store):
+    sweep = fake_store.sweep(("ppo",), ("DeepSea-20",), 3)
+    twins = [run.model_copy(update={"arm": "twin"}) for run in sweep.runs]
+    sweep = fake_store.sweep(("ppo", "twin"), ("DeepSea-20",), runs=(*sweep.runs, *twins))
+    fake_store.write_sweep(store, sweep)
+    rows = {row[0]: row[3] for row in compute.table(gather(sweep, store)).rows}
+    assert rows["ppo"] == rows["twin"] == rows["(all arms)"]

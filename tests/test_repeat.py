@@ -1,0 +1,33 @@
+"""The command beside every run of a report makes that very run."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness import cli
+from harness.report.command import repeat
+from harness.sweep import Sweep
+
+ABLATIONS = sorted(Path(__file__).parents[1].glob("ablations/*.yaml"))
+# Plain settings, nested ones, wrappers.
+QUICK = ("rnd", "smoke", "push_stall")
+CASES = [
+    pytest.param(path, marks=() if path.stem in QUICK else pytest.mark.slow, id=path.stem)
+    for path in ABLATIONS
+]
+
+
+@pytest.mark.parametrize("path", CASES)
+def test_the_command_that_a_report_prints_makes_the_same_run(path, monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(cli, "_train", lambda specs, *rest: made.extend(specs))
+    one_of_each = {(s.arm, s.env): s for s in Sweep.load(path).expand(None, True).runs}
+    specs = list(one_of_each.values())[:: max(1, len(one_of_each) // 3)]  # a few say enough
+    for spec in specs:
+        words = shlex.split(repeat(spec).replace("\\\n", " "))
+        CliRunner().invoke(cli.app, [*words[1:], "--results", str(tmp_path)])
+    assert [spec.key for spec in made] == [spec.key for spec in specs]

@@ -1,0 +1,210 @@
+"""report.html says what report.md says, of the same numbers, and every number leads to its runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from html.parser import HTMLParser
+from urllib.parse import parse_qs, unquote
+
+import fake_store
+import numpy as np
+import pytest
+from markdown_it import MarkdownIt
+
+from harness.report.evidence import gather
+from harness.report.number import fixed
+from harness.report.web import runs
+from harness.report.web.plain import plain
+from harness.spec import Claim
+from harness.store import Store
+
+ARMS, ENVS = ("ppo", "rnd", "no_obs_norm"), ("DeepSea-20", "DeepSea-10")
+MADE_OF = {"ppo": (), "rnd": ("bonus",)}
+CLAIMS = (
+    Claim(text="rnd > ppo on DeepSea-20", better="rnd", worse="ppo", env="DeepSea-20"),
+    Claim(text="ppo > rnd by auc", better="ppo", worse="rnd", score="auc"),
+)
+ERROR = "ValueError: </script><img src=x onerror=alert(1)> | in a_policy_"
+
+
+class Reader(HTMLParser):
+    """What a reader sees of a page, and where its links lead."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.ids: list[str] = []
+        self.data = ""
+        self._skip = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        facts = dict(attributes)
+        self.links += [facts["href"]] if tag == "a" else []
+        self.sources += [facts[name] for name in ("src", "srcset") if name in facts]
+        self.ids += [facts["id"]] if "id" in facts else []
+        if tag in ("script", "style"):
+            self._skip = facts.get("id", tag)
+
+    def handle_endtag(self, tag):
+        self._skip = "" if tag in ("script", "style") else self._skip
+
+    def handle_data(self, data):
+        if self._skip == "data":
+            self.data += data
+        elif not self._skip:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return flat(" ".join(self.words))
+
+
+def flat(text: str) -> str:
+    """Without spaces: those around an inline element mean nothing."""
+    return re.sub(r"\s+", "", text)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """20 seeds; one run failed, one was interrupted, one was never launched."""
+    store = Store(tmp_path_factory.mktemp("page"))
+    sweep = fake_store.sweep(ARMS, ENVS, 20, claims=CLAIMS, components=MADE_OF)
+    fake_store.write_sweep(store, sweep, finish=False)
+    gaps = {(9, "failed"), (10, "interrupted"), (11, "missing")}
+    for run in sweep.runs:
+        gap = {s: how for s, how in gaps if (run.arm, run.env) == ("no_obs_norm", "DeepSea-10")}
+        if run.seed not in gap:
+            fake_store.write_run(store, run)
+        elif gap[run.seed] == "failed":
+            fake_store.write_failure(store, run, ERROR)
+        elif gap[run.seed] == "interrupted":
+            fake_store.write_interruption(store, run)
+        (store.root / "sacred" / f"{run.key}-abc123").mkdir(parents=True)
+    return store
+
+
+@pytest.fixture(scope="module")
+def path(store):
+    return fake_store.write_page(store, store.sweep("fake"))
+
+
+@pytest.fixture(scope="module")
+def read(path):
+    return Reader(path.read_text())
+
+
+@pytest.fixture(scope="module")
+def data(read):
+    return json.loads(read.data)
+
+
+def test_all_that_the_markdown_says_stands_in_the_page(path, read):
+    markdown = MarkdownIt("commonmark").enable("table")
+    blocks = markdown.parse(path.with_suffix(".md").read_text())
+    said = [block for block in blocks if block.type == "inline"]
+    assert len(said) > 200
+    for block in said:
+        parts = [c.content for c in block.children if c.type in ("text", "code_inline")]
+        assert flat("".join(parts)).removeprefix("Question.") in read.text, block.content
+
+
+def test_every_figure_but_the_maps_is_drawn_by_the_page(path, data):
+    shown = re.findall(r"\]\((\w+)\.png\)", path.with_suffix(".md").read_text())
+    drawn = {name for name in shown if not name.startswith("visits")}
+    empty = {"path_final", "path_auc"} & (drawn - set(data["charts"]))  # a path needs all runs
+    assert set(data["charts"]) == drawn - empty
+    assert {chart["kind"] for chart in data["charts"].values()} == {"lines", "bars", "points"}
+
+
+def test_every_link_leads_somewhere(path, read, store):
+    sweep = store.sweep("fake")
+    known = {"arm": set(ARMS), "env": set(ENVS), "state": {"finished", "failed", "interrupted",
+             "running", "missing"}}  # fmt: skip
+    assert len(read.links) > 100
+    for link in read.links:
+        place, _, asked = link.removeprefix("#").partition("?")
+        if not link.startswith("#"):
+            assert (path.parent / link).is_file() or link.endswith((".pdf", ".png")), link
+        elif asked:
+            for name, values in parse_qs(asked, strict_parsing=True).items():
+                assert set(values) <= known[name], link
+        else:
+            assert place in read.ids, link
+    for verdict in sweep.claims:
+        behind = [unquote(link) for link in read.links if f"arm={verdict.better}" in link]
+        assert any(f"env={verdict.env}" in link or not verdict.env for link in behind)
+
+
+def test_every_score_links_to_the_runs_of_its_arm_and_environment(path):
+    text = path.read_text()
+    cells = dict(
+        ((arm, env), number)
+        for arm, env, number in re.findall(
+            r'<a class="runs" href="#runs\?arm=(\w+)&amp;env=([\w-]+)">([^<]*)</a>', text
+        )[::-1]
+    )
+    with (path.parent / "table_final.csv").open() as file:
+        for row in csv.DictReader(file):
+            if row["shows"] == "interval":
+                expected = f"{row['iqm']} [{row['low']}, {row['high']}]"
+                assert cells[row["arm"], row["env"]] == expected
+
+
+def test_the_runs_of_the_page_are_those_of_the_store(data, path, store):
+    sweep, table = store.sweep("fake"), data["runs"]
+    assert table["key"] == [run.key for run in sweep.runs]
+    assert table["state"] == [store.status(run).state for run in sweep.runs]
+    assert [table["errors"][i] for i in table["error"] if i >= 0] == [ERROR]
+    with (path.parent / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in ("final", "auc"):
+        for row, value in zip(rows, table["scores"][name], strict=True):
+            shown = "" if value is None else fixed(2)(value)
+            assert shown == (fixed(2)(float(row[name])) if row[name] else "")
+    for i, run in enumerate(sweep.runs):
+        shared = table["groups"][table["group"][i]]
+        folder = path.parent / table["root"] / shared["folder"] / run.key
+        assert folder.resolve() == store.folder(run).resolve()
+        assert shared["spec"] | {"seed": run.seed} == run.model_dump(mode="json", exclude={"arm"})
+        assert (store.root / "sacred" / f"{run.key}-{table['sacred'][i]}").is_dir()
+
+
+def test_the_flow_of_runs_adds_up(read, path):
+    flow = re.search(r'<ol class="flow".*?</ol>', path.read_text())[0]
+    counts = {words: int(n) for n, words in re.findall(r"<b>(\d+)</b> ([a-z ]+)", flow)}
+    assert counts == {
+        "planned": 120, "never launched": 1, "launched": 119, "failed": 1, "interrupted": 1,
+        "finished": 117, "set aside": 17, "in the estimates": 100,
+    }  # fmt: skip
+
+
+def test_the_page_asks_for_nothing_and_runs_nothing_that_a_run_has_written(path, read):
+    text = path.read_text()
+    addresses = set(re.findall(r"\w+://[\w./]+", text))
+    assert addresses == {"http://www.w3.org/2000/svg"}  # a name, not an address
+    assert all(source.startswith("data:") for source in read.sources)
+    assert "default-src 'none'" in text
+    assert "<img src=x" not in text and text.count("</script>") == 2
+    assert flat(ERROR) in read.text
+
+
+def test_single_curves_are_left_out_where_there_are_too_many(store, monkeypatch, path, data):
+    assert any(data["runs"]["curves"])
+    monkeypatch.setattr(runs, "MOST_CURVE_POINTS", 100)
+    evidence = gather(store.sweep("fake"), store)
+    assert runs.table(evidence, store, path.parent)["curves"] == []
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 2, 3])
+def test_a_number_in_the_page_is_printed_as_in_the_tables(decimals):
+    rng = np.random.default_rng(0)
+    ties = [0.125, 0.375, -0.125, 2.5, 0.5, 1.5, 12.25, -0.0, 1e-9, -1e-9, 0.985, 212.25]
+    for value in [*ties, *rng.normal(0, 100, 500), *rng.normal(0, 1e-3, 500)]:
+        short = plain(float(value), decimals)
+        assert fixed(decimals)(short) == fixed(decimals)(float(value))
+    assert plain(float("nan"), decimals) is None
