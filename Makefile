@@ -8,8 +8,12 @@ BIN := $(VENV)/bin
 # Side by side, the tests of one file together: some share what a sweep made.
 TWO_CORES := --numprocesses 2 --dist loadfile
 
+# What some slow tests look with: a browser, LaTeX, a database server.
+DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
+	lmodern cm-super postgresql
+
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow check format tools
+.PHONY: help setup sweep test test-slow check format tools debian
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,16 +26,20 @@ $(READY): pyproject.toml constraints.txt
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 		{ echo "Python's venv is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; }
-	@$(MAKE) --no-print-directory tools || echo "Without it, some of the slow tests are skipped."
+	@$(MAKE) --no-print-directory tools || true
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
-tools:  ## whether there is what the slow tests need beside Python
-	@for name in chromium chromium-browser google-chrome chrome; do \
-		command -v $$name > /dev/null && exit 0; done; \
-		echo "Chromium is missing: tests look at report.html in it. On Debian or Ubuntu: sudo apt-get install chromium"; \
-		exit 1
+tools:  ## whether there is what some slow tests need beside Python
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome || command -v chrome; } \
+		> /dev/null && command -v latexmk > /dev/null && command -v pdflatex > /dev/null && \
+		{ command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } > /dev/null 2>&1 || \
+		{ echo "A browser, LaTeX or PostgreSQL is missing, and with it some of the slow tests."; \
+		echo "On Debian or Ubuntu: sudo apt-get install --no-install-recommends $(DEBIAN)"; exit 1; }
+
+debian:
+	@echo $(DEBIAN)
 
 sweep: $(READY)  ## does the RND bonus help? (another question: make sweep ABLATION=...)
 	$(BIN)/harness sweep $(ABLATION)
