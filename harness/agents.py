@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,6 +24,7 @@ from harness.config import (
     suggest,
     validate,
 )
+from harness.space import Range
 
 
 class Tuned(BaseModel):
@@ -47,6 +48,14 @@ class AgentFile(BaseModel):
     envs: dict[str, Tuned] = Field(
         default_factory=dict,
         description="Departures per environment: an exact name, or a pattern like MiniGrid-*.",
+    )
+    search: dict[str, Range | None] = Field(
+        default_factory=dict,
+        description="What `harness tune` tries, by dotted hyper-parameters such as "
+        "policy_kwargs.net_arch. null takes out a range of `search_like`.",
+    )
+    search_like: str | None = Field(
+        None, description="Another agent whose ranges `search` adds to, or replaces."
     )
 
 
@@ -83,6 +92,16 @@ def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
 def least_steps(name: str, hparams: Mapping[str, Any]) -> int:
     """The smallest budget in which the agent learns anything."""
     return int(entry(name).load().Config.model_validate(dict(hparams)).least_steps())
+
+
+def watch_noise(agent: Agent) -> list[tuple[int, float, float]]:
+    """Filled while a PPO learns: (step, signal, noise) before each update; see noise_scale.py.
+
+    :raises TypeError: if it is no PPO.
+    """
+    from baselines.noise_scale import watch
+
+    return cast("list[tuple[int, float, float]]", watch(cast(Any, agent)))
 
 
 def unfit(name: str, env: str, actions: str) -> str | None:
@@ -127,6 +146,25 @@ def shipped_layers(name: str, env: str) -> list[Layer]:
         path = ("envs", key, "hparams")
         layers.append(Layer(f"{label}: {key}", file.envs[key].hparams, document, path))
     return layers
+
+
+def search_space(name: str) -> dict[str, tuple[Range, Document]]:
+    """The ranges that configs/agents/<name>.yaml gives to a search, and where its errors are."""
+    found = _shipped(name)
+    if found is None:
+        return {}
+    document, file = found
+    space = search_space(file.search_like) if file.search_like else {}
+    for key, one in file.search.items():
+        space.pop(key, None)
+        if one is not None:
+            space[key] = one, document
+    return space
+
+
+def own_defaults(name: str) -> dict[str, Any]:
+    """The hyper-parameters of the agent's class, complete, before any file departs from them."""
+    return dict(entry(name).load().Config().model_dump(mode="json"))
 
 
 def resolve(name: str, env: str, layers: Iterable[Layer]) -> Settings:

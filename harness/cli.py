@@ -271,6 +271,51 @@ def ls(
         _console().print(listing.LISTS[what](_store(results), long))
 
 
+@app.command()
+def tune(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="Such as configs/search/ppo-pendulum.yaml."),
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Instead of a file: search the agent's shipped space ...")
+    ] = None,
+    env: Annotated[str | None, typer.Option(help="... in this environment ...")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="... with runs of so many steps ...")] = 50_000,
+    trials: Annotated[int, typer.Option(min=1, help="... and so many trials.")] = 30,
+    results: Results = DEFAULT_RESULTS,
+    workers: Workers = 0,
+    executor: Executor = "processes",
+    observer: Observers = None,
+) -> None:
+    """Search for hyper-parameters, over many seeds each. Resumes where it was stopped."""
+    with _users_errors():
+        from harness import tune as tuning
+
+        if file is not None:
+            plans = tuning.read(_find(file, "configs/search"))
+        elif agent and env:
+            plans = tuning.shipped(agent, env, steps, trials)
+        else:
+            raise _user_error("tune", "give a search file, or --agent and --env")
+        store, console = _store(results), _console()
+
+        def attempt(specs: list[RunSpec]) -> None:
+            _train(specs, store, workers, executor, observer, quiet=not console.is_terminal)
+
+        found = []
+        for plan in plans:
+            found.append(
+                tuning.run(plan, store, attempt, lambda text: console.print(text, markup=False))
+            )
+            if found[-1].confirmation is not None:
+                path = tuning.folder(plan, store) / tuning.BEST
+                console.print(f"winner: {path}", soft_wrap=True)
+        console.print(f"report: {tuning.write_report(found, store)}", soft_wrap=True)
+        if any(one.confirmation is None for one in found):
+            raise typer.Exit(SOME_FAILED)
+
+
 @app.command("calibrate-env")
 def calibrate_env(
     env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
@@ -441,7 +486,13 @@ def _train(
     executor: str,
     observer: list[str] | None,
     experience: Store | None = None,
+    quiet: bool = False,
 ) -> None:
+    """:param quiet: show nothing of the runs."""
+    import io
+
+    from rich.console import Console
+
     from harness.config import Problem, UserError, suggest
     from harness.executors import EXECUTORS
     from harness.notary import unreachable
@@ -457,7 +508,7 @@ def _train(
         raise UserError(Problem("--observer", None, url, why) for url, why in asked.items() if why)
     missing = store.missing(specs)
     finished = len({spec.key for spec in specs}) - len(missing)
-    console = _console()
+    console = Console(file=io.StringIO()) if quiet else _console()
     if finished:
         console.print(f"{finished} runs are finished already")
     if missing:
@@ -507,15 +558,15 @@ def _resolved(name: str, store: Store) -> ResolvedSweep:
         raise _user_error("harness", message) from None
 
 
-def _find(file: str) -> Path:
-    """A sweep file by path; or one that is shipped, by path or name, from any folder."""
+def _find(file: str, folder: str = "ablations") -> Path:
+    """A file by path; or one that is shipped in `folder`, by path or name, from any folder."""
     from harness.config import shipped
 
     path = Path(file)
     if path.exists():
         return path
-    for candidate in (shipped("ablations") / path.name, shipped("ablations") / f"{path.name}.yaml"):
-        if candidate.exists() and path.parent.name in ("", "ablations"):
+    for candidate in (shipped(folder) / path.name, shipped(folder) / f"{path.name}.yaml"):
+        if candidate.exists() and path.parent.name in ("", Path(folder).name):
             return candidate
     return path
 

@@ -8,19 +8,21 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from baselines.api import Agent, Task
+from baselines.api import Agent, NoProgress, Task
 from harness import agents, envs, notary, record
 from harness.config import Problem, UserError
 from harness.evaluate import Evaluator
 from harness.seeding import episode_seeds, streams
 from harness.spec import Batch, RunSpec
 from harness.store import Store
+
+T = TypeVar("T")
 
 
 class Job(NamedTuple):
@@ -168,6 +170,27 @@ def trained(folder: Path, device: str | None = None) -> Trained:
     agent = agents.make(spec.agent, task, spec.hparams)
     agent.load(folder / "model")
     return Trained(spec, card, task, agent)
+
+
+def rehearse(spec: RunSpec, look: Callable[[Agent], T]) -> T:
+    """Learn as `spec` says once more, in this process and without files.
+
+    :param look: is shown the agent before it learns; what it returns may be filled on the way.
+    """
+    card = current(spec)
+    fix_arithmetic(spec)
+    seeds = streams(spec.seed)
+    task = Task(
+        make_env=lambda: envs.make(card, spec.wrappers, training=True),
+        steps=spec.steps,
+        seed=seeds.agent,
+        env_seed=seeds.env,
+        device=spec.engine.device,
+    )
+    agent = agents.make(spec.agent, task, spec.hparams)
+    found = look(agent)
+    agent.learn(NoProgress())
+    return found
 
 
 class Watch:

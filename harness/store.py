@@ -78,6 +78,9 @@ class Store:
     def sweep_folder(self, name: str) -> Path:
         return self.root / "sweeps" / name
 
+    def search_folder(self, name: str) -> Path:
+        return self.root / "searches" / name
+
     def finished(self, spec: RunSpec) -> bool:
         return (self.folder(spec) / "result.json").exists()
 
@@ -89,6 +92,14 @@ class Store:
     def running(self, spec: RunSpec) -> bool:
         """Whether a living process, of this sweep or another, holds the run."""
         return lock_is_held(self.folder(spec) / "lock")
+
+    def result(self, spec: RunSpec) -> dict[str, Any] | None:
+        """result.json of a finished run."""
+        return _json(self.folder(spec) / "result.json")
+
+    def failure(self, spec: RunSpec) -> dict[str, Any] | None:
+        """failure.json, of the last attempt: the error, and its traceback unless it was killed."""
+        return _json(self.folder(spec) / "failure.json")
 
     def status(self, spec: RunSpec) -> RunStatus:
         folder = self.folder(spec)

@@ -21,7 +21,8 @@ from harness.spec import (
     canonical,
 )
 from harness.store import Store
-from harness.sweep_file import Departure, SweepFile
+from harness.sweep_file import FROM, Departure, SweepFile
+from harness.winner import read_winner
 
 FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
 SCORES = ("final", "auc")
@@ -336,15 +337,16 @@ class _Expansion:
         env.close()
 
     def _settings(self, agent: str, env: str, arm: _Layered) -> Settings | None:
-        layers = [
-            Layer(
-                f"{self.document.file}: {'.'.join(map(str, path))}",
-                departure.hparams,
-                self.document,
-                (*path, "hparams"),
-            )
-            for path, departure in arm.departures
-        ]
+        layers = []
+        for path, departure in arm.departures:
+            try:
+                layers += self._found(path, departure)
+            except UserError as error:
+                self.problems += error.problems
+                return None
+            label = f"{self.document.file}: {'.'.join(map(str, path))}"
+            own = {key: value for key, value in departure.hparams.items() if key != FROM}
+            layers.append(Layer(label, own, self.document, (*path, "hparams")))
         label = f"{self.document.file}: {'.'.join(map(str, arm.path))}.grid"
         layers.append(Layer(label, arm.grid, self.document, (*arm.path, "grid")))
         if self.overrides:
@@ -354,6 +356,24 @@ class _Expansion:
         except UserError as error:
             self.problems += error.problems
             return None
+
+    def _found(self, path: Path_, departure: Departure) -> list[Layer]:
+        """What a search found: `from: best.yaml`, by its place relative to the sweep file.
+
+        :raises UserError: if there is no such file, or it is no best.yaml.
+        """
+        given = departure.hparams.get(FROM)
+        if given is None:
+            return []
+        place = (*path, "hparams", FROM)
+        if not isinstance(given, str):
+            raise UserError([self.document.problem(place, "the path of a best.yaml")])
+        file = Path(self.document.file).parent / given
+        if not file.is_file():
+            message = f"there is no {file}: paths are relative to the sweep file"
+            raise UserError([self.document.problem(place, message)])
+        document, winner = read_winner(file)
+        return [Layer(document.file, winner.hparams, document, ("hparams",))]
 
     def _distinct(self, runs: list[RunSpec]) -> None:
         """Two arms that are one and the same would compare an arm with itself."""

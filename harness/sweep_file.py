@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.spec import Engine, Evaluation, ReportOptions
 
+FROM = "from"  # no hyper-parameter of any agent: the path of a best.yaml
+
 
 class Departure(BaseModel):
     """What is changed. Hyper-parameters merge key by key; anything else replaces."""
@@ -16,7 +18,9 @@ class Departure(BaseModel):
 
     agent: str | None = Field(None, description="A name that `harness ls agents` shows.")
     hparams: dict[str, Any] = Field(
-        default_factory=dict, description="Hyper-parameters, spelled as in Stable-Baselines3."
+        default_factory=dict,
+        description="Hyper-parameters, spelled as in Stable-Baselines3. {from: best.yaml} takes "
+        "over what `harness tune` found, by its path relative to this file; others beside it win.",
     )
     wrappers: list[dict[str, Any] | str] | None = Field(
         None,

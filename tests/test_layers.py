@@ -16,12 +16,13 @@ LEVELS = [
     {"__main__"},
     {"cli"},
     {"listing", "model_report", "preview", "schema"},
+    {"tune"},
     {"progress", "sweep", "verify", "report"},
     {"executors", "stats", "cost"},
     {"run"},
-    {"agents", "evaluate", "notary", "store", "sweep_file"},
+    {"agents", "evaluate", "notary", "store", "sweep_file", "winner"},
     {"record"},
-    {"envs"},
+    {"envs", "space"},
     {"config", "seeding"},
     {"spec"},
 ]
@@ -95,9 +96,9 @@ def test_what_reads_results_imports_nothing_that_trains(path):
         assert not (parts[0] == "harness" and len(parts) > 1 and parts[1] in WRITERS)
 
 
-@pytest.mark.parametrize("verb", [[], ["sweep"], ["report"], ["check"]])
+@pytest.mark.parametrize("verb", [[], ["sweep"], ["tune"], ["report"], ["check"]])
 def test_help_imports_nothing_heavy(verb):
-    heavy = {"torch", "numpy", "pandas", "gymnasium", "matplotlib", "sacred", "scipy"}
+    heavy = {"torch", "numpy", "pandas", "gymnasium", "matplotlib", "sacred", "scipy", "optuna"}
     code = (
         "import sys; from harness.cli import app\n"
         f"try: app({[*verb, '--help']!r})\n"

@@ -20,6 +20,7 @@ from harness.report.questions import QUESTIONS
 from harness.report.reference import ReferenceFile
 from harness.sweep import SCORES
 from harness.sweep_file import SweepFile
+from harness.tune.file import SearchFile
 
 HERE = Path(__file__).parent
 
@@ -33,22 +34,25 @@ def schemas() -> dict[str, dict[str, Any]]:
         "costs": CostFile,
         "checklist": ChecklistFile,
         "reference": ReferenceFile,
+        "search": SearchFile,
     }
     found = {f"{name}.json": model.model_json_schema() for name, model in models.items()}
-    _offer_names(found["sweep.json"])
+    _offer_names(found["sweep.json"], "Departure", "Arm")
+    scores = found["sweep.json"]["$defs"]["ReportOptions"]["properties"]["scores"]
+    scores["items"]["enum"] = list(SCORES)
+    _offer_names(found["search.json"], "Searched")
     found["checklist.json"]["properties"]["answers"]["propertyNames"] = {"enum": list(QUESTIONS)}
     return found
 
 
-def _offer_names(schema: dict[str, Any]) -> None:
+def _offer_names(schema: dict[str, Any], *arms: str) -> None:
     """Let editors complete what is a free word to the model and a known name to the harness."""
     members = envs.card_names()
-    for place in (schema["$defs"]["Departure"], schema["$defs"]["Arm"]):
-        place["properties"]["agent"]["anyOf"][0]["enum"] = list(AGENTS)
+    for arm in arms:
+        schema["$defs"][arm]["properties"]["agent"]["anyOf"][0]["enum"] = list(AGENTS)
     # Families such as DeepSea-N have more members than are listed.
     names = {"anyOf": [{"enum": members}, {"type": "string", "pattern": r"-\d+$"}]}
     schema["properties"]["envs"]["items"] = names
-    schema["$defs"]["ReportOptions"]["properties"]["scores"]["items"]["enum"] = list(SCORES)
 
 
 def text(schema: dict[str, Any]) -> str:

@@ -1,0 +1,67 @@
+"""Hyper-parameters by search: many seeds for each trial, resumable, and honest about its winner."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import optuna
+
+from harness.store import Store
+from harness.tune import confirm, noise, path, report, search, storage, surrogate
+from harness.tune.confirm import BEST, Confirmation
+from harness.tune.evidence import Evidence
+from harness.tune.plan import NOISE, Plan, read, shipped
+from harness.tune.score import Train
+
+__all__ = ["BEST", "Evidence", "Plan", "Train", "folder", "read", "run", "shipped", "write_report"]
+
+
+def folder(plan: Plan, store: Store) -> Path:
+    """Where a search keeps one arm's study and its winner."""
+    return store.search_folder(plan.file.name) / plan.label
+
+
+def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) -> Evidence:
+    """Search, confirm, and write best.yaml. The same call goes on where it was stopped.
+
+    :raises UserError: if the study was begun with other settings, or another process is at it.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    home = folder(plan, store)
+    with storage.claimed(home, plan.name), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        journal = home / storage.JOURNAL
+        repaired = storage.repair(journal)
+        if repaired:
+            say(repaired)
+        study = storage.open_study(plan, storage.connect(plan.file.storage or str(journal)))
+        search.run(plan, study, store, attempt, say)
+        found = confirm.run(plan, study, store, attempt)
+        if found is not None:
+            confirm.write(home / BEST, confirm.winner(plan, study, found))
+        return _evidence(plan, study, found, store, attempt)
+
+
+def _evidence(
+    plan: Plan, study: optuna.Study, found: Confirmation | None, store: Store, attempt: Train
+) -> Evidence:
+    """What the report needs beside the search: a forest, and what was asked to be run for it."""
+    trials, wanted = study.get_trials(), plan.file.confirm
+    shown = surrogate.usable(trials)
+    forest = surrogate.Forest(plan, shown) if len(shown) >= surrogate.ENOUGH else None
+    steps, scale = [], None
+    if found is not None and found.winner.trial.number > 0:
+        if wanted.path_seeds and forest is not None:
+            steps = path.run(plan, found.winner.trial, forest, store, attempt)
+        if wanted.noise_runs:
+            instances = plan.pool(NOISE, wanted.noise_runs)[: wanted.noise_runs]
+            specs = plan.specs(confirm.hparams(found.winner.trial), instances)
+            scale = noise.measure(specs, folder(plan, store))
+    return Evidence(plan, trials, found, forest, steps, scale)
+
+
+def write_report(studies: Sequence[Evidence], store: Store) -> Path:
+    """One report for all arms of a search."""
+    return report.write(studies, store.search_folder(studies[0].plan.file.name) / "report")

@@ -1,0 +1,185 @@
+"""After the search: the best trials on fresh seeds, the winner on further ones, and best.yaml."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial
+
+from harness import stats
+from harness.spec import RunSpec
+from harness.store import Store
+from harness.tune import score, search
+from harness.tune.plan import CONFIRMATION, TEST, TUNING, Plan
+from harness.tune.score import Outcome, Train
+from harness.winner import Interval, Provenance, Winner
+
+BEST = "best.yaml"
+
+
+class Rerun(NamedTuple):
+    """A trial's runs on fresh seeds."""
+
+    trial: FrozenTrial
+    specs: list[RunSpec]
+    outcome: Outcome
+    value: float  # NaN if a run crashed
+
+
+class Confirmation(NamedTuple):
+    """What is known after the search is over."""
+
+    candidates: list[Rerun]  # the best trials, in the order of the search; empty with `top: 1`
+    winner: Rerun  # on the test seeds
+    default: Rerun  # on the test seeds
+
+    @property
+    def gap(self) -> float:
+        """Optimism: the winner's value in the search, minus that on seeds that chose nothing."""
+        return float(self.winner.trial.value or 0.0) - self.winner.value
+
+
+def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confirmation | None:
+    """Run the best trials again and choose one; None if no trial came to its end."""
+    trials, wanted = study.get_trials(deepcopy=False), plan.file.confirm
+    best = search.full(trials)[: wanted.top]
+    if not best:
+        return None
+    candidates = []
+    if wanted.top > 1:
+        candidates = _again(plan, best, CONFIRMATION, wanted.seeds, store, attempt)
+        value = {one.trial.number: one.value for one in candidates if not math.isnan(one.value)}
+        best.sort(key=lambda trial: -value.get(trial.number, -math.inf))
+    finalists = [best[0], trials[0]]
+    winner, default = _again(plan, finalists, TEST, wanted.test_seeds, store, attempt)
+    return Confirmation(candidates, winner, default)
+
+
+def _again(
+    plan: Plan,
+    trials: Sequence[FrozenTrial],
+    first: int,
+    seeds: int,
+    store: Store,
+    attempt: Train,
+) -> list[Rerun]:
+    instances = plan.pool(first, seeds)
+    specs = [
+        plan.specs(hparams(trial), instances, label=f"trial {trial.number}") for trial in trials
+    ]
+    score.train([spec for each in specs for spec in each], store, attempt)
+    found = []
+    for trial, each in zip(trials, specs, strict=True):
+        outcome = score.outcome(each, store, plan)
+        value = math.nan if outcome.error else plan.value(outcome.scores)
+        found.append(Rerun(trial, each, outcome, value))
+    return found
+
+
+def hparams(trial: FrozenTrial) -> dict[str, object]:
+    """What a trial changed, by dotted names."""
+    return dict(trial.user_attrs[search.HPARAMS])
+
+
+def matrix(plan: Plan, one: Rerun) -> stats.Array:
+    """(seeds, envs): `Plan.pool` has the environments side by side."""
+    return np.array(one.outcome.scores).reshape(-1, len(plan.base))
+
+
+def estimate(plan: Plan, one: Rerun) -> Interval:
+    return _interval(stats.estimate(matrix(plan, one), plan.statistic, plan.name))
+
+
+def difference(plan: Plan, first: Rerun, second: Rerun) -> Interval:
+    """Of two reruns, their runs resampled independently."""
+    sides = matrix(plan, first), matrix(plan, second)
+    return _interval(stats.difference(*sides, plan.statistic, plan.name))
+
+
+def _interval(found: stats.Estimate) -> Interval:
+    ends = [None if math.isnan(end) else round(end, 6) for end in (found.low, found.high)]
+    return Interval(point=round(found.point, 6), low=ends[0], high=ends[1])
+
+
+def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Winner:
+    """What best.yaml says."""
+    trials = study.get_trials(deepcopy=False)
+    first, trial = found.winner.specs[0], found.winner.trial
+    confirm, file = plan.file.confirm, plan.file
+    reruns = [*found.candidates, found.winner]
+    diverged = sum(o.outcome.diverged for o in reruns if o.trial.number == trial.number)
+    return Winner(
+        agent=plan.agent,
+        hparams=first.hparams,
+        provenance=Provenance(
+            search=plan.name,
+            question=file.question,
+            trial=trial.number,
+            envs=list(plan.steps),
+            steps=plan.steps,
+            sampler=file.sampler,
+            trials=counts(trials),
+            budget_steps=search.spent(trials),
+            confirmation_steps=rerun_steps(found),
+            tuning_seeds=list(range(TUNING, TUNING + file.seeds)),
+            confirmation_seeds=_seeds(CONFIRMATION, confirm.seeds if found.candidates else 0),
+            test_seeds=_seeds(TEST, confirm.test_seeds),
+            value=file.value,
+            tuning_value=round(float(trial.value or 0.0), 6),
+            test_value=estimate(plan, found.winner),
+            optimism_gap=round(found.gap, 6),
+            default_test_value=estimate(plan, found.default),
+            difference=difference(plan, found.winner, found.default),
+            diverged_seeds=diverged + trial.user_attrs[search.DIVERGED],
+            made_with={"optuna": version("optuna")},
+        ),
+    )
+
+
+def rerun_steps(found: Confirmation) -> int:
+    """Environment steps of all that followed the search; the default's runs may be the winner's."""
+    reruns = [*found.candidates, found.winner, found.default]
+    return sum({spec.key: spec.steps for one in reruns for spec in one.specs}.values())
+
+
+def _seeds(first: int, count: int) -> list[int]:
+    return list(range(first, first + count))
+
+
+def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    """What became of the trials."""
+    full = sum(bool(trial.user_attrs.get(search.FULL)) for trial in trials)
+    failed = sum(search.ERROR in trial.user_attrs for trial in trials)
+    diverged = sum(trial.user_attrs.get(search.DIVERGED, 0) for trial in trials)
+    stopped = len(trials) - full - failed
+    return {"all": len(trials), "full": full, "stopped early": stopped, "failed": failed} | {
+        "diverged seeds": diverged
+    }
+
+
+HEAD = """\
+# The winner of the search {name}, trial {trial}: complete hyper-parameters of {agent}.
+# In a sweep: `hparams: {{from: <path of this file>}}`, and what departs from it beside that.
+"""
+
+
+def write(path: Path, found: Winner) -> None:
+    """Write best.yaml."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 100
+    yaml.default_flow_style = None
+    text = io.StringIO()
+    yaml.dump(found.model_dump(mode="json"), text)
+    where = found.provenance
+    assert where is not None
+    head = HEAD.format(name=where.search, trial=where.trial, agent=found.agent)
+    path.write_text(head + text.getvalue(), encoding="utf-8")

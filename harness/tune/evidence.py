@@ -1,0 +1,47 @@
+"""All that a study's report shows, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from optuna.trial import FrozenTrial
+
+from harness.tune import confirm, surrogate
+from harness.tune.confirm import Confirmation, Rerun
+from harness.tune.noise import Scale
+from harness.tune.path import Step
+from harness.tune.plan import Plan
+from harness.winner import Interval
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study that is over, and what was run after it."""
+
+    plan: Plan
+    trials: list[FrozenTrial]
+    confirmation: Confirmation | None
+    forest: surrogate.Forest | None
+    path: list[Step] = field(default_factory=list)
+    noise: Scale | None = None
+
+    @property
+    def best_number(self) -> int:
+        return self.confirmation.winner.trial.number if self.confirmation else 0
+
+    @cached_property
+    def shown(self) -> list[FrozenTrial]:
+        """The trials with a value and a place in the space."""
+        return surrogate.usable(self.trials)
+
+    @cached_property
+    def importance(self) -> dict[str, dict[str, surrogate.Share]]:
+        """By method; empty if there are too few trials to ask."""
+        if self.forest is None:
+            return {}
+        methods = surrogate.EVALUATORS
+        return {name: surrogate.importance(self.plan, self.shown, name) for name in methods}
+
+    def estimate(self, one: Rerun) -> Interval:
+        return confirm.estimate(self.plan, one)

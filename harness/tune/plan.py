@@ -1,0 +1,352 @@
+"""A search file, and what it says: for each arm, the runs of every trial that may come."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness import agents, envs, stats
+from harness.config import Document, Path_, Problem, UserError, load, parse, suggest
+from harness.space import Range, order_problems
+from harness.spec import Anchors, ResolvedSweep, RunSpec
+from harness.sweep import FIRST_TUNING_SEED, Sweep
+from harness.sweep_file import SweepFile
+from harness.tune.file import VALUE, Halving, Searched, SearchFile, Wilcoxon
+
+# Seeds by what they are for. All are tuning seeds: what a sweep then reports is unseen once more.
+POOL = 10_000
+TUNING, CONFIRMATION, TEST, PATH, NOISE = (FIRST_TUNING_SEED + i * POOL for i in range(5))
+SHARED = ("name", "question", "envs", "steps", "evaluation", "engine")  # keys as in a sweep file
+
+
+class Instance(NamedTuple):
+    """One thing that a trial is scored on."""
+
+    env: str
+    seed: int
+
+
+class Stage(NamedTuple):
+    """What a trial trains before it is asked whether it may go on."""
+
+    instances: tuple[Instance, ...]
+    steps: dict[str, int]  # by environment
+
+
+class Plan(NamedTuple):
+    """One arm's search, with nothing left open but the trials."""
+
+    file: SearchFile
+    document: Document
+    label: str
+    space: dict[str, Range]
+    anchors: dict[str, Anchors]
+    base: tuple[RunSpec, ...]  # the default, one spec for each environment, seed 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.file.name}.{self.label}"
+
+    @property
+    def agent(self) -> str:
+        return self.base[0].agent
+
+    @property
+    def steps(self) -> dict[str, int]:
+        return {spec.env: spec.steps for spec in self.base}
+
+    def instances(self) -> list[Instance]:
+        """What every trial is scored on, in the same shuffled order."""
+        seeds = range(TUNING, TUNING + self.file.seeds)
+        found = [Instance(spec.env, seed) for seed in seeds for spec in self.base]
+        order = stats.generator("instances", str(self.file.seed)).permutation(len(found))
+        return [found[i] for i in order]
+
+    def pool(self, first: int, seeds: int) -> list[Instance]:
+        return [Instance(spec.env, first + i) for i in range(seeds) for spec in self.base]
+
+    def stages(self, number: int = 0) -> list[Stage]:
+        """The whole life of a trial that nothing stops.
+
+        :param number: the trial's: Hyperband lets some begin with longer runs.
+        """
+        every, pruner = tuple(self.instances()), self.file.pruner
+        if isinstance(pruner, Wilcoxon) and len(every) > pruner.first:
+            single = [every[i : i + 1] for i in range(pruner.first, len(every))]
+            return [Stage(part, self.steps) for part in [every[: pruner.first], *single]]
+        if isinstance(pruner, Halving):
+            rungs = self._rungs(pruner)[self.bracket(number) :]
+            return [Stage(every, steps) for steps in rungs]
+        return [Stage(every, self.steps)]
+
+    def bracket(self, number: int) -> int:
+        """How many of the shortest rungs a trial leaves out.
+
+        Hyperband (Li et al. 2018, JMLR 18-185, algorithm 1): a bracket that stops fewer trials gets
+        fewer. Successive halving has one bracket, and the default goes through every rung.
+        """
+        pruner = self.file.pruner
+        if not isinstance(pruner, Halving) or pruner.name != "hyperband" or number == 0:
+            return 0
+        n = len(self._rungs(pruner))
+        sizes = [math.ceil(n * pruner.factor**s / (s + 1)) for s in reversed(range(n))]
+        place = zlib.crc32(f"{self.name}/{number}".encode()) % sum(sizes)
+        return next(i for i, end in enumerate(itertools.accumulate(sizes)) if place < end)
+
+    def _rungs(self, pruner: Halving) -> list[dict[str, int]]:
+        """Parts of the budget, the same for each environment: first, first x factor, ..., all."""
+        whole = max(self.steps.values())
+        lengths = list(
+            itertools.takewhile(
+                lambda length: length < whole,
+                (pruner.first * pruner.factor**i for i in itertools.count()),
+            )
+        )
+        parts = [length / whole for length in lengths]
+        rungs = [{env: max(1, int(n * part)) for env, n in self.steps.items()} for part in parts]
+        return [*rungs, self.steps]
+
+    def cost(self) -> int:
+        """Environment steps of a trial that nothing stops."""
+        return sum(stage.steps[i.env] for stage in self.stages() for i in stage.instances)
+
+    def specs(
+        self,
+        hparams: Mapping[str, Any],
+        instances: Sequence[Instance],
+        steps: Mapping[str, int] | None = None,
+        label: str = "",
+    ) -> list[RunSpec]:
+        """One run for each instance.
+
+        :param hparams: what departs from the default, by dotted names.
+        :raises UserError: if the agent cannot have them.
+        """
+        chosen = tree(hparams)
+        found = _expand(self.file, self.document, self.label, chosen, steps or self.steps)
+        by_env = {spec.env: spec for spec in found.runs}
+        return [
+            by_env[i.env].model_copy(update={"seed": i.seed, "arm": label or self.label})
+            for i in instances
+        ]
+
+    @property
+    def statistic(self) -> stats.Statistic:
+        """What a value is, but for a penalty for spread."""
+        return stats.iqm if self.file.value.startswith("iqm") else stats.mean
+
+    def value(self, scores: Sequence[float]) -> float:
+        """What a trial is worth, from its normalised scores."""
+        match, values = VALUE.match(self.file.value), np.array(scores, dtype=float)
+        point = float(self.statistic(values[:, None]))
+        if match is None or match["k"] is None or len(values) < 2:
+            return point
+        return point - float(match["k"]) * float(values.std(ddof=1)) / math.sqrt(len(values))
+
+    def normalised(self, env: str, score: float) -> float:
+        return float(stats.normalise(np.array(score), self.anchors[env]))
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the study: it must not change while the study goes on."""
+        keys = {"default", "seeds", "seed", "value", "sampler", "pruner", "batch"}
+        facts = self.file.model_dump(mode="json", include=keys)
+        facts["space"] = {name: one.model_dump(exclude={"why"}) for name, one in self.space.items()}
+        facts["runs"] = {spec.env: spec.key for spec in self.base}
+        return facts
+
+
+def tree(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names as nested dictionaries."""
+    found: dict[str, Any] = {}
+    for name, value in flat.items():
+        inner = found
+        *outer, last = name.split(".")
+        for part in outer:
+            inner = inner.setdefault(part, {})
+        inner[last] = value
+    return found
+
+
+def at(hparams: Mapping[str, Any], name: str) -> Any:
+    """The value under a dotted name; None where there is none."""
+    value: Any = hparams
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def read(path: Path) -> list[Plan]:
+    """A search file's plans, one for each arm.
+
+    :raises UserError: with everything that is wrong at once, before anything trains.
+    """
+    document = load(path)
+    return plans(parse(document, SearchFile), document)
+
+
+def shipped(
+    agent: str, env: str, steps: int, trials: int, arm: Mapping[str, Any] | None = None
+) -> list[Plan]:
+    """The plan of a search that was asked for without a file.
+
+    :param arm: as a search file has it; default: the agent, and nothing else.
+    :raises UserError: if there is no such agent or environment, or no space for the agent.
+    """
+    data = {
+        "name": f"{agent}-{env}",
+        "envs": [env],
+        "steps": steps,
+        "evaluation": {"every": steps, "episodes": 1, "final_episodes": 50},
+        "arms": {agent: dict(arm or {"agent": agent})},
+        "budget": {"trials": trials},
+    }
+    document = Document("harness tune", data, {})
+    return plans(parse(document, SearchFile), document)
+
+
+def plans(file: SearchFile, document: Document) -> list[Plan]:
+    problems = []
+    found = []
+    for label in file.arms:
+        try:
+            found.append(_plan(file, document, label))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(dict.fromkeys(problems))
+    return found
+
+
+def _plan(file: SearchFile, document: Document, label: str) -> Plan:
+    expanded = _expand(file, document, label, {}, None)
+    arm = file.arms[label]
+    space, places = _space(document, label, arm, expanded.runs)
+    plan = Plan(file, document, label, space, expanded.anchors, expanded.runs)
+    problems = [
+        places[name][0].problem(places[name][1], message) for name, message in order_problems(space)
+    ]
+    for name, found in space.items():
+        problems += _refused(plan, name, found, *places[name])
+    problems += _settings(plan)
+    if problems:
+        raise UserError(problems)
+    return plan
+
+
+def _settings(plan: Plan) -> list[Problem]:
+    """Settings that do not go with one another."""
+    found, file, problem = [], plan.file, plan.document.problem
+    if file.sampler == "grid":
+        for name, one in plan.space.items():
+            endless = one.choices is None and not one.whole and one.step is None
+            if endless or one.when:
+                why = "is conditional" if one.when else "has no `step`, whole numbers or `choices`"
+                found.append(problem(("sampler",), f"a grid cannot be made: {name} {why}"))
+    if isinstance(file.pruner, Halving) and file.pruner.first >= max(plan.steps.values()):
+        message = f"the first rung must be shorter than a run of {max(plan.steps.values())} steps"
+        found.append(problem(("pruner", "first"), message))
+    least = max(agents.least_steps(spec.agent, spec.hparams) for spec in plan.base)
+    if isinstance(file.pruner, Halving) and file.pruner.first < least:
+        message = f"{file.pruner.first} steps hold no update of the default, which needs {least}"
+        found.append(problem(("pruner", "first"), message))
+    if file.budget.steps is not None and file.budget.steps < plan.cost():
+        message = f"not enough for one trial, which takes {plan.cost()} steps"
+        found.append(problem(("budget", "steps"), message))
+    return found
+
+
+def _space(
+    document: Document, label: str, arm: Searched, base: Sequence[RunSpec]
+) -> tuple[dict[str, Range], dict[str, tuple[Document, Path_]]]:
+    """The shipped ranges, replaced and added to by the file's; and where each of them stands."""
+    agent = base[0].agent
+    shipped = agents.search_space(agent)
+    space = {name: one for name, (one, _) in shipped.items()}
+    places: dict[str, tuple[Document, Path_]] = {
+        name: (where, ("search", name)) for name, (_, where) in shipped.items()
+    }
+    for name, one in arm.space.items():
+        space[name] = one
+        places[name] = document, ("arms", label, "space", name)
+    if arm.only is not None:
+        unknown = [name for name in arm.only if name not in space]
+        if unknown:
+            raise UserError(
+                document.problem(
+                    ("arms", label, "only", arm.only.index(name)),
+                    f"no range for '{name}'.{suggest(name, space)}",
+                )
+                for name in unknown
+            )
+        space = {name: one for name, one in space.items() if name in arm.only}
+    kinds = {envs.card(name).actions for name in (spec.env for spec in base)}
+    space = {n: one for n, one in space.items() if one.actions is None or kinds == {one.actions}}
+    if not space:
+        message = f"nothing to search: give ranges in `space`, or `search:` in {agent}.yaml"
+        raise UserError([document.problem(("arms", label), message)])
+    return space, places
+
+
+def _refused(
+    plan: Plan, name: str, found: Range, document: Document, path: Path_
+) -> Iterator[Problem]:
+    """Why the agent cannot take one end of a range, or any of its values."""
+    ends: Path_ = ("low", "high") if found.choices is None else tuple(range(len(found.choices)))
+    key: Path_ = () if found.choices is None else ("choices",)
+    reasons = [_reason(plan, name, found, value) for value in found.extremes()]
+    if document is not plan.document:  # a shipped range: the way out is the user's own file
+        out = f"; or give another range in {plan.document.file}: arms.{plan.label}.space"
+        reasons = [reason and reason + out for reason in reasons]
+    if reasons[0] and len(set(reasons)) == 1:
+        yield document.problem(path, reasons[0])
+        return
+    for end, reason in zip(ends, reasons, strict=True):
+        if reason:
+            yield document.problem((*path, *key, end), reason)
+
+
+def _reason(plan: Plan, name: str, found: Range, value: Any) -> str | None:
+    try:
+        specs = plan.specs({name: value}, [Instance(spec.env, 0) for spec in plan.base])
+    except UserError as error:
+        return "; ".join(dict.fromkeys(problem.message for problem in error.problems))
+    if found.whole and isinstance(at(specs[0].hparams, name), float):
+        return f"{name} is a real number: write {found.low}.0, to search what lies between"
+    return None
+
+
+def _expand(
+    file: SearchFile,
+    document: Document,
+    label: str,
+    hparams: Mapping[str, Any],
+    steps: Mapping[str, int] | None,
+) -> ResolvedSweep:
+    """An arm with further hyper-parameters, as a sweep of one seed."""
+    data = {key: document.data[key] for key in SHARED if key in document.data}
+    arm = file.arms[label].model_dump(mode="json", include={"agent", "hparams", "wrappers"})
+    arm["hparams"] = _merged(arm["hparams"], hparams)
+    base = {}
+    if file.default == "own":
+        with contextlib.suppress(KeyError):  # no such agent: the sweep will say so, with its line
+            base["hparams"] = agents.own_defaults(arm["agent"])
+    data |= {"question": file.question, "seeds": [0], "arms": {label: arm}, "base": base}
+    data |= {"steps": dict(steps)} if steps is not None else {}
+    document = document._replace(data=data)
+    return Sweep(parse(document, SweepFile), document).expand()
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(below)
+    for key, value in above.items():
+        inner = found.get(key)
+        nested = isinstance(value, Mapping) and isinstance(inner, Mapping)
+        found[key] = _merged(inner, value) if nested else value  # type: ignore[arg-type]
+    return found

@@ -1,0 +1,132 @@
+"""Where a study is kept: a journal file, repaired if a crash tore it, or any Optuna URL."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from harness.config import Problem, UserError
+from harness.spec import canonical
+from harness.tune.plan import Plan
+
+IDENTITY = "identity"  # the user attribute that holds what decides the study
+JOURNAL = "journal.log"
+
+
+@contextmanager
+def claimed(folder: Path, name: str) -> Iterator[None]:
+    """Hold a search's folder. The kernel frees it when this process dies, however it dies.
+
+    :raises UserError: if another process is at this search.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        message = "another process is at this search: wait for it, or end it"
+        raise UserError([Problem(name, None, "", message)]) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def repair(path: Path) -> str | None:
+    """Take out what is no whole record; only a crash in the middle of writing one leaves that.
+
+    :return: what was done, if anything was. The file as it was found is kept beside it.
+    """
+    if not path.exists():
+        return None
+    found = path.read_bytes()
+    lines = found.splitlines(keepends=True)
+    whole = [line for line in lines if _is_record(line)]
+    if len(whole) == len(lines):
+        return None
+    backup = path.with_name(f"{path.name}.torn-{sum(1 for _ in path.parent.glob('*.torn-*')) + 1}")
+    backup.write_bytes(found)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with scratch.open("wb") as file:
+        file.write(b"".join(whole))
+        file.flush()
+        os.fsync(file.fileno())
+    scratch.replace(path)
+    dropped = len(lines) - len(whole)
+    return f"{path}: {dropped} torn record{'s'[: dropped > 1]} taken out; as it was: {backup.name}"
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def connect(where: str) -> BaseStorage:
+    """:param where: an Optuna URL, or the path of a journal file.
+
+    :raises UserError: if there is no such database, or no driver for it.
+    """
+    if "://" not in where:
+        # A killed process leaves its lock, and whoever follows waits for 30 seconds. We hold the
+        # whole search (`claimed`), so the lock is nobody's.
+        Path(f"{where}.lock").unlink(missing_ok=True)
+        return JournalStorage(JournalFileBackend(where))
+    try:
+        # Makes the tables where there are none. Only this process does: workers know no study.
+        return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+    except Exception as error:  # each driver has its own kinds
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError([Problem("storage", None, shown(where), why)]) from None
+
+
+def shown(where: str) -> str:
+    """A URL without its password."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        return str(make_url(where)) if "://" in where else where
+    except ArgumentError:
+        return where.split("://")[0] + "://..."
+
+
+def open_study(plan: Plan, storage: BaseStorage) -> optuna.Study:
+    """The plan's study, begun or gone on with.
+
+    :raises UserError: if it was begun with other settings.
+    """
+    study = optuna.create_study(
+        storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True
+    )
+    wanted = json.loads(canonical(plan.identity()))
+    if IDENTITY not in study.user_attrs:
+        study.set_user_attr(IDENTITY, wanted)
+    changed = sorted(_differing(study.user_attrs.get(IDENTITY), wanted))
+    if changed:
+        said = [key.replace("runs.", "agent, default, steps or evaluation on ") for key in changed]
+        message = (
+            f"the study '{plan.name}' was begun with other settings ({'; '.join(said)}): give this "
+            "search another name, or put them back"
+        )
+        raise UserError([plan.document.problem((changed[0].split(".")[0],), message)])
+    return study
+
+
+def _differing(first: Any, second: Any, at: str = "") -> Iterator[str]:
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in first.keys() | second.keys():
+            yield from _differing(first.get(key), second.get(key), f"{at}.{key}".lstrip("."))
+    elif first != second:
+        yield at

@@ -1,0 +1,102 @@
+"""Searches without training: runs whose scores are a known function of their hyper-parameters."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fake_store import write_run
+from optuna.trial import FrozenTrial
+
+from harness import tune
+from harness.record import write_failure
+from harness.spec import RunSpec
+from harness.store import Store
+from harness.tune import search, storage
+from harness.tune.plan import Plan
+
+FILE = """\
+name: fake
+question: Where is the top of the hill?
+envs: [CartPole-v1]
+steps: 1000
+evaluation: {every: 1000, episodes: 1, final_episodes: 3}
+arms:
+  pid:
+    agent: pid
+    space:
+      kp: {why: A hill., low: 1.0, high: 100.0, log: true}
+      kd: {why: Flat., low: 0.0, high: 4.0}
+seeds: 6
+budget: {trials: 12}
+batch: 4
+confirm: {top: 2, seeds: 3, test_seeds: 6}
+"""
+SPREAD = 20.0  # of the seeds
+
+
+def plan(folder: Path, text: str = FILE) -> Plan:
+    path = folder / "fake.yaml"
+    path.write_text(text)
+    (found,) = tune.read(path)
+    return found
+
+
+def hill(spec: RunSpec) -> float:
+    """CartPole's return: 400 at kp 10, and less to either side; each seed has its own luck."""
+    luck = np.random.default_rng([spec.seed, 1]).normal(0, SPREAD)
+    own = np.random.default_rng([spec.seed, *spec.key.encode()]).normal(0, SPREAD / 4)
+    return float(400 - 300 * abs(math.log10(spec.hparams["kp"] / 10)) + luck + own)
+
+
+def attempt_in(
+    store: Store, score: Callable[[RunSpec], Any] = hill, after: Callable[[], None] | None = None
+) -> tune.Train:
+    """:param score: what a run returns; text: the error that it dies of.
+    :param after: called after every run.
+    """
+
+    def attempt(specs: list[RunSpec]) -> None:
+        for spec in specs:
+            value = score(spec)
+            if isinstance(value, str):
+                store.folder(spec).mkdir(parents=True, exist_ok=True)
+                write_failure(store.folder(spec), value.splitlines()[0], value)
+            else:
+                write_run(store, spec, lambda *_, it=value: np.full(_[3], it))
+            if after is not None:
+                after()
+
+    return attempt
+
+
+def run(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill, **more: Any) -> Any:
+    """Search; what came of it."""
+    store = Store(root)
+    return tune.run(of, store, attempt_in(store, score, **more), lambda text: None)
+
+
+def trials(of: Plan, root: Path) -> list[FrozenTrial]:
+    journal = tune.folder(of, Store(root)) / storage.JOURNAL
+    study = storage.open_study(of, storage.connect(of.file.storage or str(journal)))
+    return study.get_trials()
+
+
+def facts(found: list[FrozenTrial]) -> list[Any]:
+    """All that a trial is, but for the time it took."""
+    kept = [
+        (
+            trial.number,
+            trial.state.name,
+            trial.value,
+            trial.params,
+            trial.intermediate_values,
+            {key: v for key, v in trial.user_attrs.items() if key != search.SECONDS},
+        )
+        for trial in found
+    ]
+    return json.loads(json.dumps(kept))
