@@ -56,7 +56,7 @@ def tables(root):
     """The report's tables, and every run's outcome: bytes that a disturbance must not change."""
     report = root / "sweeps" / "resume" / "report"
     found = {path.name: path.read_bytes() for path in sorted(report.glob("**/*.csv"))}
-    for of_attempts in ("runs.csv", "table_compute.csv"):
+    for of_attempts in ("runs.csv", "table_compute.csv", "checklist.csv"):
         del found[of_attempts]
     for spec in Store(root).sweep("resume").runs:
         folder = Store(root).folder(spec)
