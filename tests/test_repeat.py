@@ -12,7 +12,9 @@ from harness import cli
 from harness.report.command import repeat
 from harness.sweep import Sweep
 
-ABLATIONS = sorted(Path(__file__).parents[1].glob("ablations/*.yaml"))
+# <sweep>.checklist.yaml is no sweep.
+FILES = sorted(Path(__file__).parents[1].glob("ablations/*.yaml"))
+ABLATIONS = [path for path in FILES if "." not in path.stem]
 # Plain settings, nested ones, wrappers.
 QUICK = ("rnd", "smoke", "push_stall")
 CASES = [
