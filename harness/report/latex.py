@@ -53,7 +53,8 @@ def breakable(text: str) -> str:
     for word in re.split(r"(\s+)", text):
         parts = re.split(r"(?<=[/._:,=-])(?=\w)", word) if len(word) > _LONG else [word]
         pieces = [each for part in parts for each in _cut(part)]
-        words.append(r"\allowbreak{}".join(map(escape, pieces)))
+        found = r"\allowbreak{}".join(map(escape, pieces))
+        words.append(found.replace(")(U+", r")\allowbreak{}(U+"))
     return "".join(words)
 
 
