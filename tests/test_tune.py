@@ -234,3 +234,14 @@ def test_two_processes_do_not_search_at_once(tmp_path):
         pytest.raises(UserError, match="another process"),
     ):
         run(of, tmp_path)
+
+
+def test_a_search_that_another_process_holds_is_told_in_one_line(tmp_path):
+    with (
+        storage.claimed(tmp_path, "pendulum"),
+        pytest.raises(UserError, match="^pendulum: another process is at this search"),
+        storage.claimed(tmp_path, "pendulum"),
+    ):
+        pass
+    with storage.claimed(tmp_path, "pendulum"):
+        pass  # let go of, it can be held again

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
+from harness import record
 from harness.config import Problem, UserError
 from harness.spec import canonical
 from harness.tune.plan import Plan
@@ -24,22 +24,17 @@ JOURNAL = "journal.log"
 
 @contextmanager
 def claimed(folder: Path, name: str) -> Iterator[None]:
-    """Hold a search's folder. The kernel frees it when this process dies, however it dies.
+    """Hold a search's folder, as a run's folder is held.
 
     :raises UserError: if another process is at this search.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        message = "another process is at this search: wait for it, or end it"
-        raise UserError([Problem(name, None, "", message)]) from None
-    try:
+    with ExitStack() as held:
+        try:
+            held.enter_context(record.claimed(folder))
+        except record.Busy:
+            message = "another process is at this search: wait for it, or end it"
+            raise UserError([Problem(name, None, "", message)]) from None
         yield
-    finally:
-        os.close(handle)
 
 
 def repair(path: Path) -> str | None:
