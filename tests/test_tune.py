@@ -239,7 +239,7 @@ def test_two_processes_do_not_search_at_once(tmp_path):
 def test_a_search_that_another_process_holds_is_told_in_one_line(tmp_path):
     with (
         storage.claimed(tmp_path, "pendulum"),
-        pytest.raises(UserError, match="^pendulum: another process is at this search"),
+        pytest.raises(UserError, match=r"^pendulum: another process is at this search"),
         storage.claimed(tmp_path, "pendulum"),
     ):
         pass
