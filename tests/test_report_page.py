@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 
 from harness.report.evidence import gather
 from harness.report.number import fixed
+from harness.report.web import page as web_page
 from harness.report.web import runs
 from harness.report.web.plain import plain
 from harness.spec import Claim
@@ -208,3 +209,10 @@ def test_a_number_in_the_page_is_printed_as_in_the_tables(decimals):
         short = plain(float(value), decimals)
         assert fixed(decimals)(short) == fixed(decimals)(float(value))
     assert plain(float("nan"), decimals) is None
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("png", "png"), ("svg", "svg+xml")])
+def test_a_picture_is_embedded_as_what_it_is(tmp_path, suffix, kind):
+    (tmp_path / f"visits.{suffix}").write_bytes(b"drawn")
+    found = web_page._embedded(tmp_path / f"visits.{suffix}")
+    assert found == f"data:image/{kind};base64,ZHJhd24="

@@ -135,11 +135,12 @@ class Page:
             name = Path(file).stem
             kind = max((k for k in FIGURES if name.startswith(k)), key=len)
             first = _FIRST_FIGURES.index(kind) if kind in _FIRST_FIGURES else len(_FIRST_FIGURES)
-            found.append((first, self._figure(chapter, name, kind)))
+            found.append((first, self._figure(chapter, file, kind)))
         found.sort(key=lambda part: part[0])
         return "".join(html for _, html in found)
 
-    def _figure(self, chapter: Sequence[Token], name: str, kind: str) -> str:
+    def _figure(self, chapter: Sequence[Token], file: str, kind: str) -> str:
+        name = Path(file).stem
         plot, subject = FIGURES[kind], name[len(kind) + 1 :]
         score = subject or self.evidence.sweep.report.scores[0]
         chart = charts.CHARTS[kind](self.evidence, score) if kind in charts.CHARTS else None
@@ -150,7 +151,7 @@ class Page:
                 '<div class="plot"><noscript>Drawn by the page: needs JavaScript.</noscript></div>'
             )
         else:
-            body = f'<img alt="{escape(title)}" src="{_png(self.folder / f"{name}.png")}">'
+            body = f'<img alt="{escape(title)}" src="{_embedded(self.folder / file)}">'
         about = {"score": subject if plot.per_score else "", "env": subject if plot.per_env else ""}
         caption = words.render([token for token in chapter[3:] if not _shows_picture(token)])
         return (
@@ -163,8 +164,9 @@ def _shows_picture(token: Token) -> bool:
     return any(child.type == "image" for child in token.children or ())
 
 
-def _png(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+def _embedded(path: Path) -> str:
+    kind = {".png": "png", ".svg": "svg+xml"}[path.suffix]
+    return f"data:image/{kind};base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _data(**values: str) -> str:
