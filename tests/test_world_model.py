@@ -352,6 +352,33 @@ def test_an_episode_is_played_from_the_first_flag_on():
     assert flags == [(0, True), (1, False), (2, False), (3, False), (0, True), (1, False)]
 
 
+def test_an_episode_is_given_up_after_so_many_steps_without_a_reward():
+    class Sparse(Counter):
+        def step(self, action):
+            observation, _, *end = super().step(action)
+            return observation, 1.0 if self.at == 3 else -1.0, *end
+
+    collector = Collector(Task(lambda: Sparse(9), steps=100), NoProgress())
+    lengths = [
+        len(collector.play(lambda observation, first: 0, 100, patience=patience))
+        for patience in (2, 3, 8, None)
+    ]
+
+    assert lengths == [2, 3 + 3, 9, 9]
+    assert collector.steps == sum(lengths)
+
+
+def test_a_seed_decides_an_episode_and_not_what_was_played_before():
+    collector = Collector(Task(discrete, steps=100, env_seed=7), NoProgress())
+
+    def first_observation(seed=None):
+        return collector.play(lambda observation, first: 0, 100, seed).observations[0].tolist()
+
+    begun, again = first_observation(), first_observation()
+    assert first_observation(7) == begun != again
+    assert first_observation(8) == first_observation(8)
+
+
 # Actions.
 
 
@@ -580,7 +607,7 @@ def test_the_evolution_strategy_climbs_and_leaves_the_global_generator_alone():
     evolved = Evolved(config, 2, ActionCode(spaces.Discrete(2)), lambda n: None)
     goal, played = np.arange(evolved.policy.size) / 3, []
 
-    def play(parameters):
+    def play(parameters, seed):
         played.append(-((parameters - goal) ** 2).sum())
         return played[-1] if len(played) <= 1600 else None
 
@@ -621,6 +648,27 @@ def test_the_controller_may_learn_awake_within_the_budget():
     assert len(awake) >= 2
     assert all(60 < step < 120 for step in awake)
     assert agent.controller.parameters.any()
+
+
+@pytest.mark.parametrize("same_start", [True, False])
+def test_candidates_of_a_generation_may_begin_alike(same_start):
+    config = controller.Config(population=3, episodes=2, same_start=same_start)
+    evolved = Evolved(config, 2, ActionCode(spaces.Discrete(2)), lambda n: None)
+    seeds = []
+
+    def play(parameters, seed):
+        seeds.append(seed)
+        return 0.0 if len(seeds) <= 12 else None
+
+    evolved.fit_real(0, play, lambda metrics: None)
+
+    first, second, third, *others = zip(seeds[0:12:2], seeds[1:12:2], strict=True)
+    if same_start:
+        assert first == second == third
+        assert others == [others[0]] * 3
+        assert len({*first, *others[0]}) == 4
+    else:
+        assert set(seeds) == {None}
 
 
 # The agent.

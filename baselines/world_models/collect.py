@@ -34,15 +34,23 @@ class Collector:
             episodes.append(self.play(act, until))
         return episodes
 
-    def play(self, act: Act, until: int) -> Episode:
-        """One episode, cut off where `until` steps are done in all."""
-        # Only the first reset is seeded; the environment's own generator draws the others.
-        observation, _ = self.env.reset(seed=None if self._begun else self.task.env_seed)
+    def play(
+        self, act: Act, until: int, seed: int | None = None, patience: int | None = None
+    ) -> Episode:
+        """One episode, cut off where `until` steps are done in all.
+
+        :param seed: of its reset. Without one only the first reset is seeded, and the environment's
+            own generator draws the others.
+        :param patience: give the episode up after so many steps without a reward above 0.
+        """
+        if seed is None and not self._begun:
+            seed = self.task.env_seed
+        observation, _ = self.env.reset(seed=seed)
         self._begun = True
         seen, taken, rewards = [np.array(observation)], [], []
         terminated = truncated = False
-        first = True
-        while self.steps < until and not (terminated or truncated):
+        first, unrewarded = True, 0
+        while self.steps < until and not (terminated or truncated or unrewarded == patience):
             self.release()
             action = act(observation, first)
             observation, reward, terminated, truncated, _ = self.env.step(action)
@@ -50,6 +58,7 @@ class Collector:
             seen.append(np.array(observation))
             taken.append(action)
             rewards.append(float(reward))
+            unrewarded = 0 if reward > 0 else unrewarded + 1
             self.steps += 1
             self._held = True
         return Episode(

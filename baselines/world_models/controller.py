@@ -29,6 +29,8 @@ Log = Callable[[Mapping[str, float]], None]
 class Config(Group):
     """The hyper-parameters of C."""
 
+    later = frozenset({"patience", "same_start"})
+
     learner: Literal["cma", "ppo", "sac"] = Field("cma", description="What trains C.")
     inputs: Literal["z", "z_h"] = Field(
         "z_h", description="z: V's latent alone; z_h: what M remembers too."
@@ -39,6 +41,16 @@ class Config(Group):
         lt=1,
         description="Share of the budget in which C learns in the real environment; "
         "0: it learns in dreams alone.",
+    )
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="real_share: a candidate's episode is given up after so many steps without a "
+        "reward above 0; null: never.",
+    )
+    same_start: bool = Field(
+        False,
+        description="real_share: all candidates of a generation play episodes with the same seeds.",
     )
     net_arch: list[int] = Field([], description="cma: hidden widths; none is a linear map.")
     population: int = Field(16, ge=2, description="cma: candidates of a generation.")
@@ -125,17 +137,23 @@ class Evolved:
                 }
             )
 
-    def fit_real(self, seed: int, play: Callable[[np.ndarray], float | None], log: Log) -> None:
+    def fit_real(
+        self, seed: int, play: Callable[[np.ndarray, int | None], float | None], log: Log
+    ) -> None:
         """In real episodes, until `play` returns None: the budget is spent.
 
-        :param play: the return of one episode with these parameters.
+        :param play: the return of one episode with these parameters, and with this seed if any.
         """
         strategy = self._strategy(seed)
+        starts = np.random.default_rng([seed, 1])
+        seeds: list[int | None] = [None] * self.config.episodes
         while True:
             candidates = strategy.ask()
             returns = []
+            if self.config.same_start:
+                seeds = starts.integers(2**31, size=self.config.episodes).tolist()
             for candidate in candidates:
-                played = [play(candidate) for _ in range(self.config.episodes)]
+                played = [play(candidate, start) for start in seeds]
                 if None in played:
                     return
                 returns.append(float(np.mean(played)))

@@ -174,7 +174,9 @@ class WorldModel:
     def fit_controller_real(self, progress: api.Progress, collector: Collector) -> None:
         """Stage 4 awake, with what is left of the budget."""
 
-        def play(parameters: np.ndarray) -> float | None:
+        patience = self.config.controller.patience
+
+        def play(parameters: np.ndarray, seed: int | None) -> float | None:
             if collector.steps >= self.task.steps:
                 return None
             state: Any = None
@@ -185,7 +187,7 @@ class WorldModel:
                 action, state = self._act(observation[None], state, parameters=parameters)
                 return action[0]
 
-            episode = collector.play(act, self.task.steps)
+            episode = collector.play(act, self.task.steps, seed, patience)
             return None if collector.steps >= self.task.steps else float(episode.rewards.sum())
 
         self.controller.fit_real(
