@@ -124,6 +124,7 @@ class Record:
         append_json(self.folder / (TEST_EVALS if on_test else EVALS), row)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """`seconds` are the CPU time of the process: see `Clock.cpu_seconds_before`."""
         row = {"step": step, "seconds": round(time.process_time(), 3), **metrics}
         append_json(self.folder / TRAIN, row, sync=False)
 
@@ -183,6 +184,11 @@ class Clock:
 
     def __init__(self) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    @property
+    def cpu_seconds_before(self) -> float:
+        """What this process had spent by then: runs before, in a process that makes several."""
+        return round(self._cpu, 3)
 
     def cost(self) -> dict[str, float]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -113,6 +113,7 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
         **scores,
         "weights": fingerprint(agent.weights()),
         **clock.cost(),
+        "cpu_seconds_before": clock.cpu_seconds_before,
         "evaluation_seconds": round(watch.seconds, 3),
         "started": started,
         "ended": record.now(),

@@ -153,6 +153,17 @@ def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]
     (store.folder(run) / "train.jsonl").write_text(text)
 
 
+def write_clock(
+    store: Store, run: RunSpec, seconds: Mapping[int, float], total: float, **result: Any
+) -> None:
+    """What a finished run took: CPU seconds by step as training told them, and in all."""
+    folder = store.folder(run)
+    facts = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(facts | {"cpu_seconds": total} | result))
+    lines = [json.dumps({"step": at, "seconds": told}) + "\n" for at, told in seconds.items()]
+    (folder / "train.jsonl").write_text("".join(lines))
+
+
 def write_visits(store: Store, run: RunSpec, counts: np.ndarray, reachable: np.ndarray) -> None:
     """Where training went: (quarters, height, width) visits, (height, width) cells."""
     np.savez(store.folder(run) / "visits.npz", visits=counts, reachable=reachable)

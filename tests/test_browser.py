@@ -32,6 +32,9 @@ def path(tmp_path_factory):
     fake_store.write_sweep(store, sweep, finish=False)
     for run in sweep.runs[:-1]:
         fake_store.write_run(store, run)
+        speed = 10 ** -(ARMS.index(run.arm) + 2)  # CPU seconds of a step
+        told = {at: at * speed for at in (1_000, run.steps)}
+        fake_store.write_clock(store, run, told, run.steps * speed)
     fake_store.write_failure(store, sweep.runs[-1], "ValueError: <b>NaN</b> in the policy")
     return fake_store.write_page(store, sweep)
 
@@ -77,6 +80,23 @@ def test_no_label_of_a_figure_leaves_its_panel(tab, path):
           }).map(text => text.textContent);
         })""")
         assert out == []
+
+
+def test_cpu_time_is_drawn_over_powers_of_ten_and_says_who_has_ended(tab, path):
+    tab.open(path)
+    figure = FIGURE.format("equal_cpu")
+    assert tab.ask(f"{figure}.closest('section').id") == "at-equal-cpu-time"
+    panel = f"{figure}.querySelector('svg')"
+    labels = f"[...{panel}.querySelectorAll('text')]"
+    places = tab.ask(f"{labels}.filter(t => ['30', '100', '300'].includes(t.textContent))"
+                     ".map(t => [Number(t.textContent), t.x.baseVal[0].value])")  # fmt: skip
+    (a, left), (b, middle), (c, right) = sorted(map(tuple, places))
+    assert (right - middle) / (middle - left) == pytest.approx(np.log(c / b) / np.log(b / a))
+    assert tab.ask(f"{panel}.querySelectorAll('.hollow').length") == len(ARMS)
+    tab.ask(f"{panel}.focus()")
+    tab.key("ArrowLeft")  # the last of all
+    tip = tab.ask("document.getElementById('tip').textContent")
+    assert "CPU seconds" in tip and tip.count("(ended)") == len(ARMS)
 
 
 def test_a_click_sorts_a_table_by_its_numbers_and_back(tab, path):

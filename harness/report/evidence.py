@@ -19,6 +19,8 @@ from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Stu
 from harness.store import RunStatus, Store, Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
+# How many times as much CPU time one arm's runs take as another's before it is compared.
+FAR_APART = 2.0
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -54,6 +56,7 @@ class Evidence:
     history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, of `verify`
     models: dict[RunId, dict[str, Any]] = field(default_factory=dict)  # of `model-report`
+    clocks: dict[RunId, Array] = field(default_factory=dict)  # see `Store.clock`
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
 
     @property
@@ -205,8 +208,23 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     }
     return Evidence(
         sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
-        models,
+        models, _clocks(statuses, store),
     )  # fmt: skip
+
+
+def _clocks(statuses: Iterable[RunStatus], store: Store) -> dict[RunId, Array]:
+    """CPU seconds along the runs, where arms differ in them: for others they are not looked up."""
+    spent: dict[str, dict[str, list[float]]] = {}
+    finished = [s for s in statuses if s.result and "cpu_seconds" in s.result]
+    for status in finished:
+        of_env = spent.setdefault(status.spec.env, {})
+        of_env.setdefault(status.spec.arm, []).append((status.result or {})["cpu_seconds"])
+    means = [[sum(each) / len(each) for each in arms.values()] for arms in spent.values()]
+    if not any(max(each) >= FAR_APART * min(each) for each in means):
+        return {}
+    read = {status.spec.key: store.clock(status.spec) for status in finished}
+    found = {(s.spec.arm, s.spec.env, s.spec.seed): read[s.spec.key] for s in finished}
+    return {run: clock for run, clock in found.items() if clock is not None}
 
 
 def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from harness import stats
-from harness.report import components, drawn, maps, models, panels, style
+from harness.report import components, cpu_time, drawn, maps, models, panels, style
 from harness.report.evidence import Evidence
+
+FIGURES_SECTION = "Figures"
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Plot:
     aggregate: bool = True  # compares the arms over all environments
     per_score: bool = True
     per_env: bool = False
+    section: str = FIGURES_SECTION  # of the report
 
 
 def aggregates(evidence: Evidence, score: str) -> Figure | None:
@@ -143,6 +146,18 @@ FIGURES: dict[str, Plot] = {
         panels.learning_curves,
         aggregate=False,
         per_score=False,
+    ),
+    "equal_cpu": Plot(
+        "Score against CPU time",
+        "The IQM of the raw return over {seeds}, along CPU seconds, evaluation included: of each "
+        "run its latest evaluation by then. A line begins when all runs of the arm have been "
+        "evaluated since training began, and ends when the first of them has. {band} Hollow: the "
+        "final score, when the last of them has ended, its bar as the band. An arm with missing "
+        "runs or times is not drawn. Dashed: the reference score; dotted: the random policy.",
+        panels.cpu_curves,
+        aggregate=False,
+        per_score=False,
+        section=cpu_time.SECTION,
     ),
     "seeds": Plot(
         "Every run",

@@ -17,6 +17,7 @@ from harness.report import (
     claims,
     components,
     compute,
+    cpu_time,
     models,
     paper,
     protocol,
@@ -26,7 +27,7 @@ from harness.report import (
     web,
 )
 from harness.report.evidence import Evidence, gather, warnings
-from harness.report.figures import FIGURES
+from harness.report.figures import FIGURES, FIGURES_SECTION
 from harness.spec import ResolvedSweep
 from harness.store import Store
 
@@ -88,6 +89,7 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | N
         _runs(evidence, folder),
         _compute(evidence, folder),
         _scores(evidence, folder),
+        *_equal_cpu(evidence, folder, options, drawn),
         *_components(evidence, folder),
         *_models(evidence, folder),
         _figures(evidence, folder, options, drawn),
@@ -212,6 +214,23 @@ def _table(
     return [f"### {title}", table.markdown(), f"{files} {about}".rstrip()]
 
 
+def _equal_cpu(
+    evidence: Evidence, folder: Path, options: Options, drawn: list[paper.Drawn]
+) -> list[str]:
+    """A section where the arms' runs take CPU times that are far apart."""
+    envs = cpu_time.compared(evidence)
+    if not envs:
+        return []
+    lines = [f"## {cpu_time.SECTION}", cpu_time.about(evidence)]
+    lines += _pictures(evidence, folder, options, drawn, cpu_time.SECTION)
+    for env in envs:
+        name, table = f"table_equal_cpu_{env}", cpu_time.table(evidence, env)
+        tables.write(table, folder, name, cpu_time.listed(evidence, env))
+        lines += [f"### {env}, after CPU seconds", table.markdown()]
+        lines += [f"[CSV]({name}.csv), [LaTeX]({name}.tex). {cpu_time.TABLE_NOTE}"]
+    return [_paragraphs(lines)]
+
+
 def _components(evidence: Evidence, folder: Path) -> list[str]:
     """A section where the arms differ by components that were named."""
     lines = ["## Components"]
@@ -266,9 +285,17 @@ def _figures(evidence: Evidence, folder: Path, options: Options, drawn: list[pap
             "Figures that aggregate over environments are left out, because "
             f"{evidence.no_aggregates}."
         )
+    return _paragraphs([*lines, *_pictures(evidence, folder, options, drawn, FIGURES_SECTION)])
+
+
+def _pictures(
+    evidence: Evidence, folder: Path, options: Options, drawn: list[paper.Drawn], section: str
+) -> list[str]:
+    """The figures of a section."""
+    lines = []
     with style.applied(style.VENUES[options.venue]):
         for name, plot in FIGURES.items():
-            if plot.aggregate and evidence.no_aggregates:
+            if plot.section != section or (plot.aggregate and evidence.no_aggregates):
                 continue
             scores = evidence.sweep.report.scores
             each = scores if plot.per_score else scores[:1]
@@ -277,7 +304,7 @@ def _figures(evidence: Evidence, folder: Path, options: Options, drawn: list[pap
                 if figure is not None:
                     drawn.append(_save(figure, evidence, folder, options, name, subject))
                     lines += _shown(drawn[-1], options.formats)
-    return _paragraphs(lines)
+    return lines
 
 
 def _save(

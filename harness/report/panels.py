@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from harness import stats
-from harness.report import drawn, style
+from harness.report import cpu_time, drawn, style
 from harness.report.evidence import Evidence
 from harness.stats import Array, Band, Estimate
 
@@ -147,6 +147,40 @@ def _learning_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
             axes.plot(steps, returns, **look.line | {"marker": "", "linewidth": 0.5})
         return
     line(axes, steps, band, look, evidence.sweep.arms.index(arm), evidence.joint_bands)
+
+
+def cpu_curves(evidence: Evidence, score: str) -> Figure | None:
+    """`score` is not used: this is the whole curve."""
+    if not cpu_time.compared(evidence):
+        return None
+    figure, grid = _grid(evidence, 1.55, legend=True)
+    for i, (axes, env) in enumerate(grid):
+        for arm in cpu_time.timed(evidence, env):
+            _cpu_curve(axes, evidence, arm, env)
+        _label(axes, i, len(grid), "CPU seconds")
+        _anchors(axes, evidence, env, horizontal=True)
+        style.log_axis(axes, "x", 2 * _ticks(len(grid)))
+        axes.grid(color="0.9")
+    _name_heights(grid, "return")
+    looks = style.looks(evidence.sweep.arms)
+    handles = [style.handle(arm, looks[arm]) for arm in evidence.sweep.arms]
+    style.legend(figure, handles + _anchor_handles(evidence))
+    return figure
+
+
+def _cpu_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
+    look, place = style.looks(evidence.sweep.arms)[arm], evidence.sweep.arms.index(arm)
+    seconds, band, end, final = cpu_time.along(evidence, arm, env)
+    if band is not None:
+        line(axes, seconds, band, look, place, evidence.joint_bands, step=True)
+        axes.plot(
+            [seconds[-1], end], [band.point[-1], final.point],
+            color=look.colour, linewidth=0.8, linestyle=":",
+        )  # fmt: skip
+    if final.shows != "point":
+        axes.plot([end, end], [final.low, final.high], color=look.colour, linewidth=0.8)
+    hollow = {"markerfacecolor": "white", "markeredgecolor": look.colour, "markeredgewidth": 0.9}
+    axes.plot(end, final.point, **look.line | hollow)
 
 
 def seeds(evidence: Evidence, score: str) -> Figure | None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import seaborn as sns
@@ -162,15 +162,19 @@ def steps_axis(axes: Any, most: int = 4) -> None:
     axes.locator_params(axis="x", nbins=most)
 
 
-def log_axis(axes: Any) -> None:
-    """Heights over powers of ten, in plain numbers: call it when all is drawn."""
-    axes.set_yscale("log")
-    low, high = axes.get_ylim()
+def log_axis(axes: Any, along: Literal["x", "y"] = "y", most: int = 9) -> None:
+    """Powers of ten along an axis, in plain numbers: call it when all is drawn.
+
+    :param most: numbers along it.
+    """
+    axes.set(**{f"{along}scale": "log"})
+    axis = axes.xaxis if along == "x" else axes.yaxis
+    low, high = axis.get_view_interval()
     decades = math.log10(high / low)
     subs = next((subs for most, subs in _LOG_TICKS if decades <= most), (1.0,))
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=9))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_locator(LogLocator(subs=subs, numticks=most))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:

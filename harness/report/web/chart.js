@@ -45,6 +45,21 @@ function ticks(low, high, count) {
   return found;
 }
 
+/** About `count` numbers over powers of ten. */
+function logTicks(low, high, count) {
+  const decades = Math.log10(high / low), found = [];
+  const factors = decades <= 0.7 ? [1, 1.5, 2, 3, 5, 7] : decades <= 1.5 ? [1, 2, 5] : decades <= 0.7 * count ? [1, 3] : [1];
+  const every = factors.length > 1 ? 1 : Math.ceil(decades / count);
+  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power += every)
+    found.push(...factors.map(factor => +(factor * 10 ** power).toPrecision(6)));
+  return found.filter(value => value >= low && value <= high);
+}
+
+function logScale(low, high, from, to) {
+  const linear = scale(Math.log10(low), Math.log10(high), from, to);
+  return value => linear(Math.log10(value));
+}
+
 function scale(low, high, from, to) {
   const room = high > low ? high - low : 1;
   return value => from + (value - low) / room * (to - from);
@@ -111,12 +126,12 @@ function bandOf(xs, lows, highs, step) {
 }
 
 /** Frame, grid and labels of a panel; returns its layers and how it maps numbers to places. */
-function frame(width, height, box, xEnds, yEnds, xName, label, whole = false) {
+function frame(width, height, box, xEnds, yEnds, xName, label, whole = false, log = false) {
   const svg = make("svg:svg", {
     viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: 0, "aria-label": label,
   });
-  const x = scale(...xEnds, box.left, width - box.right), y = yEnds && scale(...yEnds, height - box.bottom, box.top);
-  const marked = ticks(...xEnds, Math.max(3, Math.floor((width - box.left) / 75)));
+  const x = (log ? logScale : scale)(...xEnds, box.left, width - box.right), y = yEnds && scale(...yEnds, height - box.bottom, box.top);
+  const marked = (log ? logTicks : ticks)(...xEnds, Math.max(3, Math.floor((width - box.left) / 75)));
   for (const value of marked.filter(value => !whole || Number.isInteger(value))) {
     if (!y) svg.append(make("svg:line", { class: "grid", x1: x(value), x2: x(value), y1: box.top, y2: height - box.bottom }));
     svg.append(make("svg:text", { x: x(value), y: height - box.bottom + 14, "text-anchor": "middle" }, short(value)));
@@ -138,11 +153,12 @@ function drawLines(chart, panel, width) {
   const banded = new Set(panel.series.map(one => one.arm));
   const single = chart.runs ? runsOf(panel.env).filter(run => SHOWN.runs || !banded.has(run.arm)) : [];
   const ys = [...series.flatMap(s => [...s.y, ...(s.low ?? []), ...(s.high ?? []), ...(s.lowAll ?? []), ...(s.highAll ?? [])]),
-    ...single.flatMap(run => run.curve.y), panel.reference, panel.random, ...(panel.range ?? [])];
-  const xs = [...series.flatMap(s => s.x), ...single.flatMap(run => run.curve.x)];
+    ...series.flatMap(s => s.end ? [s.end.y, s.end.low, s.end.high] : []), ...single.flatMap(run => run.curve.y), panel.reference, panel.random, ...(panel.range ?? [])];
+  const xs = [...series.flatMap(s => s.end ? [...s.x, s.end.x] : s.x), ...single.flatMap(run => run.curve.x)];
   const height = 225, box = { left: 44, right: 10, top: 20, bottom: 34 };
   const label = `${panel.title || chart.y}: ${chart.y} along ${chart.x}, ${series.length} lines. Arrow keys read the values.`;
-  const { svg, x, y } = frame(width, height, box, ends(xs, 0), ends(ys), chart.x, label, chart.whole);
+  const xEnds = chart.log && !xs.length ? [1, 10] : ends(xs, 0);
+  const { svg, x, y } = frame(width, height, box, xEnds, ends(ys), chart.x, label, chart.whole, chart.log);
   svg.append(make("svg:text", { x: 0, y: 10 }, chart.y));
   for (const [name, dash] of Object.entries(ANCHORS)) if (panel[name] !== undefined)
     svg.append(make("svg:line", { class: "anchor", "stroke-dasharray": dash, x1: box.left, x2: width - box.right, y1: y(panel[name]), y2: y(panel[name]) }));
@@ -163,21 +179,39 @@ function drawLines(chart, panel, width) {
     part.append(make("svg:path", { class: "line", d: pathOf(px, one.y.map(y), chart.step), "stroke-dasharray": dash }));
     const every = Math.max(1, Math.floor(px.length / 6));
     for (let i = place % every; i < px.length; i += every) part.append(mark(one.arm, px[i], y(one.y[i]), 3.6));
+    if (one.end) part.append(...endOf(one, x, y));
     svg.append(part);
   });
-  const places = [...new Set(series.flatMap(one => one.x))].sort((a, b) => a - b);
+  const places = [...new Set(series.flatMap(one => one.end ? [...one.x, one.end.x] : one.x))].sort((a, b) => a - b);
   return { svg, marks: places.map(place => ({ x: x(place), tip: () => lineTip(chart, panel, series, place), rule: [box.top, height - box.bottom] })) };
 }
 
+/** Where the last run of an arm ended: dotted from its line, its interval, a hollow mark. */
+function endOf(one, x, y) {
+  const { end } = one, last = one.x.length - 1, drop = last >= 0 ? `M${x(one.x[last])},${y(one.y[last])}L${x(end.x)},${y(end.y)}` : "";
+  const hollow = mark(one.arm, x(end.x), y(end.y), 4);
+  hollow.classList.add("hollow");
+  return [make("svg:path", { class: "end", d: drop, "stroke-dasharray": "1 3" }),
+    end.low === null ? "" : make("svg:path", { class: "end", d: `M${x(end.x)},${y(end.low)}V${y(end.high)}` }), hollow];
+}
+
 function lineTip(chart, panel, series, place) {
-  const rows = series.map(one => [one, one.x.findLastIndex(x => x <= place)]).filter(([, i]) => i >= 0)
-    .sort(([a, i], [b, j]) => b.y[j] - a.y[i])
-    .map(([one, i]) => {
+  const rows = series.map(one => [one, valueAt(one, place)]).filter(([, found]) => found)
+    .sort(([, a], [, b]) => b.y - a.y)
+    .map(([one, { y, low, high, ended }]) => {
       const text = value => fixed(value, panel.decimals);
-      const band = one.low ? ` [${text(one.low[i])}, ${text(one.high[i])}]` : "";
-      return make("tr", {}, make("td", {}, swatch(one.arm)), make("td", {}, look(one.arm).name), make("td", {}, text(one.y[i]) + band));
+      const band = low === null || low === undefined ? "" : ` [${text(low)}, ${text(high)}]`;
+      return make("tr", {}, make("td", {}, swatch(one.arm)), make("td", {}, look(one.arm).name),
+        make("td", {}, text(y) + band + (ended ? " (ended)" : "")));
     });
-  return [make("b", {}, `${place.toLocaleString("en")} ${chart.x}`), make("table", {}, ...rows)];
+  return [make("b", {}, `${(chart.log ? +place.toPrecision(3) : place).toLocaleString("en")} ${chart.x}`), make("table", {}, ...rows)];
+}
+
+/** The last value of a line up to a place, or its end. */
+function valueAt(one, place) {
+  if (one.end && place >= one.end.x) return { ...one.end, ended: true };
+  const i = one.x.findLastIndex(x => x <= place);
+  return i < 0 ? null : { y: one.y[i], low: one.low?.[i], high: one.high?.[i] };
 }
 
 function runsOf(env) {
@@ -272,7 +306,7 @@ function drawFigure(figure) {
     const drawn = KINDS[chart.kind](chart, panel, most);
     listen(drawn);
     return make("div", { class: "panel" }, panel.title ? make("h4", {}, panel.title) : null, drawn.svg,
-      panel.gaps?.length ? make("p", { class: "gaps" }, `${chart.runs ? "Run by run" : "Not drawn"}, because runs are missing: ${panel.gaps.join("; ")}.`) : null);
+      panel.gaps?.length ? make("p", { class: "gaps" }, `${chart.runs ? "Run by run" : "Not drawn"}, because ${chart.lacking ?? "runs are missing"}: ${panel.gaps.join("; ")}.`) : null);
   }), chart.kind === "lines" ? legend(chart, panels) : "");
 }
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from harness import stats
-from harness.report import components, drawn, style
+from harness.report import components, cpu_time, drawn, style
 from harness.report.evidence import Evidence
 from harness.report.number import NORMALISED_DECIMALS, Format, bracket, fixed
 from harness.report.web.plain import decimals, plain, plains
-from harness.stats import Array, Band, Estimate
+from harness.stats import Array, Band, Estimate, MissingRuns
 
 MOST_POINTS = 200  # along a line: more than its panel has pixels to spare for
 
@@ -93,6 +93,35 @@ def curves(evidence: Evidence, score: str) -> Chart:
             | _anchors(evidence, env)
         )
     return _lines("environment steps", "return", panels, runs=True)
+
+
+def equal_cpu(evidence: Evidence, score: str) -> Chart | None:
+    if not cpu_time.compared(evidence):
+        return None
+    panels = []
+    for env in evidence.sweep.envs:
+        digits, series, gaps = decimals(evidence.format(env)), [], []
+        for arm in evidence.arms_on(env):
+            try:
+                found = cpu_time.along(evidence, arm, env)
+            except MissingRuns as missing:
+                gaps.append(f"{arm}: {missing}")
+                continue
+            place = evidence.sweep.arms.index(arm)
+            one: Chart = {"arm": place, "x": [], "y": []}  # no line, but an end
+            if found.band is not None:
+                one = _series(evidence, arm, found.seconds, found.band, digits)
+            one["end"] = {"x": plain(found.end, digits + 2)} | _ends(found.final, digits)
+            series.append(one)
+        panel = {"title": env, "env": env, "decimals": digits, "series": series, "gaps": gaps}
+        panels.append(panel | _anchors(evidence, env))
+    lacking = "runs or their times are missing"
+    return _lines("CPU seconds", "return", panels, step=True, log=True, lacking=lacking)
+
+
+def _ends(found: Estimate, digits: int) -> Chart:
+    ends = {"y": found.point, "low": found.low, "high": found.high}
+    return {name: plain(value, digits) for name, value in ends.items()}
 
 
 def fewer_seeds(evidence: Evidence, score: str) -> Chart | None:
@@ -207,6 +236,7 @@ CHARTS: dict[str, Callable[[Evidence, str], Chart | None]] = {
     "path": path,
     "sample_efficiency": sample_efficiency,
     "curves": curves,
+    "equal_cpu": equal_cpu,
     "seeds": seeds,
     "fewer_seeds": fewer_seeds,
 }

@@ -14,7 +14,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from harness.report import claims
+from harness.report import claims, cpu_time
 from harness.report.evidence import Evidence
 from harness.report.figures import FIGURES
 from harness.report.web import charts, flow, runs, words
@@ -23,7 +23,9 @@ from harness.store import Store
 
 FILE = "report.html"
 # The answer, what it looks like, the numbers; then what they stand on.
-_ORDER = ("Answer", "Figures", "Scores by environment", "Components", "Runs", "Compute")
+_ORDER = (
+    "Answer", "Figures", "Scores by environment", cpu_time.SECTION, "Components", "Runs", "Compute",
+)  # fmt: skip
 _FIRST_FIGURES = ("curves", "sample_efficiency", "aggregates")
 _SIGNS: dict[claims.Outcome, str] = {"supported": "✓", "contradicted": "✕", "undecided": "?"}
 _SCRIPTS = ("chart.js", "runs.js", "page.js")
@@ -81,7 +83,12 @@ class Page:
         self.charts: dict[str, charts.Chart] = {}
 
     def section(self, title: str, text: str) -> str:
-        special = {"Answer": self._answer, "Figures": self._figures, "Runs": self._runs}
+        special = {
+            "Answer": self._answer,
+            "Figures": self._figures,
+            cpu_time.SECTION: self._with_figures,
+            "Runs": self._runs,
+        }
         body = special.get(title, self._plain)(text)
         tools = '<div class="tools" data-tools></div>' if title == "Figures" else ""
         return (
@@ -123,6 +130,15 @@ class Page:
     def _runs(self, text: str) -> str:
         return flow.diagram(self.evidence) + self._plain(text) + _EXPLORER
 
+    def _with_figures(self, text: str) -> str:
+        """Chapters in their order, with words, a table or a figure in each."""
+        return "".join(
+            self._figure(chapter, file, _kind(file))
+            if (file := words.picture(chapter))
+            else words.render(words.with_links(chapter, self.evidence))
+            for chapter in words.chapters(words.parse(text))
+        )
+
     # Figures ---------------------------------------------------------------------------------
 
     def _figures(self, text: str) -> str:
@@ -132,8 +148,7 @@ class Page:
             if not file:
                 found.append((-1, words.render(chapter)))
                 continue
-            name = Path(file).stem
-            kind = max((k for k in FIGURES if name.startswith(k)), key=len)
+            kind = _kind(file)
             first = _FIRST_FIGURES.index(kind) if kind in _FIRST_FIGURES else len(_FIRST_FIGURES)
             found.append((first, self._figure(chapter, file, kind)))
         found.sort(key=lambda part: part[0])
@@ -158,6 +173,11 @@ class Page:
             f'<figure id="figure-{escape(name)}"{_data(chart=name if chart else "", **about)}>'
             f"<h3>{escape(title)}</h3>{body}<figcaption>{caption}</figcaption></figure>"
         )
+
+
+def _kind(file: str) -> str:
+    """Which of FIGURES a picture is."""
+    return max((kind for kind in FIGURES if Path(file).stem.startswith(kind)), key=len)
 
 
 def _shows_picture(token: Token) -> bool:

@@ -1,0 +1,212 @@
+"""What arms reach in the same CPU time: whose times, from which zero, and what is not known."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+import fake_store
+import numpy as np
+import pytest
+from tiny import tiny
+
+from harness.report import cpu_time, page, style
+from harness.report.evidence import gather
+from harness.report.figures import FIGURES
+from harness.report.web import charts
+from harness.run import Job, run
+from harness.spec import Evaluation
+from harness.store import Store
+
+ENV = "DeepSea-20"  # 60,000 steps, evaluated every 5,000
+STEPS = fake_store.ENVS[ENV][2]
+EVERY = STEPS // fake_store.EVALUATIONS
+# CPU seconds of a run: those of slow run at the same speed along the way, and those of fast too.
+TOOK = {"fast": 12.0, "slow": 120.0}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+def climb(run, fraction, rng, n):
+    """The return is the part of the budget that is spent: it tells which evaluation it is."""
+    return [fraction] * n
+
+
+def timed(store, seeds=6, untold=0, arms=("fast", "slow"), took=TOOK):
+    """The run of seed s takes s percent longer; `untold` runs of slow told nothing."""
+    sweep = fake_store.sweep(arms, (ENV,), seeds)
+    fake_store.write_sweep(store, sweep, finish=False)
+    for each in sweep.runs:
+        fake_store.write_run(store, each, climb)
+        total = took[each.arm] * (1 + each.seed / 100)
+        told = {at: total * at / STEPS for at in (STEPS // 2, STEPS)}
+        silent = each.arm == "slow" and each.seed < untold
+        fake_store.write_clock(store, each, {} if silent else told, total)
+    return sweep
+
+
+def written(store, sweep):
+    folder = store.sweep_folder(sweep.name) / "report"
+    text = page.write(sweep, store, folder).read_text()
+    return text.partition(f"## {cpu_time.SECTION}\n")[2].partition("\n## ")[0]
+
+
+@pytest.fixture
+def text_only(monkeypatch):
+    monkeypatch.setattr(page, "FIGURES", {})
+
+
+# Where the times come from -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "result", "points"),
+    [
+        ({10: 2.0, 20: 4.0}, {}, [(10, 2.0), (20, 4.0)]),
+        ({10: 102.0, 20: 104.0}, {"cpu_seconds_before": 100.0}, [(10, 2.0), (20, 4.0)]),
+        # An older run in a process that had made others: at least 99 s are theirs.
+        ({10: 102.0, 20: 104.0}, {}, [(10, 3.0), (20, 5.0)]),
+    ],
+    ids=["a process of its own", "others before, and said", "others before, and not said"],
+)
+def test_a_clock_begins_with_the_run_and_ends_with_its_total(store, told, result, points):
+    spec = fake_store.spec("fast", ENV, 0)
+    fake_store.write_run(store, spec)
+    fake_store.write_clock(store, spec, told, 5.0, **result)
+    assert store.clock(spec).tolist() == [[0, 0], *map(list, points), [STEPS, 5.0]]
+
+
+def test_a_run_that_told_too_little_or_is_not_finished_has_no_clock(store):
+    spec = fake_store.spec("fast", ENV, 0)
+    fake_store.write_run(store, spec)
+    fake_store.write_clock(store, spec, {10: 1.0}, 5.0)
+    assert store.clock(spec) is None
+    fake_store.write_clock(store, spec, {10: 1.0, 20: 2.0}, 5.0)
+    assert store.clock(spec) is not None
+    fake_store.remove_result(store, spec)
+    assert store.clock(spec) is None
+
+
+def test_runs_of_one_process_each_begin_at_zero(tmp_path):
+    protocol = {"evaluation": Evaluation(every=2_000, episodes=1, final_episodes=1)}
+    specs = [tiny("tabular_q", seed, 2_000).model_copy(update=protocol) for seed in (0, 1)]
+    store = Store(tmp_path)
+    for spec in specs:
+        run(spec, Job(tmp_path))
+    first, second = (store.clock(spec) for spec in specs)
+    said = [store.result(spec) for spec in specs]
+    assert said[1]["cpu_seconds_before"] >= said[0]["cpu_seconds_before"] + first[-1, 1] > 0
+    for clock in (first, second):
+        assert (np.diff(clock, axis=0) >= 0).all()
+        assert 0 < clock[1, 1] < clock[-1, 1]
+
+
+def test_an_evaluation_is_placed_between_what_training_told():
+    # 0 to 100 in 1 s, then 9 s of learning; 100 to 200 in 2 s, 3 s of learning, 5 s of evaluation.
+    clock = np.array(
+        [(0, 0), (100, 1), (100, 5), (100, 10), (200, 12), (200, 15), (200, 20)], float
+    )
+    steps = np.array([50, 100, 150, 200], float)
+    assert cpu_time.seconds_at(clock, steps).tolist() == [0.5, 1.0, 11.0, 20.0]
+
+
+# What is compared --------------------------------------------------------------------------------
+
+
+def test_the_table_says_who_has_nothing_yet_and_who_has_ended(store, text_only):
+    text = written(store, timed(store, took=TOOK | {"slow": 240.0}))
+    fast, slow = (line for line in text.splitlines() if line.startswith(("| fast", "| slow")))
+    head = "| arm | CPU s / run | after 12.0 s (fast) | after 240 s (slow) | at its end |"
+    assert head in text
+    # After 12 s the first run of fast has ended, and all others are one evaluation from it; slow
+    # takes 20 s to its first.
+    nearly, all_ = r"0\.92 \[0\.92, 0\.9\d\]", r"1\.00 \[1\.00, 1\.00\]"
+    assert re.fullmatch(
+        rf"\| fast \| 12\.0 to 12\.6 \| {nearly} \| {all_} \(ended\) \| {all_} \|", fast
+    )
+    assert re.fullmatch(rf"\| slow \| 240 to 252 \| - \| {nearly} \| {all_} \|", slow)
+    assert "no claim is tested" in text
+
+
+def test_the_file_for_machines_has_the_numbers_of_the_table(store, text_only):
+    sweep = timed(store)
+    written(store, sweep)
+    with (store.sweep_folder("fake") / "report" / f"table_equal_cpu_{ENV}.csv").open() as file:
+        rows = {(row["arm"], row["time_of"]): row for row in csv.DictReader(file)}
+    assert [row["state"] for row in rows.values()] == [
+        "training", "ended", "final", "training", "training", "final",
+    ]  # fmt: skip
+    assert rows["fast", "slow"]["cpu_seconds"] == "120"
+    assert [rows["slow", "fast"][name] for name in ("iqm", "shows")] == ["0.08", "interval"]
+
+
+def test_arms_that_take_about_as_long_are_not_compared_by_time(store, text_only, monkeypatch):
+    sweep = timed(store, took={"fast": 10.0, "slow": 19.9})
+    monkeypatch.setattr(Store, "clock", lambda *_: pytest.fail("looked up for nothing"))
+    assert written(store, sweep) == ""
+
+
+def test_an_arm_with_a_run_whose_times_are_not_known_is_left_out_and_counted(store, text_only):
+    sweep = timed(store, 6, untold=2, arms=("fast", "slow", "other"), took=TOOK | {"other": 1.0})
+    text = written(store, sweep)
+    gap = "- (times of 4 of 6 runs)"
+    assert f"| slow | {gap} | {gap} | {gap} | {gap} |" in text
+    assert "2 of 18 finished runs told too little for such times." in text
+
+
+def test_one_arm_with_times_has_nothing_to_be_compared_with(store, text_only):
+    assert written(store, timed(store, untold=1)) == ""
+
+
+def test_a_missing_run_is_never_averaged_over(store, text_only):
+    sweep = timed(store, arms=("fast", "slow", "other"), took=TOOK | {"other": 1.0})
+    fake_store.remove_result(store, sweep.runs[-1])
+    assert "| other | - (5 of 6 runs) |" in written(store, sweep)
+
+
+# As figures --------------------------------------------------------------------------------------
+
+
+def test_a_line_goes_from_the_last_first_evaluation_to_the_first_end(store):
+    evidence = gather(timed(store), store)
+    with style.applied():
+        figure = FIGURES["equal_cpu"].draw(evidence, "final")
+    (axes,) = figure.axes
+    assert axes.get_xscale() == "log"
+    lines = {line.get_color(): line for line in axes.lines if line.get_drawstyle() == "steps-post"
+             and line.get_linewidth() > 1}  # fmt: skip
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+    for (arm, look), end in zip(style.looks(evidence.sweep.arms).items(), hollow, strict=True):
+        x, y = lines[look.colour].get_data()
+        slowest = TOOK[arm] * 1.05
+        assert x[0] == pytest.approx(slowest * EVERY / STEPS)
+        assert (x[-1], y[0]) == pytest.approx((TOOK[arm], EVERY / STEPS))
+        assert end.get_xydata()[0] == pytest.approx((slowest, 1.0))
+
+
+def test_a_run_without_evaluations_on_the_way_has_an_end_and_no_line(store):
+    evidence = gather(timed(store), store)
+    for key, clock in evidence.clocks.items():
+        if key[0] == "slow":  # all steps in no time, and then the learning
+            evidence.clocks[key] = np.array([(0, 0), (STEPS, 1e-3 * key[2]), clock[-1]])
+            evidence.curves[key] = evidence.curves[key]._replace(
+                steps=np.array([0.0, STEPS]), returns=np.array([0.0, 1.0])
+            )
+    found = cpu_time.along(evidence, "slow", ENV)
+    assert found.band is None and found.final.point == 1.0
+    with style.applied():
+        figure = FIGURES["equal_cpu"].draw(evidence, "final")
+    assert len(figure.axes[0].collections) == 1  # one shaded band: that of fast
+
+
+def test_the_page_draws_the_numbers_of_the_figure(store):
+    evidence = gather(timed(store), store)
+    (panel,) = charts.equal_cpu(evidence, "final")["panels"]
+    for arm, series in zip(evidence.sweep.arms, panel["series"], strict=True):
+        found = cpu_time.along(evidence, arm, ENV)
+        assert series["x"] == pytest.approx(found.seconds.tolist(), abs=1e-5)
+        assert series["low"] == pytest.approx(found.band.low.tolist(), abs=1e-4)
+        assert series["end"]["x"] == pytest.approx(found.end, abs=1e-5)
