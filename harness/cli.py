@@ -220,13 +220,13 @@ def status(
     name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """What is finished, running, failed and missing: of one sweep, or of all."""
+    """What is finished, running, failed and missing: of one sweep, or of all, searches too."""
     with _users_errors():
         from harness import listing
 
         store = _store(results)
         if name is None:
-            _console().print(listing.sweeps(store))
+            _console().print(listing.started(store))
         else:
             _console().print(listing.sweep(_resolved(_sweep_name(name), store), store))
 
@@ -256,11 +256,11 @@ def check(
 
 @app.command()
 def ls(
-    what: Annotated[str, typer.Argument(help="agents, envs, ablations, runs or costs.")],
+    what: Annotated[str, typer.Argument(help="agents, envs, ablations, runs, searches or costs.")],
     results: Results = DEFAULT_RESULTS,
     long: Annotated[bool, typer.Option("--long", help="With sources, for envs.")] = False,
 ) -> None:
-    """List what there is: agents, envs, ablations, runs, or what runs cost."""
+    """List what there is: agents, envs, ablations, runs, searches, or what runs cost."""
     with _users_errors():
         from harness import listing
         from harness.config import suggest

@@ -88,17 +88,40 @@ def costs_table(store: Store, long: bool) -> RenderableType:
     return rows
 
 
+def searches_table(store: Store, long: bool) -> RenderableType:
+    """Every arm of every search that was started in this store."""
+    from harness import searches  # Optuna, for those who have searched
+
+    rows = table("search", "arm", "stage", "done>", "running>", "failed>", "best>", "spent")
+    for one in searches.standings(store):
+        stage = one.stage
+        if stage != searches.DONE and not one.running:
+            stage = f"stopped while {stage}"
+        counts = [str(n or "") for n in (one.done, one.running and one.open, one.failed)]
+        best = "" if one.best is None else f"{one.best:.3f}"
+        rows.add_row(one.search, one.arm, stage, *counts, best, escape(one.problem or one.spent))
+    return rows
+
+
 LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
     "agents": agents_table,
     "envs": envs_table,
     "ablations": ablations_table,
     "runs": runs_table,
+    "searches": searches_table,
     "costs": costs_table,
 }
 
 
+def started(store: Store) -> RenderableType:
+    """All sweeps and searches that were started in this store."""
+    parts = [sweeps(store)]
+    if any(store.root.glob("searches/*/*/")):
+        parts += ["", searches_table(store, long=False)]
+    return Group(*parts)
+
+
 def sweeps(store: Store) -> RenderableType:
-    """All sweeps that were started in this store."""
     rows = table("sweep", "finished>", "runs>", "question")
     for name in store.sweeps():
         resolved = store.sweep(name)

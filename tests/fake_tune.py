@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fake_store import write_run
+from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
+from pytest import MonkeyPatch
 
 from harness import tune
 from harness.record import write_failure
 from harness.spec import RunSpec
 from harness.store import Store
-from harness.tune import search, storage
+from harness.tune import charts, report, search, storage, surrogate
 from harness.tune.plan import Plan
 
 FILE = """\
@@ -78,6 +81,22 @@ def run(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill, **more: An
     """Search; what came of it."""
     store = Store(root)
     return tune.run(of, store, attempt_in(store, score, **more), lambda text: None)
+
+
+def write_page(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill) -> Path:
+    """report.html as `harness tune` makes it, but for the pictures, which take long to draw."""
+
+    def blank(name: str) -> Callable[[tune.Evidence], Figure | None]:
+        return lambda found: Figure() if charts.CHARTS[name](found) else None
+
+    with MonkeyPatch.context() as patch:
+        patch.setattr(surrogate, "RESAMPLES", 4)
+        patch.setattr(surrogate, "TREES", 16)
+        figures = {name: replace(one, draw=blank(name)) for name, one in report.FIGURES.items()}
+        patch.setattr(report, "FIGURES", figures)
+        patch.setattr(report.style, "save", lambda figure, path: None)
+        found = run(of, root, score)
+        return tune.write_report([found], Store(root)).with_suffix(".html")
 
 
 def trials(of: Plan, root: Path) -> list[FrozenTrial]:

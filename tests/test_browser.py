@@ -7,6 +7,7 @@ import os
 from urllib.parse import unquote, urlparse
 
 import fake_store
+import fake_tune
 import numpy as np
 import pytest
 from browser import browser, program
@@ -40,6 +41,24 @@ def path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """The page of a search that has every figure."""
+    folder = tmp_path_factory.mktemp("study")
+    space = "      learning_rate: {why: Steps., low: 1.0e-4, high: 1.0e-2, log: true}\n"
+    space += "      batch_size: {why: Noise., low: 32, high: 256, powers_of: 2}\n"
+    space += "      ent_coef: {why: Entropy., choices: [0.0, 0.01]}\n"
+    head, _, rest = fake_tune.FILE.partition("  pid:\n")
+    rest = rest[rest.index("seeds: 6") :].replace("top: 2", "path_seeds: 3, top: 2")
+    only = "    only: [learning_rate, batch_size, ent_coef]\n"
+    text = f"{head}  ppo:\n    agent: ppo\n{only}    space:\n{space}{rest}"
+
+    def score(spec):
+        return 400 - 100 * abs(np.log10(spec.hparams["learning_rate"] / 1e-3)) + spec.seed % 7
+
+    return fake_tune.write_page(fake_tune.plan(folder, text), folder, score)
+
+
+@pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     assert program(), "CI looks at report.html: sudo apt-get install chromium"
     with browser(tmp_path_factory.mktemp("profile")) as found:
@@ -54,22 +73,28 @@ def tab(shared):
     assert shared.said == []  # console and exceptions
 
 
+@pytest.mark.parametrize("of", ["path", "study"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1280])
-def test_the_page_is_whole_at_any_width_and_asks_nothing_of_the_network(tab, path, width, dark):
+def test_the_page_is_whole_at_any_width_and_asks_nothing_of_the_network(
+    tab, of, width, dark, request
+):
+    path = request.getfixturevalue(of)
     tab.open(path, width, dark)
     assert {urlparse(url).scheme for url in tab.asked} <= {"file", "data"}
     assert [url for url in tab.asked if url.startswith("file")] == [path.as_uri()]
     assert tab.ask("document.documentElement.scrollWidth") == width  # nothing sticks out
     plots = "[...document.querySelectorAll('.plot')]"
-    assert tab.ask(f"{plots}.every(plot => plot.querySelector('svg .mark'))")
+    assert tab.ask(f"{plots}.every(plot => plot.querySelector('svg .mark, svg .line'))")
     pixels = np.asarray(Image.open(io.BytesIO(tab.picture())).convert("L"), dtype=float)
     assert pixels.shape[1] == width and pixels.shape[0] > 3000
     assert (np.median(pixels) < 60) == dark
     assert pixels.std() > 10
 
 
-def test_no_label_of_a_figure_leaves_its_panel(tab, path):
+@pytest.mark.parametrize("of", ["path", "study"])
+def test_no_label_of_a_figure_leaves_its_panel(tab, of, request):
+    path = request.getfixturevalue(of)
     for width in (400, 1280):
         tab.open(path, width)
         out = tab.ask("""[...document.querySelectorAll('.panel svg')].flatMap(svg => {
@@ -185,3 +210,32 @@ def test_numbers_read_as_python_writes_them(tab, path):
     for decimals in (0, 1, 2):
         found = tab.ask(f"{values}.map(v => fixed(v, {decimals}))")
         assert found == [f"{round(v, decimals) + 0.0:.{decimals}f}" for v in values]
+
+
+def test_a_point_of_a_search_leads_to_its_trial_and_the_trial_to_its_runs(tab, study):
+    tab.open(study)
+    assert tab.ask("document.querySelectorAll('figure .plot svg').length") > 8
+    tab.ask(FIGURE.format("parallel") + ".querySelector('svg').focus()")
+    told = []
+    for _ in range(2):  # a line has many points, and is one thing
+        tab.key("ArrowRight")
+        told.append(tab.ask("document.getElementById('tip').textContent"))
+    assert told[0] != told[1] and all(text.startswith("Trial ") for text in told)
+    tab.key("Enter")
+    tab.ask("new Promise(done => setTimeout(done, 100))")
+    row = "document.querySelector('tr.here')"
+    assert tab.ask("location.hash") == "#" + tab.ask(f"{row}.id")
+    value = tab.ask(f"{row}.cells[2].textContent")
+    assert value in told[1]
+    tab.ask(f"{row}.querySelector('summary').click()")
+    for link in tab.ask(f"[...{row}.querySelectorAll('a')].map(a => a.href)"):
+        assert os.path.isdir(unquote(urlparse(link).path)), link
+
+
+def test_the_trials_of_a_search_sort_by_their_values(tab, study):
+    tab.open(study)
+    values = tab.ask("""(() => { const table = document.querySelector('.trials table');
+      table.tHead.rows[0].cells[2].querySelector('button').click();
+      return [...table.tBodies[0].rows].map(row => row.cells[2].textContent); })()""")
+    numbers = [float(text) for text in values]
+    assert numbers == sorted(numbers) and len(numbers) == 12

@@ -18,7 +18,7 @@ LEVELS = [
     {"listing", "model_report", "preview", "schema"},
     {"tune"},
     {"progress", "sweep", "verify", "report"},
-    {"executors", "stats", "cost"},
+    {"executors", "stats", "cost", "searches"},
     {"run"},
     {"agents", "evaluate", "notary", "store", "sweep_file", "winner"},
     {"record"},
@@ -29,7 +29,7 @@ LEVELS = [
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 
 # The branch that reads results: it must run where nothing can train.
-READERS = {"store", "stats", "report"}
+READERS = {"store", "searches", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
 WRITERS = {"agents", "evaluate", "envs", "run", "record", "notary", "executors", "sweep"}
 WRITERS |= {"sweep_file", "verify"}

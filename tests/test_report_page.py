@@ -15,8 +15,7 @@ from markdown_it import MarkdownIt
 
 from harness.report.evidence import gather
 from harness.report.number import fixed
-from harness.report.web import page as web_page
-from harness.report.web import runs
+from harness.report.web import runs, shell
 from harness.report.web.plain import plain
 from harness.spec import Claim
 from harness.store import Store
@@ -214,5 +213,5 @@ def test_a_number_in_the_page_is_printed_as_in_the_tables(decimals):
 @pytest.mark.parametrize(("suffix", "kind"), [("png", "png"), ("svg", "svg+xml")])
 def test_a_picture_is_embedded_as_what_it_is(tmp_path, suffix, kind):
     (tmp_path / f"visits.{suffix}").write_bytes(b"drawn")
-    found = web_page._embedded(tmp_path / f"visits.{suffix}")
+    found = shell.embedded(tmp_path / f"visits.{suffix}")
     assert found == f"data:image/{kind};base64,ZHJhd24="

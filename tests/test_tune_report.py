@@ -15,6 +15,7 @@ from harness.config import load, parse
 from harness.run import rehearse
 from harness.store import Store
 from harness.tune import noise, path, surrogate
+from harness.tune.charts import CHARTS
 from harness.tune.figures import FIGURES
 from harness.tune.plan import CONFIRMATION, PATH, TEST, TUNING
 from harness.winner import Winner
@@ -76,7 +77,7 @@ def test_every_figure_is_written_or_has_nothing_to_show(studies):
     for one in found:
         for name, plot in FIGURES.items():
             there = (page.parent / f"{one.plan.label}_{name}.png").exists()
-            assert there == (plot.draw(one) is not None)
+            assert there == (plot.draw(one) is not None) == (CHARTS[name](one) is not None)
             assert there == (page.parent / f"{one.plan.label}_{name}.pdf").exists()
     drawn = {name for name, plot in FIGURES.items() if plot.draw(found[1]) is not None}
     assert drawn == set(FIGURES) - {"batch_map"}
@@ -87,7 +88,7 @@ def test_the_report_is_the_same_byte_for_byte(studies, tmp_path):
     found, page = studies
     before = {file.name: file.read_bytes() for file in page.parent.iterdir()}
 
-    tune.report.write(found, page.parent)
+    tune.report.write(found, Store(page.parents[3]), page.parent)
 
     assert {file.name: file.read_bytes() for file in page.parent.iterdir()} == before
 

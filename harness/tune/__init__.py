@@ -8,6 +8,7 @@ from pathlib import Path
 
 import optuna
 
+from harness import searches
 from harness.store import Store
 from harness.tune import confirm, noise, path, report, search, storage, surrogate
 from harness.tune.confirm import BEST, Confirmation
@@ -37,11 +38,15 @@ def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) ->
         if repaired:
             say(repaired)
         study = storage.open_study(plan, storage.connect(plan.file.storage or str(journal)))
+        storage.tell(plan, home, searches.SEARCHING)
         search.run(plan, study, store, attempt, say)
+        storage.tell(plan, home, searches.CONFIRMING)
         found = confirm.run(plan, study, store, attempt)
         if found is not None:
             confirm.write(home / BEST, confirm.winner(plan, study, found))
-        return _evidence(plan, study, found, store, attempt)
+        evidence = _evidence(plan, study, found, store, attempt)
+        storage.tell(plan, home, searches.DONE)
+        return evidence
 
 
 def _evidence(
@@ -64,4 +69,4 @@ def _evidence(
 
 def write_report(studies: Sequence[Evidence], store: Store) -> Path:
     """One report for all arms of a search."""
-    return report.write(studies, store.search_folder(studies[0].plan.file.name) / "report")
+    return report.write(studies, store, store.search_folder(studies[0].plan.file.name) / "report")

@@ -13,7 +13,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial
 
-from harness import stats
+from harness import searches, stats
 from harness.spec import RunSpec
 from harness.store import Store
 from harness.tune import score, search
@@ -21,7 +21,7 @@ from harness.tune.plan import CONFIRMATION, TEST, TUNING, Plan
 from harness.tune.score import Outcome, Train
 from harness.winner import Interval, Provenance, Winner
 
-BEST = "best.yaml"
+BEST = searches.BEST
 
 
 class Rerun(NamedTuple):
@@ -106,6 +106,12 @@ def difference(plan: Plan, first: Rerun, second: Rerun) -> Interval:
 def _interval(found: stats.Estimate) -> Interval:
     ends = [None if math.isnan(end) else round(end, 6) for end in (found.low, found.high)]
     return Interval(point=round(found.point, 6), low=ends[0], high=ends[1])
+
+
+def text(found: Interval) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.point:.3f}"
+    return f"{found.point:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Winner:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
 from optuna.trial import FrozenTrial
 
+from harness import stats
 from harness.tune import confirm, surrogate
 from harness.tune.confirm import Confirmation, Rerun
 from harness.tune.noise import Scale
@@ -42,6 +44,29 @@ class Evidence:
             return {}
         methods = surrogate.EVALUATORS
         return {name: surrogate.importance(self.plan, self.shown, name) for name in methods}
+
+    @cached_property
+    def marginals(self) -> dict[str, surrogate.Marginal]:
+        """By hyper-parameter, as the study calls it."""
+        if self.forest is None:
+            return {}
+        return {name: self.forest.marginal(name) for name in self.forest.columns.names}
+
+    @cached_property
+    def batch_plane(self) -> surrogate.Plane | None:
+        """Batch size against learning rate, where both were searched."""
+        x = next((n for n in surrogate.Columns(self.plan).names if n.endswith("batch_size")), None)
+        y = "learning_rate"
+        if x is None or y not in self.plan.space or self.forest is None:
+            return None
+        return self.forest.plane(x, y)
+
+    @cached_property
+    def along_path(self) -> list[stats.Estimate]:
+        """What each configuration of the path is worth."""
+        scores = [np.array(step.outcome.scores)[:, None] for step in self.path]
+        statistic, name = self.plan.statistic, self.plan.name
+        return [stats.estimate(each, statistic, name, "path") for each in scores]
 
     def estimate(self, one: Rerun) -> Interval:
         return confirm.estimate(self.plan, one)

@@ -134,13 +134,12 @@ def path(found: Evidence) -> Figure | None:
     )
     axes = figure.subplots()
     points = []
-    for y, step in enumerate(found.path):
-        scores = np.array(step.outcome.scores)[:, None]
-        estimate = stats.estimate(scores, found.plan.statistic, found.plan.name, "path")
+    for y, (step, estimate) in enumerate(zip(found.path, found.along_path, strict=True)):
+        scores = step.outcome.scores
         if stats.has_interval(estimate.shows):
             axes.plot([estimate.low, estimate.high], [y, y], color=BLUE, linewidth=6, alpha=0.4,
                       solid_capstyle="butt")  # fmt: skip
-        axes.plot(scores[:, 0], np.full(len(scores), y), "|", color="0.5", markersize=5)
+        axes.plot(scores, np.full(len(scores), y), "|", color="0.5", markersize=5)
         points.append(estimate.point)
     axes.plot(points, range(len(points)), "-o", color=BLUE, linewidth=1)
     labels = [step.change or "default" for step in found.path]

@@ -8,19 +8,22 @@ from pathlib import Path
 
 from harness import stats
 from harness.report import style
-from harness.tune import confirm, search
+from harness.store import Store
+from harness.tune import confirm, page, search
 from harness.tune.evidence import Evidence
 from harness.tune.figures import FIGURES
 from harness.tune.file import Halving, Wilcoxon
 from harness.tune.plan import at
 from harness.tune.surrogate import RESAMPLES
-from harness.winner import Interval
 
-_SUFFIXES = (".pdf", ".png", ".md", ".csv")
+_SUFFIXES = (".pdf", ".png", ".md", ".csv", ".html")
 
 
-def write(studies: Sequence[Evidence], folder: Path) -> Path:
-    """One page for all arms of a search, their figures beside it; return its path."""
+def write(studies: Sequence[Evidence], store: Store, folder: Path) -> Path:
+    """report.md and report.html for all arms of a search, their figures beside; return report.md.
+
+    :param store: holds the runs, to which the page links.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.suffix in _SUFFIXES:
@@ -31,9 +34,11 @@ def write(studies: Sequence[Evidence], folder: Path) -> Path:
     for found in studies:
         parts += _study(found, folder, alone=len(studies) == 1)
     parts.append(_method(studies[0]))
-    page = folder / "report.md"
-    page.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
-    return page
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    path = folder / "report.md"
+    path.write_text(text, encoding="utf-8")
+    page.write(studies, store, text, folder)
+    return path
 
 
 def _answer(studies: Sequence[Evidence]) -> str:
@@ -46,11 +51,11 @@ def _answer(studies: Sequence[Evidence]) -> str:
         if confirmed is None:
             rows.append(f"| {found.plan.label} | no trial came to its end | | | | |")
             continue
-        winner, default = (found.estimate(x) for x in (confirmed.winner, confirmed.default))
-        between = confirm.difference(found.plan, confirmed.winner, confirmed.default)
+        finalists = confirmed.winner, confirmed.default
+        numbers = [*map(found.estimate, finalists), confirm.difference(found.plan, *finalists)]
         tuned = float(confirmed.winner.trial.value or 0.0)
         rows.append(
-            f"| {found.plan.label} | {text(winner)} | {text(default)} | {text(between)} | "
+            f"| {found.plan.label} | {' | '.join(map(confirm.text, numbers))} | "
             f"{tuned:.3f} | {confirmed.gap:+.3f} |"
         )
     n = studies[0].plan.file.confirm.test_seeds
@@ -59,12 +64,6 @@ def _answer(studies: Sequence[Evidence]) -> str:
         "optimism gap is the value while tuning minus the value on these seeds."
     ).replace("%", " %")
     return "## Answer\n\n" + "\n".join(rows) + "\n\n" + note
-
-
-def text(found: Interval) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.point:.3f}"
-    return f"{found.point:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
 def _terms(studies: Sequence[Evidence]) -> str:
@@ -91,8 +90,7 @@ def _terms(studies: Sequence[Evidence]) -> str:
 
 
 def _study(found: Evidence, folder: Path, alone: bool) -> list[str]:
-    parts = [] if alone else [f"## {found.plan.label}"]
-    parts.append(_winner(found))
+    parts = [f"## {found.plan.label}", _winner(found)]
     errors = [
         f"- trial {t.number}: {t.user_attrs[search.ERROR].splitlines()[0]}"
         for t in found.trials

@@ -14,6 +14,7 @@ import optuna
 from optuna.pruners import BasePruner, WilcoxonPruner
 from optuna.trial import FrozenTrial, TrialState
 
+from harness import searches
 from harness.config import UserError
 from harness.spec import RunSpec
 from harness.store import Store
@@ -24,8 +25,9 @@ from harness.tune.score import Outcome, Train
 
 # What is written on a trial. BATCH and SIZE stand there from its birth.
 BATCH, SIZE = "batch", "batch_size"
-HPARAMS, STEPS, SECONDS, DIVERGED = "hparams", "steps", "seconds", "diverged"
-FULL = "full"  # whether all seeds were run, and in full: only then can it win
+HPARAMS, DIVERGED = "hparams", "diverged"
+STEPS, SECONDS = searches.STEPS, searches.SECONDS
+FULL = searches.FULL  # whether all seeds were run, and in full: only then can it win
 SCORES, ERROR = "scores", "error"
 
 

@@ -36,10 +36,10 @@ def parallel(found: Evidence) -> Figure | None:
     names = [*columns.names, "value"]
     figure = Figure(figsize=(style.venue().text, 3.1), layout="constrained")
     axes = figure.subplots()
-    low_value, high_value = _range(found)
+    low_value, high_value = value_range(found)
     scale, colours = Normalize(low_value, high_value), matplotlib.colormaps[COLOURS]
     for trial in sorted(shown, key=lambda trial: worth(trial)):
-        points = [_height(columns, name, trial.params) for name in columns.names]
+        points = [height(columns, name, trial.params) for name in columns.names]
         points.append((worth(trial) - low_value) / (high_value - low_value))
         special = trial.number in (0, found.best_number)
         colour: Any = colours(scale(worth(trial)))
@@ -52,9 +52,9 @@ def parallel(found: Evidence) -> Figure | None:
         axes.axvline(i, color="0.6", linewidth=0.7, zorder=1)
         low, high = f"{low_value:.2f}", f"{high_value:.2f}"
         if name != "value":
-            low, high = (_short(_written(name, end)) for end in _ends(columns, name))
-        for height, text in ((-0.03, low), (1.03, high)):
-            axes.text(i, height, text, ha="center", va="top" if height < 0 else "bottom",
+            low, high = (short(written(name, end)) for end in ends(columns, name))
+        for y, text in ((-0.03, low), (1.03, high)):
+            axes.text(i, y, text, ha="center", va="top" if y < 0 else "bottom",
                       fontsize=6)  # fmt: skip
     labels = [bare(name, scale=name.startswith("log")) for name in names]
     axes.set_xticks(range(len(names)), labels, rotation=35, ha="right", rotation_mode="anchor")
@@ -86,7 +86,7 @@ def _panels(found: Evidence, marginals: bool) -> Figure | None:
     for axes, name in zip(grid.ravel(), names, strict=False):
         kind = surrogate.Columns(found.plan).kinds[name]
         if marginals and found.forest is not None:
-            _marginal(axes, found.forest.marginal(name), kind)
+            _marginal(axes, found.marginals[name], kind)
             _mark(axes, found, name, kind)
         else:
             _scatter(axes, found, name, kind)
@@ -138,21 +138,21 @@ def _mark(axes: Axes, found: Evidence, name: str, kind: Any) -> None:
 
 def batch_map(found: Evidence) -> Figure | None:
     """Batch size against learning rate, with the noise scale where it was measured."""
-    x = next((n for n in surrogate.Columns(found.plan).names if n.endswith("batch_size")), None)
-    y = "learning_rate"
-    if x is None or y not in found.plan.space or found.forest is None:
+    plane = found.batch_plane
+    if plane is None:
         return None
+    x, y = plane.x, plane.y
     columns = surrogate.Columns(found.plan)
     figure = Figure(figsize=(style.venue().column + 0.6, 2.7), layout="constrained")
     axes = figure.subplots()
     scale, colours = _colours(found)
-    across, up, values = found.forest.plane(x, y)
     kinds = columns.kinds[x], columns.kinds[y]
     at_x, at_y = (
-        [_place(kind, v) for v in vs] for kind, vs in zip(kinds, (across, up), strict=True)
+        [_place(kind, v) for v in vs]
+        for kind, vs in zip(kinds, (plane.across, plane.up), strict=True)
     )
-    axes.pcolormesh(at_x, at_y, values, cmap=colours, norm=scale, shading="nearest", alpha=0.55,
-                    linewidth=0, rasterized=True)  # fmt: skip
+    axes.pcolormesh(at_x, at_y, plane.values, cmap=colours, norm=scale, shading="nearest",
+                    alpha=0.55, linewidth=0, rasterized=True)  # fmt: skip
     rng = np.random.default_rng(0)  # trials with equal batches would hide one another
     for trial in found.shown:
         if x in trial.params and y in trial.params:
@@ -177,19 +177,22 @@ def batch_map(found: Evidence) -> Figure | None:
 
 
 def _noise(axes: Axes, found: Evidence, kind: Any) -> None:
-    if found.noise is None:
-        return
     low, high = axes.get_xlim()
+    for names, place in noise_places(found, kind, low, high):
+        axes.axvline(place, color="black", linestyle=":", linewidth=1)
+        axes.text(place, 1.01, names, transform=axes.get_xaxis_transform(), fontsize=6,
+                  ha="center", va="bottom")  # fmt: skip
+    axes.set_xlim(low, high)
+
+
+def noise_places(found: Evidence, kind: Any, low: float, high: float) -> list[tuple[str, float]]:
+    """The quarters of training with one noise scale, and where it stands among batch sizes."""
     places: dict[float, list[str]] = {}
-    for i, scale in enumerate(found.noise.quarters):
+    for i, scale in enumerate(found.noise.quarters if found.noise else ()):
         if math.isfinite(scale) and scale > 0:
             place = math.log2(scale) if isinstance(kind, IntDistribution) else scale
             places.setdefault(round(min(max(place, low), high), 2), []).append(f"Q{i + 1}")
-    for place, names in places.items():
-        axes.axvline(place, color="black", linestyle=":", linewidth=1)
-        axes.text(place, 1.01, ",".join(names), transform=axes.get_xaxis_transform(), fontsize=6,
-                  ha="center", va="bottom")  # fmt: skip
-    axes.set_xlim(low, high)
+    return [(",".join(names), place) for place, names in places.items()]
 
 
 def _place(kind: Any, value: Any) -> float:
@@ -204,7 +207,7 @@ def _axis(axes: Axes, name: str, kind: Any, vertical: bool = False) -> None:
     if not vertical:
         axes.set_xlabel(name)
     if isinstance(kind, CategoricalDistribution):
-        labels = [_short(choice) for choice in kind.choices]
+        labels = [short(choice) for choice in kind.choices]
         small = 5.5 if sum(map(len, labels)) > 17 else 6.5
         axis.set_ticks(range(len(labels)), labels, fontsize=small)
         axes.set_xlim(-0.5, len(labels) - 0.5)
@@ -215,14 +218,14 @@ def _axis(axes: Axes, name: str, kind: Any, vertical: bool = False) -> None:
         axis.set_major_locator(MaxNLocator(5, integer=True))
         if name.startswith("log") and " " in name:
             ticks = list(range(kind.low, kind.high + 1, 1 + (kind.high - kind.low) // 5))
-            axis.set_ticks(ticks, [_short(_written(name, tick)) for tick in ticks])
+            axis.set_ticks(ticks, [short(written(name, tick)) for tick in ticks])
             if not vertical:
                 axes.set_xlabel(bare(name))
     else:
         axis.set_major_locator(MaxNLocator(4))
 
 
-def _height(columns: surrogate.Columns, name: str, params: dict[str, Any]) -> float:
+def height(columns: surrogate.Columns, name: str, params: dict[str, Any]) -> float:
     """Between 0 and 1; what a trial does not have is left out of its line."""
     kind = columns.kinds[name]
     if name not in params:
@@ -234,7 +237,7 @@ def _height(columns: surrogate.Columns, name: str, params: dict[str, Any]) -> fl
     return (columns.scaled(name, params[name]) - low) / (high - low)
 
 
-def _ends(columns: surrogate.Columns, name: str) -> tuple[Any, Any]:
+def ends(columns: surrogate.Columns, name: str) -> tuple[Any, Any]:
     kind = columns.kinds[name]
     if isinstance(kind, CategoricalDistribution):
         return kind.choices[0], kind.choices[-1]
@@ -242,7 +245,7 @@ def _ends(columns: surrogate.Columns, name: str) -> tuple[Any, Any]:
     return kind.low, kind.high
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     if value is None:
         return "own"
     if isinstance(value, bool):
@@ -259,17 +262,17 @@ def bare(name: str, scale: bool = True) -> str:
     return name.split(" ")[-1] if scale else name
 
 
-def _written(name: str, value: Any) -> Any:
+def written(name: str, value: Any) -> Any:
     """What stands for it in a file: of an exponent, the power."""
     base, space, _ = name.partition(" ")
     return int(base[3:]) ** value if space and base.startswith("log") else value
 
 
 def _colours(found: Evidence) -> tuple[Normalize, Colormap]:
-    return Normalize(*_range(found)), matplotlib.colormaps[COLOURS]
+    return Normalize(*value_range(found)), matplotlib.colormaps[COLOURS]
 
 
-def _range(found: Evidence) -> tuple[float, float]:
+def value_range(found: Evidence) -> tuple[float, float]:
     values = [worth(trial) for trial in found.shown]
     low, high = min(values), max(values)
     return low, high if high > low else low + 1

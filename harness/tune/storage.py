@@ -13,13 +13,13 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
-from harness import record
+from harness import record, searches
 from harness.config import Problem, UserError
 from harness.spec import canonical
 from harness.tune.plan import Plan
 
 IDENTITY = "identity"  # the user attribute that holds what decides the study
-JOURNAL = "journal.log"
+JOURNAL = searches.JOURNAL
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def repair(path: Path) -> str | None:
         return None
     found = path.read_bytes()
     lines = found.splitlines(keepends=True)
-    whole = [line for line in lines if _is_record(line)]
+    whole = [line for line in lines if searches.is_record(line)]
     if len(whole) == len(lines):
         return None
     backup = path.with_name(f"{path.name}.torn-{sum(1 for _ in path.parent.glob('*.torn-*')) + 1}")
@@ -59,13 +59,6 @@ def repair(path: Path) -> str | None:
     scratch.replace(path)
     dropped = len(lines) - len(whole)
     return f"{path}: {dropped} torn record{'s'[: dropped > 1]} taken out; as it was: {backup.name}"
-
-
-def _is_record(line: bytes) -> bool:
-    try:
-        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
 
 
 def connect(where: str) -> BaseStorage:
@@ -95,6 +88,24 @@ def shown(where: str) -> str:
         return str(make_url(where)) if "://" in where else where
     except ArgumentError:
         return where.split("://")[0] + "://..."
+
+
+def _without_password(where: str) -> str:
+    """What may be written down of a storage: PostgreSQL finds passwords in ~/.pgpass too."""
+    if "://" not in where:
+        return str(Path(where).resolve())
+    from sqlalchemy.engine import URL, make_url
+
+    url = make_url(where)
+    safe = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
+    return safe.set(query=url.query).difference_update_query(["password"]).render_as_string()
+
+
+def tell(plan: Plan, folder: Path, stage: str) -> None:
+    """Say how far the search is, to whoever asks (`harness status`)."""
+    where = plan.file.storage and _without_password(plan.file.storage)
+    said = {"stage": stage, "budget": plan.file.budget.model_dump(), "storage": where}
+    record.write_json(folder / searches.STATE, said)
 
 
 def open_study(plan: Plan, storage: BaseStorage) -> optuna.Study:

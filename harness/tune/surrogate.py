@@ -138,6 +138,16 @@ class Marginal(NamedTuple):
     high: Array
 
 
+class Plane(NamedTuple):
+    """The value over two hyper-parameters."""
+
+    x: str
+    y: str
+    across: list[Any]
+    up: list[Any]
+    values: Array  # (up, across)
+
+
 class Forest:
     """A random forest on the trials, and one on each of their resamples."""
 
@@ -168,8 +178,8 @@ class Forest:
         low, high = stats.percentile(rows[1:])
         return Marginal(grid, rows[0], np.asarray(low), np.asarray(high))
 
-    def plane(self, x: str, y: str) -> tuple[list[Any], list[Any], Array]:
-        """The marginal over two hyper-parameters: (y, x)."""
+    def plane(self, x: str, y: str) -> Plane:
+        """The marginal over two hyper-parameters."""
         across, up = self.columns.grid(x), self.columns.grid(y)
         points = [
             trial.params | {x: right, y: high}
@@ -178,4 +188,4 @@ class Forest:
             for trial in self.trials
         ]
         values = self.predict(points).reshape(len(up), len(across), -1).mean(axis=2)
-        return across, up, values
+        return Plane(x, y, across, up, values)

@@ -90,19 +90,21 @@ const MARKS = {
   X: r => `M0,${-r * 0.5}L${r * 0.6},${-r * 1.1}L${r * 1.1},${-r * 0.6}L${r * 0.5},0L${r * 1.1},${r * 0.6}` +
     `L${r * 0.6},${r * 1.1}L0,${r * 0.5}L${-r * 0.6},${r * 1.1}L${-r * 1.1},${r * 0.6}L${-r * 0.5},0` +
     `L${-r * 1.1},${-r * 0.6}L${-r * 0.6},${-r * 1.1}z`,
+  "*": r => "M" + Array.from({ length: 10 }, (_, i) => [i % 2 ? 0.75 : 1.8, i * Math.PI / 5])
+    .map(([far, angle]) => `${far * r * Math.sin(angle)},${-far * r * Math.cos(angle)}`).join("L") + "z",
 };
 
 const at = (x, y) => `translate(${x.toFixed(1)},${y.toFixed(1)})`;
 const look = index => DATA.arms[index] ?? { name: "", colour: "#0173b2", marker: "o", dashes: [] };
 const dashes = arm => arm.dashes.length ? arm.dashes.map(d => d * 2).join(" ") : null;
-const group = index => make("svg:g", { class: "arm", style: `--c:${look(index).colour}` });
-const mark = (index, x, y, r = 4) => make("svg:path", { class: "mark", d: MARKS[look(index).marker](r), transform: at(x, y) });
+const group = (index, colour = look(index).colour) => make("svg:g", { class: "arm", style: `--c:${colour}` });
+const mark = (index, x, y, r = 4) => make("svg:path", { class: look(index).hollow ? "mark hollow" : "mark", d: MARKS[look(index).marker](r), transform: at(x, y) });
 
 /** A line and a mark as in the figures, for legends. */
 function swatch(index) {
-  const line = make("svg:path", { class: "line", d: "M1,7H29", "stroke-dasharray": dashes(look(index)) });
-  const part = group(index);
-  part.append(line, mark(index, 15, 7));
+  const part = group(index), { marker, line = true } = look(index);
+  if (line) part.append(make("svg:path", { class: "line", d: "M1,7H29", "stroke-dasharray": dashes(look(index)) }));
+  if (marker) part.append(mark(index, 15, 7));
   return make("svg:svg", { width: 30, height: 14, "aria-hidden": "true" }, part);
 }
 
@@ -125,20 +127,21 @@ function bandOf(xs, lows, highs, step) {
   return pathOf(xs, lows, true) + text + "z";
 }
 
-/** Frame, grid and labels of a panel; returns its layers and how it maps numbers to places. */
-function frame(width, height, box, xEnds, yEnds, xName, label, whole = false, log = false) {
+/** Frame, grid and labels of a panel; returns its layers and how it maps numbers to places.
+ *  The numbers along an axis may be given, with their places: [[place, text], ...]. */
+function frame(width, height, box, xEnds, yEnds, xName, label, { whole, log, xTicks, yTicks } = {}) {
   const svg = make("svg:svg", {
     viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: 0, "aria-label": label,
   });
   const x = (log ? logScale : scale)(...xEnds, box.left, width - box.right), y = yEnds && scale(...yEnds, height - box.bottom, box.top);
-  const marked = (log ? logTicks : ticks)(...xEnds, Math.max(3, Math.floor((width - box.left) / 75)));
-  for (const value of marked.filter(value => !whole || Number.isInteger(value))) {
+  const marked = (log ? logTicks : ticks)(...xEnds, Math.max(3, Math.floor((width - box.left) / 75))).filter(value => !whole || Number.isInteger(value));
+  for (const [value, text] of xTicks ?? marked.map(value => [value, short(value)])) {
     if (!y) svg.append(make("svg:line", { class: "grid", x1: x(value), x2: x(value), y1: box.top, y2: height - box.bottom }));
-    svg.append(make("svg:text", { x: x(value), y: height - box.bottom + 14, "text-anchor": "middle" }, short(value)));
+    svg.append(make("svg:text", { x: x(value), y: height - box.bottom + 14, "text-anchor": "middle" }, text));
   }
-  for (const value of y ? ticks(...yEnds, 4) : []) {
+  for (const [value, text] of y ? yTicks ?? ticks(...yEnds, 4).map(value => [value, short(value)]) : []) {
     svg.append(make("svg:line", { class: "grid", x1: box.left, x2: width - box.right, y1: y(value), y2: y(value) }));
-    svg.append(make("svg:text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)));
+    svg.append(make("svg:text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end" }, text));
   }
   svg.append(make("svg:text", { x: (box.left + width - box.right) / 2, y: height - 4, "text-anchor": "middle" }, xName));
   return { svg, x, y };
@@ -158,7 +161,7 @@ function drawLines(chart, panel, width) {
   const height = 225, box = { left: 44, right: 10, top: 20, bottom: 34 };
   const label = `${panel.title || chart.y}: ${chart.y} along ${chart.x}, ${series.length} lines. Arrow keys read the values.`;
   const xEnds = chart.log && !xs.length ? [1, 10] : ends(xs, 0);
-  const { svg, x, y } = frame(width, height, box, xEnds, ends(ys), chart.x, label, chart.whole, chart.log);
+  const { svg, x, y } = frame(width, height, box, xEnds, ends(ys), chart.x, label, { whole: chart.whole, log: chart.log });
   svg.append(make("svg:text", { x: 0, y: 10 }, chart.y));
   for (const [name, dash] of Object.entries(ANCHORS)) if (panel[name] !== undefined)
     svg.append(make("svg:line", { class: "anchor", "stroke-dasharray": dash, x1: box.left, x2: width - box.right, y1: y(panel[name]), y2: y(panel[name]) }));
@@ -233,7 +236,7 @@ function rowName(name, x, y) {
 function drawBars(chart, panel, width) {
   const rows = shownRows(panel), step = 26, left = nameRoom(rows, width);
   const box = { left, right: 12, top: 4, bottom: 34 }, height = box.top + rows.length * step + box.bottom;
-  const numbers = rows.flatMap(row => [row.point, row.low, row.high]);
+  const numbers = rows.flatMap(row => [row.point, row.low, row.high, ...(row.seeds ?? [])]);
   const xEnds = ends([...numbers, panel.rule, ...(panel.range ?? [])]);
   const label = `${panel.title || chart.x}: ${rows.map(row => `${row.name} ${row.text}`).join("; ")}`;
   const { svg, x } = frame(width, height, box, xEnds, null, chart.x, label);
@@ -245,10 +248,11 @@ function drawBars(chart, panel, width) {
     if (row.point === null) svg.append(make("svg:text", { x: left + 6, y: y + 4, "font-style": "italic" }, row.text.replace(/^- /, "")));
     else {
       if (row.low !== null) part.append(make("svg:line", { class: row.shows === "range" ? "range" : "bar", x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
+      for (const value of row.seeds ?? []) part.append(make("svg:line", { class: "seed", x1: x(value), x2: x(value), y1: y - 5, y2: y + 5 }));
       part.append(mark(row.arm, x(row.point), y, 4.5));
     }
     const arms = row.arm === null ? {} : { arm: row.name };
-    return { x: row.point === null ? left + 40 : x(row.point), y, tip: () => [make("b", {}, row.name), row.text], href: "#runs?" + new URLSearchParams(arms) };
+    return { x: row.point === null ? left + 40 : x(row.point), y, tip: () => [make("b", {}, row.name), row.text], href: DATA.runs ? "#runs?" + new URLSearchParams(arms) : null };
   });
   return { svg, marks, byRow: true };
 }
@@ -297,7 +301,7 @@ const KINDS = { lines: drawLines, bars: drawBars, points: drawPoints };
 function drawFigure(figure) {
   const chart = DATA.charts[figure.dataset.chart], plot = figure.querySelector(".plot");
   const panels = chart.panels.filter(panel => !SHOWN.env || !panel.env || panel.env === SHOWN.env);
-  figure.classList.toggle("one", panels.length === 1);
+  figure.classList.toggle("one", panels.length === 1 && !chart.wide);
   const room = plot.clientWidth, abreast = Math.max(1, Math.floor((room + GAP) / (PANEL + GAP)));
   const columns = Math.ceil(panels.length / Math.ceil(panels.length / abreast));  // rows of equal length
   const most = (room - GAP * (columns - 1)) / columns;
@@ -307,14 +311,19 @@ function drawFigure(figure) {
     listen(drawn);
     return make("div", { class: "panel" }, panel.title ? make("h4", {}, panel.title) : null, drawn.svg,
       panel.gaps?.length ? make("p", { class: "gaps" }, `${chart.runs ? "Run by run" : "Not drawn"}, because ${chart.lacking ?? "runs are missing"}: ${panel.gaps.join("; ")}.`) : null);
-  }), chart.kind === "lines" ? legend(chart, panels) : "");
+  }), chart.kind === "lines" ? legend(chart, panels) : chart.legend ? legendOf(chart.legend, chart.ramp) : "");
 }
 
 /** For paper and small screens, where the buttons that show the arms are out of sight. */
 function legend(chart, panels) {
   const there = new Set(chart.runs ? DATA.arms.keys() : panels.flatMap(panel => panel.series.map(one => one.arm)));
   const names = [...there].sort((a, b) => a - b).filter(arm => SHOWN.arms.has(arm));
-  return make("p", { class: "legend", "aria-hidden": "true" }, ...names.map(arm => make("span", {}, swatch(arm), look(arm).name)));
+  return legendOf(names);
+}
+
+function legendOf(names, ramp) {
+  const bar = ramp && make("span", {}, make("span", { class: "ramp", style: `background: linear-gradient(to right, ${ramp.colours.join(", ")})` }), ramp.text);
+  return make("p", { class: DATA.runs ? "legend" : "legend shown", "aria-hidden": "true" }, ...names.map(arm => make("span", {}, swatch(arm), look(arm).name)), bar);
 }
 
 /** Reading a panel with the pointer, or with the arrow keys. */
@@ -325,13 +334,19 @@ function listen({ svg, marks, byRow }) {
     here = (index + marks.length) % marks.length;
     const one = marks[here];
     sign?.remove();
-    sign = one.rule
+    sign = one.sign ? one.sign() : one.rule
       ? make("svg:line", { class: "rule", x1: one.x, x2: one.x, y1: one.rule[0], y2: one.rule[1] })
       : make("svg:circle", { class: "hit", cx: one.x, cy: one.y, r: 7 });
     svg.append(sign);
     svg.style.cursor = one.href ? "pointer" : "crosshair";
     const box = svg.getBoundingClientRect();
     tell(one.tip(), box.left + one.x * box.width / svg.viewBox.baseVal.width, box.top + (one.y ?? 40));
+  };
+  /** The next mark that is of another thing: a line has many. */
+  const step = by => {
+    let next = here < 0 ? (by < 0 ? marks.length - 1 : 0) : here + by;
+    for (let i = 0; i < marks.length && here >= 0 && marks[here].of !== undefined && marks[(next + marks.length) % marks.length].of === marks[here].of; i++) next += by;
+    point(next);
   };
   const leave = () => { here = -1; sign?.remove(); TIP.hidden = true; };
   const open = () => { if (marks[here]?.href) location.hash = marks[here].href; };
@@ -350,7 +365,7 @@ function listen({ svg, marks, byRow }) {
   svg.addEventListener("click", open);
   svg.addEventListener("keydown", event => {
     const moves = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
-    if (event.key in moves) { event.preventDefault(); point(here < 0 && moves[event.key] < 0 ? -1 : here + moves[event.key]); }
+    if (event.key in moves) { event.preventDefault(); step(moves[event.key]); }
     if (event.key === "Enter") open();
     if (event.key === "Escape") leave();
   });

@@ -48,6 +48,13 @@ function keyOf(cell) {
   return number ? Number(number[0].replaceAll(",", "")) : text;
 }
 
+/** Numbers by size, words by letters, what is missing last. */
+function compare(a, b, down) {
+  if (a === null || b === null) return (a === null) - (b === null);
+  const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
+  return down ? -order : order;
+}
+
 function setUpTable(table) {
   const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
@@ -73,7 +80,7 @@ function setUpTheme() {
 
 setUpTheme();
 setUpTools();
-setUpRuns();
+setUp();
 document.querySelectorAll("table.sortable").forEach(setUpTable);
 redraw();
 follow();

@@ -28,13 +28,6 @@ function wanted(row) {
     (!ASKED.state || RUNS.state[row.i] === ASKED.state) && (!ASKED.key || row.key.startsWith(ASKED.key));
 }
 
-/** Numbers by size, words by letters, what is missing last. */
-function compare(a, b, down) {
-  if (a === null || b === null) return (a === null) - (b === null);
-  const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
-  return down ? -order : order;
-}
-
 function drawRuns() {
   const explorer = document.querySelector("[data-explorer]"), found = ROWS.filter(wanted);
   if (ASKED.sort) found.sort((a, b) => compare(COLUMNS[ASKED.sort](a), COLUMNS[ASKED.sort](b), ASKED.down));
@@ -116,7 +109,7 @@ function sparkline(row) {
   return make("div", { class: "panel" }, drawn.svg);
 }
 
-function setUpRuns() {
+function setUp() {
   const explorer = document.querySelector("[data-explorer]");
   const ask = change => { Object.assign(ASKED, change, { most: AT_ONCE }); drawRuns(); };
   const choose = (name, title, values) => make("label", {}, title, make("select", { name, on: { change: event =>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import urlencode
 
 from markdown_it import MarkdownIt
@@ -34,8 +34,14 @@ def runs_link(**asked: str | Sequence[str]) -> str:
     return "#runs?" + urlencode({k: v for k, v in asked.items() if v}, doseq=True)
 
 
-def with_links(tokens: Sequence[Token], evidence: Evidence) -> list[Token]:
-    """Tables that sort and scroll by themselves, each number a link to its runs."""
+def with_links(
+    tokens: Sequence[Token], behind: Callable[[Sequence[str], Sequence[str]], str]
+) -> list[Token]:
+    """Tables that sort and scroll by themselves, each number a link to what is behind it.
+
+    :param behind: from a table's head and a row up to the number: where the link leads, if there is
+        anything to show.
+    """
     found: list[Token] = []
     head: list[str] = []
     row: list[str] = []
@@ -53,9 +59,9 @@ def with_links(tokens: Sequence[Token], evidence: Evidence) -> list[Token]:
             row.append(after.content)
             if len(row) == 1 and row[0].startswith("("):  # not an arm: it stays below them
                 next(t for t in reversed(found) if t.type == "tr_open").attrSet("class", "last")
-            asked = _behind(evidence, head, row) if _NUMBER.match(row[-1]) else {}
-            if asked and after.children is not None:
-                link = f'<a class="runs" href="{_quoted(runs_link(**asked))}">'
+            where = behind(head, row) if _NUMBER.match(row[-1]) else ""
+            if where and after.children is not None:
+                link = f'<a class="runs" href="{_quoted(where)}">'
                 after.children = [raw(link), *after.children, raw("</a>")]
         found.append(token)
         if token.type == "table_close":
@@ -71,10 +77,8 @@ def _quoted(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;")
 
 
-def _behind(
-    evidence: Evidence, head: Sequence[str], row: Sequence[str]
-) -> dict[str, str | list[str]]:
-    """The runs that the last cell of the row speaks of."""
+def behind(evidence: Evidence, head: Sequence[str], row: Sequence[str]) -> str:
+    """Where the page shows the runs that the last cell of the row speaks of."""
     asked: dict[str, str | list[str]] = {}
     for name, cell in zip(head, row, strict=False):
         if name in ("arm", "arms"):
@@ -87,7 +91,7 @@ def _behind(
     elif title in _STATES:
         asked["state"] = title
     known = asked.get("arm") or asked.get("env") or row[0] == "(all arms)"
-    return asked if known and not row[0].startswith("(r") else {}
+    return runs_link(**asked) if known and not row[0].startswith("(r") else ""
 
 
 def chapters(tokens: Sequence[Token]) -> Iterator[list[Token]]:
