@@ -61,7 +61,8 @@ function cellsOf({ x: xs, y: ys, colours }, x, y) {
 
 /** An axis for each hyper-parameter, a line for each trial. */
 function drawParallel(chart, panel, width) {
-  const { axes, lines } = panel, steep = axes.length * 90 > width;
+  const { axes, lines } = panel, room = (width - 80) / Math.max(1, axes.length - 1);
+  const steep = axes.some((axis, i) => i && 3.5 * (axis.name.length + axes[i - 1].name.length) > room);  // names would touch
   const longest = 7 * Math.max(...axes.map(axis => axis.name.length));
   const bottom = steep ? 34 + 0.83 * longest : 52, height = 280 + bottom;
   const box = { left: steep ? 50 : 44, right: 30, top: 24, bottom };
