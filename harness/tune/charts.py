@@ -86,11 +86,11 @@ def reruns(found: Evidence) -> Chart | None:
     for one in confirmed.candidates:
         if one.trial.number != found.best_number:
             add(one, "other", {0: worth(one.trial), 1: one.value})
-    ends = {0: worth(confirmed.default.trial), last: confirmed.default.value}
+    ends = {0: worth(confirmed.default.trial), last: found.estimate(confirmed.default).point}
     add(confirmed.default, "default", ends)
     if found.best_number:
         fresh = {1: chosen[found.best_number]} if found.best_number in chosen else {}
-        ends = {0: worth(confirmed.winner.trial), last: confirmed.winner.value}
+        ends = {0: worth(confirmed.winner.trial), last: found.estimate(confirmed.winner).point}
         add(confirmed.winner, "winner", dict(sorted((ends | fresh).items())))
     across = {"name": "", "ends": [-0.4, last + 0.4], "ticks": list(enumerate(stages))}
     drawn = {"title": "", "x": across | {"categories": True}, "points": points, "lines": lines}

@@ -59,9 +59,12 @@ def _answer(studies: Sequence[Evidence]) -> str:
             f"{tuned:.3f} | {confirmed.gap:+.3f} |"
         )
     n = studies[0].plan.file.confirm.test_seeds
+    plan = studies[0].plan
+    average = "interquartile means" if plan.statistic is stats.iqm else "means"
     note = (
-        f"Normalised, {stats.LEVEL:.0%} intervals over {n} seeds on which nothing was chosen; the "
-        "optimism gap is the value while tuning minus the value on these seeds."
+        f"Winner, default and difference are {average} of normalised scores, with "
+        f"{stats.LEVEL:.0%} intervals over {n} seeds on which nothing was chosen; the optimism gap "
+        f"is the value while tuning (`{plan.file.value}`) minus the value on these seeds."
     ).replace("%", " %")
     return "## Answer\n\n" + "\n".join(rows) + "\n\n" + note
 
