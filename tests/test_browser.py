@@ -50,6 +50,7 @@ def study(tmp_path_factory):
     head, _, rest = fake_tune.FILE.partition("  pid:\n")
     rest = rest[rest.index("seeds: 6") :].replace("top: 2", "path_seeds: 3, top: 2")
     only = "    only: [learning_rate, batch_size, ent_coef]\n"
+    head = head.replace("1000", "4096")  # PPO makes no update before
     text = f"{head}  ppo:\n    agent: ppo\n{only}    space:\n{space}{rest}"
 
     def score(spec):
@@ -172,6 +173,9 @@ def test_the_keyboard_reads_a_figure_and_opens_a_run(tab, path):
     assert ", seed" in tip
     tab.key("Enter")
     assert tab.ask("location.hash").startswith("#run-")
+    # The page hears of its new address a moment later.
+    tab.ask("new Promise(done => { const look = () => document.querySelector('.detail') ? done() "
+            ": setTimeout(look, 20); look(); })")  # fmt: skip
     opened = tab.ask("document.querySelector('.detail').textContent")
     assert tip.split(", seed")[0] in opened
     assert tab.ask("document.querySelectorAll('[tabindex]:not([tabindex=\"0\"])').length") == 0
