@@ -22,6 +22,9 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 GOAL_PARTS = ("observation", "achieved_goal", "desired_goal")
 GOAL_METHODS = ("compute_reward", "compute_terminated")
 
+# A task's own seeds for resets are those from its `env_seed` on, so many; others judge.
+RESET_SEEDS = 1 << 16
+
 
 class Config(BaseModel):
     """The hyper-parameters of a learner, in Stable-Baselines3's spelling; no unknown names."""

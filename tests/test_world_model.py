@@ -18,6 +18,7 @@ from scipy.stats import norm
 from stable_baselines3 import PPO
 from tiny import NESTED
 
+from baselines import api
 from baselines.api import NoProgress, Task
 from baselines.world_models import controller, dream, mdn_rnn, vae
 from baselines.world_models.action import ActionCode, CorrelatedActions
@@ -30,6 +31,7 @@ from baselines.world_models.mdn_rnn import MDNRNN, Mixture
 from baselines.world_models.vae import Code
 from baselines.world_models.world_model import STAGES, Config, WorldModel
 from harness.envs.deep_sea import DeepSea
+from harness.seeding import ROOM, streams
 
 # Windows, steps, latent numbers, mixture parts: all different, so that no axis stands for another.
 N, L, D, K = 3, 6, 2, 4
@@ -650,25 +652,40 @@ def test_the_controller_may_learn_awake_within_the_budget():
     assert agent.controller.parameters.any()
 
 
-@pytest.mark.parametrize("same_start", [True, False])
-def test_candidates_of_a_generation_may_begin_alike(same_start):
-    config = controller.Config(population=3, episodes=2, same_start=same_start)
+@pytest.mark.parametrize("shared", [True, False])
+def test_candidates_of_a_generation_may_play_the_same_episodes(shared):
+    config = controller.Config(population=3, episodes=2, real_share=0.5, shared_starts=shared)
     evolved = Evolved(config, 2, ActionCode(spaces.Discrete(2)), lambda n: None)
-    seeds = []
+    starts = []
 
-    def play(parameters, seed):
-        seeds.append(seed)
-        return 0.0 if len(seeds) <= 12 else None
+    def play(parameters, start):
+        starts.append(start)
+        return 0.0 if len(starts) <= 12 else None
 
     evolved.fit_real(0, play, lambda metrics: None)
 
-    first, second, third, *others = zip(seeds[0:12:2], seeds[1:12:2], strict=True)
-    if same_start:
-        assert first == second == third
-        assert others == [others[0]] * 3
-        assert len({*first, *others[0]}) == 4
-    else:
-        assert set(seeds) == {None}
+    assert starts[:12] == ([0, 1] * 3 + [2, 3] * 3 if shared else [None] * 12)
+
+
+def test_the_controller_never_learns_on_an_episode_that_judges(monkeypatch):
+    seeds = []
+
+    class Watched(gym.Wrapper):
+        def reset(self, *, seed=None, options=None):
+            seeds.append(seed)
+            return super().reset(seed=seed, options=options)
+
+    monkeypatch.setattr(api, "RESET_SEEDS", 3)  # used up soon
+    share = {"real_share": 0.5, "episodes": 1, "population": 2, "shared_starts": True}
+    make(lambda: Watched(discrete()), controller=share).learn(NoProgress())
+
+    assert {seed for seed in seeds if seed is not None} == {1000, 1001, 1002}
+
+
+def test_a_run_has_room_for_the_seeds_of_its_resets():
+    rooms = [streams(seed).env for seed in range(100)]
+    assert len(set(rooms)) == 100
+    assert all(room % api.RESET_SEEDS == 0 and room + api.RESET_SEEDS <= ROOM for room in rooms)
 
 
 # The agent.
@@ -820,6 +837,8 @@ def test_the_memory_of_a_lane_ends_with_its_episode():
         ({"controller": {"learner": "ppo", "hparams": {"normalize": True}}}, "scaled already"),
         ({"controller": {"learner": "ppo", "real_share": 0.5}}, "learns in dreams"),
         ({"controller": {"real_share": 0.5}, "data": {"rounds": 2}}, "rounds must be 1"),
+        ({"controller": {"patience": 5}}, "for a real_share above 0"),
+        ({"controller": {"shared_starts": True}}, "for a real_share above 0"),
         ({"dream": {"temperature": 0.0}}, "temperature"),
         ({"rnn": {"hidden_size": 2.5}}, "hidden_size"),
     ],

@@ -8,7 +8,7 @@ of it but the returns of whole episodes: dreamed ones, or real ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ Log = Callable[[Mapping[str, float]], None]
 class Config(Group):
     """The hyper-parameters of C."""
 
-    later = frozenset({"patience", "same_start"})
+    later = frozenset({"patience", "shared_starts"})
 
     learner: Literal["cma", "ppo", "sac"] = Field("cma", description="What trains C.")
     inputs: Literal["z", "z_h"] = Field(
@@ -48,9 +48,8 @@ class Config(Group):
         description="real_share: a candidate's episode is given up after so many steps without a "
         "reward above 0; null: never.",
     )
-    same_start: bool = Field(
-        False,
-        description="real_share: all candidates of a generation play episodes with the same seeds.",
+    shared_starts: bool = Field(
+        False, description="real_share: all candidates of a generation play the same episodes."
     )
     net_arch: list[int] = Field([], description="cma: hidden widths; none is a linear map.")
     population: int = Field(16, ge=2, description="cma: candidates of a generation.")
@@ -69,6 +68,8 @@ class Config(Group):
             raise ValueError(f"real_share: {self.learner} learns in dreams; take cma")
         else:
             self.__dict__["hparams"] = check(self.learner, self.hparams)
+        if not self.real_share and (self.patience is not None or self.shared_starts):
+            raise ValueError("patience and shared_starts are for a real_share above 0")
         return self
 
 
@@ -142,18 +143,18 @@ class Evolved:
     ) -> None:
         """In real episodes, until `play` returns None: the budget is spent.
 
-        :param play: the return of one episode with these parameters, and with this seed if any.
+        :param play: the return of one episode with these parameters: the one of this number, or
+            any.
         """
-        strategy = self._strategy(seed)
-        starts = np.random.default_rng([seed, 1])
-        seeds: list[int | None] = [None] * self.config.episodes
-        while True:
+        strategy, episodes = self._strategy(seed), self.config.episodes
+        for generation in count():
             candidates = strategy.ask()
             returns = []
-            if self.config.same_start:
-                seeds = starts.integers(2**31, size=self.config.episodes).tolist()
+            starts: list[int | None] = [None] * episodes
+            if self.config.shared_starts:
+                starts = list(range(generation * episodes, (generation + 1) * episodes))
             for candidate in candidates:
-                played = [play(candidate, start) for start in seeds]
+                played = [play(candidate, start) for start in starts]
                 if None in played:
                     return
                 returns.append(float(np.mean(played)))

@@ -176,7 +176,7 @@ class WorldModel:
 
         patience = self.config.controller.patience
 
-        def play(parameters: np.ndarray, seed: int | None) -> float | None:
+        def play(parameters: np.ndarray, start: int | None) -> float | None:
             if collector.steps >= self.task.steps:
                 return None
             state: Any = None
@@ -187,6 +187,8 @@ class WorldModel:
                 action, state = self._act(observation[None], state, parameters=parameters)
                 return action[0]
 
+            # Never an episode that judges: those have seeds beyond env_seed's room.
+            seed = None if start is None else self.task.env_seed + start % api.RESET_SEEDS
             episode = collector.play(act, self.task.steps, seed, patience)
             return None if collector.steps >= self.task.steps else float(episode.rewards.sum())
 
