@@ -5,6 +5,9 @@ ABLATION ?= ablations/rnd.yaml
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
+# Two processes with two threads each would wait for one another: one thread, as in every run.
+export OMP_NUM_THREADS := 1
+
 # Side by side, the tests of one file together: some share what a sweep made.
 TWO_CORES := --numprocesses 2 --dist loadfile
 
