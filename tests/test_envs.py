@@ -32,15 +32,19 @@ ENDS_EARLY = {"CartPole-v1", "CartPoleLengths-v1", "Hopper-v5", "Pong-v5", "Rock
 SHORT = 6
 
 
-def cards(names):
-    """As parameters; what needs an extra that is not installed is skipped, visibly."""
-    return [
-        pytest.param(
-            name, marks=pytest.mark.skipif(not installed(extra), reason=f"needs '{extra}'")
-        )
-        for name in names
-        for extra in [card(name).extra]
-    ]
+def cards(names, slow=()):
+    """As parameters; what needs an extra that is not installed is skipped, visibly.
+
+    :param slow: names, or extras, whose tests are slow ones.
+    """
+
+    def parameter(name):
+        extra = card(name).extra
+        skipped = pytest.mark.skipif(not installed(extra), reason=f"needs '{extra}'")
+        marks = [skipped, pytest.mark.slow] if {name, extra} & set(slow) else [skipped]
+        return pytest.param(name, marks=marks)
+
+    return [parameter(name) for name in names]
 
 
 def walk(env, steps, seed=0):
@@ -169,9 +173,9 @@ def test_the_cards_limit_is_minigrids_own_on_which_its_reward_depends(name):
     assert make(card(name)).unwrapped.max_steps == card(name).max_episode_steps
 
 
-@pytest.mark.parametrize("name", cards(MEASURED))
+@pytest.mark.parametrize("name", cards(MEASURED, slow=["PushPosePixels-v0", "atari", "box2d"]))
 def test_chance_scores_what_the_card_says(name):
-    # Those that need an extra are slow, but for the robots.
+    # Those that need an extra take long, but for the robots.
     episodes = 40 if card(name).extra in (None, "robots") else 5
     said = card(name).scale().random
     again = random_score(card(name), episodes, seed=50_000)

@@ -309,7 +309,11 @@ def test_only_success_is_rewarded_and_it_ends_the_episode(push):
 # Of 100 episodes it solves 1.00, 0.85 and 0.97; of fewer it must solve three errors less.
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("PushPose-v0", 0.95), ("PushPoseDirections-v0", 0.6), ("PushPoseStrict-v0", 0.85)],
+    [
+        ("PushPose-v0", 0.95),
+        pytest.param("PushPoseDirections-v0", 0.6, marks=pytest.mark.slow),
+        pytest.param("PushPoseStrict-v0", 0.85, marks=pytest.mark.slow),
+    ],
 )
 def test_the_scripted_pusher_solves_most_episodes(name, least):
     assert score(name, episodes=25) >= least

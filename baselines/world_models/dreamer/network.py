@@ -41,7 +41,7 @@ class BlockLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (N, blocks, width_in)
         if len(self.weight) == 1:  # the plain product is several times faster
-            return F.linear(x, self.weight[0].T, self.bias[0])
+            return F.linear(x, self.weight.flatten(0, 1).T, self.bias.flatten())
         return torch.baddbmm(self.bias[:, None], x.transpose(0, 1), self.weight).transpose(0, 1)
 
 

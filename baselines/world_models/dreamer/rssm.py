@@ -93,9 +93,10 @@ class RSSM(nn.Module):
     def forward(self, state: State, acted: Tensor) -> Tensor:  # (N, ...) -> (N, deter)
         """The next h: a GRU behind one hidden layer."""
         n, blocks = len(acted), self.config.blocks
-        inputs = [self.from_deter(state.deter), self.from_stoch(state.stoch), acted]
-        x = torch.cat(inputs, dim=-1)[:, None].expand(n, blocks, -1)
-        x = self.hidden(torch.cat([state.deter.view(n, blocks, -1), x], dim=-1)).flatten(1)
+        inputs = self.from_deter(state.deter), self.from_stoch(state.stoch), acted
+        shared = (part[:, None].expand(n, blocks, -1) for part in inputs)
+        x = torch.cat([state.deter.view(n, blocks, -1), *shared], dim=-1)
+        x = self.hidden(x).flatten(1)
         x = nn.functional.silu(self.hidden_norm(x)).view(n, blocks, -1)
         reset, candidate, update = self.gates(x).chunk(3, dim=-1)
         candidate = torch.tanh(reset.sigmoid() * candidate).flatten(1)
@@ -136,8 +137,9 @@ class RSSM(nn.Module):
         """
         going_on = (~first).float()[..., None]
         resets = first.any(dim=1).tolist()
-        acted, seen = self.acted(actions * going_on), self.seen(tokens)
         noise = self.noise(tuple(first.shape), generator)
+        # Taken apart at once: the gradient of a row taken by its index is as large as all rows.
+        acted, seen = self.acted(actions * going_on).unbind(), self.seen(tokens).unbind()
         state, states, posteriors = self.initial(first.shape[1]), [], []
         for t, reset in enumerate(resets):
             if reset:
