@@ -137,7 +137,10 @@ def report(
         str, typer.Option(help="Sizes and letters: plain, neurips, icml, iclr, jmlr or slides.")
     ] = "plain",
     format_: Annotated[
-        str, typer.Option("--format", help="Of the figures: pdf, svg, png, with commas.")
+        str,
+        typer.Option(
+            "--format", help="Of figures: pdf, svg, png, with commas; pdf alone adds png."
+        ),
     ] = "pdf,png",
     strict: Annotated[
         bool,
@@ -529,7 +532,8 @@ def _report(
     for wrong in [each for each in formats if each not in FORMATS][:1]:
         raise _user_error("--format", f"no format '{wrong}'.{suggest(wrong, FORMATS)}")
     sweep = _resolved(name, store)
-    options = Options(style, tuple(formats), _answers(sweep))
+    seen = {"png", "svg"} & set(formats)  # what report.md and report.html can show
+    options = Options(style, (*formats, *(() if seen else ("png",))), _answers(sweep))
     path = write(sweep, store, store.sweep_folder(name) / "report", options)
     _console().print(f"report: {path}", soft_wrap=True)
     return path

@@ -93,7 +93,10 @@ def searches_table(store: Store, long: bool) -> RenderableType:
     from harness import searches  # Optuna, for those who have searched
 
     rows = table("search", "arm", "stage", "done>", "running>", "failed>", "best>", "spent")
-    for one in searches.standings(store):
+    found = list(searches.standings(store))
+    if not found:
+        return f"no search was started in {store.root}"
+    for one in found:
         stage = one.stage
         if stage != searches.DONE and not one.running:
             stage = f"stopped while {stage}"

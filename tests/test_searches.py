@@ -74,6 +74,7 @@ def test_status_and_ls_show_the_searches(finished):
 
 def test_a_store_without_searches_says_nothing_of_them(tmp_path):
     assert "search" not in harness("status", "--results", str(tmp_path))
+    assert harness("ls", "searches", "--results", str(tmp_path)).startswith("no search was started")
 
 
 def test_a_record_that_is_half_written_is_left_out_and_left_alone(finished):

@@ -186,6 +186,7 @@ def test_one_worker_killed_costs_one_run_and_changes_nothing(searched, tmp_path)
         (("log: true}", "log: true, step: 1.0}"), "arms.pid.space.kp: `step` must be above 0, and"),
         (("seeds: 5", "seeds: five"), "gains.yaml:13: seeds: input should be a valid integer"),
         (("kd: {", "kd: {when: {k: 1}, "), "kd: depends on 'k', which is not in this space"),
+        (("{top: 1,", "{noise_runs: 2, top: 1,"), "gains.yaml:16: confirm.noise_runs: the noise"),
     ],
 )
 def test_what_is_wrong_with_a_search_file_is_one_line_with_the_way_out(tmp_path, change, message):

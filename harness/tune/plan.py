@@ -259,6 +259,9 @@ def _settings(plan: Plan) -> list[Problem]:
     if file.budget.steps is not None and file.budget.steps < plan.cost():
         message = f"not enough for one trial, which takes {plan.cost()} steps"
         found.append(problem(("budget", "steps"), message))
+    if file.confirm.noise_runs and "batch_size" not in plan.space:
+        message = "the noise scale is drawn among batch sizes, and batch_size is not searched"
+        found.append(problem(("confirm", "noise_runs"), message))
     return found
 
 
