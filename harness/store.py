@@ -27,7 +27,7 @@ State = Literal["finished", "failed", "running", "interrupted", "missing"]
 
 KEY = re.compile("[0-9a-f]{16}")
 MODEL_REPORT = "model_report"  # a folder of the run's: how true its model is
-MODEL_MEASURES = 1  # raise it whenever measuring changes: older measures are made anew
+MODEL_MEASURES = 2  # raise it whenever measuring changes: older measures are made anew
 LEAST_TOLD = 2  # lines of train.jsonl: with fewer, CPU time along a run would be guessed
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
 

@@ -15,10 +15,12 @@ from torch.distributions import Normal
 from baselines.api import NoProgress
 from baselines.world_models import open_loop
 from baselines.world_models.action import CorrelatedActions
+from baselines.world_models.dreamer.dynamics import GUESSES
 from baselines.world_models.dreamer.rssm import State
 from baselines.world_models.dreamer.senses import ObservationCode
 from baselines.world_models.dreamer.symlog import symexp, symlog
 from baselines.world_models.dreamer.world import World
+from baselines.world_models.dreaming import Reconstructing, Tempered
 from baselines.world_models.episode import Episode
 from harness.seeding import untouched_rng
 
@@ -323,17 +325,56 @@ def test_a_dreamed_step_tells_what_the_heads_say_of_the_state_that_it_leads_to()
     assert found.dimensions == 3
 
 
-def test_the_best_guess_of_a_step_draws_nothing_and_is_the_mean_of_what_could_be_drawn():
+def test_the_best_guess_of_a_step_is_a_mean_of_draws_and_always_the_same():
+    agent = make()
+    shake(agent.model.world)
+    dynamics, world, came = agent.dynamics(), agent.model.world, draw(2, 3, seed=1)
+    state, actions = dynamics.begin(draw(2, 3).numpy()), np.array([1, 2])
+    with untouched_rng(0):
+        before = torch.get_rng_state()
+        after, found = dynamics.step(*dynamics.step(state, actions)[:1], actions)
+        assert torch.equal(torch.get_rng_state(), before)
+    again, _ = dynamics.step(*dynamics.step(state, actions)[:1], actions)
+    with torch.no_grad():
+        features = after.state.features()
+        output = world.senses.decoder(features)
+        rewards = world.rewards(features).view(2, GUESSES).mean(dim=1)
+        scale = world.senses.error.sqrt()
+        each = Normal(output, scale).log_prob(symlog(came).repeat_interleave(GUESSES, 0))
+        density = each.sum(dim=-1).view(2, GUESSES).exp().mean(dim=1).log()
+
+    torch.testing.assert_close(again, after)
+    rows = symexp(output).view(2, GUESSES, 3)
+    assert rows.std(dim=1).min() > 0
+    np.testing.assert_allclose(found.observations, rows.mean(dim=1), rtol=1e-5)
+    np.testing.assert_allclose(found.rewards, rewards, rtol=1e-5)
+    np.testing.assert_allclose(found.log_prob(came.numpy()), density, rtol=1e-5)
+
+
+def test_draws_have_the_priors_probabilities_and_a_temperature_makes_them_less_sure():
+    agent = make()
+    shake(agent.model.world)
+    dynamics, rssm = agent.dynamics(), agent.model.world.rssm
+    state = dynamics.begin(draw(1, 3).numpy())
+    many, actions = State(*(part.expand(20_000, -1) for part in state)), np.full(20_000, 1)
+    hot, (guess, _) = dynamics.tempered(3.0), dynamics.step(state, actions[:1])
+    drawn = dynamics.step(many, actions, generator())[0]
+    hotter = hot.step(many, actions, generator())[0]
+    with torch.no_grad():
+        prior = rssm.prior(drawn.deter[:1]).flatten(-2)[0]
+
+    torch.testing.assert_close(drawn.stoch.mean(dim=0), prior, atol=0.015, rtol=0)
+    assert hotter.stoch.mean(dim=0).max() < prior.max() - 0.05
+    torch.testing.assert_close(hot.step(state, actions[:1])[0], guess)
+
+
+def test_what_it_sees_is_what_it_decodes_from_the_posterior():
     agent = make()
     shake(agent.model.world)
     dynamics = agent.dynamics()
-    state = dynamics.begin(draw(1, 3).numpy())
-    with untouched_rng(0):
-        before = torch.get_rng_state()
-        guess = dynamics.step(state, np.array([1]))[0]
-        assert torch.equal(torch.get_rng_state(), before)
-    many = State(*(part.expand(20_000, -1) for part in state))
-    drawn = dynamics.step(many, np.full(20_000, 1), generator())[0]
+    state = dynamics.begin(draw(2, 3).numpy())
+    with torch.no_grad():
+        expected = symexp(agent.model.world.senses.decoder(state.features()))
 
-    torch.testing.assert_close(drawn.deter[:1], guess.deter)
-    torch.testing.assert_close(drawn.stoch.mean(dim=0), guess.stoch[0], atol=0.015, rtol=0)
+    assert isinstance(dynamics, Reconstructing) and isinstance(dynamics, Tempered)
+    np.testing.assert_allclose(dynamics.rebuild(state), expected, rtol=1e-5)

@@ -231,7 +231,7 @@ def test_an_image_has_one_unit_and_is_shown_in_frames():
     seen = np.zeros((31, 64, 64, 3), np.uint8)
     seen[:, :32] = rng.integers(0, 2, (31, 1, 1, 1)) * 200  # half of it flashes, half is dark
     unit = truth.unit([Episode(seen, np.zeros(30), np.zeros(30), False)])
-    strip = figures.strip(Fan(0, seen[:26], seen[1:26], seen[None, 1:26]), seen[:26])
+    strip = figures.strip(Fan(0, seen[:26], seen[1:26], seen[None, 1:26], seen[1:26]))
 
     assert len(set(unit)) == 1
     assert unit[0] == pytest.approx(np.sqrt(seen[:, 0, 0, 0].var() / 2), rel=1e-3)

@@ -12,7 +12,7 @@ from scipy.stats import norm
 from tiny import NESTED
 
 from baselines.api import NoProgress, Task
-from baselines.world_models import dreaming, open_loop
+from baselines.world_models import dreaming, open_loop, truth
 from baselines.world_models.episode import Episode
 from baselines.world_models.world_model import WorldModel
 
@@ -182,10 +182,14 @@ def test_a_tempered_model_spreads_its_draws_and_guesses_the_same():
 
 
 def test_what_is_seen_through_the_identity_is_the_truth():
-    dynamics, seen = trained({}).dynamics(), np.eye(3, dtype=np.float32)
+    agent = trained({})
+    dynamics, seen = agent.dynamics(), np.eye(3, dtype=np.float32)
+    shown = dreaming.fan(dynamics, agent.train[0], start=1, horizon=4, samples=2, seed=0)
 
     assert isinstance(dynamics, dreaming.Reconstructing)
-    np.testing.assert_allclose(dynamics.reconstruct(seen), seen, atol=1e-6)
+    np.testing.assert_allclose(dynamics.rebuild(dynamics.begin(seen)), seen, atol=1e-6)
+    np.testing.assert_allclose(shown.seen, shown.truth[1:], atol=1e-6)
+    assert truth.reconstruction(dynamics, agent.train, np.ones(3)) < 1e-6
 
 
 def test_a_dreamed_return_ends_with_its_dream():

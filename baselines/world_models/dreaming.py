@@ -30,8 +30,8 @@ class Tempered(Protocol):
 class Reconstructing(Protocol):
     """A model that can show how it sees."""
 
-    def reconstruct(self, observations: np.ndarray) -> np.ndarray:
-        """Observations (N, ...) put into the model's own terms and back."""
+    def rebuild(self, state: Any) -> np.ndarray:
+        """The observations (N, ...) that a state was shown last, as the model holds them."""
 
 
 def dreamed_returns(
@@ -64,6 +64,7 @@ class Fan(NamedTuple):
     truth: np.ndarray  # (K + 1, ...) from that observation on
     guess: np.ndarray  # (K, ...) the model's best guess of the last K
     draws: np.ndarray  # (S, K, ...)
+    seen: np.ndarray | None  # (K, ...) the last K as it sees them, if it can show that
 
 
 def fan(
@@ -77,14 +78,19 @@ def fan(
     def rows(part: np.ndarray) -> np.ndarray:
         return np.repeat(part[None], samples, axis=0)
 
-    state = dynamics.begin(rows(seen[0]))
+    awake = dynamics.begin(rows(seen[0]))
     for t in range(start):
-        state = dynamics.observe(state, rows(taken[t]), rows(seen[t + 1]))
-    guessed, guesses, draws = state, [], []
+        awake = dynamics.observe(awake, rows(taken[t]), rows(seen[t + 1]))
+    guessed = asleep = awake
+    guesses, draws, rebuilt = [], [], []
     for t in range(start, start + horizon):
         guessed, guess = dynamics.step(guessed, rows(taken[t]))
-        state, drawn = dynamics.step(state, rows(taken[t]), generator)
+        asleep, drawn = dynamics.step(asleep, rows(taken[t]), generator)
+        awake = dynamics.observe(awake, rows(taken[t]), rows(seen[t + 1]))
         guesses.append(guess.observations[0])
         draws.append(drawn.observations)
+        if isinstance(dynamics, Reconstructing):
+            rebuilt.append(dynamics.rebuild(awake)[0])
     truth = seen[start : start + horizon + 1]
-    return Fan(start, truth, np.stack(guesses), np.stack(draws, axis=1))
+    shown = np.stack(rebuilt) if rebuilt else None
+    return Fan(start, truth, np.stack(guesses), np.stack(draws, axis=1), shown)

@@ -29,8 +29,9 @@ class Imagination:
     def tempered(self, temperature: float) -> Imagination:
         return Imagination(self.eye, self.memory, self.actions, temperature)
 
-    def reconstruct(self, observations: np.ndarray) -> np.ndarray:
-        return self.eye.decode(encode(self.eye, observations).mean)
+    def rebuild(self, state: Any) -> np.ndarray:
+        latents, _ = state
+        return self.eye.decode(latents)
 
     def begin(self, observations: np.ndarray) -> Any:
         latents = encode(self.eye, observations).mean

@@ -28,6 +28,7 @@ class Effort(NamedTuple):
 
 
 AHEAD = 10  # the horizon that tables name
+REBUILT = 500  # observations, or a few more, on which seeing alone is judged
 VECTORS = Effort(
     50, starts=10, context=5, samples=50,
     likelihood_horizon=50, likelihood_starts=5, likelihood_episodes=20,
@@ -150,10 +151,17 @@ def reconstruction(
     """The error of seeing alone, without foretelling; None: the model cannot show it."""
     if not isinstance(dynamics, Reconstructing):
         return None
-    seen = np.concatenate([episode.observations for episode in episodes])
-    seen = seen[:: max(1, len(seen) // 500)]
-    missed = dynamics.reconstruct(seen).astype(np.float64) - seen
-    return float(np.sqrt(((missed.reshape(len(seen), -1) / deviation) ** 2).mean()))
+    data = open_loop.pad(episodes)
+    every = max(1, int((data.lengths + 1).sum()) // REBUILT)
+    state, squares = dynamics.begin(data.observations[:, 0]), []
+    for t in range(int(data.lengths.max()) + 1):
+        if t > 0:
+            state = dynamics.observe(state, data.actions[:, t - 1], data.observations[:, t])
+        if t % every == 0:
+            rows = data.lengths >= t
+            missed = dynamics.rebuild(state)[rows].astype(np.float64) - data.observations[rows, t]
+            squares.append(((missed.reshape(len(missed), -1) / deviation) ** 2).mean(axis=1))
+    return float(np.sqrt(np.concatenate(squares).mean()))
 
 
 def events(steps: Outcomes) -> dict[str, Any]:

@@ -135,11 +135,11 @@ def _flat(rows: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(rows, float).reshape(len(rows), -1)
 
 
-def strip(fan: Any, reconstructed: NDArray[Any] | None) -> Figure:
+def strip(fan: Any) -> Figure:
     """Frames of one episode: the truth, as the model sees it, and as it dreams it."""
     rows = {"truth": fan.truth[1:]}
-    if reconstructed is not None:
-        rows["seen"] = reconstructed[1:]
+    if fan.seen is not None:
+        rows["seen"] = fan.seen
     missed = np.abs(fan.truth[1:].astype(float) - fan.guess).mean(axis=-1, keepdims=True)
     rows |= {"best guess": fan.guess, "missed": missed, "a dream": fan.draws[0]}
     ahead = np.unique(np.linspace(1, len(fan.guess), FRAMES).round().astype(int))

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from baselines.api import ModelBased
 from baselines.world_models import truth
-from baselines.world_models.dreaming import Reconstructing, fan
+from baselines.world_models.dreaming import fan
 from harness import agents
 from harness.config import Problem, UserError
 from harness.model_report import figures, page
@@ -79,16 +79,13 @@ def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterato
     yield Drawn("returns", figures.returns(found))
     if found["learning"]:
         yield Drawn("learning", figures.learning(found))
-    dynamics, images = dynamics_of(run.agent), truth.are_images(episodes["random"])
+    images = truth.are_images(episodes["random"])
     fans = {name: _fan(run, each) for name, each in episodes.items()}
     if not images:
         yield Drawn("traces", figures.traces(fans))
         return
     for name, each in fans.items():
-        seen = None
-        if isinstance(dynamics, Reconstructing):
-            seen = dynamics.reconstruct(each.truth)
-        yield Drawn(f"strip_{name}", figures.strip(each, seen))
+        yield Drawn(f"strip_{name}", figures.strip(each))
 
 
 def _fan(run: Trained, episodes: list[Any]) -> Any:
