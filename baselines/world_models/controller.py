@@ -20,7 +20,7 @@ from torch import Tensor
 
 from baselines.world_models.action import ActionCode
 from baselines.world_models.config import Group
-from baselines.world_models.dream import Dream
+from baselines.world_models.dream import Dream, dreamed_to_the_end
 from baselines.world_models.learner import check
 
 Log = Callable[[Mapping[str, float]], None]
@@ -175,18 +175,14 @@ class Evolved:
         return cma.CMAEvolutionStrategy(self.parameters, self.config.sigma, options)
 
     def _dreamed_returns(self, dream: Dream, parameters: np.ndarray) -> np.ndarray:
-        """One dream in each lane, to its end: (P, episodes)."""
+        """Of each candidate: (P, episodes)."""
         shape = len(parameters), self.config.episodes
-        observations, _ = dream.reset()
-        returns, going = np.zeros(shape), np.ones(shape, bool)
-        while going.any():
+
+        def act(observations: np.ndarray) -> np.ndarray:
             features = torch.from_numpy(observations).reshape(*shape, -1)
-            actions = self.act_with(parameters, features)
-            actions = actions.reshape(-1, *actions.shape[2:])
-            observations, rewards, terminated, truncated, _ = dream.step(actions)
-            returns += rewards.reshape(shape) * going
-            going &= ~(terminated | truncated).reshape(shape)
-        return returns
+            return self.act_with(parameters, features).reshape(-1, *self.actions.space.shape)
+
+        return dreamed_to_the_end(dream, act).reshape(shape)
 
     def weights(self) -> dict[str, np.ndarray]:
         return {"parameters": self.parameters.copy()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import gymnasium as gym
@@ -130,3 +131,14 @@ class Dream(VectorEnv):
     def _observe(self) -> np.ndarray:
         hidden = self.memory.hidden(self._state)
         return features(self._latents, hidden, self.with_hidden).cpu().numpy()
+
+
+def dreamed_to_the_end(dream: Dream, act: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The return of one new dream in each lane: (num_envs,)."""
+    observations, _ = dream.reset()
+    returns, going = np.zeros(dream.num_envs), np.ones(dream.num_envs, bool)
+    while going.any():
+        observations, rewards, terminated, truncated, _ = dream.step(act(observations))
+        returns += rewards * going
+        going &= ~(terminated | truncated)
+    return returns

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from baselines import api
 from baselines.sb3 import agent_class
-from baselines.world_models.dream import Dream
+from baselines.world_models.dream import Dream, dreamed_to_the_end
 
 N_ENVS = 16  # dreams side by side, unless the hyper-parameters say otherwise
+N_VALIDATION = 16  # dreams in which what was learned is played
 
 
 def check(learner: str, hparams: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,6 +51,12 @@ class Learned:
         model.set_env(envs)
         model.set_random_seed(seed)
         model.learn(self.config.steps, callback=_Watch(envs.dream, self.config.steps, log))
+        # Dreams that it did not learn from, as uncertain as the last ones that it did.
+        others = self.make_dream(N_VALIDATION)
+        others.reset(seed=seed + 1)
+        others.temperature = others.config.temperature_at(1.0)
+        returns = dreamed_to_the_end(others, lambda seen: self.agent.predict(seen)[0])
+        log({"controller/validation_return": float(returns.mean())})
 
     def weights(self) -> dict[str, np.ndarray]:
         return self.agent.weights()

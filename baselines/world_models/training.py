@@ -113,6 +113,9 @@ def fit_rnn(
     memory.see(train.rewards[train.mask > 0])
     groups = memory.trained_parameters()
     if not groups:
+        with torch.no_grad():
+            untrained = torch.stack(memory.losses(*train.batch()))
+        log({"rnn/epoch": 0.0} | _named("rnn/train", untrained) | _validation(memory, held_out))
         return
     optimizer = torch.optim.Adam(groups)
     parameters = [parameter for group in groups for parameter in group["params"]]
@@ -127,13 +130,17 @@ def fit_rnn(
             losses.append(torch.stack(found).detach())
         metrics = {"rnn/epoch": epoch + 1.0}
         metrics |= _named("rnn/train", torch.stack(losses).mean(dim=0))
-        if held_out:
-            with torch.no_grad():
-                metrics |= _named("rnn/validation", torch.stack(memory.losses(*held_out.batch())))
-        log(metrics)
+        log(metrics | _validation(memory, held_out))
     if config.head == "deterministic":
         latents, actions, _, _, mask = (held_out or train).batch()
         memory.measure_noise(latents, actions, mask)
+
+
+@torch.no_grad()
+def _validation(memory: MDNRNN, held_out: Sequences | None) -> dict[str, float]:
+    if not held_out:
+        return {}
+    return _named("rnn/validation", torch.stack(memory.losses(*held_out.batch())))
 
 
 def _named(prefix: str, losses: Tensor) -> dict[str, float]:
