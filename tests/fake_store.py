@@ -172,13 +172,14 @@ def write_visits(store: Store, run: RunSpec, counts: np.ndarray, reachable: np.n
 def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
     """What `harness model-report` measured: an error that is the same at all of 12 horizons."""
     ahead = [error] * 12
-    policy = {"error": ahead, "log_likelihood": [-error] * 12}
+    policy = {"error": ahead, "log_likelihood": [-error] * 12, "reconstruction": error / 2}
+    policy |= {"by_number": [[error, 2 * error]] * 12}
     events = {"termination": {"recall": 1 - error, "precision": None}}
     facts = {
         "version": MODEL_MEASURES,
         "weights": "0" * 64,
         "policies": dict.fromkeys(("null", "random", "trained"), policy),
-        "together": events | {"reward": {"mean_absolute": 0.0}},
+        "together": events | {"reward": {"mean_absolute": 0.0, "rare": {"recall": None}}},
         "returns": {"real": [1.0, 3.0], "dreamed": {"0.5": [2.0], "1.0": [2.0 + error]}},
         "learning": {"steps": [0, 100], "error": {"random": [ahead, ahead], "null": [ahead] * 2,
                                                   "trained": [ahead, ahead]}},

@@ -41,10 +41,20 @@ def test_medians_and_ranges_of_the_arms_that_have_a_model(store):
     assert found["error +1"] == found["error +k"] == "0.20 {0.10, 0.30}"
     assert found["log likelihood +k"] == "-0.20 {-0.30, -0.10}"
     assert found["ends: recall"] == "80.0 % {70.0 %, 90.0 %}"
-    assert found["ends: precision"] == "-"
+    assert found["ends: precision"] == found["rare rewards: recall"] == "-"
+    assert found["seeing alone"] == "0.10 {0.050, 0.15}"
     assert dreams["awake"] == "2.00 {2.00, 2.00}"
     assert dreams["asleep at 0.5"] == "2.00 {2.00, 2.00}"
     assert dreams["gap"] == "0.20 {0.10, 0.30}"
+
+
+def test_errors_by_number_of_the_observation(store):
+    evidence = gather(sweep(store, {0, 1, 2}), store)
+    table = models.by_number(evidence)
+    found = [dict(zip(table.head, cells, strict=True)) for cells in table.rows]
+
+    assert [each["of the observation"] for each in found] == ["number 1", "number 2"]
+    assert found[1]["error +1"] == found[1]["error +k"] == "0.40 {0.20, 0.60}"
 
 
 def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):
@@ -69,5 +79,6 @@ def test_the_page_has_the_section_only_where_models_were_measured(store, monkeyp
     found = write(sweep(store, {0, 1, 2}), store, store.root / "with")
     text, files = found.read_text(), {path.name for path in found.parent.iterdir()}
     assert "## Is the dream true?" in text
-    assert {"table_models.csv", "table_dreams.csv", f"model_errors_{ENV}.png"} <= files
+    assert {"table_models.csv", "table_dreams.csv", "table_model_numbers.csv"} <= files
+    assert {f"model_errors_{ENV}.png", f"model_likelihoods_{ENV}.png"} <= files
     assert f"model_learning_{ENV}.pdf" in files

@@ -196,6 +196,16 @@ FIGURES: dict[str, Plot] = {
         per_score=False,
         per_env=True,
     ),
+    "model_likelihoods": Plot(
+        "Is the dream true? Likelihood against horizon",
+        "The mean log density that the model gave to what came, on held-out episodes of three "
+        "policies, in nats for each number that it tells: the median of {seeds} and, shaded, their "
+        "range. Of different kinds of models the heights do not compare; how fast they fall does.",
+        models.likelihoods,
+        aggregate=False,
+        per_score=False,
+        per_env=True,
+    ),
     "model_learning": Plot(
         "Is the dream true? How fast it learns",
         "The error of the model one step ahead on held-out episodes of three policies, after parts "

@@ -20,6 +20,7 @@ from harness.report.tables import Table
 from harness.stats import Array
 
 AHEAD = 10  # steps that the table looks ahead, where episodes are long enough
+MOST_NUMBERS = 16  # of an observation, in a table; errors.csv beside a run's own report has all
 PLAIN = "1.0"  # the temperature at which a dream is as certain as its model
 
 Measures = Mapping[str, Any]  # of one run
@@ -50,8 +51,9 @@ def table(evidence: Evidence) -> Table | None:
 
 
 _HEAD = (
-    "environment", "arm", "k", "error +1", "error +k", "log likelihood +1", "log likelihood +k",
-    "ends: recall", "ends: precision", "rewards: mean error",
+    "environment", "arm", "k", "seeing alone", "error +1", "error +k", "log likelihood +1",
+    "log likelihood +k", "ends: recall", "ends: precision", "rewards: mean error",
+    "rare rewards: recall",
 )  # fmt: skip
 
 
@@ -65,6 +67,7 @@ def _columns(ahead: int) -> list[tuple[Callable[[Measures], float | None], Forma
     """Values of one run, and how they are written."""
     ends = "termination"
     return [
+        (lambda run: _random(run)["reconstruction"], significant),
         (lambda run: _random(run)["error"][0], significant),
         (lambda run: _random(run)["error"][ahead - 1], significant),
         (lambda run: _random(run)["log_likelihood"][0], significant),
@@ -72,7 +75,31 @@ def _columns(ahead: int) -> list[tuple[Callable[[Measures], float | None], Forma
         (lambda run: run["together"][ends]["recall"], share),
         (lambda run: run["together"][ends]["precision"], share),
         (lambda run: run["together"]["reward"]["mean_absolute"], significant),
+        (lambda run: run["together"]["reward"]["rare"]["recall"], share),
     ]
+
+
+def by_number(evidence: Evidence) -> Table | None:
+    """What the mean over the numbers of an observation hides; None for images alone."""
+    rows = []
+    for env in evidence.sweep.envs:
+        ahead = _ahead(evidence, env)
+        for arm in arms_on(evidence, env):
+            numbers = min(
+                len((_random(run)["by_number"] or [[]])[0]) for run in of(evidence, arm, env)
+            )
+            for i in range(numbers if numbers <= MOST_NUMBERS else 0):
+                cells = (
+                    _over_seeds(evidence, arm, env, _error_of(i, k), significant)
+                    for k in (1, ahead)
+                )
+                rows.append((env, arm, f"number {i + 1}", str(ahead), *cells))
+    head = ("environment", "arm", "of the observation", "k", "error +1", "error +k")
+    return Table(head, tuple(rows)) if rows else None
+
+
+def _error_of(number: int, ahead: int) -> Callable[[Measures], float]:
+    return lambda run: float(_random(run)["by_number"][ahead - 1][number])
 
 
 def _random(run: Measures) -> Mapping[str, Any]:
@@ -145,6 +172,16 @@ def errors(evidence: Evidence, env: str) -> Figure | None:
     return _panels(evidence, env, line, "steps ahead", "error, in deviations")
 
 
+def likelihoods(evidence: Evidence, env: str) -> Figure | None:
+    """The same panels: the log likelihood against the horizon."""
+
+    def line(run: Measures, policy: str) -> tuple[Array, Array]:
+        found = np.array(run["policies"][policy]["log_likelihood"], float)
+        return np.arange(1.0, len(found) + 1), found
+
+    return _panels(evidence, env, line, "steps ahead", "log likelihood, in nats", of_errors=False)
+
+
 def learning(evidence: Evidence, env: str) -> Figure | None:
     """The same panels: the error one step ahead against the steps of training."""
 
@@ -160,7 +197,9 @@ def learning(evidence: Evidence, env: str) -> Figure | None:
 Line = Callable[[Measures, str], tuple[Array, Array]]
 
 
-def _panels(evidence: Evidence, env: str, line: Line, x: str, y: str) -> Figure | None:
+def _panels(
+    evidence: Evidence, env: str, line: Line, x: str, y: str, of_errors: bool = True
+) -> Figure | None:
     arms = [arm for arm in arms_on(evidence, env) if _whole(evidence, arm, env, line)]
     if not arms:
         return None
@@ -172,13 +211,15 @@ def _panels(evidence: Evidence, env: str, line: Line, x: str, y: str) -> Figure 
         for arm in arms:
             each = [line(run, policy) for run in of(evidence, arm, env)]
             _line(axes, each, style.looks(evidence.sweep.arms)[arm])
-        axes.axhline(1.0, color=style.GREY, linewidth=0.8, linestyle=":", zorder=0)
+        if of_errors:
+            axes.axhline(1.0, color=style.GREY, linewidth=0.8, linestyle=":", zorder=0)
         axes.set(title=policy, xlabel=x)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         if x != "steps ahead":
             style.steps_axis(axes)
         axes.grid(color="0.9")
-    style.log_axis(row[0])  # they share it
+    if of_errors:
+        style.log_axis(row[0])  # they share it
     row[0].set_ylabel(y)
     looks = style.looks(evidence.sweep.arms)
     style.legend(figure, [style.handle(arm, looks[arm]) for arm in arms])

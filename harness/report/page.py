@@ -258,6 +258,8 @@ def _models(evidence: Evidence, folder: Path) -> list[str]:
     """A section where models of the environment were measured."""
     lines = ["## Is the dream true?"]
     lines += _table(folder, "models", "Models on held-out episodes", models.table(evidence))
+    numbers = models.by_number(evidence)
+    lines += _table(folder, "model_numbers", "By number of the observation", numbers)
     lines += _table(folder, "dreams", "Awake and asleep", models.returns(evidence))
     return [_paragraphs([*lines, _MODEL_NOTE])] if len(lines) > 1 else []
 
@@ -265,11 +267,13 @@ def _models(evidence: Evidence, folder: Path) -> list[str]:
 _MODEL_NOTE = (
     "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are those under "
     "random play, one step and k steps ahead: errors in deviations of the observation, likelihoods "
-    "in nats for each number of the latent, which two models with other latents do not share. "
+    "in nats for each number of what the model tells, which two models need not share. `Seeing "
+    "alone` is the error of what the model was just shown, with no foretelling. "
     "Recall and precision of ends, and the mean absolute error of rewards, are over all three "
     "policies. The gap is the return of the same controller in the dream, at temperature 1, less "
-    "that in the environment of training: above 0 the dream promises more than there is. What the "
-    "measures tell: docs/world_models.md."
+    "that in the environment of training: above 0 the dream promises more than there is. Every "
+    "measured run has a report of its own in its folder, `model_report/report.md`, with dreams "
+    "drawn beside the truth. What the measures tell: docs/world_models.md."
 )
 
 
