@@ -303,3 +303,18 @@ def test_rows_on_disk_and_in_memory_teach_the_same_weights():
 
     one, other = (agent.weights() for agent in agents)
     assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_calibrated_each_number_is_weighed_by_the_error_that_is_usual_for_it():
+    plain, calibrated = (World((3,), 3, config(calibrated=c), generator()) for c in (False, True))
+    usual = torch.tensor([0.5, 0.02, 0.0])
+    for world in (plain, calibrated):
+        shake(world)
+        world.senses.error.copy_(usual)
+    found = calibrated.loss(batch(), generator(1))
+    as_in_the_paper = plain.loss(batch(), generator(1)).metrics["world/reconstruction_loss"]
+
+    torch.testing.assert_close(as_in_the_paper, found.error.sum())
+    # The third would count without end, were it not for the floor of 1e-4.
+    expected = (0.5 * found.error / torch.tensor([0.5, 0.02, 1e-4])).sum()
+    torch.testing.assert_close(found.metrics["world/reconstruction_loss"], expected)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,8 @@ SIZES: dict[str, dict[str, int]] = {
 
 class Config(Group):
     """Defaults are the paper's, but for `size`. Where DreamerV2 chose otherwise, it says so."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"calibrated"})
 
     # The networks
     size: Literal[tuple(SIZES)] = Field(
@@ -59,6 +61,11 @@ class Config(Group):
     batch_length: int = Field(64, ge=2, description="Rows in each.")
 
     # The world model
+    calibrated: bool = Field(
+        False,
+        description="Weigh each number of an observation by the error that is usual for it (Rybkin "
+        "et al. 2021, arXiv:2006.13202): else what is left of a small one teaches nothing.",
+    )
     kl_dyn: float = Field(
         1.0, ge=0, description="Pulls the prior to the posterior. DreamerV2: 0.8 (its KL balance)."
     )
