@@ -28,9 +28,9 @@ CAPTIONS = {
     ),
     "likelihoods": (
         "Likelihood against horizon",
-        "Mean log density of what came, in nats for each number of the latent: exact one step "
-        "ahead, the log-mean over dreams farther ahead. In the model's own units: compare "
-        "horizons and policies, not models.",
+        "Mean log density of what came, in nats for each number of what the model tells: the "
+        "log-mean over dreams, exact one step ahead where the model has a density itself. In the "
+        "model's own units: compare horizons and policies, not models.",
     ),
     "returns": (
         "Awake and asleep",
