@@ -86,6 +86,7 @@ def leaks(growth: dict[str, int], memory: int = MEMORY) -> dict[str, int]:
     return {name: more for name, more in growth.items() if more > allowed.get(name, 0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CARDS)
 def test_ten_thousand_resets_leave_nothing_behind(name):
     env = make(card(name))

@@ -28,6 +28,10 @@ SMALL_DREAMER = {"deter": 8, "groups": 2, "classes": 4, "units": 8, "layers": 1,
 SMALL_DREAMER |= {"batch_size": 2, "batch_length": 8, "imagination_horizon": 3}
 SMALL_DREAMER |= {"learning_starts": 50, "train_freq": 8}
 
+# Of PPO, DQN, SAC and their kind, behind the same adapter.
+SIBLINGS = {"a2c", "trpo", "qrdqn", "td3", "tqc", "crossq", "tqc_her", "dqn_her"}
+SIBLINGS |= {"recurrent_ppo_icm"}
+
 # Agents whose hyper-parameters come in groups.
 NESTED = {
     "world_model": {
@@ -67,11 +71,11 @@ HPARAMS = NESTED | {
 
 
 def each(names: Iterable[str]) -> list[Any]:
-    """Agents as parameters. Each algorithm with replay is asked with one bonus, each bonus with one
-    algorithm; the other pairs of the same parts are slow.
+    """Agents as parameters. Each bonus by replay is asked with one algorithm. Other pairs of these
+    parts are slow, and so are algorithms behind the adapter of one that is asked.
     """
-    pairs = {f"{algorithm}_{bonus}" for algorithm, *_ in REPLAYS[1:] for bonus in STEPWISE}
-    slow = pairs - {f"{algorithm}_rnd" for algorithm, *_ in REPLAYS}
+    slow = {f"{algorithm}_{bonus}" for algorithm, *_ in REPLAYS[1:] for bonus in STEPWISE}
+    slow = slow - {"sac_rnd"} | SIBLINGS
     return [pytest.param(n, marks=[pytest.mark.slow] if n in slow else []) for n in names]
 
 
