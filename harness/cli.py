@@ -531,9 +531,10 @@ def _report(
         raise _user_error("--style", f"no style '{style}'.{suggest(style, VENUES)}")
     for wrong in [each for each in formats if each not in FORMATS][:1]:
         raise _user_error("--format", f"no format '{wrong}'.{suggest(wrong, FORMATS)}")
+    if not {"png", "svg"} & set(formats):  # report.md and report.html show one of them
+        formats = [*formats, "png"]
     sweep = _resolved(name, store)
-    seen = {"png", "svg"} & set(formats)  # what report.md and report.html can show
-    options = Options(style, (*formats, *(() if seen else ("png",))), _answers(sweep))
+    options = Options(style, tuple(formats), _answers(sweep))
     path = write(sweep, store, store.sweep_folder(name) / "report", options)
     _console().print(f"report: {path}", soft_wrap=True)
     return path

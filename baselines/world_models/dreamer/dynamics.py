@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from baselines.world_models.action import ActionCode
-from baselines.world_models.dreamer.rssm import OneHot, State
+from baselines.world_models.dreamer.rssm import State
 from baselines.world_models.dreamer.senses import ObservationCode
 from baselines.world_models.dreamer.world import World
 from baselines.world_models.open_loop import Prediction
@@ -87,9 +87,9 @@ class LatentDynamics:
         self, state: State, code: Tensor, generator: torch.Generator, temperature: float
     ) -> State:
         rssm = self.world.rssm
-        deter = rssm(state, rssm.acted(code.to(state.deter.device)))
-        probs = (rssm.prior(deter).log() / temperature).softmax(dim=-1)
-        return State(deter, OneHot.apply(probs, rssm.noise((len(deter),), generator)).flatten(-2))
+        # The largest p / noise^T is the largest p^(1/T) / noise: a draw at temperature T.
+        noise = rssm.noise((len(code),), generator).pow(temperature)
+        return rssm.dream(state, rssm.acted(code.to(state.deter.device)), noise)
 
     @torch.no_grad()
     def _prediction(self, state: State, draws: int) -> Prediction:
