@@ -415,7 +415,7 @@ def model_report(
             console.print(f"report: {page}", soft_wrap=True)
             return
         name = _sweep_name(what)
-        runs = {run.key: run for run in _resolved(name, store).runs if judging.has_model(run.agent)}
+        runs = {run.key: run for run in _resolved(name, store).runs if judging.has_model(run)}
         if not runs:
             raise _user_error("model-report", f"no agent of {name} has a model of its environment")
         finished = [run for run in runs.values() if store.finished(run)]

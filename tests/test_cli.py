@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import subprocess
 import sys
 
 import pytest
-from typer.testing import CliRunner
-
-from harness.cli import app
+from command import typed
 
 SWEEP = """\
 name: cli
@@ -35,14 +32,6 @@ def harness(*words, cwd, code=0):
     return done.stdout + done.stderr
 
 
-def typed(*words, cwd, code=0):
-    """The same in this process, without a second or two of imports."""
-    with contextlib.chdir(cwd):
-        done = CliRunner().invoke(app, words)
-    assert done.exit_code == code, done.output
-    return done.output
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A working directory that is not the checkout, with one finished sweep."""
@@ -57,7 +46,7 @@ def test_the_same_command_again_trains_nothing(folder):
     before = sorted(folder.glob("results/runs/**/attempts.jsonl"))
     times = [path.stat().st_mtime_ns for path in before]
 
-    assert "12 runs are finished already" in harness("sweep", "cli.yaml", cwd=folder)
+    assert "12 runs are finished already" in typed("sweep", "cli.yaml", cwd=folder)
 
     assert [path.stat().st_mtime_ns for path in before] == times
 

@@ -61,6 +61,15 @@ def test_an_algorithm_of_stable_baselines3_may_be_the_controller(learner, tmp_pa
     np.testing.assert_array_equal(agent.predict(batch)[0], untrained.predict(batch)[0])
 
 
+def test_sac_does_not_replay_what_an_older_model_dreamed():
+    hparams = {"n_envs": 2, "policy_kwargs": {"net_arch": [4]}, "learning_starts": 10}
+    group = {"learner": "sac", "steps": 40, "hparams": hparams}
+
+    agent = trained(continuous, controller=group, data={"rounds": 3})
+
+    assert agent.controller.agent.model.replay_buffer.size() == 20  # of two dreams side by side
+
+
 def test_the_controller_may_learn_awake_within_the_budget():
     share = {"real_share": 0.5, "inputs": "z", "episodes": 1, "population": 2}
     agent, logs = make(controller=share), []

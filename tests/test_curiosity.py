@@ -237,22 +237,6 @@ def test_a_bonus_is_a_number_per_step_and_all_its_state_is_saved(name):
 # The learner
 
 
-def test_without_a_bonus_it_is_ppo_bit_for_bit():
-    model = make_ppo(int_coef=0.0, ext_coef=1.0, **PLAIN).learn(256)
-    ppo = PPO("MlpPolicy", DummyVecEnv([Corridor] * 4), seed=0, device="cpu", **SMALL).learn(256)
-    for (name, ours), theirs in zip(
-        model.policy.state_dict().items(), ppo.policy.state_dict().values(), strict=True
-    ):
-        assert torch.equal(ours, theirs), name
-
-
-def test_with_a_bonus_it_is_not_ppo():
-    model = make_ppo(int_coef=1.0, ext_coef=1.0, **PLAIN).learn(256)
-    ppo = PPO("MlpPolicy", DummyVecEnv([Corridor] * 4), seed=0, device="cpu", **SMALL).learn(256)
-    weights = model.policy.state_dict().values(), ppo.policy.state_dict().values()
-    assert not all(torch.equal(ours, theirs) for ours, theirs in zip(*weights, strict=True))
-
-
 @pytest.mark.parametrize("kind", [CuriosityPPO, CuriosityRecurrentPPO])
 @pytest.mark.parametrize("truncates", [False, True])
 def test_the_last_observation_of_an_episode_earns_the_bonus_and_says_how_it_ended(truncates, kind):

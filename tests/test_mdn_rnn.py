@@ -103,6 +103,16 @@ def test_reward_and_termination_do_not_shape_the_recurrent_network():
     assert all(p.grad.abs().sum() > 0 for p in model.termination.parameters())
 
 
+def test_rewards_have_the_scale_of_the_first_data_in_which_they_differ():
+    model = memory()
+    model.see(torch.zeros(4))
+    assert (model.reward_mean, model.reward_std) == (0, 0)  # so is every dreamed one
+    model.see(torch.tensor([0.0, 2.0]))
+    assert (model.reward_mean, model.reward_std) == (1, 1)
+    model.see(torch.tensor([0.0, 200.0]))
+    assert (model.reward_mean, model.reward_std) == (1, 1)
+
+
 def test_deviations_have_a_floor():
     model = memory(min_log_std=-3.0)
     with torch.no_grad():

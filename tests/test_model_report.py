@@ -21,6 +21,7 @@ from baselines.world_models.open_loop import Prediction
 from harness import envs, model_report
 from harness.cli import app
 from harness.config import UserError
+from harness.envs.wrappers import complete
 from harness.model_report import figures, page, write
 from harness.model_report.held_out import EPISODES, held_out
 from harness.model_report.measure import learning, measures, plain
@@ -302,6 +303,18 @@ def test_a_run_without_a_model_is_refused(store):
     assert "pid has no model of its environment" in found.stderr
 
 
+def test_a_run_whose_environment_changed_while_it_trained_is_refused(store):
+    moving = {"name": "annealed_random_actions", "start": 0.5, "end": 0.0, "steps": 100}
+    spec = tiny("world_model")
+    spec = spec.model_copy(update={"wrappers": (complete(moving),)})
+    run(spec, Job(store.root))
+    found = invoke(store, spec.key)
+
+    assert found.exit_code == 2
+    assert "changed while the run trained (annealed_random_actions)" in found.stderr
+    assert not model_report.has_model(spec)
+
+
 def test_an_unfinished_run_is_refused(store, folder, tmp_path):
     (folder / "result.json").rename(tmp_path / "result.json")
     with pytest.raises(UserError, match="not finished"):
@@ -349,5 +362,5 @@ def test_of_a_sweep_what_has_a_model_is_measured_and_reported(
 
 
 def test_agents_with_a_model_are_known_by_it_alone():
-    assert model_report.has_model("world_model")
-    assert not model_report.has_model("ppo")
+    assert model_report.has_model(tiny("world_model"))
+    assert not model_report.has_model(tiny("ppo"))

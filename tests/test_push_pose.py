@@ -1,5 +1,6 @@
 """PushPose repeats bit for bit, means what its numbers say, and is helped in training only."""
 
+import gc
 import hashlib
 import math
 import subprocess
@@ -73,7 +74,7 @@ def score(name, episodes):
 
 def test_an_episode_repeats_bit_for_bit_after_many_others(push):
     used = push()
-    for seed in range(30):
+    for seed in range(12):
         assert chase(used, seed) == chase(push(), seed)
 
 
@@ -107,11 +108,22 @@ def test_what_is_only_seen_moves_nothing(push):
     assert chase(push(render_mode="rgb_array"), 5) == chase(push(), 5)
 
 
+def clients():
+    """Connected physics servers of this process; PyBullet has 1,024."""
+    import pybullet as bullet
+
+    gc.collect()
+    return sum(bullet.getConnectionInfo(client)["isConnected"] for client in range(1_024))
+
+
 def test_closed_environments_give_their_clients_back():
-    for _ in range(1_100):  # PyBullet has 1,024
+    before = clients()
+    for _ in range(20):
         env = PushPose()
+        assert clients() == before + 1
         env.close()
     env.close()
+    assert clients() == before
 
 
 def test_making_one_prints_nothing():
@@ -308,15 +320,15 @@ def test_only_success_is_rewarded_and_it_ends_the_episode(push):
 
 # Of 100 episodes it solves 1.00, 0.85 and 0.97; of fewer it must solve three errors less.
 @pytest.mark.parametrize(
-    ("name", "least"),
+    ("name", "episodes", "least"),
     [
-        ("PushPose-v0", 0.95),
-        pytest.param("PushPoseDirections-v0", 0.6, marks=pytest.mark.slow),
-        pytest.param("PushPoseStrict-v0", 0.85, marks=pytest.mark.slow),
+        ("PushPose-v0", 10, 0.9),
+        pytest.param("PushPoseDirections-v0", 25, 0.6, marks=pytest.mark.slow),
+        pytest.param("PushPoseStrict-v0", 25, 0.85, marks=pytest.mark.slow),
     ],
 )
-def test_the_scripted_pusher_solves_most_episodes(name, least):
-    assert score(name, episodes=25) >= least
+def test_the_scripted_pusher_solves_most_episodes(name, episodes, least):
+    assert score(name, episodes) >= least
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,21 @@ def sweep_file(tmp_path_factory):
     return path
 
 
+# Drawing takes most of the time of a report, and no table hangs on its figures.
+UNDRAWN = """
+from harness import cli
+write = cli._report
+def undrawn(*given):
+    from harness.report import page
+    page.FIGURES = {}
+    return write(*given)
+cli._report = undrawn
+cli.main()
+"""
+
+
 def start(sweep_file, root):
-    command = [sys.executable, "-m", "harness", "sweep", str(sweep_file), "--results", str(root)]
+    command = [sys.executable, "-c", UNDRAWN, "sweep", str(sweep_file), "--results", str(root)]
     return subprocess.Popen(
         [*command, "--workers", "2"],
         stdout=subprocess.PIPE,
@@ -141,7 +154,9 @@ def test_a_killed_sweep_leaves_no_process_behind_and_resumes(sweep_file, tmp_pat
     assert all(ends.count("finished") == 1 for ends in outcomes(tmp_path).values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_or_a_polite_kill_ends_at_once_and_loses_only_what_was_unfinished(
     number, sweep_file, tmp_path, undisturbed
 ):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
 
 import fake_store
 import pytest
+from command import typed
 from tiny import files, store_at, tiny
 
 from harness import report, verify
@@ -246,13 +245,18 @@ def test_a_run_that_is_trained_anew_loses_its_certificate(store):
 # Samples ------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def many(store, monkeypatch):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
     """150 finished runs of 5 arms in 3 environments."""
-    sweep = fake_store.sweep()
+    store, sweep = store_at(tmp_path_factory.mktemp("many")), fake_store.sweep()
     fake_store.write_sweep(store, sweep)
-    monkeypatch.setattr(verify, "unrepeatable", lambda spec, result: "")
     return [Case(spec, store.folder(spec)) for spec in sweep.runs]
+
+
+@pytest.fixture
+def many(written, monkeypatch):
+    monkeypatch.setattr(verify, "unrepeatable", lambda spec, result: "")
+    return written
 
 
 @pytest.mark.parametrize(
@@ -341,31 +345,23 @@ arms:
 """
 
 
-def harness(*words, cwd, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", *words], cwd=cwd, capture_output=True, text=True
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("again")
     (path / "again.yaml").write_text(SWEEP)
-    harness("sweep", "again.yaml", cwd=path)
+    typed("sweep", "again.yaml", cwd=path)
     return path
 
 
 def test_a_sweep_is_verified_by_a_sample_and_its_report_says_so(folder):
-    out = harness("verify", "again", "--sample", "50%", cwd=folder)
+    out = typed("verify", "again", "--sample", "50%", cwd=folder)
 
     assert "2/2 runs" in out
     assert "2 of 4 runs were repeated, 2 of them bit for bit" in out
     certificate = json.loads((folder / "results/sweeps/again/certificate.json").read_text())
     assert certificate["repeated"] == {"equal": 2}
     assert {run["arm"] for run in certificate["repetitions"]} == {"random", "ppo"}
-    harness("report", "again", cwd=folder)
+    typed("report", "again", cwd=folder)
     text = (folder / "results/sweeps/again/report/report.md").read_text()
     assert "2 of 4 runs were repeated bit for bit" in text
     assert "different machines" not in text
@@ -379,12 +375,12 @@ def test_a_run_is_verified_by_its_key_and_a_tampered_one_is_found(folder):
     rows[1]["lengths"][0] += 1
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
-    out = harness("verify", spec.parent.name, cwd=folder, code=1)
+    out = typed("verify", spec.parent.name, cwd=folder, code=1)
 
     path.write_text(before)
     assert "first at step 300: evaluation: lengths[0]" in out
     assert json.loads((spec.parent / CERTIFICATE).read_text())["outcome"] == "differs"
-    assert "1 of them bit for bit" in harness("verify", str(spec.parent), cwd=folder)
+    assert "1 of them bit for bit" in typed("verify", str(spec.parent), cwd=folder)
 
 
 @pytest.mark.parametrize(
@@ -396,7 +392,7 @@ def test_a_run_is_verified_by_its_key_and_a_tampered_one_is_found(folder):
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(folder, words, message):
-    out = harness(*words, cwd=folder, code=2)
+    out = typed(*words, cwd=folder, code=2)
 
     assert message in out
     assert "Traceback" not in out

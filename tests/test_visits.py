@@ -5,13 +5,14 @@ from __future__ import annotations
 import gymnasium as gym
 import numpy as np
 import pytest
-from tiny import HPARAMS, PROTOCOL, files, store_at
+from tiny import HPARAMS, files, store_at
 
 from baselines.api import GOAL_METHODS
 from harness.agents import Layer
 from harness.envs import Visits, card, card_names, make
 from harness.envs.visits import Plane, Watched
 from harness.run import Job, run
+from harness.spec import Evaluation
 from harness.sweep import single
 
 PLANES = [name for name in card_names() if card(name).cells]
@@ -138,7 +139,10 @@ def test_what_learners_ask_of_an_environment_passes_through():
 )
 def test_counting_does_not_change_what_is_learned(agent, env, wrappers, tmp_path, monkeypatch):
     layer = Layer("tests/tiny.py", HPARAMS.get(agent, {}))
-    spec = single(agent, env, 0, 256, layer, wrappers).model_copy(update={"evaluation": PROTOCOL})
+    spec = single(agent, env, 0, 256, layer, wrappers)
+    spec = spec.model_copy(
+        update={"evaluation": Evaluation(every=256, episodes=1, final_episodes=1)}
+    )
     counted, plain = store_at(tmp_path / "counted"), store_at(tmp_path / "plain")
 
     run(spec, Job(counted.root))

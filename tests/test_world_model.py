@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from pydantic import ValidationError
-from small_world_model import Picture, make, trained
+from small_world_model import Counter, Picture, make, trained
 
 from baselines.api import NoProgress
 from baselines.world_models import vae
@@ -39,6 +39,12 @@ def test_later_rounds_are_collected_by_the_controller():
     assert len({int(a) for one in idle.train[:3] for a in one.actions}) == 3
     assert not idle.train[-1].actions.any()
     assert chosen.actions.any()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_some_episodes_are_learned_from_and_some_are_held_out_whatever_the_share(share):
+    agent = trained(Counter, steps=12, data={"validation": share})
+    assert {len(agent.train), len(agent.held_out)} == {1, 2}
 
 
 def test_what_is_held_out_is_never_learned_from():
@@ -80,18 +86,19 @@ PPO_IN_DREAMS = {
     ],
 )
 def test_every_stage_logs_its_losses_on_both_sides_of_the_split(groups):
-    names = set()
+    names = []
 
     class Diary(NoProgress):
         def log(self, step, metrics):
             assert all(type(value) is float for value in metrics.values())
-            names.update(metrics)
+            names.extend(metrics)
 
     make(**groups).learn(Diary())
 
     for stage in ["rnn"] + ["vae"] * ("vae" in groups):
-        assert {f"{stage}/train_loss", f"{stage}/validation_loss"} <= names
-    assert {"controller/train_return", "controller/validation_return"} <= names
+        assert {f"{stage}/train_loss", f"{stage}/validation_loss"} <= set(names)
+    assert {"controller/train_return", "controller/validation_return"} <= set(names)
+    assert names.count("controller/dream_return") == 1  # at the end, not of any generation
 
 
 def test_pixels_go_through_all_stages():

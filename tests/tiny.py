@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,16 @@ HPARAMS = NESTED | {
 }
 
 
-def each(names: Iterable[str]) -> list[Any]:
+def each(names: Iterable[str], slow: Container[str] = ()) -> list[Any]:
     """Agents as parameters. Each bonus by replay is asked with one algorithm. Other pairs of these
     parts are slow, and so are algorithms behind the adapter of one that is asked.
+
+    :param slow: more of them.
     """
-    slow = {f"{algorithm}_{bonus}" for algorithm, *_ in REPLAYS[1:] for bonus in STEPWISE}
-    slow = slow - {"sac_rnd"} | SIBLINGS
-    return [pytest.param(n, marks=[pytest.mark.slow] if n in slow else []) for n in names]
+    others = {f"{algorithm}_{bonus}" for algorithm, *_ in REPLAYS[1:] for bonus in STEPWISE}
+    others = others - {"sac_rnd"} | SIBLINGS
+    marks = {True: [pytest.mark.slow], False: []}
+    return [pytest.param(n, marks=marks[n in slow or n in others]) for n in names]
 
 
 def tiny(agent: str, seed: int = 0, steps: int = STEPS, **hparams: object) -> RunSpec:

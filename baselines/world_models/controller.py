@@ -129,14 +129,15 @@ class Evolved:
             returns = self._dreamed_returns(dream, together).mean(axis=1)
             strategy.tell(list(candidates), list(-returns[:-1]))
             self.parameters = strategy.mean.copy()
-            log(
-                {
-                    "controller/generation": generation + 1.0,
-                    "controller/train_return": float(returns[:-1].mean()),
-                    "controller/best_return": float(returns[:-1].max()),
-                    "controller/validation_return": float(returns[-1]),
-                }
-            )
+            told = {
+                "controller/generation": generation + 1.0,
+                "controller/train_return": float(returns[:-1].mean()),
+                "controller/best_return": float(returns[:-1].max()),
+                "controller/validation_return": float(returns[-1]),
+            }
+            if generation == config.generations - 1:  # what it scores in its last dreams
+                told["controller/dream_return"] = float(returns[-1])
+            log(told)
 
     def fit_real(
         self, seed: int, play: Callable[[np.ndarray, int | None], float | None], log: Log

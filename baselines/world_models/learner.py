@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
@@ -50,13 +51,16 @@ class Learned:
         model, envs = self.agent.model, self._envs()
         model.set_env(envs)
         model.set_random_seed(seed)
+        if isinstance(model, OffPolicyAlgorithm):  # what older Ms dreamed is not true any more
+            model.replay_buffer.reset()
         model.learn(self.config.steps, callback=_Watch(envs.dream, self.config.steps, log))
         # Dreams that it did not learn from, as uncertain as the last ones that it did.
         others = self.make_dream(N_VALIDATION)
         others.reset(seed=seed + 1)
         others.temperature = others.config.temperature_at(1.0)
         returns = dreamed_to_the_end(others, lambda seen: self.agent.predict(seen)[0])
-        log({"controller/validation_return": float(returns.mean())})
+        found = float(returns.mean())
+        log({"controller/validation_return": found, "controller/dream_return": found})
 
     def weights(self) -> dict[str, np.ndarray]:
         return self.agent.weights()

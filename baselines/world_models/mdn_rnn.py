@@ -124,8 +124,8 @@ class MDNRNN(nn.Module):
         return self.config.hidden_size * (2 if self.config.cell == "lstm" else 1)
 
     def see(self, rewards: Tensor) -> None:  # (M,)
-        """The scale of rewards, by the first data that it sees, and so for good."""
-        if not self.rewards_seen:
+        """The scale of rewards, by the first data in which they differ, and so for good."""
+        if not self.rewards_seen or self.reward_std == 0:
             std, mean = torch.std_mean(rewards.double(), correction=0)
             self.reward_mean.copy_(mean)
             self.reward_std.copy_(std)  # 0 if all are alike: so is every dreamed one then

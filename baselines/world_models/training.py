@@ -140,7 +140,10 @@ def fit_rnn(
 def _validation(memory: MDNRNN, held_out: Sequences | None) -> dict[str, float]:
     if not held_out:
         return {}
-    return _named("rnn/validation", torch.stack(memory.losses(*held_out.batch())))
+    # Of drawn latents, as in training, and of the same ones every time.
+    generator = torch.Generator(held_out.code.std.device).manual_seed(0)
+    batch = held_out.batch(generator=generator)
+    return _named("rnn/validation", torch.stack(memory.losses(*batch)))
 
 
 def _named(prefix: str, losses: Tensor) -> dict[str, float]:

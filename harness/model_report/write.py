@@ -14,12 +14,14 @@ from baselines.world_models import truth
 from baselines.world_models.dreaming import fan
 from harness import agents
 from harness.config import Problem, UserError
+from harness.envs.wrappers import WRAPPERS
 from harness.model_report import figures, page
 from harness.model_report.held_out import held_out
 from harness.model_report.measure import Episodes, dynamics_of, learning, measures, plain
 from harness.record import write_json
 from harness.report import style
 from harness.run import Trained, trained
+from harness.spec import RunSpec
 from harness.store import MODEL_MEASURES, MODEL_REPORT, model_measures
 
 DREAMS = 100  # of one stretch of an episode
@@ -32,9 +34,9 @@ class Drawn(NamedTuple):
     figure: Figure
 
 
-def has_model(agent: str) -> bool:
-    """Whether such an agent has a model of its environment."""
-    return issubclass(agents.entry(agent).load(), ModelBased)
+def has_model(spec: RunSpec) -> bool:
+    """Whether such a run leaves a model that can be judged."""
+    return issubclass(agents.entry(spec.agent).load(), ModelBased) and not _moving(spec)
 
 
 def report(folder: Path, with_learning: bool = False) -> Path:
@@ -42,16 +44,16 @@ def report(folder: Path, with_learning: bool = False) -> Path:
 
     :param folder: the run's.
     :param with_learning: also train anew with parts of the budget, to see the model learn.
-    :raises UserError: if the run is not finished, has changed since, or its agent has no model.
+    :raises UserError: if the run is not finished or has changed since, if its agent has no model,
+        or if the environment changed while it trained.
     """
     home = folder / MODEL_REPORT
     kept = model_measures(folder)
     if kept and (kept["learning"] or not with_learning):
         return home / "report.md"
     run = trained(folder, device="cpu")
-    if not isinstance(run.agent, ModelBased):
-        message = f"{run.spec.agent} has no model of its environment"
-        raise UserError([Problem(str(folder), None, "", message)])
+    if problem := _unfit(run):
+        raise UserError([Problem(str(folder), None, "", problem)])
     episodes = held_out(run)
     found = measures(run, episodes)
     found["learning"] = learning(run, episodes, found) if with_learning else None
@@ -71,6 +73,24 @@ def report(folder: Path, with_learning: bool = False) -> Path:
     # Last: it says that all is there.
     write_json(home / "measures.json", {"version": MODEL_MEASURES, "weights": weights, **found})
     return home / "report.md"
+
+
+def _unfit(run: Trained) -> str:
+    """Why there is nothing to hold its model against, if so."""
+    if not isinstance(run.agent, ModelBased):
+        return f"{run.spec.agent} has no model of its environment"
+    if moving := _moving(run.spec):
+        return (
+            f"the environment changed while the run trained ({', '.join(moving)}): there is no "
+            "single one to hold its model against; train one without"
+        )
+    return ""
+
+
+def _moving(spec: RunSpec) -> list[str]:
+    """Wrappers that change the environment while a run trains."""
+    names = [str(wrapper["name"]) for wrapper in spec.wrappers]
+    return [name for name in names if WRAPPERS[name].moves]
 
 
 def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterator[Drawn]:

@@ -81,7 +81,7 @@ class Config(Group):
     imagination_starts: int = Field(
         0, ge=0, description="Rows of the batch to dream from, drawn at random; 0: all of them."
     )
-    gamma: float = Field(1 - 1 / 333, ge=0, lt=1)
+    gamma: float = Field(1 - 1 / 333, gt=0, lt=1)
     return_lambda: float = Field(0.95, ge=0, le=1)
     ent_coef: float = Field(3e-4, ge=0, description="Of the policy's entropy.")
     actor_grad: Literal["reinforce", "dynamics", "both"] = Field(

@@ -24,6 +24,8 @@ class Wrapper(NamedTuple):
     apply: Callable[..., Env]  # (env, **options); the signature says which options there are
     kind: Literal["both", "training"]
     summary: str
+    # What it does depends on how far training is: so there is no one environment of training.
+    moves: bool = False
 
 
 WRAPPERS: dict[str, Wrapper] = {
@@ -72,10 +74,16 @@ WRAPPERS: dict[str, Wrapper] = {
         action.gaussian_actions, "both", "Gaussian noise on continuous actions"
     ),
     "annealed_random_actions": Wrapper(
-        action.annealed_random_actions, "training", "Random actions, fewer as training goes on"
+        action.annealed_random_actions,
+        "training",
+        "Random actions, fewer as training goes on",
+        moves=True,
     ),
     "annealed_gaussian_actions": Wrapper(
-        action.annealed_gaussian_actions, "training", "Gaussian noise, less as training goes on"
+        action.annealed_gaussian_actions,
+        "training",
+        "Gaussian noise, less as training goes on",
+        moves=True,
     ),
     # What it learns from.
     "scale_reward": Wrapper(reward.scale_reward, "training", "The reward times a factor"),
@@ -85,7 +93,10 @@ WRAPPERS: dict[str, Wrapper] = {
         reward.log_reward, "training", "The order of magnitude of the reward, with its sign"
     ),
     "normalize_reward": Wrapper(
-        reward.normalize_reward, "training", "The reward by the deviation of its return"
+        reward.normalize_reward,
+        "training",
+        "The reward by the deviation of its return",
+        moves=True,
     ),
     "living_reward": Wrapper(
         reward.living_reward, "training", "A constant for every step, as a rule negative"
@@ -98,7 +109,10 @@ WRAPPERS: dict[str, Wrapper] = {
     ),
     "stall_end": Wrapper(push.stall_end, "training", "The end of the stall clock ends the episode"),
     "curriculum": Wrapper(
-        push.curriculum, "training", "Easy episodes first, harder ones after enough successes"
+        push.curriculum,
+        "training",
+        "Easy episodes first, harder ones after enough successes",
+        moves=True,
     ),
     "stall": Wrapper(reward.stall, "training", "An episode that stands still ends, with a penalty"),
 }
