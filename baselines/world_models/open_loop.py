@@ -7,7 +7,8 @@ likelihood that one step flatters, show only when they are asked for apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -80,6 +81,23 @@ def pad(episodes: Sequence[Episode]) -> Padded:
     )
 
 
+def awake(dynamics: Dynamics, data: Padded, copies: int = 1) -> Iterator[Any]:
+    """Along the episodes, what the model holds when it has seen observation 0, 1, ... of each.
+
+    :param copies: of all rows, one after the other.
+    """
+
+    def rows(part: np.ndarray) -> np.ndarray:
+        return np.concatenate([part] * copies)
+
+    state = dynamics.begin(rows(data.observations[:, 0]))
+    yield state
+    for t in range(int(data.lengths.max())):
+        seen = data.observations[:, t + 1]
+        state = dynamics.observe(state, rows(data.actions[:, t]), rows(seen))
+        yield state
+
+
 def roll_out(
     dynamics: Dynamics,
     episodes: Sequence[Episode],
@@ -99,18 +117,16 @@ def roll_out(
     """
     data = pad(episodes)
     found: list[Rollouts] = []
-    state = dynamics.begin(data.observations[:, 0])
-    for t in range(int(data.lengths.max()) - horizon + 1):
-        if t > 0:
-            state = dynamics.observe(state, data.actions[:, t - 1], data.observations[:, t])
+    starts = max(0, int(data.lengths.max()) - horizon + 1)
+    for t, state in enumerate(islice(awake(dynamics, data), starts)):
         rows = np.flatnonzero(data.lengths >= t + horizon)
         if t >= context and (t - context) % every == 0 and len(rows):
             found.append(_branch(dynamics, state, data, t, horizon, rows, generator))
     if not found:
         raise ValueError(f"no episode has {context + horizon} steps")
-    ahead = [np.concatenate(part, axis=1) for part in list(zip(*found, strict=True))[3:]]
-    points = [np.concatenate(part) for part in list(zip(*found, strict=True))[:3]]
-    return Rollouts(*points, *ahead)
+    parts = list(zip(*found, strict=True))
+    points = [np.concatenate(part) for part in parts[:3]]
+    return Rollouts(*points, *(np.concatenate(part, axis=1) for part in parts[3:]))
 
 
 def _branch(
@@ -189,15 +205,12 @@ def log_likelihoods(
         """Every row once for each dream: all dreams go on side by side."""
         return np.concatenate([part] * samples)
 
-    state = dynamics.begin(rows_of(data.observations[:, 0]))
     starts = range(context, int(data.lengths.max()) - horizon + 1, every)
-    for t in range(starts[-1] + 1 if starts else 0):
-        if t > 0:
-            actions, seen = data.actions[:, t - 1], data.observations[:, t]
-            state = dynamics.observe(state, rows_of(actions), rows_of(seen))
-        rows = np.flatnonzero(data.lengths >= t + horizon)
+    walk = islice(awake(dynamics, data, copies=samples), starts[-1] + 1 if starts else 0)
+    for t, state in enumerate(walk):
         if t not in starts:
             continue
+        rows = np.flatnonzero(data.lengths >= t + horizon)
         logs = np.empty((samples, horizon, len(rows)))
         dreamed = state
         for k in range(horizon):
@@ -224,13 +237,11 @@ def outcomes(dynamics: Dynamics, episodes: Sequence[Episode]) -> Outcomes:
     """What the model expects of each step, knowing all that came before it."""
     data = pad(episodes)
     found = []
-    state = dynamics.begin(data.observations[:, 0])
-    for t in range(int(data.lengths.max())):
+    for t, state in enumerate(islice(awake(dynamics, data), int(data.lengths.max()))):
         _, prediction = dynamics.step(state, data.actions[:, t])
         rows = data.lengths > t
         parts = prediction.rewards, data.rewards[:, t], prediction.terminations
         found.append([part[rows] for part in (*parts, data.terminated[:, t])])
-        state = dynamics.observe(state, data.actions[:, t], data.observations[:, t + 1])
     return Outcomes(*(np.concatenate(part) for part in zip(*found, strict=True)))
 
 

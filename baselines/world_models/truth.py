@@ -153,10 +153,8 @@ def reconstruction(
         return None
     data = open_loop.pad(episodes)
     every = max(1, int((data.lengths + 1).sum()) // REBUILT)
-    state, squares = dynamics.begin(data.observations[:, 0]), []
-    for t in range(int(data.lengths.max()) + 1):
-        if t > 0:
-            state = dynamics.observe(state, data.actions[:, t - 1], data.observations[:, t])
+    squares = []
+    for t, state in enumerate(open_loop.awake(dynamics, data)):
         if t % every == 0:
             rows = data.lengths >= t
             missed = dynamics.rebuild(state)[rows].astype(np.float64) - data.observations[rows, t]
