@@ -1,4 +1,4 @@
-"""Ten thousand resets leave nothing behind: no memory, no open files, no bodies in a world."""
+"""Thousands of resets leave nothing behind: no memory, no open files, no bodies in a world."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ OBJECTS = 5_000
 MEMORY = 4 << 20  # bytes
 # Box2D 2.3.10 loses 2.5 KiB with every car that Gymnasium makes and destroys: 25 MiB here.
 BOX2D_MEMORY = 35 << 20
-# Their resets take 1.5 to 14 ms, so that these tests take 15 to 150 CPU seconds.
+# Their resets take 1.5 to 14 ms, and three times that on a slow machine: a quarter must do.
 SLOW = {"box2d", "atari"}
+SHARE = 0.25
 SLOW_CARDS = {"PushPosePixels-v0", "PushPoseSplit-v0"}
 
 
@@ -80,21 +81,21 @@ def grown(env: gym.Env, resets: int = RESETS) -> dict[str, int]:
     return {name: value - before[name] for name, value in held(env).items()}
 
 
-def leaks(growth: dict[str, int], memory: int = MEMORY) -> dict[str, int]:
-    """Those that grew by more than chance."""
-    allowed = {"objects": OBJECTS, "memory": memory}
+def leaks(growth: dict[str, int], memory: int = MEMORY, share: float = 1.0) -> dict[str, int]:
+    """Those that grew by more than chance, after this share of all resets."""
+    allowed = {"objects": share * OBJECTS, "memory": share * memory}
     return {name: more for name, more in growth.items() if more > allowed.get(name, 0)}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CARDS)
-def test_ten_thousand_resets_leave_nothing_behind(name):
-    env = make(card(name))
-    growth = grown(env)
+def test_thousands_of_resets_leave_nothing_behind(name):
+    env, share = make(card(name)), SHARE if is_slow(name) else 1.0
+    growth = grown(env, round(share * RESETS))
     env.close()
 
     memory = BOX2D_MEMORY if card(name).extra == "box2d" else MEMORY
-    assert not leaks(growth, memory), growth
+    assert not leaks(growth, memory, share), growth
 
 
 # THE TEST ITSELF
