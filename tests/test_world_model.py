@@ -41,10 +41,10 @@ def test_later_rounds_are_collected_by_the_controller():
     assert chosen.actions.any()
 
 
-@pytest.mark.parametrize("share", [0.01, 0.99])
-def test_some_episodes_are_learned_from_and_some_are_held_out_whatever_the_share(share):
+@pytest.mark.parametrize(("share", "train", "held_out"), [(0.01, 2, 1), (0.99, 1, 2)])
+def test_some_episodes_are_learned_from_and_some_are_held_out(share, train, held_out):
     agent = trained(Counter, steps=12, data={"validation": share})
-    assert {len(agent.train), len(agent.held_out)} == {1, 2}
+    assert (len(agent.train), len(agent.held_out)) == (train, held_out)
 
 
 def test_what_is_held_out_is_never_learned_from():

@@ -128,8 +128,8 @@ class WorldModel:
         actions = CorrelatedActions(self.code.space, self.config.data.correlation, rng)
         act = self._explore(actions, rng) if self.round else _blind(actions)
         episodes = collector.collect(act, until)
-        wanted, most = round(self.config.data.validation * len(episodes)), len(episodes) - 1
-        n = min(max(wanted, 1), most)  # at least one of each, if there are two
+        wanted = max(round(self.config.data.validation * len(episodes)), 1)
+        n = min(wanted, max(len(episodes) - 1, 0))  # at least one of each, if there are two
         chosen = set(rng.choice(len(episodes), n, replace=False).tolist())
         self.train += [episode for i, episode in enumerate(episodes) if i not in chosen]
         self.held_out += [episode for i, episode in enumerate(episodes) if i in chosen]
