@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict
 
 # What an observation consists of where the goal can be another one, and what tells an environment's
 # reward and end for other goals; Gymnasium-Robotics' names.
@@ -30,17 +30,6 @@ class Config(BaseModel):
     """The hyper-parameters of a learner, in Stable-Baselines3's spelling; no unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    # Fields that came after the first runs, and change nothing at their defaults: written out, and
-    # so part of a run's name, only where they depart from them. Old runs keep their names.
-    later: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_idle_later_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        fields = type(self).model_fields
-        later = {name for base in type(self).__mro__ for name in vars(base).get("later", ())}
-        idle = {name for name in later if getattr(self, name) == fields[name].default}
-        return {name: value for name, value in dump(self).items() if name not in idle}
 
     def least_steps(self) -> int:
         """The smallest budget, in environment steps, in which anything is learned."""

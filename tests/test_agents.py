@@ -16,14 +16,14 @@ import stable_baselines3
 import torch
 from gymnasium.vector.utils import concatenate, create_empty_array
 from probe_envs_agents import Goals, Masked, Pair, continuous, discrete
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from tiny import NESTED, each
 
 from baselines import AGENTS
 from baselines.api import Agent, NoProgress, Task
 from baselines.sb3 import ALGORITHMS, agent_class
 from baselines.sb3_config import schedule
-from harness import envs
+from harness import agents, envs
 from harness.config import load, shipped
 from harness.envs import card_names
 from harness.seeding import untouched_rng
@@ -309,6 +309,18 @@ def test_two_spellings_of_one_value_are_one_config(key, one, other):
     dumps = [json.dumps(config(**{key: v}).model_dump(mode="json")) for v in (one, other)]
 
     assert dumps[0] == dumps[1]
+
+
+def assert_complete(dumped, config):
+    assert set(dumped) == set(type(config).model_fields)
+    for name in dumped:
+        if isinstance(value := getattr(config, name), BaseModel):
+            assert_complete(dumped[name], value)
+
+
+@pytest.mark.parametrize("name", AGENTS)
+def test_every_hyper_parameter_is_in_the_spec_so_that_another_default_is_another_run(name):
+    assert_complete(agents.own_defaults(name), AGENTS[name].load().Config())
 
 
 @pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)

@@ -30,7 +30,6 @@ from baselines.curiosity.ppo import CuriosityPPO
 from baselines.curiosity.recurrent import CuriosityRecurrentPPO
 from baselines.curiosity.settings import Config, settings_of
 from baselines.curiosity.stream import Stream
-from harness import agents
 from harness.config import load, shipped
 
 EPISODIC = [name for name in BONUSES if load_bonus(name).episodic]
@@ -276,26 +275,6 @@ def test_the_unit_of_the_bonus_does_not_matter_to_the_learner(name):
 
 
 # Shared settings
-
-
-def test_settings_that_came_later_leave_the_names_of_old_runs_of_ppo_rnd_alone():
-    told = set(agents.resolve("ppo_rnd", "DeepSea-20", []).hparams)
-    assert {"int_coef", "update_proportion"} <= told
-    assert told.isdisjoint(settings_of("rnd").later)
-
-
-def test_a_setting_that_came_later_is_in_the_name_where_it_departs_from_its_default():
-    layer = agents.Layer("here", {"deviation": "moving", "int_coef_end": 1.0})
-    told = agents.resolve("ppo_rnd", "DeepSea-20", [layer]).hparams
-    assert told["deviation"] == "moving"
-    assert "int_coef_end" not in told
-
-
-@pytest.mark.parametrize("name", ["icm", "rf", "disagreement", "e3b"])
-def test_the_share_that_a_bonus_learns_from_came_later(name):
-    config = load_bonus(name).Config
-    assert "update_proportion" not in config().model_dump()
-    assert config(update_proportion=0.5).model_dump()["update_proportion"] == 0.5
 
 
 def test_a_share_of_a_minibatch_is_never_empty():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,8 +35,6 @@ class Config(api.Config):
 
 class LearnedConfig(Config):
     """The same for a bonus that learns in minibatches, with RND's way to slow it down."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"update_proportion"})
 
     update_proportion: float = Field(
         1.0, gt=0, le=1, description="Share of each minibatch that the bonus learns from."

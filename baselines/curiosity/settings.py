@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -33,10 +33,6 @@ class Config(api.Config):
     int_batch_size: int = Field(256, ge=1, description="Their minibatches.")
     int_n_epochs: int = Field(4, ge=1, description="Their epochs.")
     int_net_arch: list[int] = Field([64, 64], description="Hidden widths of the intrinsic critic.")
-
-    def least_steps(self) -> int:
-        return (1 + self.random_rollouts) * super().least_steps()
-
     int_coef_end: float = Field(
         1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
     )
@@ -55,18 +51,13 @@ class Config(api.Config):
         0.05, ge=0, le=1, description="The least moving deviation, as a share of the first one."
     )
 
+    def least_steps(self) -> int:
+        return (1 + self.random_rollouts) * super().least_steps()
+
     def coefficients(self, done: float) -> tuple[float, float]:
         """The weights of the two advantages when a share of the budget is done: (ext, int)."""
         left = 1 - done * (1 - self.int_coef_end)
         return 0.0 if done < self.reward_free else self.ext_coef, self.int_coef * left
-
-
-class RNDConfig(Config):
-    """The same for PPO with RND, whose first runs knew neither schedules nor moving deviations."""
-
-    later: ClassVar[frozenset[str]] = frozenset(
-        {"int_coef_end", "reward_free", "deviation", "deviation_decay", "deviation_floor"}
-    )
 
 
 class EpisodicConfig(Config):
@@ -82,6 +73,4 @@ class EpisodicConfig(Config):
 
 def settings_of(bonus: str) -> type[Config]:
     """The shared settings that the learner with this bonus has."""
-    if bonus == "rnd":
-        return RNDConfig
     return EpisodicConfig if load_bonus(bonus).episodic else Config

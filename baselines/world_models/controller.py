@@ -29,8 +29,6 @@ Log = Callable[[Mapping[str, float]], None]
 class Config(Group):
     """The hyper-parameters of C."""
 
-    later = frozenset({"patience", "shared_starts"})
-
     learner: Literal["cma", "ppo", "sac"] = Field("cma", description="What trains C.")
     inputs: Literal["z", "z_h"] = Field(
         "z_h", description="z: V's latent alone; z_h: what M remembers too."

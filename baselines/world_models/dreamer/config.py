@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,8 +26,6 @@ SIZES: dict[str, dict[str, int]] = {
 
 class Config(Group):
     """Defaults are the paper's, but for `size`. Where DreamerV2 chose otherwise, it says so."""
-
-    later: ClassVar[frozenset[str]] = frozenset({"calibrated"})
 
     # The networks
     size: Literal[tuple(SIZES)] = Field(
