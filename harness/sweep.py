@@ -99,6 +99,7 @@ class _Expansion:
         seeds = self._seeds()
         cards = self._cards()
         self._labels([arm.label for arm in arms])
+        self._parts(arms)
         runs = [run for arm in arms for run in self._runs(arm, cards, seeds)]
         if not self.problems:
             self._distinct(runs)
@@ -199,7 +200,24 @@ class _Expansion:
             if score not in SCORES:
                 self._wrong(("report", "scores", i), f"no score '{score}'.{suggest(score, SCORES)}")
 
+    def _parts(self, arms: list[_Layered]) -> None:
+        """Effects know an arm by its components: two of one name would be two answers to one."""
+        for first, second in itertools.combinations(arms, 2):
+            apart = first.components is None or first.components != second.components
+            if apart or not set(self._envs(first)) & set(self._envs(second)):
+                continue
+            parts = ", ".join(first.components or ()) or "none at all"
+            written = second if second.path[0] == "arms" else first  # a design's all differ
+            self._wrong(
+                (*written.path, "components"),
+                f"'{first.label}' and '{second.label}' have the same components ({parts}): name "
+                "what sets them apart as a component too, or leave `components` out of one",
+            )
+
     # What the arms run on.
+
+    def _envs(self, arm: _Layered) -> list[str]:
+        return [env for env in self.file.envs if arm.envs is None or env in arm.envs]
 
     def _seeds(self) -> list[int]:
         seeds = self.file.seeds

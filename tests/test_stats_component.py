@@ -59,6 +59,13 @@ def test_arms_that_differ_in_two_parts_show_the_effect_of_neither():
     assert stats.effects({}) == []
 
 
+def test_of_two_arms_with_the_same_components_none_stands_for_both():
+    members = {"base": frozenset(), "a": frozenset("a"), "again": frozenset("a")}
+    for ask in (stats.effects, lambda members: stats.path(members, dict.fromkeys(members, 0.0))):
+        with pytest.raises(ValueError, match="a and again have the same components: a"):
+            ask(members)
+
+
 def test_the_path_takes_the_best_next_arm_from_none_to_all():
     scores = {arm: additive(members) for arm, members in FACTORIAL.items()}
     assert stats.path(FACTORIAL, scores) == ["base", "b", "a+b", "a+b+c"]

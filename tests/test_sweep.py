@@ -284,3 +284,39 @@ def test_an_arm_may_say_what_it_is_made_of_and_a_design_says_it_by_itself(expand
     parts = "components: {x: {with: {hparams: {gamma: 0.9}}}, y: {with: {hparams: {n_epochs: 3}}}}"
     found = expand(HEAD + f"base: {{agent: ppo}}\ndesign: leave_one_out\n{parts}\n")
     assert found.components == {"full": ("x", "y"), "no_x": ("y",), "no_y": ("x",)}
+
+
+@pytest.mark.parametrize(
+    ("arms", "line", "who"),
+    [
+        (["a: {agent: ppo, components: [x, y]}", "b: {agent: dqn, components: [y, x]}"], 8, "a b"),
+        (["a: {agent: ppo, components: []}", "b: {agent: dqn, components: []}"], 8, "a b"),
+        (
+            ["a: {agent: ppo, components: [x], grid: {gamma: [0.9, 0.8]}}", "b: {agent: dqn}"],
+            7,
+            "a[gamma=0.9] a[gamma=0.8]",
+        ),
+    ],
+    ids=["in another order", "none at all", "a grid"],
+)
+def test_two_arms_with_the_same_components_are_refused_at_their_line(problems, arms, line, who):
+    ((place, message),) = problems(HEAD + "arms:\n  " + "\n  ".join(arms) + "\n").items()
+    assert place == (line, f"arms.{arms[line - 7][0]}.components")
+    first, second = who.split()
+    assert message.startswith(f"'{first}' and '{second}' have the same components")
+
+
+def test_a_design_beside_an_arm_with_the_same_components_is_refused_at_the_arm(problems):
+    text = (
+        "base: {agent: ppo}\narms: {a: {agent: dqn, components: [x]}}\n"
+        "design: one_in\ncomponents: {x: {with: {hparams: {gamma: 0.9}}}}\n"
+    )
+    assert [key for _, key in problems(HEAD + text)] == ["arms.a.components"]
+
+
+def test_arms_that_share_no_environment_may_have_the_same_components(expand):
+    arms = (
+        "arms: {a: {agent: ppo, components: [x], envs: [CartPole-v1]}, "
+        "b: {agent: ppo, components: [x], envs: [DeepSea-10]}}\n"
+    )
+    assert expand(HEAD + arms).components == {"a": ("x",), "b": ("x",)}

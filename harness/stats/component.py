@@ -1,7 +1,8 @@
 """What the parts of an ablation do: main effects, interactions, and a path from none to all.
 
-An arm is known by the components it has. One-in, leave-one-out and factorial designs, and what lies
-between them, then need no cases of their own: an effect is averaged over all arms that show it.
+An arm is known by the components it has, so no two arms may have the same. One-in, leave-one-out
+and factorial designs, and what lies between them, then need no cases of their own: an effect is
+averaged over all arms that show it.
 """
 
 from __future__ import annotations
@@ -80,8 +81,14 @@ def path(members: Members, score: Mapping[str, float]) -> list[str]:
 
 
 def _arms(members: Members) -> dict[frozenset[str], str]:
-    """The first arm with each set of components."""
+    """The arm with each set of components.
+
+    :raises ValueError: if two have the same: neither stands for both.
+    """
     found: dict[frozenset[str], str] = {}
     for arm, components in members.items():
-        found.setdefault(components, arm)
+        if components in found:
+            parts = ", ".join(sorted(components)) or "none"
+            raise ValueError(f"{found[components]} and {arm} have the same components: {parts}")
+        found[components] = arm
     return found
