@@ -496,6 +496,7 @@ def _train(
 
     from rich.console import Console
 
+    from harness import cost
     from harness.config import Problem, UserError, suggest
     from harness.executors import EXECUTORS
     from harness.notary import unreachable
@@ -517,7 +518,8 @@ def _train(
     if missing:
         job = Job(store.root, tuple(observer or ()))
         with Display(missing, store, console, experience) as display:
-            EXECUTORS[executor](plan(missing), job, _workers(workers), display.tick)
+            batches = plan(missing, lambda spec: cost.seconds(spec, experience or store))
+            EXECUTORS[executor](batches, job, _workers(workers), display.tick)
 
 
 def _report(

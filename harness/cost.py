@@ -77,6 +77,12 @@ def estimate(specs: Iterable[RunSpec], store: Store) -> Estimate:
     return Estimate(seconds, memory, disk, " and ".join(sorted(basis)) or "nothing to run")
 
 
+def seconds(spec: RunSpec, store: Store) -> float:
+    """The CPU time that a run is expected to take."""
+    found, _ = lookup(spec.agent, spec.env, store.root)
+    return found.cpu_seconds_per_1000_steps * spec.steps / 1000
+
+
 @cache
 def lookup(agent: str, env: str, root: Path) -> tuple[Cost, str]:
     """The cost of `agent` in `env`, and the closest measurement that says so."""

@@ -37,7 +37,9 @@ class Display:
         self.left = {spec.key: spec for spec in specs}
         self.total = len(self.left)
         self.failed: set[str] = set()
-        self.weight = {key: _weight(spec, experience or store) for key, spec in self.left.items()}
+        self.weight = {
+            key: cost.seconds(spec, experience or store) for key, spec in self.left.items()
+        }
         self.all = sum(self.weight.values())
         self.started = time.monotonic()
         self.began = time.time()
@@ -135,11 +137,6 @@ class Display:
             return float(json.loads(path.read_text())["step"]) / spec.steps
         except (FileNotFoundError, ValueError):
             return 0.0
-
-
-def _weight(spec: RunSpec, store: Store) -> float:
-    found, _ = cost.lookup(spec.agent, spec.env, store.root)
-    return found.cpu_seconds_per_1000_steps * spec.steps / 1000
 
 
 def _reason(folder: Path) -> str:

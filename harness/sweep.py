@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -427,14 +427,28 @@ class _Expansion:
             yield Claim(text=text, **found.groupdict())
 
 
-def plan(specs: list[RunSpec]) -> list[Batch]:
-    """Group what one process may train together: the seeds of an agent that says `seed_batch`."""
+def plan(
+    specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float] = lambda spec: 0.0
+) -> list[Batch]:
+    """The order of work: seeds before arms, so that a sweep that is stopped early has about as many
+    seeds of every arm. Within a seed the longest runs come first, so that none is left when the
+    others have ended.
+
+    What one process may train together is one batch, at the place of its first seed: the seeds of
+    an agent that says `seed_batch`.
+
+    :param seconds: what a run is expected to take.
+    """
     batches: dict[str, list[RunSpec]] = {}
     for spec in specs:
         together = agents.entry(spec.agent).seed_batch
         group = spec.model_copy(update={"seed": 0, "arm": ""}).key if together else spec.key
         batches.setdefault(group, []).append(spec)
-    return [Batch(specs=tuple(group)) for group in batches.values()]
+
+    def place(group: list[RunSpec]) -> tuple[int, float]:
+        return min(spec.seed for spec in group), -sum(map(seconds, group))
+
+    return [Batch(specs=tuple(group)) for group in sorted(batches.values(), key=place)]
 
 
 def single(

@@ -10,6 +10,8 @@ import sys
 import pytest
 from command import typed
 
+from harness.executors import EXECUTORS
+
 SWEEP = """\
 name: cli
 question: Does the command line work?
@@ -49,6 +51,20 @@ def test_the_same_command_again_trains_nothing(folder):
     assert "12 runs are finished already" in typed("sweep", "cli.yaml", cwd=folder)
 
     assert [path.stat().st_mtime_ns for path in before] == times
+
+
+def test_a_sweep_that_is_stopped_early_has_as_many_seeds_of_every_arm(folder, monkeypatch):
+    begun = []
+
+    def stop_after_four(batches, job, workers, tick):
+        begun.extend((batch.specs[0].seed, batch.specs[0].arm) for batch in batches[:4])
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(EXECUTORS, "serial", stop_after_four)
+
+    typed("sweep", "cli.yaml", "--results", "stopped", "--executor", "serial", cwd=folder, code=130)
+
+    assert sorted(begun) == [(0, "pid"), (0, "random"), (1, "pid"), (1, "random")]
 
 
 def test_a_report_is_written_anew_from_the_store(folder):

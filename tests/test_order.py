@@ -1,0 +1,71 @@
+"""The order of work: what a sweep has when a part of its time is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from baselines import AGENTS
+from harness.sweep import Sweep, plan
+
+SIX_SEEDS = """\
+name: test
+question: Does it?
+envs: [CartPole-v1, DeepSea-10]
+seeds: 6
+steps: {CartPole-v1: 4_000, DeepSea-10: 2_000}
+arms: {quick: {agent: random}, slow: {agent: ppo}, slower: {agent: dqn}}
+"""
+SECONDS = {"random": 1.0, "ppo": 8.0, "dqn": 20.0}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(SIX_SEEDS)
+    return Sweep.load(path).expand().runs
+
+
+def finished_after(batches, seconds, workers=2):
+    """When each run ends, in order: every worker takes the next batch as soon as it is free."""
+    free, ends = [0.0] * workers, {}
+    for batch in batches:
+        at = free.index(min(free))
+        for spec in batch.specs:
+            free[at] += seconds(spec)
+            ends[spec.arm, spec.env, spec.seed] = free[at]
+    return ends
+
+
+def test_after_a_third_of_the_time_every_arm_has_about_a_third_of_its_seeds(runs):
+    def seconds(spec):
+        return SECONDS[spec.agent] * (1 if spec.env == "CartPole-v1" else 0.4)
+
+    ends = finished_after(plan(runs, seconds), seconds)
+
+    third = max(ends.values()) / 3
+    for arm, env in {run[:2] for run in ends}:
+        have = sum(run[:2] == (arm, env) and end <= third for run, end in ends.items())
+        assert have in (1, 2, 3), (arm, env, have)
+    work = sum(map(seconds, runs)) / 2
+    assert max(ends.values()) <= work + 1.0, "and no worker is idle at the end"
+
+
+def test_a_resumed_sweep_begins_with_the_seeds_that_are_furthest_behind(runs):
+    left = [run for run in runs if not (run.arm == "quick" and run.seed < 4)]
+
+    order = [batch.specs[0].seed for batch in plan(left)]
+
+    assert order == sorted(order)
+
+
+def test_seeds_that_train_together_are_one_batch_at_the_place_of_the_first(runs, monkeypatch):
+    together = replace(AGENTS["dqn"], seed_batch=True)
+    monkeypatch.setitem(AGENTS, "dqn", together)
+
+    batches = plan(runs, lambda spec: SECONDS[spec.agent])
+
+    sizes = [(batch.specs[0].arm, len(batch.specs)) for batch in batches]
+    assert sizes[:2] == [("slower", 6)] * 2
+    assert {size for arm, size in sizes if arm != "slower"} == {1}
