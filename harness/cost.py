@@ -1,4 +1,4 @@
-"""What runs will cost in time, memory and disk, judged by runs like them.
+"""What runs cost: what was spent on them, and what others like them will take.
 
 `python -m harness.cost results > configs/costs.yaml` makes the shipped measurements anew.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config import read, shipped
 from harness.spec import RunSpec
-from harness.store import Store
+from harness.store import Attempt, RunStatus, Store
 
 ENOUGH = 20  # finished runs to look at for one agent in one environment
 
@@ -124,6 +124,75 @@ def _middle(costs: list[Cost]) -> Cost:
         peak_memory_mb=round(median(c.peak_memory_mb for c in costs), 1),
         disk_mb=round(median(c.disk_mb for c in costs), 3),
     )
+
+
+# What was spent -----------------------------------------------------------------------------------
+
+
+class Account(NamedTuple):
+    """What attempts took, as far as it was recorded."""
+
+    attempts: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float | None
+    no_wall: int  # attempts whose time was not recorded: they count as 0 above
+    no_cpu: int
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt]) -> Account:
+        walls, cpus, peaks = (
+            [value for each in attempts if (value := getattr(each, field)) is not None]
+            for field in ("wall_seconds", "cpu_seconds", "peak_memory_mb")
+        )
+        n = len(attempts)
+        return cls(
+            n, sum(walls), sum(cpus), max(peaks, default=None), n - len(walls), n - len(cpus)
+        )
+
+
+class Spent(NamedTuple):
+    """What every attempt took together, and what those took that left no result."""
+
+    total: Account
+    lost: Account
+
+    @property
+    def unknown(self) -> str:
+        """What was not recorded, so that the sums say less than was spent."""
+        parts = [
+            f"{words} of {n:,}"
+            for n, words in ((self.total.no_wall, "wall time"), (self.total.no_cpu, "CPU time"))
+            if n
+        ]
+        if not parts:
+            return ""
+        of = f"of {self.total.attempts:,} attempts"
+        return f"Not recorded, and counted as 0: {' and '.join(parts)} {of}."
+
+    @property
+    def sentence(self) -> str:
+        lost = f"{self.lost.attempts:,} left no result"
+        if self.lost.attempts:
+            lost += f" and took {_hours(self.lost)}"
+        each = f"{self.total.attempts:,} attempts took {_hours(self.total)}; {lost}."
+        return f"{each} {self.unknown}".rstrip()
+
+
+def spent(statuses: Iterable[RunStatus]) -> Spent:
+    """On these runs, each of which must stand there once: failed and killed attempts included."""
+    attempts = [attempt for status in statuses for attempt in status.tries]
+    lost = [attempt for attempt in attempts if attempt.outcome not in ("finished", "running")]
+    return Spent(Account.of(attempts), Account.of(lost))
+
+
+def _hours(account: Account) -> str:
+    unit, name = (3600.0, "h") if account.cpu_seconds > 3600 else (1.0, "s")
+    wall, cpu = account.wall_seconds / unit, account.cpu_seconds / unit
+    return f"{wall:,.1f} {name} of wall time and {cpu:,.1f} {name} of CPU time"
+
+
+# What configs/costs.yaml holds --------------------------------------------------------------------
 
 
 def text(root: Path) -> str:

@@ -137,8 +137,9 @@ def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
     """The state of every cell of one sweep, and why runs failed."""
     states: dict[tuple[str, str], Counter[str]] = {}
     errors: Counter[str] = Counter()
-    for spec in resolved.runs:
-        found = store.status(spec)
+    statuses = [store.status(spec) for spec in resolved.runs]
+    for found in statuses:
+        spec = found.spec
         states.setdefault((spec.arm, spec.env), Counter())[found.state] += 1
         if found.error:
             errors[found.error] += 1
@@ -149,7 +150,8 @@ def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
     reasons = table("failed runs>", "because")
     for error, n in errors.most_common():
         reasons.add_row(str(n), error)
-    return Group(rows, *([reasons] if errors else []))
+    unique = {found.spec.key: found for found in statuses}.values()
+    return Group(rows, *([reasons] if errors else []), "", cost.spent(unique).sentence)
 
 
 def matrix(resolved: ResolvedSweep) -> RenderableType:

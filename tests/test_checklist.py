@@ -106,12 +106,13 @@ def test_time_that_was_not_recorded_is_not_reported(store, question):
 
 
 def test_compute_of_failed_starts_belongs_to_the_whole(store):
-    sweep = finished(store)
+    sweep = finished(store, seeds=6)
     assert entries(store, sweep)["compute"].answer == "Yes"
     fake_store.write_interruption(store, sweep.runs[0])  # once more, and without an end
     found = entries(store, sweep)["compute"]
     assert found.answer == "No"
-    assert "Of 1 more starts, failed or interrupted, the compute is not known." in found.why
+    unknown = "Not recorded, and counted as 0: wall time of 1 and CPU time of 1 of 13 attempts."
+    assert unknown in found.why
 
 
 def test_settings_of_runs_that_differ_in_kind_are_incomplete(store):

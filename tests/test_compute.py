@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import fake_store
 import pytest
+from rich.console import Console
 
-from harness import record
-from harness.report import compute
+from harness import listing, record
+from harness.cost import spent
+from harness.report import compute, page
 from harness.report.evidence import gather
 from harness.store import Store
 
@@ -82,9 +86,42 @@ def test_what_failed_is_in_the_sums_and_what_nobody_measured_is_said(store):
         ("rnd", "3", "0", "63.0", "60.0", "0.0", "302"),
         ("(all arms)", "7", "2", "216.0", "141.0", "40.0", "900"),
     )
-    assert compute.unknown(evidence) == (
-        "Not recorded, and counted as 0: the processor's time of 1 of 7 attempts."
+    assert compute.account(evidence).unknown == (
+        "Not recorded, and counted as 0: CPU time of 1 of 7 attempts."
     )
+
+
+def test_page_checklist_paper_and_status_give_one_account_of_failed_attempts(store, monkeypatch):
+    monkeypatch.setattr(page, "FIGURES", {})
+    sweep = fake_store.sweep(ARMS, ("DeepSea-20",), 3)
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs:
+        fake_store.write_run(store, run)
+    failed, finished = END | {"outcome": "failed"} | COST, END | {"outcome": "finished"}
+    attempts(store, sweep.runs[0], START, failed, START, finished)
+    account = (
+        "7 attempts took 176.0 s of wall time and 160.0 s of CPU time; "
+        "1 left no result and took 50.0 s of wall time and 40.0 s of CPU time."
+    )
+    folder = page.write(sweep, store, store.sweep_folder("fake") / "report").parent
+    with (folder / "table_compute.csv").open() as file:
+        whole = list(csv.reader(file))[-1]
+    assert whole == ["(all arms)", "7", "1", "176.0", "160.0", "40.0", "900"]
+    assert account in (folder / "checklist.md").read_text()
+    assert account in (folder / "paper" / "methods.tex").read_text()
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(listing.sweep(sweep, store))
+    assert account in console.export_text()
+
+
+def test_an_attempt_under_way_is_not_one_that_left_no_result(store, monkeypatch):
+    run = fake_store.spec("ppo", "DeepSea-20", 0)
+    fake_store.write_interruption(store, run)
+    (store.folder(run) / "progress.json").write_text(json.dumps({"step": 1, "steps": 2} | BEAT))
+    assert spent([store.status(run)]).lost.attempts == 1
+    monkeypatch.setattr(Store, "running", lambda *_: True)
+    total, lost = spent([store.status(run)])
+    assert (total.attempts, total.cpu_seconds, lost.attempts) == (1, 4.0, 0)
 
 
 def test_a_run_that_two_arms_share_is_paid_once(store):

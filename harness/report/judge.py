@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness import stats
+from harness.report.compute import account
 from harness.report.evidence import Evidence
 from harness.report.number import fixed
 from harness.seeding import ROOM, episode_seeds
@@ -330,21 +331,13 @@ def significance(evidence: Evidence) -> Finding:
 
 
 def compute(evidence: Evidence) -> Finding:
-    """Of every start, and not only of those that ended well."""
+    """Of every attempt, and not only of those that ended well."""
     time = runtime(evidence)
     if time.says == "no":
         return time
-    found = results(evidence)
-    wall, cpu = (sum(r[field] for r in found) / 3600 for field in ("wall_seconds", "cpu_seconds"))
-    starts = sum(status.attempts for status in evidence.unique)
-    text = (
-        f"{fixed(1)(wall)} hours by the clock and {fixed(1)(cpu)} of CPU in all, for {len(found)} "
-        f"finished runs. {time.text}"
-    )
-    lost = starts - len(found)
-    if lost > 0:
-        text += f" Of {lost} more starts, failed or interrupted, the compute is not known."
-    return settled(lost <= 0, text, "runs.csv", "versions.csv")
+    found = account(evidence)
+    text = f"{found.sentence} {time.text} What was tried outside this sweep is not counted."
+    return settled(not found.unknown, text, "table_compute.csv", "runs.csv", "versions.csv")
 
 
 def licences(evidence: Evidence) -> Finding:

@@ -161,7 +161,8 @@ def _compute(evidence: Evidence, folder: Path) -> str:
     table = compute.table(evidence)
     tables.write(table, folder, "table_compute")
     about = f"[CSV](table_compute.csv), [LaTeX](table_compute.tex). {compute.ABOUT}"
-    lines = ["## Compute", table.markdown(), about, compute.unknown(evidence)]
+    unknown = compute.account(evidence).unknown
+    lines = ["## Compute", table.markdown(), about, unknown]
     return _paragraphs([line for line in lines if line])
 
 
