@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
+
+from baselines import target
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,16 @@ class Entry:
     learns: bool = True
 
     def load(self) -> Any:
-        """The class behind `target`: an `api.Agent`."""
-        module, _, name = self.target.partition(":")
-        return getattr(import_module(module), name)
+        """The class behind `target`.
+
+        :raises ValueError: if it is no `api.Agent`.
+        """
+        from baselines.api import is_agent  # Gymnasium, for those who act
+
+        found = target.attribute(self.target)
+        if not is_agent(found):
+            raise ValueError(f"'{self.target}' is no agent: see baselines/api.py")
+        return found
 
 
 DISCRETE = ("discrete",)

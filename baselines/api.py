@@ -69,6 +69,9 @@ class NoProgress:
     def log(self, step: int, metrics: Mapping[str, float]) -> None: ...
 
 
+MEMBERS = ("learn", "predict", "weights", "save", "load")  # of an `Agent`
+
+
 class Agent(Protocol):
     """A learner. Making one with an equal task and config, then `learn`, gives equal weights."""
 
@@ -97,6 +100,17 @@ class Agent(Protocol):
 
     def load(self, folder: Path) -> None:
         """Take over what `save` wrote, into an agent made with the same task and config."""
+
+
+def is_agent(found: object) -> bool:
+    """Whether it is a class like `Agent`: with its members, and a `Config`."""
+    config = getattr(found, "Config", None)
+    return (
+        isinstance(found, type)
+        and isinstance(config, type)
+        and issubclass(config, Config)
+        and all(callable(getattr(found, name, None)) for name in MEMBERS)
+    )
 
 
 @runtime_checkable

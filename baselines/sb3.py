@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -36,6 +35,7 @@ from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 from baselines.api import Config, Progress, Task
 from baselines.hindsight import GoalsEnd, PaidAlike
 from baselines.sb3_config import BUILDERS, Count, Positive, config_of
+from baselines.target import load as load_target
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
 LOG_EVERY = 1000  # steps: SAC alone would otherwise log after every one of them
@@ -194,9 +194,8 @@ class SB3Agent:
             folder / "model.zip", device=self.task.device, load_data=False
         )
         self.model.set_parameters(modules, device=self.task.device)
-        for name, value in (variables or {}).items():
-            if value is not None:
-                recursive_getattr(self.model, name).data.copy_(value.data)
+        for name in self.model._get_torch_save_params()[1] or []:
+            recursive_getattr(self.model, name).data.copy_((variables or {})[name].data)
         if self._normalize is not None:
             with np.load(folder / "normalize.npz") as saved:
                 for name, moments in self._moments().items():
@@ -358,8 +357,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 def agent_class(name: str) -> type[SB3Agent]:
     """The `api.Agent` for a line of the table."""
     entry = ALGORITHMS[name]
-    module, _, attribute = entry.target.partition(":")
-    algorithm = getattr(import_module(module), attribute)
+    algorithm = load_target(entry.target, BaseAlgorithm)
     body = {"algorithm": algorithm, "__module__": __name__}
     return type(algorithm.__name__, (entry.adapter,), body)
 

@@ -24,6 +24,7 @@ from harness.config import (
     suggest,
     validate,
 )
+from harness.name import is_name
 from harness.space import Range
 
 
@@ -125,7 +126,7 @@ def lacks_goals(name: str, env: gym.Env[Any, Any]) -> bool:
 @cache
 def _shipped(name: str) -> tuple[Document, AgentFile] | None:
     path = shipped("configs/agents") / f"{name}.yaml"
-    if not path.exists():
+    if not is_name(name) or not path.exists():
         return None
     document = load(path)
     return document, parse(document, AgentFile)

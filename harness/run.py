@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+from pydantic import ValidationError
 
 from baselines.api import Agent, NoProgress, Task
 from harness import agents, envs, notary, record
 from harness.config import Problem, UserError
 from harness.evaluate import Evaluator
+from harness.name import shortened
 from harness.seeding import episode_seeds, streams
 from harness.spec import Batch, RunSpec
 from harness.store import Store
@@ -128,12 +130,44 @@ def current(spec: RunSpec) -> envs.Card:
 
     :raises RuntimeError: if either has moved on since the spec was made.
     """
-    entry = agents.entry(spec.agent)
-    card = envs.card(spec.env)
-    if (entry.version, card.identity()) != (spec.agent_version, spec.card):
-        raise RuntimeError(f"{spec.agent} or {spec.env} has changed since this spec was made")
-    entry.load()  # imports torch, if the agent needs it
-    return card
+    why = moved(spec)
+    if why:
+        raise RuntimeError(why)
+    return envs.card(spec.env)
+
+
+def moved(spec: RunSpec) -> str:
+    """Why the code of today does not mean the same run; empty: it does.
+
+    What a record says is only compared with what this installation has. Nothing is imported for it
+    but the agent, and nothing is called.
+    """
+    try:
+        entry, card = agents.entry(spec.agent), envs.card(spec.env)
+        envs.need(card.extra, spec.env)
+        if entry.version != spec.agent_version:
+            return f"{spec.agent} was version {spec.agent_version} and is version {entry.version}"
+        if card.identity() != spec.card:
+            return f"the card of {spec.env} has changed{_foreign(spec, card)}"
+        wrong = [text for wrapper in spec.wrappers for text in envs.check_wrapper(wrapper)]
+        if wrong:
+            return wrong[0]
+        entry.load().Config.model_validate(spec.hparams)  # imports torch, if the agent needs it
+    except KeyError as error:
+        return f"{error.args[0]}{_foreign(spec, None)}"
+    except ImportError as error:
+        return str(error)
+    except ValidationError:
+        return f"{spec.agent} no longer has its hyper-parameters"
+    return ""
+
+
+def _foreign(spec: RunSpec, card: envs.Card | None) -> str:
+    """What the record's card would have imported, if this installation's would not."""
+    own = (card.entry_point, card.id) if card else ()
+    names = [shortened(str(spec.card.get(key))) for key in ("entry_point", "id")
+             if spec.card.get(key) is not None and spec.card.get(key) not in own]  # fmt: skip
+    return f" (the record's card needs {', '.join(names)}: no record is followed)" if names else ""
 
 
 class Trained(NamedTuple):
@@ -152,13 +186,11 @@ def trained(folder: Path, device: str | None = None) -> Trained:
     :raises UserError: if the run is not finished, or its agent or card has changed since.
     """
     spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
-    why = "" if (folder / "result.json").exists() else "this run is not finished"
-    try:
-        card = current(spec)
-    except RuntimeError as error:
-        why = str(error)
+    finished = (folder / "result.json").exists()
+    why = moved(spec) if finished else "this run is not finished"
     if why:
         raise UserError([Problem(str(folder), None, "", why)])
+    card = envs.card(spec.env)
     fix_arithmetic(spec)
     seeds = streams(spec.seed)
     task = Task(
@@ -169,7 +201,12 @@ def trained(folder: Path, device: str | None = None) -> Trained:
         device=device or spec.engine.device,
     )
     agent = agents.make(spec.agent, task, spec.hparams)
-    agent.load(folder / "model")
+    model = folder / "model"
+    try:
+        agent.load(model)
+    except Exception as error:  # as many kinds as there are formats, none of which may be a pickle
+        why = f"cannot be read as weights: {type(error).__name__}: {error}"
+        raise UserError([Problem(str(model), None, "", shortened(why))]) from None
     return Trained(spec, card, task, agent)
 
 

@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.name import Name
+
 
 class Evaluation(BaseModel):
     """One protocol for every agent: how often it is looked at, and how closely.
@@ -43,9 +45,9 @@ class RunSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    agent: str
+    agent: Name
     agent_version: int
-    env: str  # the card's name
+    env: Name  # the card's name
     card: dict[str, Any]  # what the card says that decides outcomes: `Card.identity()`
     wrappers: tuple[dict[str, Any], ...] = ()  # on top of the card's own: {"name": ..., **options}
     seed: int
@@ -146,11 +148,11 @@ class ResolvedSweep(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: Name
     question: str
     source: str  # the file's name, as given
     arms: tuple[str, ...]  # in the file's order
-    envs: tuple[str, ...]
+    envs: tuple[Name, ...]
     claims: tuple[Claim, ...] = ()
     report: ReportOptions = ReportOptions()
     anchors: dict[str, Anchors] = {}

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from harness import agents, envs, stats
 from harness.agents import Layer, Settings
 from harness.config import Document, Path_, Problem, UserError, load, parse, suggest
+from harness.name import below
 from harness.record import append_json, now, write_json
 from harness.spec import (
     Batch,
@@ -386,7 +387,10 @@ class _Expansion:
         place = (*path, "hparams", FROM)
         if not isinstance(given, str):
             raise UserError([self.document.problem(place, "the path of a best.yaml")])
-        file = Path(self.document.file).parent / given
+        try:
+            file = below(Path(self.document.file).parent, given)
+        except ValueError as error:
+            raise UserError([self.document.problem(place, f"{given}: {error}")]) from None
         if not file.is_file():
             message = f"there is no {file}: paths are relative to the sweep file"
             raise UserError([self.document.problem(place, message)])

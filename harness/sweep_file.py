@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.name import Name
 from harness.spec import Engine, Evaluation, ReportOptions
 
 FROM = "from"  # no hyper-parameter of any agent: the path of a best.yaml
@@ -63,7 +64,7 @@ class SweepFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="A sweep")
 
-    name: str = Field(pattern=r"^[\w.-]+$", description="Names the folder results/sweeps/<name>.")
+    name: Name = Field(description="Names the folder results/sweeps/<name>.")
     question: str = Field(description="What the sweep is to answer, in one sentence.")
     envs: list[str] = Field(min_length=1, description="Names that `harness ls envs` shows.")
     seeds: int | list[int] = Field(description="10 means the seeds 0 ... 9; or a list.")

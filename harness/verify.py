@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import ValidationError
 
-from harness import agents, envs, record
+from harness import record
 from harness.config import Problem, UserError
+from harness.run import moved
 from harness.spec import RunSpec
 from harness.store import Store
 
@@ -122,21 +123,7 @@ def unrepeatable(spec: RunSpec, result: Mapping[str, Any]) -> str:
     """Why the code and packages of today do not mean the same run; empty: they do."""
     if spec.key != result["key"]:
         return "its spec is read in another way by this version of the harness"
-    try:
-        entry, card = agents.entry(spec.agent), envs.card(spec.env)
-        envs.need(card.extra, spec.env)
-        if entry.version != spec.agent_version:
-            return f"{spec.agent} was version {spec.agent_version} and is version {entry.version}"
-        if card.identity() != spec.card:
-            return f"the card of {spec.env} has changed"
-        entry.load().Config.model_validate(spec.hparams)
-    except KeyError as error:
-        return str(error.args[0])
-    except ImportError as error:
-        return str(error)
-    except ValidationError:
-        return f"{spec.agent} no longer has its hyper-parameters"
-    return _other_packages(result) or _no_device(spec)
+    return moved(spec) or _other_packages(result) or _no_device(spec)
 
 
 def _other_packages(result: Mapping[str, Any]) -> str:

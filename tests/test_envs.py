@@ -223,7 +223,7 @@ def test_a_family_serves_every_size():
         ("DeepSea-N", "'DeepSea-10'"),
         ("DeepSea-010", "DeepSea"),
         ("DeepSea-1", "at least 2"),
-        ("../../pyproject", "Known"),
+        ("../../pyproject", "it has letters, digits"),
     ],
 )
 def test_an_unknown_name_is_told_the_way_out(name, way_out):

@@ -5,8 +5,9 @@ Each bonus `x` in the table makes a learner `baselines.curiosity:ppo_x`.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
+
+from baselines import target
 
 # name -> "module:class", a `bonus.Bonus`. This is the one place where a bonus is registered.
 BONUSES: dict[str, str] = {
@@ -22,8 +23,7 @@ BONUSES: dict[str, str] = {
 
 def load_bonus(name: str) -> Any:
     """The class of a bonus, imported only now."""
-    module, _, attribute = BONUSES[name].partition(":")
-    return getattr(import_module(module), attribute)
+    return target.attribute(BONUSES[name])
 
 
 def __getattr__(name: str) -> Any:

@@ -10,10 +10,13 @@ import ale_py
 import gymnasium as gym
 from gymnasium.wrappers import AtariPreprocessing
 
+from baselines.target import offers
 from harness.envs.extra import need
+from harness.envs.registered import registered
 from harness.envs.wrappers.option import Env
 
 
+@offers(gym.Env)
 def atari(game: str, frame_skip: int = 4, render_mode: str | None = None) -> Env:
     """One game; a limit on its episodes is the card's, in decisions.
 
@@ -22,11 +25,5 @@ def atari(game: str, frame_skip: int = 4, render_mode: str | None = None) -> Env
     need("pixels", "atari")
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)  # or each start prints a banner
     gym.register_envs(ale_py)
-    env = gym.make(
-        f"ALE/{game}-v5",
-        max_episode_steps=-1,
-        disable_env_checker=True,
-        frameskip=1,
-        render_mode=render_mode,
-    )
+    env = registered(f"ALE/{game}-v5", {"frameskip": 1, "render_mode": render_mode})
     return AtariPreprocessing(env, noop_max=0, frame_skip=frame_skip)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
 
+from baselines import target
 from harness.envs.extra import need
+from harness.envs.registered import registered
 from harness.envs.varied import Varied
 from harness.envs.wrappers import WRAPPERS
 
@@ -47,14 +47,7 @@ def make(
 def _bare(card: Card) -> gym.Env[Any, Any]:
     """The environment without Gymnasium's checkers, which cost more than CartPole's own physics."""
     if card.id is None:
-        module, _, name = str(card.entry_point).partition(":")
-        env = getattr(import_module(module), name)(**card.kwargs)
+        env = target.load(str(card.entry_point), gym.Env)(**card.kwargs)
         assert isinstance(env, gym.Env), card.entry_point
         return env
-    module, _, name = card.id.rpartition(":")
-    if module:
-        import_module(module)
-    spec = copy.copy(gym.spec(name))
-    spec.order_enforce = False
-    # -1: no time limit but the card's.
-    return gym.make(spec, max_episode_steps=-1, disable_env_checker=True, **card.kwargs)
+    return registered(card.id, card.kwargs, order_enforce=False)

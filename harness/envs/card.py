@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from baselines import target
 from harness import config
 from harness.envs.extra import Extra
 from harness.envs.visits import Plane
 from harness.envs.wrappers import check_wrapper, complete
+from harness.name import RULE, is_name, shortened
 from harness.spec import Anchors
 
 FAMILY = "-N"  # how the file of a family ends
@@ -149,11 +150,13 @@ class Card(BaseModel):
         return facts
 
     def scale(self) -> Anchors:
-        """The anchors, read from the card or computed from its kwargs."""
+        """The anchors, read from the card or computed from its kwargs.
+
+        :raises ValueError: if `anchors_from` names something else, or refuses the kwargs.
+        """
         if self.anchors is not None:
             return self.anchors
-        module, _, function = str(self.anchors_from).partition(":")
-        anchors = getattr(import_module(module), function)(**self.kwargs)
+        anchors = target.load(str(self.anchors_from), Anchors)(**self.kwargs)
         assert isinstance(anchors, Anchors), self.anchors_from
         return anchors
 
@@ -161,8 +164,7 @@ class Card(BaseModel):
         """The cells that the environment's states are; None: they are no cells of a plane."""
         if self.cells is None:
             return None
-        module, _, function = self.cells.partition(":")
-        plane = getattr(import_module(module), function)(env.unwrapped)
+        plane = target.load(self.cells, Plane)(env.unwrapped)
         assert isinstance(plane, Plane), self.cells
         return plane
 
@@ -172,6 +174,8 @@ def card(name: str) -> Card:
 
     :raises KeyError: if there is none; its argument tells the way out.
     """
+    if not is_name(name):
+        raise KeyError(f"'{shortened(name)}' is no name of an environment: it has {RULE}")
     found = _read(name)
     if found is not None and not found.sizes:
         return found

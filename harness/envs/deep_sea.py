@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.target import offers
 from harness.envs.visits import Plane
 from harness.spec import Anchor, Anchors
 
@@ -90,11 +91,13 @@ class DeepSea(gym.Env[Observation, np.int64]):
         return observation
 
 
+@offers(Plane)
 def plane(env: DeepSea) -> Plane:
     """Row by row: none can be further to the right than it has steps behind it."""
     return Plane(np.tri(env.size, dtype=bool), env.cell)
 
 
+@offers(Anchors)
 def anchors(size: int, mapping_seed: int = 42) -> Anchors:
     """The exact scores of chance and of the best policy, whatever the mapping.
 

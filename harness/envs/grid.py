@@ -13,6 +13,7 @@ from minigrid.core.world_object import Box, Door, Key, Wall
 from minigrid.minigrid_env import MiniGridEnv
 from numpy.typing import NDArray
 
+from baselines.target import offers
 from harness.envs.visits import Plane
 
 # Right and down in world coordinates for each direction that an agent may face: its view looks up.
@@ -92,6 +93,7 @@ def _grid(env: gym.Env[Any, Any], wrapper: str) -> MiniGridEnv:
     return grid
 
 
+@offers(Plane)
 def plane(env: MiniGridEnv) -> Plane:
     """The agent's places, whatever the layout and whichever way it faces."""
 

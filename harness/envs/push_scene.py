@@ -11,7 +11,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -293,11 +292,12 @@ def _outer_radius(shape: str) -> float:
 
 def _pybullet() -> Any:
     try:
-        return import_module("pybullet")
+        import pybullet
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "PushPose needs PyBullet: pip install 'rl-ablation-harness[robots]'"
         ) from error
+    return pybullet
 
 
 @contextmanager

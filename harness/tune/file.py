@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from harness.name import Name
 from harness.space import Range
 from harness.spec import Engine, Evaluation
 from harness.sweep_file import Departure
@@ -108,7 +109,7 @@ class SearchFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="A search")
 
-    name: str = Field(pattern=r"^[\w.-]+$", description="Names the folder results/searches/<name>.")
+    name: Name = Field(description="Names the folder results/searches/<name>.")
     question: str = Field("", description="What the search is to answer, in one sentence.")
     envs: list[str] = Field(min_length=1, description="Names that `harness ls envs` shows.")
     steps: int | dict[str, int] = Field(
@@ -116,7 +117,7 @@ class SearchFile(BaseModel):
     )
     evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
-    arms: dict[str, Searched] = Field(
+    arms: dict[Name, Searched] = Field(
         min_length=1,
         description="What is searched, with the same budget each: {ppo: {agent: ppo}}.",
     )

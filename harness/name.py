@@ -1,0 +1,50 @@
+"""What may be a name: of an agent, an environment, a sweep, a search. Folders are named by them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+
+PATTERN = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+LONGEST = 100  # letters: a file's name may have 255, and names are put together
+RULE = f"letters, digits, '_', '.' and '-', the first no '.' or '-', at most {LONGEST}"
+
+
+def is_name(text: str) -> bool:
+    """Whether it is one plain name. No path can be spelled with it but to a child of a folder."""
+    return len(text) <= LONGEST and re.fullmatch(PATTERN, text) is not None
+
+
+def _checked(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(f"a name has {RULE}")
+    return text
+
+
+Name = Annotated[
+    str,
+    AfterValidator(_checked),
+    WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "maxLength": LONGEST}),
+]
+
+
+def shortened(text: str) -> str:
+    """What somebody wrote, as it stands in a message of one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
+
+
+def below(folder: Path, given: str) -> Path:
+    """The YAML file `given` in `folder` or further down, wherever links lead.
+
+    :raises ValueError: if it is none; the message tells the way out.
+    """
+    path = folder / given
+    if not given.endswith((".yaml", ".yml")):
+        raise ValueError("name a .yaml file")
+    if Path(given).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"not below the folder {folder or '.'}: copy the file there")
+    return path
