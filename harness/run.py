@@ -179,13 +179,25 @@ class Trained(NamedTuple):
     agent: Agent
 
 
+def spec_of(folder: Path) -> RunSpec:
+    """:raises UserError: if the run's spec is one that this version cannot read."""
+    path = folder / "spec.json"
+    try:
+        return RunSpec.model_validate_json(path.read_text())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        why = f"not a spec of this version: {first['msg'].removeprefix('Value error, ')}"
+        raise UserError([Problem(str(path), None, where, why)]) from None
+
+
 def trained(folder: Path, device: str | None = None) -> Trained:
     """Load what a finished run learned.
 
     :param device: where to; None: where it was trained.
     :raises UserError: if the run is not finished, or its agent or card has changed since.
     """
-    spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
+    spec = spec_of(folder)
     finished = (folder / "result.json").exists()
     why = moved(spec) if finished else "this run is not finished"
     if why:

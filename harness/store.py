@@ -145,7 +145,10 @@ class Store:
     def find(self, name: str) -> Path | None:
         """The folder of a run, by its key or its own path, if there is one."""
         found = self.root.glob(f"runs/*/*/{name}") if KEY.fullmatch(name) else [Path(name)]
-        return next((folder for folder in found if (folder / "spec.json").is_file()), None)
+        try:
+            return next((folder for folder in found if (folder / "spec.json").is_file()), None)
+        except OSError:  # longer than a path may be
+            return None
 
     def late_metric(self, spec: RunSpec, name: str) -> float | None:
         """The mean of a number that training told, over the last fifth of its budget."""

@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import ValidationError
 
 from harness import record
 from harness.config import Problem, UserError
-from harness.run import moved
+from harness.run import moved, spec_of
 from harness.spec import RunSpec
 from harness.store import Store
 
@@ -65,12 +64,7 @@ class Difference(NamedTuple):
 
 def case(folder: Path) -> Case:
     """:raises UserError: if the run's spec is one that this version cannot read."""
-    text = (folder / "spec.json").read_text()
-    try:
-        return Case(RunSpec.model_validate_json(text), folder)
-    except ValidationError as error:
-        message = f"not a spec of this version: {error.errors()[0]['msg']}"
-        raise UserError([Problem(str(folder / "spec.json"), None, "", message)]) from None
+    return Case(spec_of(folder), folder)
 
 
 # What is repeated ---------------------------------------------------------------------------------
