@@ -59,7 +59,7 @@ def test_a_verdict_is_the_side_of_the_interval(store, monkeypatch, level, verdic
     found = compared(store, ours(store, level))
     assert found.verdict == verdict
     assert found.mean == pytest.approx(level)
-    assert found.low < level - 0.5 < found.high
+    assert found.gap.low < level - 0.5 < found.gap.high
 
 
 def test_one_public_run_might_be_one_more_of_ours():
@@ -69,7 +69,7 @@ def test_one_public_run_might_be_one_more_of_ours():
     for _ in range(2_000):
         runs, new = rng.normal(0, 3, 5), rng.normal(0, 3)
         one = PublicScore(**(SCORE | {"score": float(new), "sd": 0.0}))
-        low, high = reference.interval(runs, file, one)
+        low, high, _ = reference.interval(runs, file, one, 0.95)
         inside += low <= 0 <= high
     assert inside / 2_000 == pytest.approx(0.95, abs=0.015)
 
@@ -80,7 +80,7 @@ def test_means_over_seeds_get_the_interval_of_welch():
     runs = np.array([1.0, 2.0, 4.0, 4.5, 7.0])
     file = ReferenceFile(**(FILE | {"seeds": 3, "spread": "seeds"}), scores=())
     one = PublicScore(**(SCORE | {"score": 3.0, "sd": 2.5}))
-    low, high = reference.interval(runs, file, one)
+    low, high, _ = reference.interval(runs, file, one, 0.95)
     test = ttest_ind_from_stats(runs.mean(), runs.std(ddof=1), 5, 3.0, 2.5, 3, equal_var=False)
     # The ends of the interval are where this test says p = 0.05.
     for shift in (low, high):
@@ -134,12 +134,69 @@ def test_the_report_and_the_command_show_the_same_verdict(store, monkeypatch):
     text = write(sweep, store, store.sweep_folder("fake") / "report").read_text()
     assert "### Beside public numbers" in text
     assert (
-        "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo) | 0.10 [0.05, 0.15] | better (low n) |" in text
+        "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo) | 0.10 [0.05, 0.15] | 0.07 | better (low n) |"
+        in text
     )
     shown = CliRunner().invoke(app, ["compare-reference", "fake", "--results", str(store.root)])
     assert shown.exit_code == 0
-    for words in ("0.10 [0.05, 0.15]", "better (low n)", "Zoo: one run a row (a table)."):
+    (found,) = reference.compare(evidence_module.gather(sweep, store))
+    about = reference.about([found])
+    assert about in text and about in " ".join(shown.output.split())
+    for words in ("0.10 [0.05, 0.15]", "0.07", "better (low n)", "Zoo: one run a row (a table)."):
         assert words in shown.output
+
+
+@pytest.mark.parametrize(("spread", "n"), [("episodes", 5), ("episodes", 10), ("seeds", 6)])
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_true_difference_of_the_detectable_size_is_found_in_8_of_10(spread, n, rows):
+    """With the true spread known: what is printed puts the measured one in its place.
+
+    Welch's degrees of freedom are estimated too, which costs some power at a strict level.
+    """
+    rng, level, trials = np.random.default_rng(n), 1 - 0.05 / rows, 4_000
+    file = ReferenceFile(**(FILE | {"seeds": n, "spread": spread}), scores=())
+    worse = 0
+    ideal = rng.normal(size=n)
+    ideal = (ideal - ideal.mean()) / ideal.std(ddof=1)
+    sd = 1.0 if spread == "seeds" else 0.0
+    one = PublicScore(**(SCORE | {"score": 0.0, "sd": sd}))
+    detectable = reference.interval(ideal, file, one, level).detectable
+    for _ in range(trials):
+        runs = rng.normal(-detectable, 1, n)
+        public = rng.normal(size=n) if spread == "seeds" else rng.normal(size=1)
+        spread_of = float(public.std(ddof=1)) if spread == "seeds" else 0.0
+        new = PublicScore(**(SCORE | {"score": float(public.mean()), "sd": spread_of}))
+        worse += reference.interval(runs, file, new, level).high < 0
+    assert worse / trials == pytest.approx(0.8, abs=0.03 if spread == "episodes" else 0.08)
+
+
+def test_all_rows_of_a_table_are_right_together(store, monkeypatch):
+    """Bonferroni over what can be compared: three rows of four here."""
+    rows = [{"agent": agent, "env": env, "steps": steps, "score": 0.5, "sd": 0.1, "episodes": 100}
+            for agent in ("ppo", "ppo_rnd") for env, steps in (("DeepSea-20", 60_000),
+                                                               ("DeepSea-10", 20_000))]  # fmt: skip
+    rows[0]["steps"] = 7
+    made = ReferenceFile(**FILE, scores=tuple(PublicScore(**row) for row in rows))
+    monkeypatch.setattr(reference, "references", lambda: (made,))
+    sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20", "DeepSea-10"), 6)
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs:
+        fake_store.write_run(store, run, lambda run, at, rng, n: [0.4 + 0.01 * run.seed] * n)
+    found = reference.compare(evidence_module.gather(sweep, store))
+    assert [one.gap is None for one in found] == [True, False, False, False]
+    runs = np.array([0.4 + 0.01 * seed for seed in range(6)])
+    alone = reference.interval(runs, made, made.scores[1], 1 - 0.05 / 3)
+    assert found[1].gap == pytest.approx(alone)
+    assert "for all 3 compared rows together (Bonferroni: 98.33 % each)" in reference.about(found)
+
+
+def test_no_interval_comes_from_runs_that_all_score_the_same(store, monkeypatch):
+    public(monkeypatch, {"score": 0.6, "sd": 0.0})
+    sweep = ours(store)
+    for run in sweep.runs:
+        fake_store.write_run(store, run, lambda run, at, rng, n: [0.5] * n)
+    found = compared(store, sweep)
+    assert found.why == "all of its 6 runs score the same, which says nothing of other seeds"
 
 
 def test_without_public_numbers_nothing_is_said(store):

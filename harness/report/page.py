@@ -18,6 +18,7 @@ from harness.report import (
     components,
     compute,
     cpu_time,
+    crosscheck,
     models,
     paper,
     protocol,
@@ -29,6 +30,7 @@ from harness.report import (
 from harness.report.evidence import Evidence, gather, warnings
 from harness.report.figures import FIGURES, FIGURES_SECTION
 from harness.spec import ResolvedSweep
+from harness.stats.crosscheck import Unusable
 from harness.store import Store
 
 _SUFFIXES = (".pdf", ".svg", ".png", ".csv", ".tex", ".md", ".html")
@@ -69,6 +71,7 @@ class Options:
     venue: str = "plain"  # a key of style.VENUES
     formats: tuple[str, ...] = ("pdf", "png")  # of figures, some of style.FORMATS
     answers: checklist.Answers = field(default_factory=dict)
+    crosscheck: bool = True  # let rliable speak too: a second or so for each arm and score
 
 
 def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | None = None) -> Path:
@@ -93,6 +96,7 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | N
         *_components(evidence, folder),
         *_models(evidence, folder),
         _figures(evidence, folder, options, drawn),
+        *(_crosscheck(evidence, folder) if options.crosscheck else ()),
         _method(evidence, folder),
         _checklist(entries, sweep, folder),
     ]
@@ -199,18 +203,23 @@ def _beside(evidence: Evidence, folder: Path) -> list[str]:
     found = reference.compare(evidence)
     if not found:
         return []
-    about = " ".join([reference.ABOUT, *reference.sources(found)])
+    about = " ".join([reference.about(found), *reference.sources(found)])
     table = reference.table(found, evidence)
     return _table(folder, "references", "Beside public numbers", table, about)
 
 
 def _table(
-    folder: Path, name: str, title: str, table: tables.Table | None, about: str = ""
+    folder: Path,
+    name: str,
+    title: str,
+    table: tables.Table | None,
+    about: str = "",
+    for_csv: tables.Table | None = None,
 ) -> list[str]:
     """A table under its title, and its files; nothing where there is no table."""
     if table is None:
         return []
-    tables.write(table, folder, f"table_{name}")
+    tables.write(table, folder, f"table_{name}", for_csv)
     files = f"[CSV](table_{name}.csv), [LaTeX](table_{name}.tex)."
     return [f"### {title}", table.markdown(), f"{files} {about}".rstrip()]
 
@@ -333,6 +342,26 @@ def _shown(drawn: paper.Drawn, formats: Sequence[str]) -> list[str]:
     links = [f"[{name.upper()}]({drawn.file}.{name})" for name in formats if name != shown]
     picture = [f"![{drawn.title}]({drawn.file}.{shown})"] if shown else []
     return [f"### {drawn.title}", *picture, " ".join([drawn.caption, *links])]
+
+
+def _crosscheck(evidence: Evidence, folder: Path) -> list[str]:
+    """rliable's numbers beside ours, or why there are none."""
+    lines = [f"## {crosscheck.SECTION}"]
+    if evidence.no_aggregates:
+        return [_paragraphs([*lines, f"Left out, because {evidence.no_aggregates}."])]
+    try:
+        lines.append(crosscheck.method(evidence))
+        for score in evidence.sweep.report.scores:
+            title, table = claims.SCORE_WORDS.get(score, score), crosscheck.table(evidence, score)
+            about = crosscheck.about(evidence, score)
+            if table.rows:
+                name, more = f"crosscheck_{score}", crosscheck.listed(evidence, score)
+                lines += _table(folder, name, _upper(title), table, about, more)
+            else:
+                lines += [f"### {_upper(title)}", about]
+    except Unusable as error:
+        lines = [lines[0], f"rliable does not work here ({error}), so nothing is checked."]
+    return [_paragraphs(lines)]
 
 
 def _method(evidence: Evidence, folder: Path) -> str:

@@ -10,8 +10,13 @@ The rule, for an arm with n runs of mean m and deviation s, and a public score r
    freedom: a prediction interval, exact for normal scores. Where the number of episodes is not
    told, it counts as one.
 3. A public score over k seeds gets Welch's interval: s^2 / n + sd^2 / k.
-4. The 95 % interval of m - r above 0: "better". Below 0: "worse". Else "consistent", which is not
-   "equal": few runs are consistent with much. Fewer than 3 runs, or a missing one: not comparable.
+4. All rows of one table are one family: with K rows that can be compared, each has an interval at
+   1 - 0.05 / K (Bonferroni), so 95 % hold for all of them together.
+5. The interval of m - r above 0: "better". Below 0: "worse". Else "consistent", which is not
+   "equal": few runs are consistent with much. So each row says how large a true difference has to
+   be for such runs to tell it: the one that leaves "consistent" with probability 0.8, by
+   noncentral t, its spread taken to be the one that was seen.
+6. Fewer than 3 runs, a missing one, or scores that are all the same: not comparable.
 
 Means are compared, because that is what was published.
 """
@@ -22,11 +27,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import stdtrit
+from scipy.special import nctdtrinc, stdtrit
 
 from harness import stats
 from harness.config import read, shipped
@@ -36,14 +41,6 @@ from harness.spec import RunSpec
 from harness.stats import Array
 
 Verdict = Literal["consistent", "better", "worse", "not comparable"]
-
-ABOUT = (
-    "Means, because that is what was published. Better, worse: the 95 % interval of the "
-    "difference leaves 0 out. Of one public run it is asked whether it could be one more of ours "
-    "(a prediction interval of Student's t): what its other seeds would have done is not known. "
-    "Consistent is not equal."
-)
-
 
 class PublicScore(BaseModel):
     """One row of a public table."""
@@ -78,6 +75,14 @@ class ReferenceFile(BaseModel):
     scores: tuple[PublicScore, ...]
 
 
+class Gap(NamedTuple):
+    """A difference of means."""
+
+    low: float
+    high: float
+    detectable: float  # a true difference of this size leaves 0 out with probability stats.POWER
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One arm on one environment beside one public score."""
@@ -88,15 +93,14 @@ class Comparison:
     public: PublicScore
     mean: float  # ours; NaN: a run is missing
     seeds: int
-    low: float  # of the difference; NaN: there is no interval
-    high: float
+    gap: Gap | None  # of our mean and the public score; None: they cannot be compared
     why: str  # not comparable because of it; empty: comparable
 
     @property
     def verdict(self) -> Verdict:
-        if self.why:
+        if self.gap is None:
             return "not comparable"
-        return "better" if self.low > 0 else "worse" if self.high < 0 else "consistent"
+        return "better" if self.gap.low > 0 else "worse" if self.gap.high < 0 else "consistent"
 
 
 @cache
@@ -108,30 +112,41 @@ def references() -> tuple[ReferenceFile, ...]:
 
 def compare(evidence: Evidence) -> list[Comparison]:
     """Every arm with a public score for its agent in its environment, in the sweep's order."""
-    return list(_comparisons(evidence, references()))
+    rows = list(_rows(evidence, references()))
+    whys = ["; ".join(_obstacles(*row)) for row in rows]
+    level = _level(whys.count(""))
+    found = []
+    for (ours, run, file, public), why in zip(rows, whys, strict=True):
+        gap = None if why else interval(ours, file, public, level)
+        mean = float(ours.mean())
+        found.append(Comparison(run.arm, run.env, file, public, mean, len(ours), gap, why))
+    return found
 
 
-def _comparisons(evidence: Evidence, files: tuple[ReferenceFile, ...]) -> Iterator[Comparison]:
+def _level(rows: int) -> float:
+    """Of each interval, so that all of these rows are right together at stats.LEVEL."""
+    return 1 - (1 - stats.LEVEL) / max(1, rows)
+
+
+_Row = tuple[Array, RunSpec, ReferenceFile, PublicScore]
+
+
+def _rows(evidence: Evidence, files: tuple[ReferenceFile, ...]) -> Iterator[_Row]:
     for env in evidence.sweep.envs:
         for arm in evidence.arms_on(env):
             run = evidence.specs(arm, env)[0]
             for file in files:
                 for public in file.scores:
                     if (public.agent, public.env) == (run.agent, env):
-                        yield _compare(evidence, run, file, public)
+                        yield _ours(evidence, run), run, file, public
 
 
-def _compare(
-    evidence: Evidence, run: RunSpec, file: ReferenceFile, public: PublicScore
-) -> Comparison:
+def _ours(evidence: Evidence, run: RunSpec) -> Array:
+    """The final scores of all seeds; NaN: a run is missing."""
     curves = (
         evidence.curves.get((run.arm, run.env, s.seed)) for s in evidence.specs(run.arm, run.env)
     )
-    ours = np.array([math.nan if curve is None else stats.final(curve) for curve in curves])
-    why = "; ".join(_obstacles(ours, run, file, public))
-    low, high = (math.nan, math.nan) if why else interval(ours, file, public)
-    mean = float(ours.mean())
-    return Comparison(run.arm, run.env, file, public, mean, len(ours), low, high, why)
+    return np.array([math.nan if curve is None else stats.final(curve) for curve in curves])
 
 
 def _obstacles(
@@ -143,6 +158,8 @@ def _obstacles(
         yield f"{have} of {len(ours)} runs are finished"
     elif have < stats.SEEDS_FOR_A_RANGE:
         yield f"{have} seeds have no interval"
+    elif np.ptp(ours) == 0:
+        yield f"all of its {have} runs score the same, which says nothing of other seeds"
     if public.measured_on:
         yield f"it was measured on {public.measured_on}"
     if public.steps != run.steps:
@@ -155,8 +172,17 @@ def _obstacles(
         yield f"the arm wears {', '.join(str(wrapper['name']) for wrapper in run.wrappers)}"
 
 
-def interval(ours: Array, file: ReferenceFile, public: PublicScore) -> tuple[float, float]:
-    """The 95 % interval of our mean less the public score."""
+def interval(ours: Array, file: ReferenceFile, public: PublicScore, level: float) -> Gap:
+    """Our mean less the public score."""
+    variance, freedom = _variance(ours, file, public)
+    error, quantile = math.sqrt(variance), float(stdtrit(freedom, (1 + level) / 2))
+    difference, half = float(ours.mean()) - public.score, quantile * error
+    detectable = float(nctdtrinc(freedom, 1 - stats.POWER, quantile)) * error
+    return Gap(difference - half, difference + half, detectable)
+
+
+def _variance(ours: Array, file: ReferenceFile, public: PublicScore) -> tuple[float, float]:
+    """Of the difference, and its degrees of freedom."""
     n, own = len(ours), float(ours.var(ddof=1))
     parts: tuple[tuple[float, float], ...]  # variances with their degrees of freedom
     if file.spread == "seeds" and file.seeds > 1:
@@ -165,10 +191,30 @@ def interval(ours: Array, file: ReferenceFile, public: PublicScore) -> tuple[flo
         parts = (own * (1 + 1 / n), n - 1), (public.sd**2 / (public.episodes or 1), math.inf)
     variance = sum(part for part, _ in parts)
     inverse = sum((part / variance) ** 2 / df for part, df in parts) if variance else 0.0
-    freedom = 1 / inverse if inverse else 1e9  # Welch and Satterthwaite; none known: normal
-    half = float(stdtrit(freedom, (1 + stats.LEVEL) / 2)) * math.sqrt(variance)
-    difference = float(ours.mean()) - public.score
-    return difference - half, difference + half
+    return variance, 1 / inverse if inverse else 1e9  # Welch and Satterthwaite; none: normal
+
+
+def about(found: list[Comparison]) -> str:
+    """How the verdicts come about."""
+    rows = sum(one.gap is not None for one in found)
+    level = f"the {_percent(stats.LEVEL)} interval of the difference leaves 0 out"
+    if rows > 1:
+        level = (
+            "the interval of the difference leaves 0 out, at a level that holds at "
+            f"{_percent(stats.LEVEL)} for all {rows} compared rows together (Bonferroni: "
+            f"{_percent(_level(rows))} each)"
+        )
+    return (
+        f"Means, because that is what was published. Better, worse: {level}. "
+        "Of one public run it is asked whether it could be one more of ours (a prediction interval "
+        "of Student's t): what its other seeds would have done is not known. Consistent is not "
+        f"equal: only a true difference as large as `detectable` is called better or worse in "
+        f"{10 * stats.POWER:g} of 10 such comparisons; a smaller one is mostly missed."
+    )
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:.4g} %"
 
 
 def table(found: list[Comparison], evidence: Evidence) -> Table:
@@ -177,14 +223,16 @@ def table(found: list[Comparison], evidence: Evidence) -> Table:
     for one in found:
         number = evidence.format(one.env)
         ours = "-" if math.isnan(one.mean) else number(one.mean)
-        ends = f"[{number(one.low)}, {number(one.high)}]"
-        gap = "" if one.why else f"{number(one.mean - one.public.score)} {ends}"
+        cells = ("", "")
+        if one.gap is not None:
+            ends = f"[{number(one.gap.low)}, {number(one.gap.high)}]"
+            cells = f"{number(one.mean - one.public.score)} {ends}", number(one.gap.detectable)
         low_n = " (low n)" if not one.why and one.seeds < stats.SEEDS_FOR_AN_INTERVAL else ""
         verdict = f"not comparable because {one.why}" if one.why else one.verdict + low_n
         public = f"{number(one.public.score)} ({one.file.name})"
-        rows.append((one.env, one.arm, ours, str(one.seeds), public, gap, verdict))
-    head = ("environment", "arm", "here", "seeds", "public", "difference", "verdict")
-    return Table(head, tuple(rows))
+        rows.append((one.env, one.arm, ours, str(one.seeds), public, *cells, verdict))
+    head = ("environment", "arm", "here", "seeds", "public", "difference", "detectable")
+    return Table((*head, "verdict"), tuple(rows))
 
 
 def sources(found: list[Comparison]) -> list[str]:

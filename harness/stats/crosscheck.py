@@ -1,0 +1,169 @@
+"""rliable's own numbers, which a report sets beside ours, and how often its intervals hold.
+
+`python -m harness.stats.crosscheck > configs/rliable_coverage.csv` makes the table anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib.metadata import version
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+from harness.config import shipped
+from harness.stats.aggregate import AGGREGATES, Array, Statistic
+from harness.stats.resample import SEED, bootstrap, generator
+from harness.stats.uncertainty import percentile
+
+RESAMPLES = 2_000  # as many as rliable makes in a second or so
+AGREE = 1e-12  # points further apart than this are not the same
+# Its names of AGGREGATES.
+_METRICS = {
+    "IQM": "aggregate_iqm",
+    "Median": "aggregate_median",
+    "Mean": "aggregate_mean",
+    "Optimality gap": "aggregate_optimality_gap",
+}
+
+
+class Unusable(Exception):
+    """rliable cannot be imported or called here; the message is its own error."""
+
+
+class Theirs(NamedTuple):
+    """What rliable says of one statistic, with its 95 % percentile interval."""
+
+    point: float
+    low: float
+    high: float
+
+
+def rliable(scores: Array, *names: str) -> dict[str, Theirs]:
+    """rliable's estimates of (runs, tasks) scores, all of them there, by the names of AGGREGATES.
+
+    :param names: what is asked; the resamples depend on nothing else.
+    :raises Unusable: with pandas 3 it fails at import, with arch 8 at the first call.
+    """
+    try:
+        from rliable import library, metrics
+
+        asked = [getattr(metrics, name) for name in _METRICS.values()]
+        with numpy_seed(SEED, zlib.crc32("/".join(names).encode())):
+            points, intervals = library.get_interval_estimates(
+                {"it": scores}, lambda drawn: np.array([ask(drawn) for ask in asked]),
+                reps=RESAMPLES,
+            )  # fmt: skip
+    except Exception as error:
+        raise Unusable(f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    numbers = zip(_METRICS, points["it"], *intervals["it"], strict=True)
+    return {name: Theirs(*map(float, values)) for name, *values in numbers}
+
+
+@contextmanager
+def numpy_seed(*seed: int) -> Iterator[None]:
+    """rliable 1.2 draws from NumPy's global generator and ignores `random_state`: guard it."""
+    before = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(before)
+
+
+def named() -> str:
+    """rliable with its version; it is among our dependencies."""
+    return f"rliable {version('rliable')}"
+
+
+# How often its intervals hold ---------------------------------------------------------------------
+
+
+def rliable_interval(
+    scores: Array, statistic: Statistic, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> tuple[Array, Array]:
+    """The interval that rliable would give, made a hundred times faster: for simulations."""
+    return percentile(bootstrap(scores, statistic, rng, resamples))
+
+
+SEEDS = (3, 5, 6, 10, 20)
+TASKS = (1, 5)
+TRIALS = 1_000  # experiments a row: a coverage near .95 is then known to .007
+# How scores are distributed over seeds: the scores at these quantiles.
+SCORES_OF: dict[str, Callable[[Array], Array]] = {
+    "normal": lambda quantile: np.asarray(ndtri(quantile)),
+    "log-normal": lambda quantile: np.exp(ndtri(quantile)),
+    "0 or 1, p = 0.9": lambda quantile: (quantile < 0.9).astype(float),
+}
+_MANY = 1_000_000  # seeds, evenly spread over the distribution, say what is true
+_SLACK = 1e-9  # an interval of exactly tied scores holds their value, whatever a sum rounds
+
+
+class Row(NamedTuple):
+    """How often the 95 % intervals of rliable hold the true value, by statistic."""
+
+    seeds: int
+    tasks: int
+    scores: str
+    covers: dict[str, float]
+    trials: int
+
+
+def _together(scores: Array) -> Array:
+    """All statistics: (..., runs, tasks) -> (..., statistics)."""
+    return np.stack([statistic(scores) for statistic in AGGREGATES.values()], axis=-1)
+
+
+def row(seeds: int, tasks: int, scores: str, trials: int = TRIALS) -> Row:
+    """Experiments with one arm that scores alike on every task."""
+    at, rng = SCORES_OF[scores], generator("crosscheck", str(seeds), str(tasks), scores)
+    truth = _together(at((np.arange(_MANY)[:, None] + 0.5) / _MANY))
+    hits = np.zeros(len(AGGREGATES))
+    for _ in range(trials):
+        low, high = rliable_interval(at(rng.random((seeds, tasks))), _together, rng)
+        hits += (low <= truth + _SLACK) & (truth - _SLACK <= high)
+    shares = (float(share) for share in np.round(hits / trials, 4))
+    return Row(seeds, tasks, scores, dict(zip(AGGREGATES, shares, strict=True)), trials)
+
+
+def text(rows: Sequence[Row]) -> str:
+    """As CSV."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["seeds", "tasks", "scores", *AGGREGATES, "trials"])
+    writer.writerows([r.seeds, r.tasks, r.scores, *r.covers.values(), r.trials] for r in rows)
+    return file.getvalue()
+
+
+@lru_cache(maxsize=1)
+def shipped_rows() -> tuple[Row, ...]:
+    """configs/rliable_coverage.csv."""
+    path = shipped("configs") / "rliable_coverage.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        return tuple(
+            Row(
+                int(line["seeds"]), int(line["tasks"]), line["scores"],
+                {name: float(line[name]) for name in AGGREGATES}, int(line["trials"]),
+            )
+            for line in csv.DictReader(file)
+        )  # fmt: skip
+
+
+def expected(seeds: int, tasks: int) -> list[Row]:
+    """The rows nearest to a design from below; empty with fewer than 3 seeds."""
+    fit = [row for row in shipped_rows() if row.seeds <= seeds and row.tasks <= tasks]
+    nearest = max(((row.tasks, row.seeds) for row in fit), default=None)
+    return [row for row in fit if (row.tasks, row.seeds) == nearest]
+
+
+if __name__ == "__main__":
+    designs = itertools.product(SEEDS, TASKS, SCORES_OF)
+    sys.stdout.write(text([row(*design) for design in designs]))
