@@ -164,9 +164,7 @@ def report(
     with _users_errors():
         from harness.report import checklist
 
-        page = _report(
-            _sweep_name(name), _store(results), style, format_.split(","), crosscheck
-        )
+        page = _report(_sweep_name(name), _store(results), style, format_.split(","), crosscheck)
         flaws = checklist.flaws(page.parent) if strict else []
         if flaws:
             for flaw in flaws:

@@ -237,7 +237,9 @@ def comparisons(resolved: ResolvedSweep, store: Store) -> RenderableType:
     if not found:
         return "no public score is known for these agents in these environments"
     made = reference.table(found, evidence)
-    rows = table(*(f"{name}>" if name in ("here", "seeds", "found") else name for name in made.head))
+    rows = table(
+        *(f"{name}>" if name in ("here", "seeds", "found") else name for name in made.head)
+    )
     for row in made.rows:
         rows.add_row(*map(escape, row))  # brackets are markup to rich
     return Group(rows, "", reference.about(found), *reference.sources(found))

@@ -144,8 +144,10 @@ def about(evidence: Evidence, score: str) -> str:
 def _parting(cells: list[Cell]) -> Iterator[str]:
     apart = [f"{cell.statistic} of {cell.arm}" for cell in cells if not cell.same_point]
     if cells:
-        yield f"Points differ by more than {AGREE:g}: {', '.join(apart)}." if apart else (
-            f"Points are the same to {AGREE:g}."
+        yield (
+            f"Points differ by more than {AGREE:g}: {', '.join(apart)}."
+            if apart
+            else (f"Points are the same to {AGREE:g}.")
         )
     both = [cell for cell in cells if stats.has_interval(cell.ours.shows)]
     if both:

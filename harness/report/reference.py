@@ -42,6 +42,7 @@ from harness.stats import Array
 
 Verdict = Literal["consistent", "better", "worse", "not comparable"]
 
+
 class PublicScore(BaseModel):
     """One row of a public table."""
 
