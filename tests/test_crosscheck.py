@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from harness import stats
 from harness.cli import app
-from harness.report import page
 from harness.report import crosscheck as section
+from harness.report import page
 from harness.stats import crosscheck
 from harness.store import Store
 
