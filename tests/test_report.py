@@ -28,6 +28,7 @@ from harness.report.figures import FIGURES
 from harness.report.number import fixed, short
 from harness.report.tables import Table
 from harness.spec import Claim, ReportOptions, ResolvedSweep
+from harness.stats import crosscheck
 from harness.store import Store
 
 TWO_ARMS = ("ppo", "rnd")
@@ -654,7 +655,10 @@ assert not heavy, heavy
 """
 
 
-def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(store, tmp_path):
+def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(
+    store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(crosscheck, "RESAMPLES", 2_000)  # as in the other process
     options = ReportOptions(scores=("final",))
     sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 6, claims=(CLAIM,), report=options)
     fake_store.write_sweep(store, sweep)
