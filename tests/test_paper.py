@@ -19,6 +19,7 @@ from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer
 from harness.report.figures import FIGURES
 from harness.report.methods import paragraphs
+from harness.report.number import fixed
 from harness.report.paper import narrow
 from harness.report.tables import Table
 from harness.spec import Claim, Evaluation, ReportOptions, ResolvedSweep
@@ -95,7 +96,25 @@ def test_the_three_forms_of_every_table_hold_the_same_cells(store, text_only):
         assert tex == markdown, name
         if rows[0][:3] == ["env", "arm", "score"]:  # one number to a cell
             rows = as_grid(rows, markdown)
+        if rows[0][:3] == ["arm", "statistic", "score"]:
+            rows = as_check(rows)
         assert rows == markdown, name
+
+
+def as_check(rows: list[list[str]]) -> list[list[str]]:
+    """The list of rliable's estimates and ours as the table has them."""
+
+    def both(point: str, low: str, high: str, shows: str) -> str:
+        ends = f"{fixed(2)(float(low))}, {fixed(2)(float(high))}" if low else ""
+        ends = {"": "", "range": f" {{{ends}}}"}.get(shows if ends else "", f" [{ends}]")
+        return fixed(2)(float(point)) + ends
+
+    found = [["arm", "statistic", "here", "rliable", "rliable covers"]]
+    for arm, statistic, _, *ours, point, low, high, least, most in rows[1:]:
+        shares = [f"{100 * float(share):.0f}" for share in (least, most)]
+        covers = " to ".join(dict.fromkeys(shares)) + " %"
+        found.append([arm, statistic, both(*ours), both(point, low, high, "interval"), covers])
+    return found
 
 
 def as_grid(rows: list[list[str]], grid: list[list[str]]) -> list[list[str]]:
