@@ -21,6 +21,10 @@ class Entry:
     seed_batch: bool = False  # trains many seeds at once in one process
     learns: bool = True
 
+    @property
+    def module(self) -> str:
+        return self.target.partition(":")[0]
+
     def load(self) -> Any:
         """The class behind `target`.
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baselines import AGENTS, Entry
 from baselines.api import GOAL_METHODS, GOAL_PARTS, Agent, Task
+from harness import provenance
 from harness.config import (
     Document,
     Path_,
@@ -84,10 +85,40 @@ def entry(name: str) -> Entry:
 
 
 def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
-    """The learner `name` with complete hyper-parameters, ready to learn."""
+    """The learner `name` with complete hyper-parameters, ready to learn.
+
+    :raises RuntimeError: if the task's device is not here, or the learner went to another one.
+    """
     learner = entry(name).load()
+    missing = no_device(task.device)
+    if missing:
+        raise RuntimeError(missing)
     agent: Agent = learner(task, learner.Config.model_validate(dict(hparams)))
+    used = provenance.devices(agent)
+    if used and not any(task.device in (at, at.partition(":")[0]) for at in used):
+        places = ", ".join(sorted(used))
+        raise RuntimeError(
+            f"{name} was to learn on {task.device}, and its parameters are on {places}"
+        )
     return agent
+
+
+def no_device(name: str) -> str:
+    """Why nothing can learn on this torch device here; empty: it can.
+
+    Stable-Baselines3 would quietly take the CPU.
+    """
+    if name == provenance.CPU:  # without a look, and without importing torch
+        return ""
+    import torch
+
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    kind = accelerator.type if accelerator else ""
+    devices = [f"{kind}:{i}" for i in range(torch.accelerator.device_count())] if kind else []
+    if name in devices or (devices and name == kind):
+        return ""
+    here = ", ".join([provenance.CPU, *devices])
+    return f"there is no device '{name}' here: this machine has {here}"
 
 
 def least_steps(name: str, hparams: Mapping[str, Any]) -> int:

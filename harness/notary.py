@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from harness.record import git, machine, packages
+from harness.provenance import git, machine, packages
 from harness.spec import RunSpec
 
 # sacred 0.8.7 imports it, and setuptools says so in every process.

@@ -1,59 +1,23 @@
-"""The writer of one run: its files, its lock, and the facts about where it was made."""
+"""The writer of one run: its files and its lock."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
-import platform
-import re
 import resource
 import socket
-import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from harness.spec import RunSpec
 
-# What an outcome can depend on; the versions are written down with every run.
-PACKAGES = (
-    "torch",
-    "numpy",
-    "stable-baselines3",
-    "sb3-contrib",
-    "gymnasium",
-    "minigrid",
-    "sacred",
-    "box2d",
-    "ale-py",
-    "mujoco",
-    "opencv-python-headless",
-    "pybullet",
-)
-# How many threads a numerical library starts with.
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# Which kernels it then picks: prefixes of variables that most machines do not set.
-DISPATCH = (
-    "ATEN_CPU_CAPABILITY",
-    "MKL_",
-    "ONEDNN_MAX_CPU_ISA",
-    "DNNL_MAX_CPU_ISA",
-    "OPENBLAS_CORETYPE",
-    "NPY_DISABLE_CPU_FEATURES",
-    "NPY_ENABLE_CPU_FEATURES",
-    "OMP_DYNAMIC",
-    "GLIBC_TUNABLES",
-    "NVIDIA_TF32_OVERRIDE",
-)
-SIMD = ("avx", "fma", "amx", "asimd", "sve")  # CPU flags that kernels are picked by, as prefixes
 EVALS, TEST_EVALS, TRAIN = "evals.jsonl", "test_evals.jsonl", "train.jsonl"
 CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
 VISITS = "visits.npz"
@@ -225,99 +189,3 @@ def append_json(path: Path, value: Any, sync: bool = True) -> None:
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-@cache
-def packages() -> dict[str, str]:
-    """The versions of the libraries that make the numbers."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def machine() -> dict[str, Any]:
-    """The facts about this computer and process that can decide bits or speed.
-
-    A run that never imported torch says nothing of it; the rest is equal for all runs of a machine.
-    """
-    cpu = _cpuinfo()
-    facts = {
-        "cpu": cpu.get("model name") or platform.processor(),
-        "cores": os.cpu_count(),
-        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "python": platform.python_version(),
-        "libc": " ".join(platform.libc_ver()).strip() or "unknown",
-        "simd": _simd(cpu.get("flags") or cpu.get("Features", "")),
-        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
-        "dispatch": {
-            name: value
-            for name, value in sorted(os.environ.items())
-            if name.startswith(DISPATCH) and name not in THREADS
-        },
-        "numpy_arithmetic": _numpy_arithmetic(),
-    }
-    torch = sys.modules.get("torch")
-    return facts if torch is None else facts | {"torch_arithmetic": _torch_arithmetic(torch)}
-
-
-@cache
-def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the first core; elsewhere nothing."""
-    try:
-        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
-    except OSError:
-        return {}
-    lines = (line.partition(":") for line in first.splitlines())
-    return {name.strip(): value.strip() for name, _, value in lines}
-
-
-def _simd(flags: str) -> str:
-    return " ".join(sorted(flag for flag in flags.split() if flag.startswith(SIMD))) or "unknown"
-
-
-@cache
-def _numpy_arithmetic() -> str:
-    """NumPy's BLAS, and the instruction sets beyond its baseline that it found and may use."""
-    import numpy as np
-
-    built: Any = np.show_config(mode="dicts")
-    blas = built["Build Dependencies"]["blas"]
-    found = " ".join(built.get("SIMD Extensions", {}).get("found", ()))
-    return f"{blas['name']} {blas.get('version', '')}, {found or 'baseline'}"
-
-
-def _torch_arithmetic(torch: Any) -> str:
-    """Torch's BLAS, the kernels that it picked here, its threads, and its GPU when it uses one."""
-    built = torch.__config__.show()
-    said = {
-        "BLAS": re.search(r"BLAS_INFO=(\w+)", built),
-        "MKL": re.search(r"Math Kernel Library Version ([\w.]+)", built),
-        "oneDNN": re.search(r"MKL-DNN v([\w.]+)", built),
-    }
-    parts = [f"{name} {found[1]}" for name, found in said.items() if found]
-    parts += [f"{torch.backends.cpu.get_cpu_capability()} kernels"]
-    parts += [f"threads {torch.get_num_threads()}"]
-    if torch.cuda.is_initialized():
-        parts += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]
-        parts += [torch.cuda.get_device_name()]
-    return ", ".join(parts)
-
-
-@cache
-def git() -> dict[str, Any] | None:
-    """The commit that this code is, and whether it was changed since; None outside a repository."""
-    here = Path(__file__).parent
-
-    def ask(*words: str) -> str:
-        command = ["git", "-C", str(here), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = ask("status", "--porcelain", "--", ":/harness", ":/baselines", ":/configs")
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changed)}
-    except (OSError, subprocess.CalledProcessError):
-        return None

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from baselines.api import Agent, NoProgress, Task
-from harness import agents, envs, notary, record
+from harness import agents, envs, notary, provenance, record
 from harness.config import Problem, UserError
 from harness.evaluate import Evaluator
 from harness.name import shortened
@@ -98,6 +98,8 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
         device=spec.engine.device,
     )
     agent = agents.make(spec.agent, task, spec.hparams)
+    origins = {__name__, agents.entry(spec.agent).module, envs.module(card)}
+    sacred_run.info.update(provenance.facts(agent, origins))
     watch = Watch(spec, card, agent, log, sacred_run)
     watch.at(0)
     steps_trained = agent.learn(watch)
@@ -119,9 +121,7 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
         "evaluation_seconds": round(watch.seconds, 3),
         "started": started,
         "ended": record.now(),
-        "packages": record.packages(),
-        "machine": record.machine(),
-        "git": record.git(),
+        **provenance.facts(agent, origins),
     }
 
 
@@ -195,11 +195,14 @@ def trained(folder: Path, device: str | None = None) -> Trained:
     """Load what a finished run learned.
 
     :param device: where to; None: where it was trained.
-    :raises UserError: if the run is not finished, or its agent or card has changed since.
+    :raises UserError: if the run is not finished, its agent or card has changed since, or there is
+        no such device here.
     """
     spec = spec_of(folder)
     finished = (folder / "result.json").exists()
+    device = device or spec.engine.device
     why = moved(spec) if finished else "this run is not finished"
+    why = why or agents.no_device(device)
     if why:
         raise UserError([Problem(str(folder), None, "", why)])
     card = envs.card(spec.env)
@@ -210,7 +213,7 @@ def trained(folder: Path, device: str | None = None) -> Trained:
         steps=spec.steps,
         seed=seeds.agent,
         env_seed=seeds.env,
-        device=device or spec.engine.device,
+        device=device,
     )
     agent = agents.make(spec.agent, task, spec.hparams)
     model = folder / "model"

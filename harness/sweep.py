@@ -99,6 +99,7 @@ class _Expansion:
         arms = list(self._arms())
         seeds = self._seeds()
         cards = self._cards()
+        self._device()
         self._labels([arm.label for arm in arms])
         self._parts(arms)
         runs = [run for arm in arms for run in self._runs(arm, cards, seeds)]
@@ -236,6 +237,11 @@ class _Expansion:
                     f"{FIRST_TUNING_SEED} on are for tuning and never report",
                 )
         return seeds
+
+    def _device(self) -> None:
+        missing = agents.no_device(self.file.engine.device)
+        if missing:
+            self._wrong(("engine", "device"), missing)
 
     def _cards(self) -> dict[str, envs.Card]:
         cards = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness import record
+from harness import agents, provenance, record
 from harness.config import Problem, UserError
 from harness.run import moved, spec_of
 from harness.spec import RunSpec
@@ -117,26 +116,18 @@ def unrepeatable(spec: RunSpec, result: Mapping[str, Any]) -> str:
     """Why the code and packages of today do not mean the same run; empty: they do."""
     if spec.key != result["key"]:
         return "its spec is read in another way by this version of the harness"
-    return moved(spec) or _other_packages(result) or _no_device(spec)
+    return moved(spec) or _other_packages(result) or agents.no_device(spec.engine.device)
 
 
 def _other_packages(result: Mapping[str, Any]) -> str:
     """A package that the run did not have is none that it used."""
-    then, now = result.get("packages") or {}, record.packages()
+    then, now = result.get("packages") or {}, provenance.packages()
     moved = [
         f"{name} was {version} and is {now[name]}"
         for name, version in sorted(then.items())
         if version != "not installed" and version != now.get(name, version)
     ]
     return ", ".join(moved)
-
-
-def _no_device(spec: RunSpec) -> str:
-    torch = sys.modules.get("torch")
-    wants = spec.engine.device.startswith("cuda")
-    if wants and torch is not None and not torch.cuda.is_available():
-        return f"there is no device {spec.engine.device} here"
-    return ""
 
 
 # The repetition -----------------------------------------------------------------------------------
@@ -246,15 +237,19 @@ def _flat(value: Any, name: str = "") -> dict[str, str]:
 def surroundings(
     then: Mapping[str, Any], now: Mapping[str, Any]
 ) -> tuple[dict[str, list[Any]], list[str]]:
-    """What can decide bits and has changed, as [then, now]; and what was not recorded then."""
+    """What can decide bits and has changed, as [then, now]; and what was not recorded then.
+
+    A source that one of the two never imported decided nothing there: what imports it tells.
+    """
     before, after = (
         {**(result.get("machine") or {}), **(result.get("packages") or {}),
-         "git": result.get("git") or {}}
+         **{name: result[name] for name in ("device", "git", "sources") if result.get(name)}}
         for result in (then, now)
     )  # fmt: skip
     silent = [name for name in after if name not in before]
     was, is_ = _flat(before), _flat({name: after[name] for name in after if name in before})
     names = [name for name in dict.fromkeys((*is_, *was)) if was.get(name) != is_.get(name)]
+    names = [n for n in names if not n.startswith("sources.") or (n in was and n in is_)]
     return {name: [_value(was, name), _value(is_, name)] for name in names}, silent
 
 
@@ -331,8 +326,8 @@ def keep(sample: Sample, found: Mapping[str, Mapping[str, Any]], folder: Path) -
         "finished": sample.finished,
         "unrepeatable": sample.unrepeatable,
         "repeated": dict(counts),
-        "machine": record.machine(),
-        "packages": record.packages(),
+        "machine": provenance.machine(),
+        "packages": provenance.packages(),
         "repetitions": runs,
     }
     record.write_json(folder / record.CERTIFICATE, content)

@@ -21,7 +21,7 @@ LEVELS = [
     {"executors", "stats", "cost", "searches"},
     {"run"},
     {"agents", "evaluate", "notary", "store", "sweep_file", "winner"},
-    {"record"},
+    {"provenance", "record"},
     {"envs", "space"},
     {"config", "seeding"},
     {"spec"},
@@ -32,7 +32,17 @@ LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 # The branch that reads results: it must run where nothing can train.
 READERS = {"store", "searches", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
-WRITERS = {"agents", "evaluate", "envs", "run", "record", "notary", "executors", "sweep"}
+WRITERS = {
+    "agents",
+    "evaluate",
+    "envs",
+    "run",
+    "record",
+    "notary",
+    "provenance",
+    "executors",
+    "sweep",
+}
 WRITERS |= {"sweep_file", "verify"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])

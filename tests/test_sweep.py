@@ -51,6 +51,14 @@ def test_arms_environments_and_seeds_multiply(expand):
     ]
 
 
+@pytest.mark.parametrize("name", ["cuda:99", "meta", "nonsense"])
+def test_a_device_that_is_not_here_is_refused_at_its_line(problems, name):
+    found = problems(HEAD + f"arms: {{a: {{agent: random}}}}\nengine:\n  device: '{name}'\n")
+
+    assert list(found) == [(8, "engine.device")]
+    assert f"there is no device '{name}' here" in found[8, "engine.device"]
+
+
 def test_only_a_grid_multiplies(expand):
     found = expand(
         HEAD

@@ -151,6 +151,25 @@ def test_what_an_older_version_did_not_record_is_said_not_guessed(store):
     assert certificate["changed"] == {}
 
 
+def test_what_the_code_and_the_device_were_is_compared(store):
+    spec = tiny("random")
+    run(spec, Job(store.root))
+
+    def other(result):
+        result["device"] = "cuda:0"
+        result["git"] = {"commit": "0123abc", "dirty": False}
+        result["sources"] |= {"harness.run": "0" * 16, "harness.only_then": "1" * 16}
+
+    edit_result(store, spec, other)
+
+    changed = repeat(store, spec)[0][spec.key]["changed"]
+
+    assert changed["device"] == ["cuda:0", "cpu"]
+    assert changed["git.commit"][0] == "0123abc"
+    assert [name for name in changed if name.startswith("sources.")] == ["sources.harness.run"]
+    assert changed["sources.harness.run"][0] == "0" * 16
+
+
 def test_a_variable_that_picks_kernels_is_recorded(store, monkeypatch):
     spec = tiny("random")
     monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")

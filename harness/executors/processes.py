@@ -18,7 +18,8 @@ from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
 from harness import agents
-from harness.record import THREADS, Busy, end_attempt, write_failure
+from harness.provenance import THREADS
+from harness.record import Busy, end_attempt, write_failure
 from harness.run import Job, run_batch
 from harness.spec import Batch
 from harness.store import Store
@@ -73,8 +74,8 @@ def processes(
 def _preload(batches: Sequence[Batch]) -> list[str]:
     """The modules that the runs will need: the server imports them once."""
     names = {spec.agent for batch in batches for spec in batch.specs}
-    targets = sorted({agents.entry(name).target.partition(":")[0] for name in names})
-    return ["harness.run", "sacred", "sacred.observers", *targets]
+    targets = sorted({agents.entry(name).module for name in names})
+    return ["harness.run", "sacred", "sacred.observers", *targets, "harness.executors.hashed"]
 
 
 def _limit_threads(batches: Sequence[Batch]) -> None:

@@ -1,0 +1,299 @@
+"""What decides a run's bits beside its spec: sources, packages, commit, machine and device.
+
+A source is hashed when it is first asked for, and a process asks when it has imported it: what
+somebody edits while a sweep lasts is not what its runs were made from.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import platform
+import re
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.util import resolve_name
+from itertools import accumulate
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
+
+# What an outcome can depend on; the versions are written down with every run.
+PACKAGES = (
+    "torch",
+    "numpy",
+    "stable-baselines3",
+    "sb3-contrib",
+    "cma",
+    "gymnasium",
+    "minigrid",
+    "sacred",
+    "box2d",
+    "pygame-ce",
+    "ale-py",
+    "mujoco",
+    "opencv-python-headless",
+    "pybullet",
+)
+# The table of all learners: what it says of one, its version, stands in the spec.
+REGISTRY = "baselines"
+OURS = ("harness", "baselines")
+# Where Python keeps what was installed, and itself.
+INSTALLED = {"site-packages", "dist-packages"}
+STDLIB = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
+CPU = "cpu"
+# What can hold neither parameters nor parts of a learner.
+CLOSED = (type, ModuleType, FunctionType, str, bytes, int, float, complex, type(None))
+# How many threads a numerical library starts with.
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# Which kernels it then picks: prefixes of variables that most machines do not set.
+DISPATCH = (
+    "ATEN_CPU_CAPABILITY",
+    "MKL_",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+    "OMP_DYNAMIC",
+    "GLIBC_TUNABLES",
+    "NVIDIA_TF32_OVERRIDE",
+)
+SIMD = ("avx", "fma", "amx", "asimd", "sve")  # CPU flags that kernels are picked by, as prefixes
+
+
+# Sources -----------------------------------------------------------------------------------------
+
+
+class _Source(NamedTuple):
+    digest: str
+    imports: frozenset[str]  # dotted names, those in functions too: of `from a import b`, a.b
+
+
+def sources(modules: Iterable[str]) -> dict[str, str]:
+    """A digest of each source that `modules` import, and theirs, by the name of its module.
+
+    What is installed or belongs to Python is no source, save for the harness and its learners
+    themselves; what this process has not imported is none either.
+    """
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        # a.b.c is c of the module a.b, or a module, which imports a and a.b.
+        for name in accumulate(waiting.pop().split("."), "{}.{}".format):
+            file = _own(name)
+            if file is not None and name not in found:
+                source = _source(file, str(sys.modules[name].__package__))
+                found[name] = source.digest
+                waiting += source.imports
+    found.pop(REGISTRY, None)
+    return dict(sorted(found.items()))
+
+
+def _own(name: str) -> str | None:
+    """The file of a module that was imported and is a source."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if file is None or name.partition(".")[0] in OURS:
+        return file
+    path = Path(file)
+    python = any(path.is_relative_to(at) for at in STDLIB)
+    installed = python or not INSTALLED.isdisjoint(path.parts)
+    # torch 2.13 has modules that are no files, and says relative ones.
+    return file if not installed and path.is_absolute() and path.is_file() else None
+
+
+@cache
+def _source(file: str, package: str) -> _Source:
+    content = Path(file).read_bytes()
+    tree = ast.parse(content) if file.endswith(".py") else None  # compiled ones say nothing
+    names = frozenset(_imports(tree, package)) if tree else frozenset()
+    return _Source(hashlib.sha256(content).hexdigest()[:16], names)
+
+
+def _imports(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def facts(agent: object, modules: set[str]) -> dict[str, Any]:
+    """All of it for a run.
+
+    :param modules: that began it; what the agent was made of counts, too.
+    """
+    return {
+        "device": ", ".join(sorted(devices(agent))) or CPU,
+        "sources": sources(modules | modules_of(agent)),
+        "packages": packages(modules),
+        "machine": machine(),
+        "git": git(),
+    }
+
+
+def snapshot() -> None:
+    """Hash all that this process has imported, and ask for the commit: for its children, too."""
+    for name in list(sys.modules):
+        file = _own(name)
+        if file is not None:
+            _source(file, str(sys.modules[name].__package__))
+    git()
+
+
+def parts(whole: object) -> Iterator[Any]:
+    """`whole`, and all that its attributes and containers hold, each object once."""
+    seen: dict[int, Any] = {}  # the objects too: else an address could be given away again
+    waiting: list[Any] = [whole]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or isinstance(part, CLOSED):
+            continue
+        seen[id(part)] = part
+        yield part
+        if isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting += part
+        waiting += getattr(part, "__dict__", {}).values()
+
+
+def modules_of(whole: object) -> set[str]:
+    """Those that the classes of all its parts come from, and their bases."""
+    classes = {base for part in parts(whole) for base in type(part).__mro__}
+    return {each.__module__ for each in classes}
+
+
+def devices(agent: object) -> set[str]:
+    """Where its torch parameters are: "cpu", "cuda:0"; empty: it has none."""
+    torch = sys.modules.get("torch")
+    kind = torch.nn.Parameter if torch else ()
+    return {str(part.device) for part in parts(agent) if isinstance(part, kind)}
+
+
+# Packages and machine -----------------------------------------------------------------------------
+
+
+def packages(modules: Iterable[str] = ()) -> dict[str, str]:
+    """The versions of the libraries that make the numbers.
+
+    :param modules: of an agent or an environment: the package that brought them counts, too.
+    """
+    known = {*OURS, *sys.stdlib_module_names, *(name.replace("-", "_") for name in PACKAGES)}
+    tops = {name.partition(".")[0] for name in modules} - known
+    brought = {
+        name.lower().replace("_", "-") for top in tops for name in _distributions().get(top, ())
+    }
+    return {name: _version(name) for name in (*PACKAGES, *sorted(brought - set(PACKAGES)))}
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
+@cache
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def machine() -> dict[str, Any]:
+    """The facts about this computer and process that can decide bits or speed.
+
+    A run that never imported torch says nothing of it; the rest is equal for all runs of a machine.
+    """
+    cpu = _cpuinfo()
+    facts = {
+        "cpu": cpu.get("model name") or platform.processor(),
+        "cores": os.cpu_count(),
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "libc": " ".join(platform.libc_ver()).strip() or "unknown",
+        "simd": _simd(cpu.get("flags") or cpu.get("Features", "")),
+        "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
+        "dispatch": {
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith(DISPATCH) and name not in THREADS
+        },
+        "numpy_arithmetic": _numpy_arithmetic(),
+    }
+    torch = sys.modules.get("torch")
+    return facts if torch is None else facts | {"torch_arithmetic": _torch_arithmetic(torch)}
+
+
+@cache
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first core; elsewhere nothing."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0]
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in first.splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+def _simd(flags: str) -> str:
+    return " ".join(sorted(flag for flag in flags.split() if flag.startswith(SIMD))) or "unknown"
+
+
+@cache
+def _numpy_arithmetic() -> str:
+    """NumPy's BLAS, and the instruction sets beyond its baseline that it found and may use."""
+    import numpy as np
+
+    built: Any = np.show_config(mode="dicts")
+    blas = built["Build Dependencies"]["blas"]
+    found = " ".join(built.get("SIMD Extensions", {}).get("found", ()))
+    return f"{blas['name']} {blas.get('version', '')}, {found or 'baseline'}"
+
+
+def _torch_arithmetic(torch: Any) -> str:
+    """Torch's BLAS, the kernels that it picked here, its threads, and its GPU when it uses one."""
+    built = torch.__config__.show()
+    said = {
+        "BLAS": re.search(r"BLAS_INFO=(\w+)", built),
+        "MKL": re.search(r"Math Kernel Library Version ([\w.]+)", built),
+        "oneDNN": re.search(r"MKL-DNN v([\w.]+)", built),
+    }
+    parts = [f"{name} {found[1]}" for name, found in said.items() if found]
+    parts += [f"{torch.backends.cpu.get_cpu_capability()} kernels"]
+    parts += [f"threads {torch.get_num_threads()}"]
+    if torch.cuda.is_initialized():
+        parts += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]
+        parts += [torch.cuda.get_device_name()]
+    return ", ".join(parts)
+
+
+@cache
+def git() -> dict[str, Any] | None:
+    """The commit that this code is, and whether it was changed since.
+
+    None where no repository tracks it: one that merely surrounds an installation says nothing.
+    """
+    file = Path(__file__).resolve()
+    # Of another repository, where Git itself started this process, as a hook does.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def ask(*words: str) -> str:
+        command = ["git", "-C", str(file.parent.parent), *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.strip()
+
+    if not INSTALLED.isdisjoint(file.parts):
+        return None
+    try:
+        ask("ls-files", "--error-unmatch", "--", str(file))
+        changed = ask("status", "--porcelain", "--", "harness", "baselines", "configs")
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(changed)}
+    except (OSError, subprocess.CalledProcessError):
+        return None
