@@ -41,7 +41,10 @@ class Provenance(BaseModel):
     value: str = Field(description="How scores become one value: iqm, mean, mean - 1.0*se.")
     tuning_value: float = Field(description="Its value in the search, normalised.")
     test_value: Interval = Field(description="Its value on the test seeds, normalised.")
-    optimism_gap: float = Field(description="tuning_value - test_value.")
+    optimism_gap: float = Field(
+        description="The value in the search, minus that on the test seeds: both by `value`, and "
+        "of equally many seeds."
+    )
     default_test_value: Interval = Field(description="The default's, on the test seeds.")
     difference: Interval = Field(description="test_value - default_test_value.")
     diverged_seeds: int = Field(description="Of the winner, over all its seeds.")

@@ -30,7 +30,7 @@ class Rerun(NamedTuple):
     trial: FrozenTrial
     specs: list[RunSpec]
     outcome: Outcome
-    value: float  # NaN if a run crashed
+    value: float  # of as many seeds as a trial has, where there are as many; NaN if a run crashed
 
 
 class Confirmation(NamedTuple):
@@ -39,11 +39,12 @@ class Confirmation(NamedTuple):
     candidates: list[Rerun]  # the best trials, in the order of the search; empty with `top: 1`
     winner: Rerun  # on the test seeds
     default: Rerun  # on the test seeds
+    promised: float  # the winner's value in the search, of no more seeds than it was tested on
 
     @property
     def gap(self) -> float:
         """Optimism: the winner's value in the search, minus that on seeds that chose nothing."""
-        return float(self.winner.trial.value or 0.0) - self.winner.value
+        return self.promised - self.winner.value
 
 
 def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confirmation | None:
@@ -59,7 +60,13 @@ def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confir
         best.sort(key=lambda trial: -value.get(trial.number, -math.inf))
     finalists = [best[0], trials[0]]
     winner, default = _again(plan, finalists, TEST, wanted.test_seeds, store, attempt)
-    return Confirmation(candidates, winner, default)
+    return Confirmation(candidates, winner, default, promised(plan, winner.trial))
+
+
+def promised(plan: Plan, trial: FrozenTrial) -> float:
+    """A trial's value in the search, of as many seeds as the test has at most."""
+    seeds = min(plan.file.seeds, plan.file.confirm.test_seeds)
+    return plan.expected_value(search.matrix(plan, trial), seeds)
 
 
 def _again(
@@ -78,9 +85,15 @@ def _again(
     found = []
     for trial, each in zip(trials, specs, strict=True):
         outcome = score.outcome(each, store, plan)
-        value = math.nan if outcome.error else plan.value(outcome.scores)
+        value = math.nan if outcome.error else rerun_value(plan, outcome)
         found.append(Rerun(trial, each, outcome, value))
     return found
+
+
+def rerun_value(plan: Plan, outcome: Outcome) -> float:
+    """Comparable with a trial's: of as many seeds, where the rerun has as many."""
+    scores = _matrix(plan, outcome)
+    return plan.expected_value(scores, min(plan.file.seeds, len(scores)))
 
 
 def hparams(trial: FrozenTrial) -> dict[str, object]:
@@ -90,7 +103,11 @@ def hparams(trial: FrozenTrial) -> dict[str, object]:
 
 def matrix(plan: Plan, one: Rerun) -> stats.Array:
     """(seeds, envs): `Plan.pool` has the environments side by side."""
-    return np.array(one.outcome.scores).reshape(-1, len(plan.base))
+    return _matrix(plan, one.outcome)
+
+
+def _matrix(plan: Plan, outcome: Outcome) -> stats.Array:
+    return np.array(outcome.scores).reshape(-1, len(plan.base))
 
 
 def estimate(plan: Plan, one: Rerun) -> Interval:

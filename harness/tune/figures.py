@@ -161,7 +161,8 @@ FIGURES: dict[str, Plot] = {
         "What the winner is worth",
         "The best trials on the seeds that they were chosen by, and again on seeds that are new to "
         "them; the winner of these, and the default, on seeds that chose nothing, with 95 % "
-        "intervals. A line that falls is optimism. Where a value has a penalty for spread, the "
+        "intervals. A line that falls is optimism: values on fresh seeds are of as many of them as "
+        "the search had, on average over all choices. Where a value has a penalty for spread, the "
         "last ones are shown without it.",
         reruns,
     ),

@@ -131,7 +131,7 @@ class SearchFile(BaseModel):
     value: str = Field(
         "iqm",
         description="How the normalised scores of all seeds and environments become one value: "
-        "iqm, mean, or with a penalty for spread: mean - 1.0*se.",
+        "iqm, mean, or with a penalty for spread over seeds: mean - 1.0*se.",
     )
     sampler: Literal["tpe", "gp", "cmaes", "random", "grid"] = "tpe"
     pruner: Wilcoxon | Halving | NoPruner = Field(

@@ -142,13 +142,26 @@ class Plan(NamedTuple):
         """What a value is, but for a penalty for spread."""
         return stats.iqm if self.file.value.startswith("iqm") else stats.mean
 
-    def value(self, scores: Sequence[float]) -> float:
-        """What a trial is worth, from its normalised scores."""
+    def value(self, scores: Sequence[float], instances: Sequence[Instance]) -> float:
+        """What a trial is worth, from its normalised scores on these."""
         match, values = VALUE.match(self.file.value), np.array(scores, dtype=float)
         point = float(self.statistic(values[:, None]))
-        if match is None or match["k"] is None or len(values) < 2:
+        if match is None or match["k"] is None:
             return point
-        return point - float(match["k"]) * float(values.std(ddof=1)) / math.sqrt(len(values))
+        return point - float(match["k"]) * _standard_error(values, [i.env for i in instances])
+
+    def expected_value(self, scores: stats.Array, seeds: int) -> float:
+        """What so many of the seeds are worth, on average over all ways to choose them.
+
+        A value depends on the number of its seeds: a standard error does, and the middle half of
+        few. So values of unequally many seeds are compared by this, which has no bias.
+
+        :param scores: (seeds, environments).
+        """
+        rng = stats.generator("expected value", self.name)
+        instances = self.pool(0, seeds)
+        chosen = stats.subsets(len(scores), seeds, rng)
+        return float(np.mean([self.value(scores[rows].ravel(), instances) for rows in chosen]))
 
     def normalised(self, env: str, score: float) -> float:
         return float(stats.normalise(np.array(score), self.anchors[env]))
@@ -160,6 +173,18 @@ class Plan(NamedTuple):
         facts["space"] = {name: one.model_dump(exclude={"why"}) for name, one in self.space.items()}
         facts["runs"] = {spec.env: spec.key for spec in self.base}
         return facts
+
+
+def _standard_error(values: stats.Array, envs: Sequence[str]) -> float:
+    """Of the mean, from the spread within each environment: that one is easier is no noise."""
+    _, place = np.unique(envs, return_inverse=True)
+    counts = np.bincount(place)
+    freedom = len(values) - len(counts)
+    if freedom < 1:
+        return 0.0
+    means = np.bincount(place, weights=values) / counts
+    variance = float(((values - means[place]) ** 2).sum()) / freedom
+    return math.sqrt(variance / len(values))
 
 
 def tree(flat: Mapping[str, Any]) -> dict[str, Any]:

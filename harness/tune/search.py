@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import optuna
 from optuna.pruners import BasePruner, WilcoxonPruner
 from optuna.trial import FrozenTrial, TrialState
 
-from harness import searches
+from harness import searches, stats
 from harness.config import UserError
 from harness.spec import RunSpec
 from harness.store import Store
 from harness.tune import score, suggest
 from harness.tune.file import Halving, Wilcoxon
-from harness.tune.plan import Plan, Stage
+from harness.tune.plan import TUNING, Plan, Stage
 from harness.tune.score import Outcome, Train
 
 # What is written on a trial. BATCH and SIZE stand there from its birth.
@@ -184,7 +185,7 @@ class _Candidate:
             self.verdict = Verdict(TrialState.FAIL, None, self.facts(full=False))
 
     def value(self) -> float:
-        return self.plan.value(self.outcome.scores)
+        return value_so_far(self.plan, self.outcome.scores)
 
     def facts(self, full: bool) -> dict[str, Any]:
         found = {
@@ -249,7 +250,7 @@ class _Jury:
         if self.best is None or not judge.prune(self.replica, self._copy(one)):
             return
         n = len(one.outcome.scores)
-        behind = one.value() - self.plan.value(self.best.user_attrs[SCORES][:n])
+        behind = one.value() - value_so_far(self.plan, self.best.user_attrs[SCORES][:n])
         if behind < 0:
             value = float(self.best.value or 0.0) + behind
             one.verdict = Verdict(TrialState.COMPLETE, value, one.facts(full=False))
@@ -268,6 +269,18 @@ class _Jury:
         promoted = max(1, len(values) // pruner.factor)
         if one.value() < values[-promoted]:
             one.verdict = Verdict(TrialState.PRUNED, None, one.facts(full=False))
+
+
+def value_so_far(plan: Plan, scores: Sequence[float]) -> float:
+    """The value of a trial's scores so far, which are in the order of its instances."""
+    return plan.value(scores, plan.instances()[: len(scores)])
+
+
+def matrix(plan: Plan, trial: FrozenTrial) -> stats.Array:
+    """The scores of a trial that was run on all seeds: (seeds, environments)."""
+    scored = dict(zip(plan.instances(), trial.user_attrs[SCORES], strict=True))
+    rows = [scored[instance] for instance in plan.pool(TUNING, plan.file.seeds)]
+    return np.array(rows).reshape(-1, len(plan.base))
 
 
 def steps_of(stage: Stage) -> int:
