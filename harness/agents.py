@@ -15,7 +15,6 @@ from baselines.api import GOAL_METHODS, GOAL_PARTS, Agent, Task
 from harness import provenance
 from harness.config import (
     Document,
-    Path_,
     Problem,
     UserError,
     dotted,
@@ -27,6 +26,7 @@ from harness.config import (
 )
 from harness.name import is_name
 from harness.space import Range
+from harness.yaml import Path_
 
 
 class Tuned(BaseModel):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
-import math
+import stat
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from harness.yaml import DEEPEST, NotYamlError, Path_, compose
+
 M = TypeVar("M", bound=BaseModel)
-Path_ = tuple[str | int, ...]  # where a value stands in a document: ("arms", "rnd", "hparams")
+
+LARGEST_FILE = 2**16  # bytes, read in about two seconds; our own largest has 6,000
+LONGEST = 1_000  # letters of a message
+MOST_PROBLEMS = 100  # of one file, told at once
+LONGEST_VALUE = 60  # letters of a value that a message quotes
 
 
 class Problem(NamedTuple):
@@ -26,7 +33,8 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
-        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        parts = [place, self.key, self.message] if self.key else [place, self.message]
+        return _one_line(": ".join(parts))
 
 
 class UserError(Exception):
@@ -72,6 +80,9 @@ class Document(NamedTuple):
     file: str
     data: Any
     lines: dict[Path_, int]
+    flaws: tuple[
+        tuple[Path_, Problem], ...
+    ] = ()  # values that are no use; they read None in `data`
 
     def line(self, path: Path_) -> int | None:
         """The line of `path`, or of the nearest thing around it that stands in the file."""
@@ -90,26 +101,44 @@ def dotted(path: Path_) -> str:
 def load(path: Path) -> Document:
     """Read one YAML 1.2 file.
 
-    :raises UserError: if it is missing, is no YAML, repeats a key, or holds NaN or a date.
+    :raises UserError: if it cannot be read, is no YAML, or is more than anybody writes by hand.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
+    return _document(_shown(path), _text(path))
 
+
+def _text(path: Path) -> str:
+    """:raises UserError: if it is no file of text that can be read."""
     file = _shown(path)
     try:
-        tree = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+        if not stat.S_ISREG(path.stat().st_mode):
+            what = "a folder" if path.is_dir() else "no file that ends"
+            raise UserError([Problem(file, None, "", f"{what}: give a YAML file")])
+        with path.open("rb") as opened:
+            found = opened.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise UserError([Problem(file, None, "", "there is no such file")]) from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else None
-        raise UserError([Problem(file, line, "", f"not YAML: {error.problem}")]) from None
-    document = Document(file, None, {})
-    problems: list[Problem] = []
-    data = _plain(tree, (), document, problems)
-    if problems:
-        raise UserError(problems)
-    return document._replace(data=data)
+    except OSError as error:
+        raise UserError([Problem(file, None, "", f"cannot be read: {error.strerror}")]) from None
+    except ValueError:
+        raise UserError([Problem(file, None, "", "no file can have such a name")]) from None
+    if len(found) > LARGEST_FILE:
+        message = f"larger than {LARGEST_FILE // 1024} kB, which no such file needs"
+        raise UserError([Problem(file, None, "", message)])
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = found.count(b"\n", 0, error.start) + 1
+        raise UserError([Problem(file, line, "", "not UTF-8: save it as UTF-8")]) from None
+
+
+def _document(file: str, text: str) -> Document:
+    """:raises UserError: if the text is no YAML."""
+    try:
+        tree = compose(text)
+    except NotYamlError as error:
+        raise UserError([Problem(file, error.line, "", str(error))]) from None
+    flaws = tuple((at, Problem(file, n, dotted(at), message)) for at, n, message in tree.flaws)
+    return Document(file, tree.data, tree.lines, flaws)
 
 
 def read(path: Path, model: type[M]) -> M:
@@ -123,10 +152,70 @@ def read(path: Path, model: type[M]) -> M:
 
 def parse(document: Document, model: type[M]) -> M:
     """A document's data as a model; see `read`."""
-    value, problems = validate(document.data, model)
-    if value is None:
-        raise UserError(document.problem(path, message) for path, message in problems)
-    return value
+    found = survey(document, model)
+    if found.value is None or found.problems:
+        raise UserError(found.problems)
+    return found.value
+
+
+class Survey(NamedTuple, Generic[M]):
+    """What can be read of a document, and all that is wrong with it."""
+
+    value: M | None  # without what is wrong; None: the rest cannot stand alone
+    problems: list[Problem]
+    wrong: list[Path_]  # where they stand
+
+    def follows(self, problem: Problem) -> bool:
+        """Whether a problem of the value may come of what is left out of it."""
+        key = f"{problem.key}."
+        wrong = [f"{dotted(path)}." for path in self.wrong]
+        return any(key.startswith(other) or other.startswith(key) for other in wrong)
+
+
+def survey(
+    document: Document, model: type[M], stand_ins: Mapping[str, Any] | None = None
+) -> Survey[M]:
+    """Read what can be read: what is wrong is left out, and then the rest is read again.
+
+    :param stand_ins: take the place of keys that must be there and are missing or wrong. Without
+        them a document with a mistake has no value.
+    """
+    data = copy.deepcopy(document.data)
+    wrong = [path for path, _ in document.flaws]
+    problems = [problem for _, problem in document.flaws]
+    found = Survey[M](None, problems, wrong)
+    if len(problems) > MOST_PROBLEMS:
+        return found
+    for path in wrong:
+        _leave_out(data, path, stand_ins or {})
+    for _ in range(DEEPEST):  # each round may bring out what was hidden, and takes something out
+        value, errors = validate(data, model)
+        fresh = [document.problem(path, text) for path, text in errors]
+        problems += [problem for problem in fresh if not found.follows(problem)]
+        hopeless = len(problems) >= MOST_PROBLEMS or any(not path for path, _ in errors)
+        if value is not None or stand_ins is None or hopeless:
+            return found._replace(value=value)
+        for path, _ in errors:
+            _leave_out(data, path, stand_ins)
+            wrong.append(path)
+    return found
+
+
+def _leave_out(data: Any, path: Path_, stand_ins: Mapping[str, Any]) -> None:
+    """Take out the innermost key on the way to `path` without which the rest may be right."""
+    inner, holder, key = data, None, ""
+    for part in path:
+        if not isinstance(inner, dict):
+            break
+        if part not in inner and len(path) > 1:  # what must be there is missing: its owner goes
+            break
+        holder, key = inner, str(part)
+        inner = inner.get(key)
+    if holder is None:
+        return
+    holder.pop(key, None)
+    if holder is data and key in stand_ins:
+        data[key] = copy.deepcopy(stand_ins[key])
 
 
 def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Path_, str]]]:
@@ -139,43 +228,34 @@ def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Path_, str
     try:
         return model.model_validate_json(json.dumps(data), strict=True), []
     except ValidationError as error:
-        found = [_explain(dict(detail), data, model) for detail in error.errors()]
+        details = error.errors(include_url=False)[:MOST_PROBLEMS]
+        found = [_explain(dict(detail), data, model) for detail in details]
         return None, list(dict.fromkeys(found))
 
 
 def _shown(path: Path) -> str:
     try:
         return str(path.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError, RuntimeError):  # elsewhere; no name of a file; a circle of links
         return str(path)
 
 
-def _plain(node: Any, at: Path_, document: Document, problems: list[Problem]) -> Any:
-    """ruamel's annotated tree as plain data; fills `document.lines` on the way."""
-    if isinstance(node, dict):
-        result = {}
-        for key, value in node.items():
-            here = (*at, key)
-            document.lines[here] = node.lc.key(key)[0] + 1  # type: ignore[attr-defined]
-            if not isinstance(key, str):
-                problems.append(document.problem(here, "keys must be text: put it in quotes"))
-            result[str(key)] = _plain(value, here, document, problems)
-        return result
-    if isinstance(node, list):
-        for i in range(len(node)):
-            document.lines[(*at, i)] = node.lc.item(i)[0] + 1  # type: ignore[attr-defined]
-        return [_plain(item, (*at, i), document, problems) for i, item in enumerate(node)]
-    if node is None or isinstance(node, bool):
-        return node
-    if isinstance(node, int):
-        return int(node)
-    if isinstance(node, float):
-        if not math.isfinite(node):
-            problems.append(document.problem(at, f"{float(node)} is not a finite number"))
-        return float(node)
-    if not isinstance(node, str):
-        problems.append(document.problem(at, f"'{node}' is read as a date: put it in quotes"))
-    return str(node)
+def _one_line(text: str) -> str:
+    """A message as a terminal can show it: what cannot be printed as its escape, and cut if long.
+
+    The way out stands at its end, so what is left out is its middle.
+    """
+    shown = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+    half = LONGEST // 2
+    return shown if len(shown) <= LONGEST else f"{shown[:half]} ... {shown[-half:]}"
+
+
+def _quoted(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 3]}..."
 
 
 def _explain(detail: dict[str, Any], data: Any, model: type[BaseModel]) -> tuple[Path_, str]:
@@ -195,7 +275,7 @@ def _explain(detail: dict[str, Any], data: Any, model: type[BaseModel]) -> tuple
     if detail["type"] == "missing":
         return where, "this key is required"
     message = str(detail["msg"]).removeprefix("Value error, ")
-    return where, f"{message[:1].lower()}{message[1:]}, but {_at(data, path)!r} is given"
+    return where, f"{message[:1].lower()}{message[1:]}, but {_quoted(_at(data, path))} is given"
 
 
 def _at(data: Any, path: Iterable[str | int]) -> Any:
@@ -241,19 +321,20 @@ def spoken(option: str, given: str, text: str) -> Any:
 
     :raises UserError: if it is none.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError
-
     try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        raise UserError([Problem(option, None, given, f"not YAML: {error.problem}")]) from None
+        tree = compose(text)
+    except NotYamlError as error:
+        raise UserError([Problem(option, None, given, str(error))]) from None
+    if tree.flaws:
+        raise UserError(Problem(option, None, given, flaw.message) for flaw in tree.flaws)
+    return tree.data
 
 
 def assignments(pairs: Iterable[str]) -> dict[str, Any]:
     """`key=value` pairs as a tree: dots go inside, values are YAML.
 
-    :raises UserError: for a pair without "=", or a value that is no YAML.
+    :raises UserError: for a pair without "=", a value that is no YAML, or two pairs that exclude
+        each other.
     """
     tree: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -264,14 +345,29 @@ def assignments(pairs: Iterable[str]) -> dict[str, Any]:
         except UserError as error:
             problems += error.problems
             continue
-        if not equals or not key:
+        if not equals or not all(key.split(".")):
             problems.append(Problem("--set", None, pair, "write it as key=value"))
-            continue
-        inner = tree
-        *outer, last = key.split(".")
-        for part in outer:
-            inner = inner.setdefault(part, {})
-        inner[last] = value
+        elif (other := plant(tree, key, value)) is not None:
+            message = f"'{other}' has a value of its own already: drop one of the two"
+            problems.append(Problem("--set", None, pair, message))
     if problems:
         raise UserError(problems)
     return tree
+
+
+def plant(tree: dict[str, Any], key: str, value: Any) -> str | None:
+    """Put a value into a tree under its dotted name.
+
+    :return: the name of what stands in the way, if anything does: nothing is changed then.
+    """
+    *outer, last = key.split(".")
+    inner = tree
+    for i, part in enumerate(outer, start=1):
+        below = inner.setdefault(part, {})
+        if not isinstance(below, dict):
+            return ".".join(outer[:i])
+        inner = below
+    if last in inner:
+        return key
+    inner[last] = value
+    return None

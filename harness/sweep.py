@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from harness import agents, envs, stats
 from harness.agents import Layer, Settings
-from harness.config import Document, Path_, Problem, UserError, load, parse, suggest
+from harness.config import Document, Problem, UserError, load, parse, suggest
 from harness.name import below
 from harness.record import append_json, now, write_json
 from harness.spec import (
@@ -24,6 +24,7 @@ from harness.spec import (
 from harness.store import Store
 from harness.sweep_file import FROM, Departure, SweepFile
 from harness.winner import read_winner
+from harness.yaml import Path_
 
 FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
 SCORES = ("final", "auc")

@@ -112,7 +112,46 @@ def test_assignments_make_a_tree_of_yaml_values():
     assert found == {"learning_rate": 1e-3, "policy_kwargs": {"net_arch": [64, 64]}, "use": True}
 
 
-@pytest.mark.parametrize("pair", ["learning_rate", "=3", "a=[1"])
-def test_a_bad_assignment_is_the_users_error(pair):
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        ["learning_rate"],
+        ["=3"],
+        ["a=[1"],
+        ["a..b=1"],
+        [".=1"],
+        ["a=.nan"],
+        ["a=!!python/name:os.system"],
+        ["a=0.9", "a.x=1"],
+        ["a.x=1", "a=0.9"],
+        ["a=1", "a=2"],
+        ["a={b: 1}", "a.b=2"],
+    ],
+)
+def test_a_bad_assignment_is_the_users_error(pairs):
     with pytest.raises(config.UserError, match="--set"):
-        config.assignments([pair])
+        config.assignments(pairs)
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        config.Problem("a\nb", 3, "c\x1b[31m", "no 'd\r'"),
+        config.Problem("x" * 5_000, None, "", "no\ud800"),
+        config.Problem("x", None, "y" * 10**6, "known: " + "z, " * 10**6),
+    ],
+)
+def test_a_problem_is_one_line_that_a_terminal_can_show(problem):
+    assert str(problem).isprintable()
+    assert len(str(problem)) < 1_100
+
+
+def test_what_is_wrong_with_the_values_hides_nothing_that_is_wrong_with_the_keys(tmp_path):
+    found = problems(tmp_path, "name: 2018-01-01\nnme: a\ninner: {rate: .inf, rato: 1}\n")
+
+    assert {(line, key) for line, key, _ in found} == {
+        (1, "name"),
+        (2, "nme"),
+        (3, "inner.rate"),
+        (3, "inner.rato"),
+    }

@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness import agents, envs, stats
-from harness.config import Document, Path_, Problem, UserError, load, parse, suggest
+from harness.config import Document, Problem, UserError, load, parse, suggest
 from harness.space import Range, order_problems
 from harness.spec import Anchors, ResolvedSweep, RunSpec
 from harness.sweep import FIRST_TUNING_SEED, Sweep
 from harness.sweep_file import SweepFile
 from harness.tune.file import VALUE, Halving, Searched, SearchFile, Wilcoxon
+from harness.yaml import Path_
 
 # Seeds by what they are for. All are tuning seeds: what a sweep then reports is unseen once more.
 POOL = 10_000
