@@ -75,7 +75,8 @@ def _preload(batches: Sequence[Batch]) -> list[str]:
     """The modules that the runs will need: the server imports them once."""
     names = {spec.agent for batch in batches for spec in batch.specs}
     targets = sorted({agents.entry(name).module for name in names})
-    return ["harness.run", "sacred", "sacred.observers", *targets, "harness.executors.hashed"]
+    last = ["harness.executors.warm", "harness.executors.hashed"]
+    return ["harness.run", "sacred", "sacred.observers", *targets, *last]
 
 
 def _limit_threads(batches: Sequence[Batch]) -> None:
