@@ -154,8 +154,9 @@ def report(
         bool,
         typer.Option(
             "--strict",
-            help="Exit with 1 when an item of the checklist is CONTRADICTED by the records or "
-            "UNANSWERED, after the report is written. An honest 'no' passes.",
+            help="Exit with 1 when an item of the checklist is CONTRADICTED by the records, "
+            "UNANSWERED, or PENDING because runs are to come, after the report is written. An "
+            "honest 'no' passes.",
         ),
     ] = False,
     crosscheck: Crosscheck = True,
@@ -500,13 +501,16 @@ def _train(
     experience: Store | None = None,
     quiet: bool = False,
 ) -> None:
-    """:param quiet: show nothing of the runs."""
+    """
+    :param experience: where finished runs say what such runs take; default: `store`.
+    :param quiet: show nothing of the runs.
+    """
     import io
 
     from rich.console import Console
 
-    from harness import cost
     from harness.config import Problem, UserError, suggest
+    from harness.estimate import Experience
     from harness.executors import EXECUTORS
     from harness.notary import unreachable
     from harness.progress import Display
@@ -526,8 +530,9 @@ def _train(
         console.print(f"{finished} runs are finished already")
     if missing:
         job = Job(store.root, tuple(observer or ()))
-        with Display(missing, store, console, experience) as display:
-            batches = plan(missing, lambda spec: cost.seconds(spec, experience or store))
+        known = Experience(experience or store)
+        with Display(missing, store, console, known) as display:
+            batches = plan(missing, known.seconds)
             EXECUTORS[executor](batches, job, _workers(workers), display.tick)
 
 

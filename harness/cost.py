@@ -1,25 +1,30 @@
-"""What runs cost: what was spent on them, and what others like them will take.
+"""What runs cost: what was spent on them, and the measurements that others are judged by.
 
-`python -m harness.cost results > configs/costs.yaml` makes the shipped measurements anew.
+`python -m harness.cost results` writes what a results folder measured into configs/costs.yaml.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config import read, shipped
-from harness.spec import RunSpec
-from harness.store import Attempt, RunStatus, Store
+from harness.spec import RunSpec, canonical
+from harness.store import Attempt, RunStatus
 
-ENOUGH = 20  # finished runs to look at for one agent in one environment
+MOST_READ = 100  # finished runs to look at for one agent in one environment
+
+
+# What was measured --------------------------------------------------------------------------------
 
 
 class Cost(BaseModel):
@@ -27,9 +32,18 @@ class Cost(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    cpu_seconds_per_1000_steps: float = Field(description="Evaluation included.")
-    peak_memory_mb: float
+    training: float = Field(
+        description="CPU seconds of 1,000 steps of training; where an agent has `learning_starts`, "
+        "of 1,000 steps after those."
+    )
+    episode: float = Field(description="CPU seconds of one evaluation episode.")
+    memory_mb: float = Field(description="The peak of one run.")
     disk_mb: float
+
+    def cpu_seconds(self, spec: RunSpec) -> float:
+        """What a run will take, its evaluations included."""
+        training = self.training * learning_steps(spec.steps, spec.hparams) / 1000
+        return training + self.episode * evaluation_episodes(spec)
 
 
 class CostFile(BaseModel):
@@ -38,92 +52,97 @@ class CostFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     measured_on: str
+    probe: float = Field(description="CPU seconds of a fixed piece of work there.")
     agents: dict[str, dict[str, Cost]]
 
 
-# For an agent that was never measured: about what a small network on a small task takes.
-GUESS = Cost(cpu_seconds_per_1000_steps=1.0, peak_memory_mb=500.0, disk_mb=1.0)
+class Measured(NamedTuple):
+    """What one finished run took."""
+
+    settings: str  # equal for runs that differ in nothing but seed, budget and protocol
+    cost: Cost
 
 
-class Estimate(NamedTuple):
-    """The cost of a list of runs."""
+def settings(spec: RunSpec) -> str:
+    return canonical([spec.hparams, spec.wrappers, spec.engine.model_dump()])
 
-    cpu_seconds: float
-    peak_memory_mb: float  # of the largest run
-    disk_mb: float
-    basis: str  # "runs in this store", "shipped measurements", "a guess"
+
+def learning_steps(steps: int, hparams: Mapping[str, Any]) -> int:
+    """The steps that cost: before `learning_starts` an agent acts and does not learn."""
+    starts = hparams.get("learning_starts")
+    return steps - starts if isinstance(starts, int) and 0 < starts < steps else steps
+
+
+def evaluation_episodes(spec: RunSpec) -> int:
+    """All that the protocol plays."""
+    protocol = spec.evaluation
+    splits = 2 if spec.card.get("variants") else 1
+    along = math.ceil(spec.steps / protocol.every) * protocol.episodes
+    return along + splits * protocol.final_episodes
+
+
+def finished_in(folder: Path) -> list[Measured]:
+    """What the finished runs of one agent in one environment took; the damaged say nothing."""
+    runs = (of_run(path.parent) for path in _some(folder.glob("*/result.json")))
+    return [run for run in runs if run is not None]
+
+
+def of_run(folder: Path) -> Measured | None:
+    """What a finished run took; None: its files do not say it."""
+    try:
+        result = json.loads((folder / "result.json").read_text())
+        spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
+        evaluation = float(result["evaluation_seconds"])
+        training = max(0.0, result["cpu_seconds"] - evaluation)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        cost = Cost(
+            training=training * 1000 / learning_steps(spec.steps, spec.hparams),
+            episode=evaluation / evaluation_episodes(spec),
+            memory_mb=result["peak_memory_mb"],
+            disk_mb=size / 2**20,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Measured(settings(spec), cost)
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Medians."""
+    values = {
+        name: round(median(getattr(cost, name) for cost in costs), 5) for name in Cost.model_fields
+    }
+    return Cost(**values)
 
 
 def measured(root: Path) -> dict[str, dict[str, Cost]]:
     """Agent -> environment -> what its finished runs in this results folder took."""
     found: dict[str, dict[str, Cost]] = {}
     for folder in sorted((root / "runs").glob("*/*")):
-        cost = _of_folder(folder)
-        if cost:
-            found.setdefault(folder.parent.name, {})[folder.name] = cost
+        runs = finished_in(folder)
+        if runs:
+            found.setdefault(folder.parent.name, {})[folder.name] = middle([r.cost for r in runs])
     return found
 
 
-def estimate(specs: Iterable[RunSpec], store: Store) -> Estimate:
-    """What these runs will take, one thread each, one after the other."""
-    seconds = memory = disk = 0.0
-    basis = set()
-    for spec in specs:
-        cost, source = lookup(spec.agent, spec.env, store.root)
-        seconds += cost.cpu_seconds_per_1000_steps * spec.steps / 1000
-        memory = max(memory, cost.peak_memory_mb)
-        disk += cost.disk_mb
-        basis.add(source)
-    return Estimate(seconds, memory, disk, " and ".join(sorted(basis)) or "nothing to run")
-
-
-def seconds(spec: RunSpec, store: Store) -> float:
-    """The CPU time that a run is expected to take."""
-    found, _ = lookup(spec.agent, spec.env, store.root)
-    return found.cpu_seconds_per_1000_steps * spec.steps / 1000
-
-
-@cache
-def lookup(agent: str, env: str, root: Path) -> tuple[Cost, str]:
-    """The cost of `agent` in `env`, and the closest measurement that says so."""
-    own = _of_folder(root / "runs" / agent / env)
-    if own:
-        return own, "runs in this store"
-    table = read(shipped("configs") / "costs.yaml", CostFile).agents
-    if env in table.get(agent, {}):
-        return table[agent][env], "shipped measurements"
-    if agent in table:
-        return _middle(list(table[agent].values())), "measurements in other environments"
-    return GUESS, "a guess"
-
-
-def _of_folder(folder: Path) -> Cost | None:
-    costs = [_of_run(path) for path in _some(folder.glob("*/result.json"))]
-    return _middle(costs) if costs else None
-
-
 def _some(paths: Iterator[Path]) -> Iterator[Path]:
-    for path, _ in zip(paths, range(ENOUGH), strict=False):
+    for path, _ in zip(paths, range(MOST_READ), strict=False):
         yield path
 
 
-def _of_run(path: Path) -> Cost:
-    result = json.loads(path.read_text())
-    steps = json.loads((path.parent / "spec.json").read_text())["steps"]
-    size = sum(file.stat().st_size for file in path.parent.rglob("*") if file.is_file())
-    return Cost(
-        cpu_seconds_per_1000_steps=result["cpu_seconds"] * 1000 / steps,
-        peak_memory_mb=result["peak_memory_mb"],
-        disk_mb=size / 2**20,
-    )
+def probe() -> float:
+    """CPU seconds of a fixed piece of work, like that of a run: small products, and plain Python.
 
-
-def _middle(costs: list[Cost]) -> Cost:
-    return Cost(
-        cpu_seconds_per_1000_steps=round(median(c.cpu_seconds_per_1000_steps for c in costs), 4),
-        peak_memory_mb=round(median(c.peak_memory_mb for c in costs), 1),
-        disk_mb=round(median(c.disk_mb for c in costs), 3),
-    )
+    The least of three: other work on the machine can only add.
+    """
+    weights = np.full((64, 64), 0.01)
+    times = []
+    for _ in range(3):
+        before, total, layer = time.process_time(), 0, np.ones((32, 64))
+        for i in range(4_000):
+            layer = np.tanh(layer @ weights)
+            total += sum(j * i for j in range(20))
+        times.append(time.process_time() - before)
+    return round(min(times), 4)
 
 
 # What was spent -----------------------------------------------------------------------------------
@@ -195,18 +214,38 @@ def _hours(account: Account) -> str:
 # What configs/costs.yaml holds --------------------------------------------------------------------
 
 
-def text(root: Path) -> str:
-    """The measurements of a results folder, as configs/costs.yaml holds them."""
+def shipped_costs() -> CostFile:
+    return read(shipped("configs") / "costs.yaml", CostFile)
+
+
+def text(root: Path, before: CostFile) -> str:
+    """configs/costs.yaml with the measurements of a results folder in it.
+
+    :param before: what it held. Pairs that the folder has not are kept; memory and disk are the
+        larger of both, for a short run does not fill a replay buffer.
+    """
+    agents = {agent: dict(envs) for agent, envs in before.agents.items()}
+    for agent, envs in measured(root).items():
+        for env, cost in envs.items():
+            old = agents.setdefault(agent, {}).get(env, cost)
+            larger = {name: max(getattr(old, name), getattr(cost, name)) for name in _LARGER}
+            agents[agent][env] = cost.model_copy(update=larger)
     lines = [
         "# yaml-language-server: $schema=../harness/schema/costs.json",
-        "# Medians over finished runs: python -m harness.cost results > configs/costs.yaml",
-        f"measured_on: {json.dumps(_machines(root))}",
+        "# Medians over finished runs, which `python -m harness.cost results` measures anew: CPU",
+        "# seconds of 1,000 steps of training and of one evaluation episode; MB.",
+        f"measured_on: {json.dumps(_machines(root) or before.measured_on)}",
+        "# CPU seconds of a fixed piece of work there: another machine is judged by its own.",
+        f"probe: {probe()}",
         "agents:",
     ]
-    for agent, found in measured(root).items():
+    for agent, envs in sorted(agents.items()):
         lines.append(f"  {agent}:")
-        lines += [f"    {env}: {one.model_dump_json()}" for env, one in found.items()]
+        lines += [f"    {env}: {cost.model_dump_json()}" for env, cost in sorted(envs.items())]
     return "\n".join(lines) + "\n"
+
+
+_LARGER = ("memory_mb", "disk_mb")
 
 
 def _machines(root: Path) -> str:
@@ -218,4 +257,5 @@ def _machines(root: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(text(Path(sys.argv[1])), end="")
+    path = shipped("configs") / "costs.yaml"
+    path.write_text(text(Path(sys.argv[1]), shipped_costs()), encoding="utf-8")

@@ -15,7 +15,7 @@ from rich.table import Table
 from baselines import AGENTS
 from harness import cost, envs, stats
 from harness.config import shipped
-from harness.progress import duration
+from harness.estimate import Experience, behind, duration, progress, to_come
 from harness.spec import ResolvedSweep
 from harness.store import Store
 from harness.sweep import Origins, Sweep
@@ -80,11 +80,12 @@ def runs_table(store: Store, long: bool) -> RenderableType:
 
 
 def costs_table(store: Store, long: bool) -> RenderableType:
-    rows = table("agent", "environment", "CPU s per 1,000 steps>", "memory MB>", "disk MB>")
+    times = ("CPU s per 1,000 steps>", "per evaluation episode>")
+    rows = table("agent", "environment", *times, "memory MB>", "disk MB>")
     for agent, found in cost.measured(store.root).items():
         for env, one in found.items():
-            speed = f"{one.cpu_seconds_per_1000_steps:.3g}"
-            rows.add_row(agent, env, speed, f"{one.peak_memory_mb:.0f}", f"{one.disk_mb:.2f}")
+            times = (f"{one.training:.3g}", f"{one.episode:.3g}")
+            rows.add_row(agent, env, *times, f"{one.memory_mb:.0f}", f"{one.disk_mb:.2f}")
     return rows
 
 
@@ -134,7 +135,7 @@ def sweeps(store: Store) -> RenderableType:
 
 
 def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
-    """The state of every cell of one sweep, and why runs failed."""
+    """The state of every cell of one sweep, why runs failed, and what is to come."""
     states: dict[tuple[str, str], Counter[str]] = {}
     errors: Counter[str] = Counter()
     statuses = [store.status(spec) for spec in resolved.runs]
@@ -151,7 +152,18 @@ def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
     for error, n in errors.most_common():
         reasons.add_row(str(n), error)
     unique = {found.spec.key: found for found in statuses}.values()
-    return Group(rows, *([reasons] if errors else []), "", cost.spent(unique).sentence)
+    parts: list[RenderableType] = [rows, *([reasons] if errors else []), ""]
+    known = Experience(store)
+    seconds = {s.spec.key: known.seconds(s.spec) for s in unique if to_come(s)}
+    parts += [f"{progress(statuses, seconds)}.", cost.spent(unique).sentence]
+    if resolved.claims:
+        answers = table("claim", "", title="\nclaims")
+        for claim in resolved.claims:
+            state = progress(behind(claim, statuses), seconds)
+            ended = f"its runs have ended: see `harness report {resolved.name}`"
+            answers.add_row(escape(claim.text), f"pending: {state}" if state.missing else ended)
+        parts.append(answers)
+    return Group(*parts)
 
 
 def matrix(resolved: ResolvedSweep) -> RenderableType:
@@ -249,13 +261,17 @@ def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType
     """The number of runs, and an estimate of time, memory and disk for what is missing."""
     unique = len({spec.key for spec in resolved.runs})
     missing = store.missing(resolved.runs)
-    guess = cost.estimate(missing, store)
+    found = Experience(store).estimate(missing)
     rows = table("", "", title="\ncost")
     rows.add_row("runs", f"{unique}, of which {unique - len(missing)} are finished")
-    if missing:
-        wall = duration(guess.cpu_seconds / workers)
+    if found.sources:
+        wall = duration(found.wall_seconds(workers))
         rows.add_row("time", f"about {wall} with {workers} runs side by side")
-        rows.add_row("memory", f"about {guess.peak_memory_mb * workers:,.0f} MB")
-        rows.add_row("disk", f"about {guess.disk_mb:,.0f} MB")
-        rows.add_row("judged by", guess.basis)
+        rows.add_row("CPU time", f"about {duration(found.cpu_seconds)}, evaluation included")
+        rows.add_row("memory", f"about {found.memory_mb * workers:,.0f} MB")
+        rows.add_row("disk", f"about {found.disk_mb:,.0f} MB")
+    if found.unknown:
+        rows.add_row("not counted", found.gaps)
+    for source, n in found.sources.most_common():
+        rows.add_row("judged by", f"{source}: {n} run{'s' * (n > 1)}")
     return rows

@@ -11,7 +11,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from harness import cost
+from harness.estimate import Experience, duration
 from harness.spec import RunSpec
 from harness.store import Store
 
@@ -20,30 +20,25 @@ STALE = 60.0  # seconds after which a run that says nothing is not shown as runn
 
 
 class Display:
-    """Watches the files of a list of runs. Time left is judged by what the runs cost so far.
+    """Watches the files of a list of runs. Time left is judged by what runs like them took, those
+    among them that have ended by now.
 
-    :param experience: the store whose finished runs say what such runs cost; default: `store`.
+    :param experience: what is known of their cost.
     """
 
     def __init__(
-        self,
-        specs: Sequence[RunSpec],
-        store: Store,
-        console: Console,
-        experience: Store | None = None,
+        self, specs: Sequence[RunSpec], store: Store, console: Console, experience: Experience
     ) -> None:
         self.store = store
         self.console = console
-        self.left = {spec.key: spec for spec in specs}
+        self.experience = experience
+        self.specs = {spec.key: spec for spec in specs}
+        self.left = dict(self.specs)
         self.total = len(self.left)
         self.failed: set[str] = set()
-        self.weight = {
-            key: cost.seconds(spec, experience or store) for key, spec in self.left.items()
-        }
-        self.all = sum(self.weight.values())
+        self._weigh()
         self.started = time.monotonic()
         self.began = time.time()
-        self.done = 0.0  # weight finished since the start
         self.steps = 0.0  # environment steps finished since the start
         self._said = 0.0
         self._bar = Progress(
@@ -74,26 +69,40 @@ class Display:
 
     def tick(self, last: bool = False) -> None:
         """Look at the files and show what has changed. Called about twice a second."""
+        before = len(self.left)
         for key, spec in list(self.left.items()):
             folder = self.store.folder(spec)
             ended = (folder / "result.json").exists()
             if ended or self._newly_failed(folder):
                 del self.left[key]
-                self.done += self.weight[key]
                 self.steps += spec.steps
-                if not ended:
+                if ended:
+                    self.experience.learn(folder)
+                else:
                     self.failed.add(key)
                     self.console.print(f"[red]failed[/red]: {spec}: {_reason(folder)}")
+        if len(self.left) < before:
+            self._weigh()
         running = {key: part for key, spec in self.left.items() if (part := self._part(spec))}
         partial = sum(self.weight[key] * part for key, part in running.items())
         steps = self.steps + sum(self.left[key].steps * part for key, part in running.items())
-        done = self.done + partial
+        done = self.all - sum(self.weight[key] for key in self.left) + partial
         numbers = self._numbers(done, steps)
         if self._whole is not None:
             self._show(running, done, numbers)
         elif last or time.monotonic() - self._said > LINE_EVERY:
             self._said = time.monotonic()
             self.console.print(numbers)
+
+    def _weigh(self) -> None:
+        """The share of each run in the whole; one that nobody can estimate is like the longest."""
+        known = {key: self.experience.seconds(spec) for key, spec in self.specs.items()}
+        longest = max((seconds for seconds in known.values() if seconds), default=1.0)
+        self.weight = {
+            key: longest if seconds is None else seconds for key, seconds in known.items()
+        }
+        self.all = sum(self.weight.values())
+        self.unknown = {spec.agent for key, spec in self.left.items() if known[key] is None}
 
     def _numbers(self, done: float, steps: float) -> str:
         elapsed = time.monotonic() - self.started
@@ -103,7 +112,9 @@ class Display:
             text += f", {len(self.failed)} failed"
         if steps:
             text += f", {steps / max(elapsed, 1e-9):,.0f} steps/s"
-        if done and self.left:
+        if self.unknown:
+            text += f", no estimate yet for {', '.join(sorted(self.unknown))}"
+        elif done and self.left:
             text += f", {duration(elapsed * (self.all - done) / done)} left"
         return f"{text}, {duration(elapsed)} so far"
 
@@ -141,11 +152,3 @@ class Display:
 
 def _reason(folder: Path) -> str:
     return str(json.loads((folder / "failure.json").read_text())["error"])
-
-
-def duration(seconds: float) -> str:
-    """42 s, 7 min, 3 h 05 min."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -439,7 +440,7 @@ class _Expansion:
 
 
 def plan(
-    specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float] = lambda spec: 0.0
+    specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None] = lambda spec: None
 ) -> list[Batch]:
     """The order of work: seeds before arms, so that a sweep that is stopped early has about as many
     seeds of every arm. Within a seed the longest runs come first, so that none is left when the
@@ -448,7 +449,7 @@ def plan(
     What one process may train together is one batch, at the place of its first seed: the seeds of
     an agent that says `seed_batch`.
 
-    :param seconds: what a run is expected to take.
+    :param seconds: what a run is expected to take; None: nobody knows, so it comes first.
     """
     batches: dict[str, list[RunSpec]] = {}
     for spec in specs:
@@ -457,7 +458,8 @@ def plan(
         batches.setdefault(group, []).append(spec)
 
     def place(group: list[RunSpec]) -> tuple[int, float]:
-        return min(spec.seed for spec in group), -sum(map(seconds, group))
+        known = [math.inf if (time := seconds(spec)) is None else time for spec in group]
+        return min(spec.seed for spec in group), -sum(known)
 
     return [Batch(specs=tuple(group)) for group in sorted(batches.values(), key=place)]
 

@@ -2,50 +2,197 @@
 
 from __future__ import annotations
 
-import pytest
-from tiny import store_at, tiny
+import io
 
-from harness import config, cost
-from harness.run import Job, run
+import fake_store
+import pytest
+from rich.console import Console
+
+from harness import config, cost, estimate, listing
+from harness.cost import Cost, CostFile
+from harness.estimate import Experience, duration
+from harness.progress import Display
+from harness.spec import Evaluation
+from harness.store import Store
+
+PROTOCOL = Evaluation(every=1_000, episodes=5, final_episodes=10)
+SLOW = {"cpu_seconds": 21.0, "evaluation_seconds": 1.0, "peak_memory_mb": 400.0}
+
+
+def spec(agent="ppo", env="CartPole-v1", seed=0, steps=10_000, hparams=None, **facts):
+    found = fake_store.spec("ppo", env, seed, steps)
+    fixed = {"agent": agent, "arm": agent, "hparams": hparams or {"gamma": 0.9}}
+    return found.model_copy(update=fixed | {"evaluation": PROTOCOL} | facts)
 
 
 @pytest.fixture
 def store(tmp_path):
-    """A store in which one run of the random agent on CartPole is finished."""
-    found = store_at(tmp_path)
-    run(tiny("random"), Job(found.root))
-    cost.lookup.cache_clear()
-    return found
+    return Store(tmp_path)
 
 
-def test_runs_in_the_store_are_the_best_guide(store):
-    spec = tiny("random", seed=1, steps=10_000)
-
-    found = cost.estimate([spec, spec], store)
-
-    result = store.status(tiny("random")).result
-    per_step = result["cpu_seconds"] / tiny("random").steps
-    assert found.basis == "runs in this store"
-    assert found.cpu_seconds == pytest.approx(2 * 10_000 * per_step, rel=0.01)
-    assert found.peak_memory_mb == result["peak_memory_mb"]
+def finish(store, run, **result):
+    fake_store.write_run(store, run, result=SLOW | result)
 
 
-def test_shipped_measurements_stand_in_for_what_was_never_run_here(store):
-    found, basis = cost.lookup("ppo", "CartPole-v1", store.root)
+def seconds(store, run):
+    return Experience(store, probe=None).seconds(run)
 
-    assert basis == "shipped measurements"
-    assert (
-        found
-        == config.read(config.shipped("configs") / "costs.yaml", cost.CostFile).agents["ppo"][
-            "CartPole-v1"
-        ]
+
+# Closest first ------------------------------------------------------------------------------------
+
+
+def test_runs_like_it_in_the_folder_are_the_best_guide(store):
+    finish(store, spec())
+    finish(store, spec(hparams={"gamma": 0.5}), cpu_seconds=101.0)
+
+    known = Experience(store).of(spec(seed=1))
+
+    assert known.source == estimate.ALIKE
+    assert known.cost.training == pytest.approx(2.0)
+    assert known.cost.memory_mb == 400.0
+
+
+def test_runs_with_other_settings_stand_in_for_what_was_never_run_here(store):
+    finish(store, spec())
+    assert Experience(store).of(spec(hparams={"gamma": 0.1})).source == estimate.SAME_TASK
+
+
+def test_evaluation_is_counted_by_episodes_and_training_by_steps(store):
+    finish(store, spec())  # 10 evaluations of 5 episodes and a last one of 10: 1 s
+
+    often = Evaluation(every=100, episodes=5, final_episodes=10)
+
+    assert seconds(store, spec()) == pytest.approx(21.0, rel=1e-3)
+    assert seconds(store, spec(steps=20_000)) == pytest.approx(40 + 110 / 60, rel=1e-3)
+    assert seconds(store, spec(evaluation=often)) == pytest.approx(20 + 510 / 60, rel=1e-3)
+
+
+def test_an_agent_that_does_not_learn_costs_its_evaluation_only(store):
+    finish(store, spec("random"), cpu_seconds=1.0)
+    assert seconds(store, spec("random", steps=1_000_000)) == pytest.approx(5_010 / 60, rel=1e-3)
+
+
+def test_steps_before_learning_starts_are_free(store):
+    finish(store, spec(hparams={"learning_starts": 5_000}))
+
+    assert seconds(store, spec(hparams={"learning_starts": 5_000}, steps=15_000)) == (
+        pytest.approx(40 + 85 / 60, rel=1e-3)
     )
-    assert cost.lookup("ppo", "Acrobot-v1", store.root)[1] == "measurements in other environments"
-    assert cost.lookup("nobody", "Acrobot-v1", store.root) == (cost.GUESS, "a guess")
 
 
-def test_the_file_that_is_written_reads_back_as_what_was_measured(store, tmp_path):
+def test_shipped_measurements_are_scaled_by_what_was_measured_here(store):
+    shipped = cost.shipped_costs().agents["ppo"]["CartPole-v1"]
+    finish(store, spec(), cpu_seconds=1 + 3 * shipped.training * 10)
+
+    dqn = Experience(store, probe=lambda: pytest.fail("there is a better guide")).of(spec("dqn"))
+
+    assert dqn.source == f"{estimate.SHIPPED}, times 3 for this machine"
+    assert dqn.cost.training == pytest.approx(
+        3 * cost.shipped_costs().agents["dqn"]["CartPole-v1"].training, rel=1e-3
+    )
+
+
+def test_with_nothing_measured_here_a_probe_says_how_fast_the_machine_is(store):
+    table = cost.shipped_costs()
+
+    known = Experience(store, probe=lambda: 2 * table.probe).of(spec())
+
+    assert known.source == f"{estimate.SHIPPED}, times 2 for this machine"
+    assert known.cost.training == pytest.approx(2 * table.agents["ppo"]["CartPole-v1"].training)
+
+
+def test_an_environment_that_was_never_measured_is_judged_by_others(store):
+    source = Experience(store, probe=None).of(spec(env="Unknown-v0")).source
+    assert source.startswith(estimate.SHIPPED_ELSEWHERE)
+
+
+def test_an_agent_that_nobody_measured_has_no_estimate_and_is_named(store):
+    found = Experience(store, probe=None).estimate([spec(), spec("mine"), spec("mine", seed=1)])
+
+    assert found.cpu_seconds == seconds(store, spec())
+    assert found.gaps == "no estimate for mine (2 runs)"
+    assert str(found).endswith("of CPU time; no estimate for mine (2 runs)")
+    assert str(Experience(store).estimate([spec("mine")])) == "no estimate for mine (1 run)"
+
+
+def test_a_damaged_run_says_nothing_of_cost(store):
+    finish(store, spec())
+    fake_store.write_run(store, spec(seed=1))
+    (store.folder(spec(seed=1)) / "result.json").write_text("[]")
+    assert seconds(store, spec(seed=2)) == pytest.approx(21.0, rel=1e-3)
+
+
+@pytest.mark.parametrize(("workers", "wall"), [(1, 84.0), (2, 42.0), (8, 21.0)])
+def test_no_sweep_is_shorter_than_its_longest_run(store, workers, wall):
+    finish(store, spec(seed=9))
+    found = Experience(store).estimate([spec(seed=seed) for seed in range(4)])
+    assert found.wall_seconds(workers) == pytest.approx(wall, rel=1e-3)
+
+
+# Time left ----------------------------------------------------------------------------------------
+
+
+def test_the_time_left_is_judged_by_the_runs_that_have_ended_since(store, monkeypatch):
+    runs = [spec(agent, seed=seed) for seed in range(3) for agent in ("quick", "slow")]
+    console = Console(file=io.StringIO(), width=180)
+    clock = [0.0]
+    monkeypatch.setattr("harness.progress.time.monotonic", lambda: clock[0])
+
+    display = Display(runs, store, console, Experience(store, probe=None))
+    display.tick(last=True)
+    finish(store, runs[0], cpu_seconds=11.0)
+    finish(store, runs[1], cpu_seconds=91.0)
+    clock[0] = 51.0  # two side by side
+    display.tick(last=True)
+
+    first, last = console.file.getvalue().splitlines()
+    assert "no estimate yet for quick, slow" in first
+    assert f"2/6 runs, 392 steps/s, {duration(102)} left" in last
+
+
+# configs/costs.yaml -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def written(store, tmp_path):
+    finish(store, spec())
+    before = CostFile(
+        measured_on="elsewhere",
+        probe=1.0,
+        agents={
+            "ppo": {"CartPole-v1": Cost(training=9.0, episode=9.0, memory_mb=900.0, disk_mb=0.0)},
+            "other": {"CartPole-v1": Cost(training=1.0, episode=1.0, memory_mb=1.0, disk_mb=1.0)},
+        },
+    )
     path = tmp_path / "costs.yaml"
-    path.write_text(cost.text(store.root))
+    path.write_text(cost.text(store.root, before))
+    return config.read(path, CostFile)
 
-    assert config.read(path, cost.CostFile).agents == cost.measured(store.root)
+
+def test_the_file_holds_what_was_measured_and_keeps_the_rest(store, written):
+    mine = cost.measured(store.root)["ppo"]["CartPole-v1"]
+    found = written.agents["ppo"]["CartPole-v1"]
+
+    assert (found.training, found.episode, found.disk_mb) == (2.0, mine.episode, mine.disk_mb)
+    assert written.agents["other"]["CartPole-v1"].training == 1.0
+    assert written.measured_on == fake_store.MACHINE["cpu"]
+    assert 0 < written.probe < 60
+
+
+def test_the_memory_of_a_short_run_does_not_replace_that_of_a_long_one(written):
+    assert written.agents["ppo"]["CartPole-v1"].memory_mb == 900.0
+
+
+def test_what_check_prints_says_where_it_comes_from(store):
+    runs = tuple(spec(agent, seed=seed) for seed in range(3) for agent in ("ppo", "mine"))
+    sweep = fake_store.sweep(("ppo", "mine"), ("CartPole-v1",), runs=runs)
+    finish(store, runs[0])
+    console = Console(file=io.StringIO(), width=120)
+
+    console.print(listing.costs(sweep, store, 2))
+
+    text = " ".join(console.file.getvalue().split())
+    assert "6, of which 1 are finished" in text
+    assert "time about 21 s with 2 runs side by side CPU time about 42 s" in text
+    assert "not counted no estimate for mine (3 runs)" in text
+    assert f"judged by {estimate.ALIKE}: 2 runs" in text
