@@ -90,9 +90,10 @@ def test_a_yes_that_the_records_deny_is_contradicted(store, question, facts, why
 
 
 @pytest.mark.parametrize("question", ["runs", "variation"])
-def test_a_missing_run_contradicts_its_number_and_its_interval(store, question):
+def test_a_failed_run_contradicts_its_number_and_its_interval(store, question):
     sweep = finished(store)
     fake_store.remove_result(store, sweep.runs[0])
+    fake_store.write_failure(store, sweep.runs[0], "ValueError: NaN in the policy")
     assert entries(store, sweep, **{question: "yes"})[question].flaw == "contradicted"
 
 

@@ -228,7 +228,7 @@ def test_nothing_finished_still_gives_a_report(store):
     fake_store.write_interruption(store, sweep.runs[0])
     text = report(store, sweep)
     assert "6 runs: 1 interrupted, 5 missing." in text
-    assert "0 of 3 runs of rnd are finished" in text
+    assert "0 of 6 runs are finished; 6 missing" in text
 
 
 def test_every_run_is_counted_in_the_run_table(store, text_only):

@@ -17,7 +17,7 @@ from harness.report.questions import QUESTIONS, SOURCES, Question
 from harness.report.tables import Table
 
 Reply = Literal["yes", "no", "na"]
-Flaw = Literal["", "unanswered", "contradicted"]
+Flaw = Literal["", "unanswered", "contradicted", "pending"]
 WORDS = {"yes": "Yes", "no": "No", "na": "Not applicable"}
 
 
@@ -75,8 +75,11 @@ class Entry:
     def flaw(self) -> Flaw:
         """A "no" is an honest answer. "Yes" against the records is not, nor is "it does not apply".
 
-        An author may answer "no" where the records say yes: that claims less, not more.
+        An author may answer "no" where the records say yes: that claims less, not more. What is
+        pending no author can settle.
         """
+        if self.found.says == "pending":
+            return "pending"
         if self.authors is None:
             return "unanswered" if self.found.says == "ask" else ""
         claims = {"yes": ("no",), "na": ("yes", "no"), "no": ()}[self.authors.answer]
@@ -127,7 +130,7 @@ def flaws(report: Path) -> list[str]:
 
 def counts(entries: list[Entry]) -> str:
     found = Counter(entry.flaw or entry.answer.lower() for entry in entries)
-    order = ["yes", "no", "not applicable", "unanswered", "contradicted"]
+    order = ["yes", "no", "not applicable", "unanswered", "contradicted", "pending"]
     return ", ".join(f"{found[word]} {word}" for word in order if found[word])
 
 
@@ -141,7 +144,8 @@ def markdown(entries: list[Entry], source: str) -> str:
         "# Checklist",
         f"Of {len(entries)} questions: {counts(entries)}. The questions are asked in our words. "
         f"Where only an author can answer, it says UNANSWERED until `{file}` beside the sweep "
-        "does; where that answer and the records disagree, it says CONTRADICTED.",
+        "does; where that answer and the records disagree, it says CONTRADICTED; PENDING is what "
+        "runs that are still to come will settle.",
     ]
     heading = ("", "")
     numbers: Counter[str] = Counter()

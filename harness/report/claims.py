@@ -11,7 +11,7 @@ from harness.report.number import Format, bracket, fixed
 from harness.spec import Claim
 from harness.stats import Estimate, Scores
 
-Outcome = Literal["supported", "contradicted", "undecided"]
+Outcome = Literal["supported", "contradicted", "undecided", "pending"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Finding:
     improvement: Estimate  # P(a run of the better arm scores above one of the worse)
     p: float  # of the permutation test; 1 where there was nothing to test
     why: str = ""  # it cannot be tested
+    pending: bool = False  # it cannot be tested yet: runs are to come
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Verdict:
     family: int
     outcome: Outcome
     why: str = ""  # it could not be decided
+    bound: bool = False  # claims of the family are pending: `adjusted` is the most it can become
 
     @property
     def claim(self) -> Claim:
@@ -64,9 +66,10 @@ def examine(claim: Claim, scores: Scores) -> Finding:
     return Finding(claim, better, worse, gap, chance, stats.permutation_p(x, y))
 
 
-def unexamined(claim: Claim, why: str) -> Finding:
+def unexamined(claim: Claim, why: str, pending: bool = False) -> Finding:
+    """:param pending: runs of it are to come."""
     gone = stats.unavailable(why)
-    return Finding(claim, gone, gone, gone, gone, 1.0, why)
+    return Finding(claim, gone, gone, gone, gone, 1.0, why, pending)
 
 
 def decide(family: Sequence[Finding]) -> list[Verdict]:
@@ -75,12 +78,26 @@ def decide(family: Sequence[Finding]) -> list[Verdict]:
     A claim is decided when its test is, after Holm's correction for all claims of the sweep, and
     the interval of the difference of the IQMs lies on the same side. What could not be tested
     counts as a claim of the family all the same.
+
+    A claim is pending while runs of it are to come, and while those of others could still change
+    its verdict: it is decided now only if it is decided whatever they say.
     """
-    adjusted = stats.holm([finding.p for finding in family])
-    return [
-        Verdict(finding, p, len(family), *_outcome(finding, p))
-        for finding, p in zip(family, adjusted, strict=True)
-    ]
+    most = stats.holm([finding.p for finding in family])
+    least = stats.holm([0.0 if finding.pending else finding.p for finding in family])
+    waits = sum(finding.pending for finding in family)
+    verdicts = []
+    for finding, high, low in zip(family, most, least, strict=True):
+        outcome, why = _outcome(finding, high)
+        if finding.pending:
+            outcome = "pending"
+        elif waits and outcome != _outcome(finding, low)[0]:
+            others = "another claim" if waits == 1 else f"{waits} other claims"
+            outcome, why = (
+                "pending",
+                f"its runs have ended, but Holm's correction waits for {others}",
+            )
+        verdicts.append(Verdict(finding, high, len(family), outcome, why, bound=waits > 0))
+    return verdicts
 
 
 def _outcome(finding: Finding, adjusted: float) -> tuple[Outcome, str]:
@@ -104,6 +121,7 @@ HEADLINES: dict[Outcome, str] = {
     "supported": "**Supported: {better} beats {worse} {where}** ({score})",
     "contradicted": "**Contradicted: {better} does worse than {worse} {where}** ({score})",
     "undecided": "**Undecided: {better} against {worse} {where}** ({score})",
+    "pending": "**Pending: {better} against {worse} {where}** ({score})",
 }
 SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
 
@@ -117,7 +135,7 @@ def sentence(verdict: Verdict, number: Format) -> str:
         where=f"on {claim.env}" if claim.env else "over all environments",
         score=SCORE_WORDS.get(claim.score, claim.score) + ("" if claim.env else ", normalised"),
     )
-    if found.difference.shows == "missing":
+    if found.difference.shows == "missing" or verdict.outcome == "pending":
         return f"{headline}: {verdict.why}."
     text = (
         f"{headline}: IQM {bracket(found.better, number)} against "
@@ -133,12 +151,35 @@ def sentence(verdict: Verdict, number: Format) -> str:
 def _tested(verdict: Verdict) -> str:
     if verdict.finding.why:
         return ""
-    holm = f" ({verdict.adjusted:.2g} after Holm)" if verdict.family > 1 else ""
+    most = "at most " if verdict.bound else ""
+    holm = f" ({most}{verdict.adjusted:.2g} after Holm)" if verdict.family > 1 else ""
     return f"p = {verdict.finding.p:.2g}{holm}, "
 
 
+def notes(verdicts: Sequence[Verdict]) -> list[str]:
+    """What the reader of the answer must know of the verdicts: a paragraph each."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    found = []
+    if outcomes - {"pending"}:
+        found.append(method(verdicts))
+    if "undecided" in outcomes:
+        found.append("Undecided is not equal: these runs cannot tell the two arms apart.")
+    if "pending" in outcomes:
+        found.append(PENDING)
+    return found
+
+
+PENDING = (
+    "Pending: planned runs are still to come. No interval and no p-value of such a claim is shown "
+    "before they have ended: looking along the way, and stopping when it looks good, would make "
+    "both wrong. The same `harness sweep` trains what is missing. This report does not count as a "
+    "look as long as nothing that was planned is changed; seeds or claims that are dropped after "
+    "it are stamped."
+)
+
+
 def method(verdicts: Sequence[Verdict]) -> str:
-    """How the verdicts were reached, for the reader of the answer."""
+    """How the verdicts were reached."""
     family = len(verdicts)
     correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
     return (

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from harness import stats
+from harness.estimate import Experience, Progress, behind, progress, to_come
 from harness.report import claims, number
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Studies
@@ -57,6 +58,8 @@ class Evidence:
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, of `verify`
     models: dict[RunId, dict[str, Any]] = field(default_factory=dict)  # of `model-report`
     clocks: dict[RunId, Array] = field(default_factory=dict)  # see `Store.clock`
+    # What runs to come are expected to take, in CPU seconds by key; None: nobody knows.
+    seconds_to_come: dict[str, float | None] = field(default_factory=dict)
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
 
     @property
@@ -162,15 +165,23 @@ class Evidence:
         return claims.decide([self._examine(claim) for claim in self.sweep.claims])
 
     def _examine(self, claim: Claim) -> claims.Finding:
-        if claim.env:
-            return claims.examine(claim, self.raw[claim.score])
-        if not self.normalised:
-            return claims.unexamined(claim, self.no_aggregates)
-        scores = self.normalised[claim.score]
-        if not scores.complete((claim.better, claim.worse)):
-            why = "the two arms do not share all environments and seeds"
-            return claims.unexamined(claim, why)
+        scores = self.raw[claim.score]
+        if claim.env is None:
+            if not self.normalised:
+                return claims.unexamined(claim, self.no_aggregates)
+            scores = self.normalised[claim.score]
+            if not scores.complete((claim.better, claim.worse)):
+                why = "the two arms do not share all environments and seeds"
+                return claims.unexamined(claim, why)
+        state = self.progress(claim)
+        if state.missing:
+            return claims.unexamined(claim, str(state), pending=True)
         return claims.examine(claim, scores)
+
+    def progress(self, claim: Claim | None = None) -> Progress:
+        """How far the runs behind a claim are, or all runs."""
+        runs = self.statuses if claim is None else behind(claim, self.statuses)
+        return progress(runs, self.seconds_to_come)
 
     def learning_curves(self, arm: str, env: str) -> tuple[Array, dict[int, Array]]:
         """The returns of an arm's runs by seed, on one grid of steps."""
@@ -206,9 +217,13 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
         for run in sweep.runs
         if (found := store.model_measures(run)) is not None
     }
+    known = Experience(store, probe=None)  # a report depends on files alone
+    seconds = {
+        status.spec.key: known.seconds(status.spec) for status in statuses if to_come(status)
+    }
     return Evidence(
         sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
-        models, _clocks(statuses, store),
+        models, _clocks(statuses, store), seconds,
     )  # fmt: skip
 
 

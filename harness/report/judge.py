@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Literal
 
 from harness import stats
@@ -14,7 +15,8 @@ from harness.report.number import fixed
 from harness.seeding import ROOM, episode_seeds
 from harness.spec import RunSpec
 
-Says = Literal["yes", "no", "ask"]  # ask: the records do not settle it, its author must
+# ask: the records do not settle it, its author must; pending: they will, when all runs have ended.
+Says = Literal["yes", "no", "ask", "pending"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,17 @@ def author(text: str = "", *pointers: str) -> Judge:
 
 def settled(holds: bool, text: str, *pointers: str) -> Finding:
     return Finding("yes" if holds else "no", text, pointers)
+
+
+def once_ended(judge: Judge) -> Judge:
+    """A question whose answer would be another one with the runs that are still to come."""
+
+    @wraps(judge)
+    def judged(evidence: Evidence) -> Finding:
+        state = evidence.progress()
+        return Finding("pending", f"{state}.", ("runs.csv",)) if state.missing else judge(evidence)
+
+    return judged
 
 
 def results(evidence: Evidence) -> list[dict[str, Any]]:
@@ -85,6 +98,7 @@ def complexity(evidence: Evidence) -> Finding:
 # Data --------------------------------------------------------------------------------------------
 
 
+@once_ended
 def statistics(evidence: Evidence) -> Finding:
     found = results(evidence)
     trained = sum(result.get("steps_trained", 0) for result in found)
@@ -220,6 +234,7 @@ def hyperparameters(evidence: Evidence) -> Finding:
     )
 
 
+@once_ended
 def runs(evidence: Evidence) -> Finding:
     states = Counter(status.state for status in evidence.unique)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
@@ -256,6 +271,7 @@ def without_interval(evidence: Evidence) -> list[str]:
     return found
 
 
+@once_ended
 def variation(evidence: Evidence) -> Finding:
     bare = without_interval(evidence)
     scores = evidence.sweep.report.scores
@@ -294,6 +310,7 @@ def infrastructure(evidence: Evidence) -> Finding:
 # What NeurIPS asks beyond ------------------------------------------------------------------------
 
 
+@once_ended
 def claims(evidence: Evidence) -> Finding:
     found = Counter(verdict.outcome for verdict in evidence.verdicts())
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(found.items()))
@@ -318,6 +335,7 @@ def reproducibility(evidence: Evidence) -> Finding:
     return Finding("yes", text + checked, ("report.md", "hyperparameters.csv", "versions.csv"))
 
 
+@once_ended
 def significance(evidence: Evidence) -> Finding:
     found = variation(evidence)
     if found.says == "no":
@@ -330,6 +348,7 @@ def significance(evidence: Evidence) -> Finding:
     return Finding("yes", text, (*found.pointers, "report.md"))
 
 
+@once_ended
 def compute(evidence: Evidence) -> Finding:
     """Of every attempt, and not only of those that ended well."""
     time = runtime(evidence)

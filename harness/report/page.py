@@ -19,6 +19,7 @@ from harness.report import (
     compute,
     cpu_time,
     crosscheck,
+    gaps,
     models,
     paper,
     protocol,
@@ -89,6 +90,7 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | N
     entries = checklist.fill(evidence, options.answers)
     sections = [
         _answer(evidence),
+        *_gaps(evidence),
         _runs(evidence, folder),
         _compute(evidence, folder),
         _scores(evidence, folder),
@@ -114,10 +116,7 @@ def _answer(evidence: Evidence) -> str:
     lines += [f"- {_claim(evidence, verdict)}" for verdict in verdicts]
     if not verdicts:
         lines.append("The sweep makes no claim; the tables and figures below describe its runs.")
-    else:
-        lines.append(claims.method(verdicts))
-    if verdicts and any(v.outcome == "undecided" for v in verdicts):
-        lines.append("Undecided is not equal: these runs cannot tell the two arms apart.")
+    lines += claims.notes(verdicts)
     lines += [f"> **Warning.** {warning}" for warning in warnings(evidence)]
     return _paragraphs(lines)
 
@@ -137,6 +136,12 @@ def _paragraphs(lines: list[str]) -> str:
     return text
 
 
+def _gaps(evidence: Evidence) -> list[str]:
+    """A section where runs failed or are still to come."""
+    found = gaps.lines(evidence)
+    return [_paragraphs([f"## {gaps.SECTION}", *found])] if found else []
+
+
 def _runs(evidence: Evidence, folder: Path) -> str:
     states = Counter(status.state for status in evidence.unique)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
@@ -149,14 +154,6 @@ def _runs(evidence: Evidence, folder: Path) -> str:
         tables.write(table, folder, "cpu_seconds")
         lines += ["CPU seconds of a run in each environment, evaluation included:"]
         lines += [table.markdown()]
-    failures = Counter(
-        (s.spec.arm, s.spec.env, s.error or "no reason was recorded")
-        for s in evidence.unique
-        if s.state == "failed"
-    )
-    if failures:
-        lines.append("Failed runs are counted, not averaged over:")
-        lines += [f"- {n} of {arm} on {env}: `{why}`" for (arm, env, why), n in failures.items()]
     lines.append("Every run with its scores in full: [scores.csv](scores.csv).")
     return _paragraphs(lines)
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from harness import stats
-from harness.report import captions, citation, claims, methods, protocol, reference, style, tables
+from harness.report import (
+    captions,
+    citation,
+    claims,
+    gaps,
+    methods,
+    protocol,
+    reference,
+    style,
+    tables,
+)
 from harness.report.checklist import Entry, in_store
 from harness.report.evidence import Evidence, warnings
 from harness.report.latex import code, escape, text
@@ -168,7 +178,7 @@ def narrow(table: Table) -> Table:
 
 
 def _article(evidence: Evidence, venue: str, drawn: list[Drawn], found: list[_Shown]) -> str:
-    look = style.VENUES[venue]
+    look, missing = style.VENUES[venue], _gaps(evidence)
     wide = "*" if look.columns > 1 else ""
     parts = [
         *_preamble(evidence, venue, look),
@@ -176,6 +186,7 @@ def _article(evidence: Evidence, venue: str, drawn: list[Drawn], found: list[_Sh
         r"\maketitle",
         r"\section{Answer}",
         *_answer(evidence),
+        *([rf"\section{{{gaps.SECTION}}}", *missing] if missing else []),
         r"\section{Method}",
         r"\input{methods}",
         r"\section{Results}",
@@ -275,12 +286,20 @@ def _answer(evidence: Evidence) -> Iterable[str]:
     items = [claims.sentence(v, evidence.format(v.claim.env)) for v in verdicts]
     if items:
         yield _itemize(items)
-        yield text(claims.method(verdicts))
+        yield from map(text, claims.notes(verdicts))
     else:
         yield "The sweep declares no claim; the tables and figures describe its runs."
     said = list(warnings(evidence))
     if said:
         yield r"\medskip\noindent\textbf{Warnings.} " + " ".join(map(text, said))
+
+
+def _gaps(evidence: Evidence) -> list[str]:
+    """Failed and missing runs, if there are any: paragraphs, and a list of reasons."""
+    found = gaps.lines(evidence)
+    reasons = [line.removeprefix("- ") for line in found if line.startswith("- ")]
+    words = [text(line) for line in found if not line.startswith("- ")]
+    return [*words, _itemize(reasons)] if reasons else words
 
 
 def _itemize(items: Iterable[str]) -> str:
@@ -319,7 +338,7 @@ def _slides(evidence: Evidence, venue: str, drawn: list[Drawn], found: list[_Sho
         body = "\n".join(content)
         return rf"\begin{{frame}}{options}{{{escape(title)}}}" f"\n{body}\n" r"\end{frame}"
 
-    breaks = "[allowframebreaks]"
+    breaks, missing = "[allowframebreaks]", _gaps(evidence)
     parts = [
         r"\documentclass[aspectratio=169]{beamer}",
         "\n".join(
@@ -338,6 +357,7 @@ def _slides(evidence: Evidence, venue: str, drawn: list[Drawn], found: list[_Sho
         r"\begin{document}",
         r"\begin{frame}\titlepage\end{frame}",
         frame("Answer", r"\small", "\n\n".join(_answer(evidence)), options=breaks),
+        *([frame(gaps.SECTION, r"\small", "\n\n".join(missing))] if missing else []),
     ]
     for one in drawn:
         picture = (

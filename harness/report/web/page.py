@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markdown_it.token import Token
 
-from harness.report import claims, cpu_time
+from harness.report import claims, cpu_time, gaps
 from harness.report.evidence import Evidence
 from harness.report.figures import FIGURES
 from harness.report.web import charts, flow, runs, shell, words
@@ -18,10 +18,13 @@ from harness.store import Store
 
 # The answer, what it looks like, the numbers; then what they stand on.
 _ORDER = (
-    "Answer", "Figures", "Scores by environment", cpu_time.SECTION, "Components", "Runs", "Compute",
+    "Answer", gaps.SECTION, "Figures", "Scores by environment", cpu_time.SECTION, "Components",
+    "Runs", "Compute",
 )  # fmt: skip
 _FIRST_FIGURES = ("curves", "sample_efficiency", "aggregates")
-_SIGNS: dict[claims.Outcome, str] = {"supported": "✓", "contradicted": "✕", "undecided": "?"}
+_SIGNS: dict[claims.Outcome, str] = {
+    "supported": "✓", "contradicted": "✕", "undecided": "?", "pending": "…",
+}  # fmt: skip
 _TOOLS = '<div class="tools" data-tools></div>'
 _EXPLORER = '<div class="explorer" data-explorer><h3>Every run</h3></div>'
 
