@@ -49,6 +49,7 @@ CLAIMS = (
 )  # fmt: skip
 PACKAGES = {"torch": "2.13.0", "stable-baselines3": "2.9.2", "gymnasium": "1.4.0"}
 MACHINE = {"cpu": "A processor", "cores": 2, "os": "Linux", "python": "3.11.7"}
+SOURCES = {"baselines.sb3": "a" * 16, "harness.evaluate": "a" * 16, "harness.run": "a" * 16}
 EVALUATIONS = 12
 
 
@@ -138,6 +139,8 @@ def write_run(
         "evaluation_seconds": 2.0,
         "started": "2026-01-01T00:00:00+00:00",
         "ended": "2026-01-01T00:00:20+00:00",
+        "device": "cpu",
+        "sources": SOURCES,
         "packages": PACKAGES,
         "machine": MACHINE,
         "git": {"commit": "0123abc", "dirty": False},

@@ -259,17 +259,81 @@ def test_what_a_run_costs_is_told_for_each_environment_by_itself(store, text_onl
 # Comparability -----------------------------------------------------------------------------------
 
 
-def test_runs_of_other_versions_and_machines_raise_a_visible_warning(store, text_only):
+OTHERS = {
+    "versions of the code (harness.evaluate, and with it harness.run": {
+        "sources": fake_store.SOURCES | {"harness.run": "b" * 16, "harness.evaluate": "b" * 16}
+    },
+    "commits of the code (commit": {"sources": None, "git": {"commit": "4567def", "dirty": False}},
+    "package versions (torch": {"packages": fake_store.PACKAGES | {"torch": "2.14.0"}},
+    "machines (cpu": {"machine": fake_store.MACHINE | {"cpu": "Another"}},
+    "devices (device": {"device": "cuda:0"},
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "other"), OTHERS.items(), ids=[next(iter(other)) for other in OTHERS.values()]
+)
+def test_runs_of_other_code_versions_machines_and_devices_are_told_arm_by_arm(
+    store, text_only, words, other
+):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3, claims=(CLAIM,))
+    fake_store.write_sweep(store, sweep)
+    first = {"sources": None} if other.get("sources", 0) is None else {}
+    for run in sweep.runs:
+        fake_store.write_run(store, run, result=first)
+    assert "Warning" not in report(store, sweep)
+    assert "The two arms differ" not in report(store, sweep)
+    for run in sweep.runs:
+        if run.arm == "rnd":
+            fake_store.write_run(store, run, result=other)
+
+    text = report(store, sweep)
+
+    (warning,) = [line for line in text.splitlines() if line.startswith("> **Warning.**")]
+    assert f"The runs come from different {words}: " in warning
+    assert re.search(r": (\S.*) in ppo \(3 runs\); (\S.*) in rnd \(3 runs\)\)\.$", warning)
+    (claim,) = [line for line in text.splitlines() if line.startswith("- **Un")]
+    assert "**The two arms differ in " in claim
+    paper = store.sweep_folder("fake") / "report" / "paper" / "main.tex"
+    assert "The two arms differ in" in paper.read_text()
+
+
+def test_arms_of_which_equal_shares_were_made_on_two_machines_do_not_differ(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 4, claims=(CLAIM,))
+    fake_store.write_sweep(store, sweep)
+    for run in sweep.runs[::2]:
+        machine = fake_store.MACHINE | {"cpu": "Another"}
+        fake_store.write_run(store, run, result={"machine": machine})
+
+    text = report(store, sweep)
+
+    assert "(cpu: Another in every arm (2 each); A processor in every arm (2 each))." in text
+    assert "The two arms differ" not in text
+
+
+def test_a_learner_that_another_arm_never_imports_does_not_part_them(store, text_only):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3, claims=(CLAIM,))
+    fake_store.write_sweep(store, sweep)
+    for run in sweep.runs:
+        if run.arm == "rnd":
+            more = fake_store.SOURCES | {"baselines.curiosity.rnd": "c" * 16}
+            fake_store.write_run(store, run, result={"sources": more})
+
+    text = report(store, sweep)
+
+    assert "Warning" not in text
+    assert "The two arms differ" not in text
+
+
+def test_code_with_uncommitted_changes_is_told_with_its_arms(store, text_only):
     sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3)
     fake_store.write_sweep(store, sweep)
-    assert "Warning" not in report(store, sweep)
-    other = {"packages": fake_store.PACKAGES | {"torch": "2.14.0"},
-             "machine": fake_store.MACHINE | {"cpu": "Another"}}  # fmt: skip
-    fake_store.write_run(store, sweep.runs[0], result=other)
+    dirty = {"git": {"commit": "0123abc", "dirty": True}}
+    fake_store.write_run(store, sweep.runs[-1], result=dirty)
+
     text = report(store, sweep)
-    warning = "> **Warning.** The runs come from different"
-    assert f"{warning} package versions (torch: 2.13.0 in 5, 2.14.0 in 1 runs)." in text
-    assert f"{warning} machines (cpu: A processor in 5, Another in 1 runs)." in text
+
+    assert "> **Warning.** Made from code with uncommitted changes: rnd (1 run)." in text
 
 
 def test_a_record_that_sacred_lost_raises_a_visible_warning(store, text_only):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -14,7 +13,7 @@ import numpy as np
 
 from harness import stats
 from harness.estimate import Experience, Progress, behind, progress, to_come
-from harness.report import claims, number
+from harness.report import claims, number, origin
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Studies
 from harness.store import RunStatus, Store, Visits
@@ -274,9 +273,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_looked(evidence),
         *_allowed_anyway(evidence),
         *_unequal_budgets(evidence),
-        *_mixed(evidence, "packages", "package versions"),
-        *_mixed(evidence, "machine", "machines"),
-        *_mixed(evidence, "git", "commits of the code"),
+        *origin.warnings(evidence.statuses),
         *_shared_runs(evidence),
         *_unwitnessed(evidence),
         *_unrepeated(evidence),
@@ -310,23 +307,6 @@ def _unequal_budgets(evidence: Evidence) -> Iterable[str]:
     for env in evidence.unequal:
         each = (f"{steps:,}: {', '.join(of)}" for steps, of in evidence.budgets(env).items())
         yield f"Unequal budgets on {env}, in steps ({'; '.join(each)}): not a fair comparison."
-
-
-def _mixed(evidence: Evidence, field: str, words: str) -> Iterable[str]:
-    results = [status.result for status in evidence.unique if status.result]
-    facts = [result[field] for result in results if result.get(field)]
-    names = sorted({name for fact in facts for name in fact})
-    different = []
-    for name in names:
-        # What a run of an older version, or without torch, does not tell is not a difference.
-        counts = Counter(str(fact[name]) for fact in facts if name in fact)
-        if len(counts) > 1:
-            each = ", ".join(f"{value} in {n}" for value, n in sorted(counts.items()))
-            different.append(f"{name}: {each}")
-    if different:
-        yield f"The runs come from different {words} ({'; '.join(different)} runs)."
-    if field == "git" and any(fact.get("dirty") for fact in facts):
-        yield "Some runs were made from code with uncommitted changes."
 
 
 def _shared_runs(evidence: Evidence) -> Iterable[str]:

@@ -24,6 +24,7 @@ from harness.report import (
     paper,
     protocol,
     reference,
+    stamp,
     style,
     tables,
     web,
@@ -113,19 +114,12 @@ def _answer(evidence: Evidence) -> str:
     sweep = evidence.sweep
     lines = [f"# {sweep.name}", f"**Question.** {sweep.question}", "## Answer"]
     verdicts = evidence.verdicts()
-    lines += [f"- {_claim(evidence, verdict)}" for verdict in verdicts]
+    lines += [f"- {stamp.sentence(evidence, verdict)}" for verdict in verdicts]
     if not verdicts:
         lines.append("The sweep makes no claim; the tables and figures below describe its runs.")
     lines += claims.notes(verdicts)
     lines += [f"> **Warning.** {warning}" for warning in warnings(evidence)]
     return _paragraphs(lines)
-
-
-def _claim(evidence: Evidence, verdict: claims.Verdict) -> str:
-    claim = verdict.claim
-    text = claims.sentence(verdict, evidence.format(claim.env))
-    touched = evidence.unequal if claim.env is None else {claim.env} & set(evidence.unequal)
-    return f"{text} **Their budgets differ.**" if touched else text
 
 
 def _paragraphs(lines: list[str]) -> str:

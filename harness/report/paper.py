@@ -19,6 +19,7 @@ from harness.report import (
     methods,
     protocol,
     reference,
+    stamp,
     style,
     tables,
 )
@@ -283,7 +284,7 @@ def _float(kind: str, name: str, content: str, caption: str, title: str = "") ->
 
 def _answer(evidence: Evidence) -> Iterable[str]:
     verdicts = evidence.verdicts()
-    items = [claims.sentence(v, evidence.format(v.claim.env)) for v in verdicts]
+    items = [stamp.sentence(evidence, verdict) for verdict in verdicts]
     if items:
         yield _itemize(items)
         yield from map(text, claims.notes(verdicts))

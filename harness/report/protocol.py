@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from harness import stats
@@ -236,15 +238,23 @@ def repetition(evidence: Evidence) -> list[str]:
     return [text + (f" Equal although these had changed: {', '.join(changed)}." if changed else "")]
 
 
+def _digest(sources: Mapping[str, str]) -> str:
+    """Of all sources together; each has its own in result.json."""
+    return hashlib.sha256(canonical(sources).encode()).hexdigest()[:16]
+
+
 def versions(evidence: Evidence) -> Table | None:
     """Packages and machine of the first finished run; `warnings` tells when others differ."""
     result = first_result(evidence)
     if result is None:
         return None
     git = result.get("git") or {}
+    sources = result.get("sources") or {}
     rows = [
         *((name, str(value)) for name, value in sorted((result.get("machine") or {}).items())),
+        *([("device", result["device"])] if "device" in result else ()),
         *((f"git {name}", str(value)) for name, value in sorted(git.items())),
+        *([("sources", f"{len(sources)} files: {_digest(sources)}")] if sources else ()),
         *((name, str(value)) for name, value in sorted((result.get("packages") or {}).items())),
     ]
     return Table(("what", "value"), tuple(rows))

@@ -1,0 +1,27 @@
+"""A claim as a reader meets it: its sentence, and beside it what it suffers from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.report import claims, origin
+from harness.report.evidence import Evidence
+from harness.spec import Claim
+
+
+def sentence(evidence: Evidence, verdict: claims.Verdict) -> str:
+    text = claims.sentence(verdict, evidence.format(verdict.claim.env))
+    return " ".join([text, *(f"**{stamp}**" for stamp in _stamps(evidence, verdict.claim))])
+
+
+def _stamps(evidence: Evidence, claim: Claim) -> Iterator[str]:
+    envs = [claim.env] if claim.env else evidence.sweep.envs
+    if set(envs) & set(evidence.unequal):
+        yield "Their budgets differ."
+    sides = (
+        [status for env in envs for status in evidence.statuses_of(arm, env)]
+        for arm in (claim.better, claim.worse)
+    )
+    apart = origin.apart(*sides)
+    if apart:
+        yield f"The two arms differ in {apart}, and not only in what they compare."
