@@ -37,7 +37,9 @@ class Provenance(BaseModel):
     confirmation_steps: int = Field(description="Those of the re-runs on fresh seeds.")
     tuning_seeds: list[int] = Field(description="Those that the search was given.")
     confirmation_seeds: list[int] = Field(description="Those that chose among the best trials.")
-    test_seeds: list[int] = Field(description="Those that chose nothing.")
+    test_seeds: list[int] = Field(
+        description="Those that chose nothing: of a pool that no other search draws from."
+    )
     value: str = Field(description="How scores become one value: iqm, mean, mean - 1.0*se.")
     tuning_value: float = Field(description="Its value in the search, normalised.")
     test_value: Interval = Field(description="Its value on the test seeds, normalised.")

@@ -17,7 +17,7 @@ from harness import searches, stats
 from harness.spec import RunSpec
 from harness.store import Store
 from harness.tune import score, search
-from harness.tune.plan import CONFIRMATION, TEST, TUNING, Plan
+from harness.tune.plan import CONFIRMATION, TUNING, Plan
 from harness.tune.score import Outcome, Train
 from harness.winner import Interval, Provenance, Winner
 
@@ -59,7 +59,8 @@ def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confir
         value = {one.trial.number: one.value for one in candidates if not math.isnan(one.value)}
         best.sort(key=lambda trial: -value.get(trial.number, -math.inf))
     finalists = [best[0], trials[0]]
-    winner, default = _again(plan, finalists, TEST, wanted.test_seeds, store, attempt)
+    test = plan.first_test_seed
+    winner, default = _again(plan, finalists, test, wanted.test_seeds, store, attempt)
     return Confirmation(candidates, winner, default, promised(plan, winner.trial))
 
 
@@ -153,7 +154,7 @@ def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Winner:
             confirmation_steps=rerun_steps(found),
             tuning_seeds=list(range(TUNING, TUNING + file.seeds)),
             confirmation_seeds=_seeds(CONFIRMATION, confirm.seeds if found.candidates else 0),
-            test_seeds=_seeds(TEST, confirm.test_seeds),
+            test_seeds=_seeds(plan.first_test_seed, confirm.test_seeds),
             value=file.value,
             tuning_value=round(float(trial.value or 0.0), 6),
             test_value=estimate(plan, found.winner),

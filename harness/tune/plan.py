@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import math
 import zlib
@@ -15,7 +16,7 @@ import numpy as np
 from harness import agents, envs, stats
 from harness.config import Document, Problem, UserError, load, parse, suggest
 from harness.space import Range, order_problems
-from harness.spec import Anchors, ResolvedSweep, RunSpec
+from harness.spec import Anchors, ResolvedSweep, RunSpec, canonical
 from harness.sweep import FIRST_TUNING_SEED, Sweep
 from harness.sweep_file import SweepFile
 from harness.tune.file import VALUE, Halving, Searched, SearchFile, Wilcoxon
@@ -23,7 +24,10 @@ from harness.yaml import Path_
 
 # Seeds by what they are for. All are tuning seeds: what a sweep then reports is unseen once more.
 POOL = 10_000
-TUNING, CONFIRMATION, TEST, PATH, NOISE = (FIRST_TUNING_SEED + i * POOL for i in range(5))
+TUNING, CONFIRMATION, PATH, NOISE = (FIRST_TUNING_SEED + i * POOL for i in range(4))
+# Searches share their tuning seeds, and so their runs. No two have the same test seeds: whoever
+# plans a search may have seen what others scored on theirs. See `Plan.first_test_seed`.
+FIRST_TEST, TEST_POOLS = 100_000, 10**8
 SHARED = ("name", "question", "envs", "steps", "evaluation", "engine")  # keys as in a sweep file
 
 
@@ -69,6 +73,17 @@ class Plan(NamedTuple):
         found = [Instance(spec.env, seed) for seed in seeds for spec in self.base]
         order = stats.generator("instances", str(self.file.seed)).permutation(len(found))
         return [found[i] for i in order]
+
+    @property
+    def first_test_seed(self) -> int:
+        """Of a pool that is this study's own: drawn by all that decides it, its name included.
+
+        The same search draws the same pool again, wherever and whenever: to resume it, or to give
+        it a greater budget, is no new test. Two others meet in one pair of 10^8.
+        """
+        content = canonical({"name": self.name, **self.identity()})
+        drawn = int.from_bytes(hashlib.sha256(content.encode()).digest()[:8], "big")
+        return FIRST_TEST + drawn % TEST_POOLS * POOL
 
     def pool(self, first: int, seeds: int) -> list[Instance]:
         return [Instance(spec.env, first + i) for i in range(seeds) for spec in self.base]

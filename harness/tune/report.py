@@ -172,7 +172,9 @@ def _method(found: Evidence) -> str:
     else:
         lines.append("The best of the fully evaluated trials is the winner.")
     lines.append(
-        f"It and the default were then run on {file.confirm.test_seeds} further seeds. All seeds "
+        f"It and the default were then run on {file.confirm.test_seeds} further seeds, from a pool "
+        "that no other search draws from: to resume this one is no new test, and any change of its "
+        "name or settings but for the budget is another search, with other test seeds. All seeds "
         "are from 10,000 on: a sweep reports others."
     )
     return "## Method\n\n" + " ".join(line for line in lines if line)
