@@ -154,11 +154,15 @@ class Clock:
         """What this process had spent by then: runs before, in a process that makes several."""
         return round(self._cpu, 3)
 
+    def cpu(self) -> float:
+        """CPU seconds so far, of all threads."""
+        return time.process_time() - self._cpu
+
     def cost(self) -> dict[str, float]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         values = (
             round(time.monotonic() - self._wall, 3),
-            round(time.process_time() - self._cpu, 3),
+            round(self.cpu(), 3),
             round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
         )
         return dict(zip(COSTS, values, strict=True))

@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -100,7 +99,7 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     agent = agents.make(spec.agent, task, spec.hparams)
     origins = {__name__, agents.entry(spec.agent).module, envs.module(card)}
     sacred_run.info.update(provenance.facts(agent, origins))
-    watch = Watch(spec, card, agent, log, sacred_run)
+    watch = Watch(spec, card, agent, log, sacred_run, clock)
     watch.at(0)
     steps_trained = agent.learn(watch)
     if steps_trained > spec.steps:
@@ -119,6 +118,7 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
         **clock.cost(),
         "cpu_seconds_before": clock.cpu_seconds_before,
         "evaluation_seconds": round(watch.seconds, 3),
+        "learning_seconds": watch.learning_seconds,
         "started": started,
         "ended": record.now(),
         **provenance.facts(agent, origins),
@@ -250,13 +250,22 @@ class Watch:
     """The protocol's eye on one learner: an `api.Progress` that evaluates when that is due."""
 
     def __init__(
-        self, spec: RunSpec, card: envs.Card, agent: Agent, log: record.Record, sacred_run: Any
+        self,
+        spec: RunSpec,
+        card: envs.Card,
+        agent: Agent,
+        log: record.Record,
+        sacred_run: Any,
+        clock: record.Clock,
     ) -> None:
         self.spec = spec
         self.agent = agent
         self.log_file = log
         self.sacred_run = sacred_run
         self.seconds = 0.0  # CPU spent on evaluating
+        # By step, the CPU that the run had spent when its evaluation began, evaluations left out.
+        self.learning_seconds: dict[int, float] = {}
+        self._clock = clock
         self._due = 0
         self._measures = card.measures
         self._evaluator = self._over(card, "train")
@@ -293,7 +302,9 @@ class Watch:
         return found
 
     def _evaluate(self, step: int, final: bool, on_test: bool = False) -> dict[str, Any]:
-        before = time.process_time()
+        before = self._clock.cpu()
+        if not on_test:
+            self.learning_seconds[step] = round(before - self.seconds, 3)
         protocol = self.spec.evaluation
         pool, n = ("final", protocol.final_episodes) if final else ("curve", protocol.episodes)
         seeds = episode_seeds(pool, self.spec.env, self.spec.seed, n)
@@ -306,7 +317,7 @@ class Watch:
         self.log_file.evaluation(step, final, episodes.returns, episodes.lengths, measures, on_test)
         mean = float(np.mean(episodes.returns))
         self.sacred_run.log_scalar(f"return.{'test' if on_test else pool}", mean, step)
-        self.seconds += time.process_time() - before
+        self.seconds += self._clock.cpu() - before
         sd = float(np.std(episodes.returns))
         found: dict[str, Any] = {"mean": mean, "sd": sd, "episodes": n}
         if measures:

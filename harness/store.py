@@ -28,7 +28,6 @@ State = Literal["finished", "failed", "running", "interrupted", "missing"]
 KEY = re.compile("[0-9a-f]{16}")
 MODEL_REPORT = "model_report"  # a folder of the run's: how true its model is
 MODEL_MEASURES = 2  # raise it whenever measuring changes: older measures are made anew
-LEAST_TOLD = 2  # lines of train.jsonl: with fewer, CPU time along a run would be guessed
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
 
 
@@ -155,24 +154,6 @@ class Store:
         lines = _lines(self.folder(spec) / "train.jsonl")
         told = [line[name] for line in lines if name in line and line["step"] > 0.8 * spec.steps]
         return float(np.mean(told)) if told else None
-
-    def clock(self, spec: RunSpec) -> NDArray[np.float64] | None:
-        """CPU seconds along a finished run: (points, 2), steps first, from (0, 0) to its end.
-
-        None: training told too little. A step may stand in several points: it took that long.
-        """
-        result = self.result(spec) or {}
-        lines = _lines(self.folder(spec) / "train.jsonl")
-        told = [(line["step"], line["seconds"]) for line in lines]
-        if "cpu_seconds" not in result or len(told) < LEAST_TOLD:
-            return None
-        total, points = float(result["cpu_seconds"]), np.array(told, dtype=float)
-        # `seconds` count from the start of the process, the total from that of the run. An older
-        # result does not say how far apart they are: nearly nothing where a fork made one run, and
-        # what the rows have beyond the total was spent on others.
-        before = result.get("cpu_seconds_before", max(0.0, points[-1, 1] - total))
-        points[:, 1] = np.clip(points[:, 1] - before, 0.0, total)
-        return np.vstack([(0.0, 0.0), points, (float(spec.steps), total)])
 
     def visits(self, spec: RunSpec) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""

@@ -157,14 +157,19 @@ def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]
 
 
 def write_clock(
-    store: Store, run: RunSpec, seconds: Mapping[int, float], total: float, **result: Any
+    store: Store, run: RunSpec, seconds: Callable[[int], float] | None, evaluation: float = 0.0
 ) -> None:
-    """What a finished run took: CPU seconds by step as training told them, and in all."""
-    folder = store.folder(run)
-    facts = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps(facts | {"cpu_seconds": total} | result))
-    lines = [json.dumps({"step": at, "seconds": told}) + "\n" for at, told in seconds.items()]
-    (folder / "train.jsonl").write_text("".join(lines))
+    """What learning had cost a finished run at each of its evaluations.
+
+    :param seconds: CPU seconds by step, at the end those of all learning; None: nothing tells.
+    :param evaluation: CPU seconds of all evaluations.
+    """
+    path = store.folder(run) / "result.json"
+    steps = [*range(0, run.steps, run.evaluation.every), run.steps]
+    told = seconds or (lambda step: 0.0)
+    facts = {"learning_seconds": {str(step): told(step) for step in steps}} if seconds else {}
+    facts |= {"cpu_seconds": told(run.steps) + evaluation, "evaluation_seconds": evaluation}
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
 
 
 def write_visits(store: Store, run: RunSpec, counts: np.ndarray, reachable: np.ndarray) -> None:

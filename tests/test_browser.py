@@ -34,8 +34,7 @@ def path(tmp_path_factory):
     for run in sweep.runs[:-1]:
         fake_store.write_run(store, run)
         speed = 10 ** -(ARMS.index(run.arm) + 2)  # CPU seconds of a step
-        told = {at: at * speed for at in (1_000, run.steps)}
-        fake_store.write_clock(store, run, told, run.steps * speed)
+        fake_store.write_clock(store, run, lambda step, speed=speed: step * speed)
     fake_store.write_failure(store, sweep.runs[-1], "ValueError: <b>NaN</b> in the policy")
     return fake_store.write_page(store, sweep)
 

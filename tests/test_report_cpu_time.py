@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import re
+import time
 
 import fake_store
 import numpy as np
 import pytest
 from tiny import tiny
 
+from harness import stats
+from harness.evaluate import Evaluator
 from harness.report import cpu_time, page, style
 from harness.report.evidence import gather
 from harness.report.figures import FIGURES
@@ -35,16 +38,16 @@ def climb(run, fraction, rng, n):
     return [fraction] * n
 
 
-def timed(store, seeds=6, untold=0, arms=("fast", "slow"), took=TOOK):
-    """The run of seed s takes s percent longer; `untold` runs of slow told nothing."""
+def timed(store, seeds=6, untold=0, arms=("fast", "slow"), took=TOOK, evaluation=0.0):
+    """The run of seed s takes s percent longer; `untold` runs of slow tell nothing."""
     sweep = fake_store.sweep(arms, (ENV,), seeds)
     fake_store.write_sweep(store, sweep, finish=False)
     for each in sweep.runs:
         fake_store.write_run(store, each, climb)
-        total = took[each.arm] * (1 + each.seed / 100)
-        told = {at: total * at / STEPS for at in (STEPS // 2, STEPS)}
+        speed = took[each.arm] * (1 + each.seed / 100) / STEPS
         silent = each.arm == "slow" and each.seed < untold
-        fake_store.write_clock(store, each, {} if silent else told, total)
+        told = None if silent else (lambda step, speed=speed: step * speed)
+        fake_store.write_clock(store, each, told, evaluation)
     return sweep
 
 
@@ -62,32 +65,34 @@ def text_only(monkeypatch):
 # Where the times come from -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("told", "result", "points"),
-    [
-        ({10: 2.0, 20: 4.0}, {}, [(10, 2.0), (20, 4.0)]),
-        ({10: 102.0, 20: 104.0}, {"cpu_seconds_before": 100.0}, [(10, 2.0), (20, 4.0)]),
-        # An older run in a process that had made others: at least 99 s are theirs.
-        ({10: 102.0, 20: 104.0}, {}, [(10, 3.0), (20, 5.0)]),
-    ],
-    ids=["a process of its own", "others before, and said", "others before, and not said"],
-)
-def test_a_clock_begins_with_the_run_and_ends_with_its_total(store, told, result, points):
-    spec = fake_store.spec("fast", ENV, 0)
-    fake_store.write_run(store, spec)
-    fake_store.write_clock(store, spec, told, 5.0, **result)
-    assert store.clock(spec).tolist() == [[0, 0], *map(list, points), [STEPS, 5.0]]
+def burn(seconds):
+    """CPU time, whatever else the machine does."""
+    start = time.process_time()
+    while time.process_time() - start < seconds:
+        pass
 
 
-def test_a_run_that_told_too_little_or_is_not_finished_has_no_clock(store):
-    spec = fake_store.spec("fast", ENV, 0)
-    fake_store.write_run(store, spec)
-    fake_store.write_clock(store, spec, {10: 1.0}, 5.0)
-    assert store.clock(spec) is None
-    fake_store.write_clock(store, spec, {10: 1.0, 20: 2.0}, 5.0)
-    assert store.clock(spec) is not None
-    fake_store.remove_result(store, spec)
-    assert store.clock(spec) is None
+def test_no_evaluation_is_charged_to_the_arm(tmp_path, monkeypatch):
+    """An evaluation that takes 50 ms, 11 times: to learn takes what it takes without them."""
+    play, took = Evaluator.play, []
+
+    def slow(self, agent, seeds):
+        burn(0.05)
+        took.append(None)
+        return play(self, agent, seeds)
+
+    monkeypatch.setattr(Evaluator, "play", slow)
+    protocol = {"evaluation": Evaluation(every=100, episodes=1, final_episodes=1)}
+    spec = tiny("tabular_q", 0, 1_000).model_copy(update=protocol)
+    run(spec, Job(tmp_path))
+    result = Store(tmp_path).result(spec)
+    clock = {int(step): seconds for step, seconds in result["learning_seconds"].items()}
+    assert list(clock) == [*range(0, 1_000, 100), 1_000]
+    assert sorted(clock.values()) == list(clock.values())
+    assert len(took) == 11 and result["evaluation_seconds"] >= 11 * 0.05
+    assert clock[1_000] <= result["cpu_seconds"] - result["evaluation_seconds"] + 0.002
+    evidence = stats.curves(Store(tmp_path).frame([spec]))
+    assert evidence[spec.arm, spec.env, spec.seed].steps.tolist() == list(clock)
 
 
 def test_runs_of_one_process_each_begin_at_zero(tmp_path):
@@ -95,22 +100,23 @@ def test_runs_of_one_process_each_begin_at_zero(tmp_path):
     specs = [tiny("tabular_q", seed, 2_000).model_copy(update=protocol) for seed in (0, 1)]
     store = Store(tmp_path)
     for spec in specs:
+        burn(0.3)
         run(spec, Job(tmp_path))
-    first, second = (store.clock(spec) for spec in specs)
     said = [store.result(spec) for spec in specs]
-    assert said[1]["cpu_seconds_before"] >= said[0]["cpu_seconds_before"] + first[-1, 1] > 0
-    for clock in (first, second):
-        assert (np.diff(clock, axis=0) >= 0).all()
-        assert 0 < clock[1, 1] < clock[-1, 1]
+    assert said[1]["cpu_seconds_before"] >= said[0]["cpu_seconds_before"] + 0.3
+    for result in said:
+        assert 0 < result["learning_seconds"]["2000"] <= result["cpu_seconds"]
 
 
-def test_an_evaluation_is_placed_between_what_training_told():
-    # 0 to 100 in 1 s, then 9 s of learning; 100 to 200 in 2 s, 3 s of learning, 5 s of evaluation.
-    clock = np.array(
-        [(0, 0), (100, 1), (100, 5), (100, 10), (200, 12), (200, 15), (200, 20)], float
-    )
-    steps = np.array([50, 100, 150, 200], float)
-    assert cpu_time.seconds_at(clock, steps).tolist() == [0.5, 1.0, 11.0, 20.0]
+def test_arms_are_told_apart_by_learning_and_not_by_what_judged_them(store, text_only):
+    """Evaluation takes 100 times as long as learning: it hides no difference."""
+    sweep = timed(store, took={"fast": 1.0, "slow": 3.0}, evaluation=100.0)
+    assert "| fast | 1.00 to 1.05 |" in written(store, sweep)
+
+
+def test_a_learner_that_takes_no_time_has_the_least_that_is_written_down(store, text_only):
+    sweep = timed(store, took={"fast": 0.0, "slow": 3.0})
+    assert "| fast | 0.00100 |" in written(store, sweep)
 
 
 # What is compared --------------------------------------------------------------------------------
@@ -119,7 +125,7 @@ def test_an_evaluation_is_placed_between_what_training_told():
 def test_the_table_says_who_has_nothing_yet_and_who_has_ended(store, text_only):
     text = written(store, timed(store, took=TOOK | {"slow": 240.0}))
     fast, slow = (line for line in text.splitlines() if line.startswith(("| fast", "| slow")))
-    head = "| arm | CPU s / run | after 12.0 s (fast) | after 240 s (slow) | at its end |"
+    head = "| arm | CPU s of learning | after 12.0 s (fast) | after 240 s (slow) | at its end |"
     assert head in text
     # After 12 s the first run of fast has ended, and all others are one evaluation from it; slow
     # takes 20 s to its first.
@@ -143,9 +149,8 @@ def test_the_file_for_machines_has_the_numbers_of_the_table(store, text_only):
     assert [rows["slow", "fast"][name] for name in ("iqm", "shows")] == ["0.08", "interval"]
 
 
-def test_arms_that_take_about_as_long_are_not_compared_by_time(store, text_only, monkeypatch):
+def test_arms_that_take_about_as_long_are_not_compared_by_time(store, text_only):
     sweep = timed(store, took={"fast": 10.0, "slow": 19.9})
-    monkeypatch.setattr(Store, "clock", lambda *_: pytest.fail("looked up for nothing"))
     assert written(store, sweep) == ""
 
 
@@ -154,7 +159,7 @@ def test_an_arm_with_a_run_whose_times_are_not_known_is_left_out_and_counted(sto
     text = written(store, sweep)
     gap = "- (times of 4 of 6 runs)"
     assert f"| slow | {gap} | {gap} | {gap} | {gap} |" in text
-    assert "2 of 18 finished runs told too little for such times." in text
+    assert "2 of 18 finished runs have no such times." in text
 
 
 def test_one_arm_with_times_has_nothing_to_be_compared_with(store, text_only):

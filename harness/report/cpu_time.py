@@ -1,4 +1,4 @@
-"""Scores against CPU time: what each arm has reached when all have spent the same."""
+"""Scores against CPU time of learning: what each arm has reached when all have spent the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIGURES = 3  # of a time that is printed
 class Spent(NamedTuple):
     """The evaluations of one run since training began, the final one last."""
 
-    seconds: Array  # CPU time by which each was made, evaluation included
+    seconds: Array  # CPU time of learning by then: no evaluation is in it
     returns: Array
 
 
@@ -48,24 +48,11 @@ def runs(evidence: Evidence, arm: str, env: str) -> list[Spent]:
         raise MissingRuns(f"times of {len(timed)} of {len(asked)} runs")
     found = []
     for run in asked:
-        curve = evidence.curves[run]
+        curve, seconds = evidence.curves[run], dict(evidence.clocks[run])
         since = curve.steps > 0  # what was known before training cost no time worth a number
-        seconds = seconds_at(evidence.clocks[run], curve.steps[since])
-        found.append(Spent(seconds, curve.returns[since]))
+        times = np.array([seconds[step] for step in curve.steps[since]])
+        found.append(Spent(times, curve.returns[since]))
     return found
-
-
-def seconds_at(clock: Array, steps: Array) -> Array:
-    """When each step was first reached, linear between what training told; the last at the end.
-
-    :param clock: as from `Store.clock`: a step may stand in it several times.
-    """
-    told, seconds = clock.T
-    after = np.searchsorted(told, steps, side="left")  # the first point at the step or beyond
-    before = np.maximum(after - 1, 0)
-    part = (steps - told[before]) / np.maximum(told[after] - told[before], 1e-9)
-    found = seconds[before] + part * (seconds[after] - seconds[before])
-    return np.asarray(np.where(steps >= told[-1], seconds[-1], found))
 
 
 def reached(of: list[Spent], seconds: Array) -> Array:
@@ -123,18 +110,18 @@ def compared(evidence: Evidence) -> list[str]:
 def about(evidence: Evidence) -> str:
     """What these times are, and what they are not."""
     text = (
-        "What the arms have reached when each has spent the same CPU time, evaluation included. "
+        "What the arms have reached when each has spent the same CPU time on learning: what its "
+        "evaluations took is not counted, as they are the protocol's and not the arm's. "
         "CPU times are those of the machine that made the runs, several side by side, and repeat "
         "only roughly: no claim is tested on them. The score of a run is that of its latest "
-        "evaluation by then; the one before training does not count. When an evaluation along the "
-        "way was made is interpolated between what training told."
+        "evaluation by then; the one before training does not count."
     )
     finished = [status.spec for status in evidence.unique if status.state == "finished"]
     keys = {run.key for run in evidence.sweep.runs if (run.arm, run.env, run.seed) in
             evidence.clocks}  # fmt: skip
     without = sum(run.key not in keys for run in finished)
     if without:
-        text += f" {without:,} of {len(finished):,} finished runs told too little for such times."
+        text += f" {without:,} of {len(finished):,} finished runs have no such times."
     return text
 
 
@@ -192,7 +179,7 @@ def table(evidence: Evidence, env: str) -> Table:
         took = least if least == most else f"{least} to {most}"
         rows.append((arm, took, *cells, bracket(found.final, number)))
     heads = (f"after {_time(seconds)} s ({arm})" for arm, seconds in times)
-    return Table(("arm", "CPU s / run", *heads, "at its end"), tuple(rows))
+    return Table(("arm", "CPU s of learning", *heads, "at its end"), tuple(rows))
 
 
 def listed(evidence: Evidence, env: str) -> Table:

@@ -19,8 +19,9 @@ from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Stu
 from harness.store import RunStatus, Store, Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
-# How many times as much CPU time one arm's runs take as another's before it is compared.
+# How many times as much CPU time one arm takes to learn as another before it is compared.
 FAR_APART = 2.0
+_TICK = 0.001  # second: times are written down to it, and an axis of powers of ten has no 0
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class Evidence:
     history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
     certificates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, of `verify`
     models: dict[RunId, dict[str, Any]] = field(default_factory=dict)  # of `model-report`
-    clocks: dict[RunId, Array] = field(default_factory=dict)  # see `Store.clock`
+    clocks: dict[RunId, Array] = field(default_factory=dict)  # see `_clocks`
     # What runs to come are expected to take, in CPU seconds by key; None: nobody knows.
     seconds_to_come: dict[str, float | None] = field(default_factory=dict)
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
@@ -222,23 +223,25 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     }
     return Evidence(
         sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
-        models, _clocks(statuses, store), seconds,
+        models, _clocks(statuses), seconds,
     )  # fmt: skip
 
 
-def _clocks(statuses: Iterable[RunStatus], store: Store) -> dict[RunId, Array]:
-    """CPU seconds along the runs, where arms differ in them: for others they are not looked up."""
-    spent: dict[str, dict[str, list[float]]] = {}
-    finished = [s for s in statuses if s.result and "cpu_seconds" in s.result]
-    for status in finished:
-        of_env = spent.setdefault(status.spec.env, {})
-        of_env.setdefault(status.spec.arm, []).append((status.result or {})["cpu_seconds"])
-    means = [[sum(each) / len(each) for each in arms.values()] for arms in spent.values()]
-    if not any(max(each) >= FAR_APART * min(each) for each in means):
-        return {}
-    read = {status.spec.key: store.clock(status.spec) for status in finished}
-    found = {(s.spec.arm, s.spec.env, s.spec.seed): read[s.spec.key] for s in finished}
-    return {run: clock for run, clock in found.items() if clock is not None}
+def _clocks(statuses: Iterable[RunStatus]) -> dict[RunId, Array]:
+    """When finished runs were evaluated, by what learning had cost; empty where arms hardly differ.
+
+    (evaluations, 2): step, CPU seconds, evaluation left out. The last is the final one.
+    """
+    found: dict[RunId, Array] = {}
+    ends: dict[str, dict[str, list[float]]] = {}
+    for spec, told in ((s.spec, (s.result or {}).get("learning_seconds")) for s in statuses):
+        if told:
+            clock = np.array([(float(step), seconds) for step, seconds in told.items()])
+            clock[:, 1] = np.maximum(clock[:, 1], _TICK)
+            found[spec.arm, spec.env, spec.seed] = clock
+            ends.setdefault(spec.env, {}).setdefault(spec.arm, []).append(clock[-1, 1])
+    means = [[sum(each) / len(each) for each in arms.values()] for arms in ends.values()]
+    return found if any(max(each) >= FAR_APART * min(each) for each in means) else {}
 
 
 def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:

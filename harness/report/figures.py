@@ -149,9 +149,9 @@ FIGURES: dict[str, Plot] = {
     ),
     "equal_cpu": Plot(
         "Score against CPU time",
-        "The IQM of the raw return over {seeds}, along CPU seconds, evaluation included: of each "
-        "run its latest evaluation by then. A line begins when all runs of the arm have been "
-        "evaluated since training began, and ends when the first of them has. {band} Hollow: the "
+        "The IQM of the raw return over {seeds}, along CPU seconds of learning, evaluation left "
+        "out: of each run its latest evaluation by then. A line begins when all runs of the arm "
+        "have been evaluated since training began, and ends when the first has. {band} Hollow: the "
         "final score, when the last of them has ended, its bar as the band. An arm with missing "
         "runs or times is not drawn. Dashed: the reference score; dotted: the random policy.",
         panels.cpu_curves,

@@ -227,7 +227,7 @@ def _equal_cpu(
     for env in envs:
         name, table = f"table_equal_cpu_{env}", cpu_time.table(evidence, env)
         tables.write(table, folder, name, cpu_time.listed(evidence, env))
-        lines += [f"### {env}, after CPU seconds", table.markdown()]
+        lines += [f"### {env}, after CPU seconds of learning", table.markdown()]
         lines += [f"[CSV]({name}.csv), [LaTeX]({name}.tex). {cpu_time.TABLE_NOTE}"]
     return [_paragraphs(lines)]
 

@@ -157,7 +157,7 @@ def cpu_curves(evidence: Evidence, score: str) -> Figure | None:
     for i, (axes, env) in enumerate(grid):
         for arm in cpu_time.timed(evidence, env):
             _cpu_curve(axes, evidence, arm, env)
-        _label(axes, i, len(grid), "CPU seconds")
+        _label(axes, i, len(grid), "CPU seconds of learning")
         _anchors(axes, evidence, env, horizontal=True)
         style.log_axis(axes, "x", 2 * _ticks(len(grid)))
         axes.grid(color="0.9")

@@ -116,7 +116,7 @@ def equal_cpu(evidence: Evidence, score: str) -> Chart | None:
         panel = {"title": env, "env": env, "decimals": digits, "series": series, "gaps": gaps}
         panels.append(panel | _anchors(evidence, env))
     lacking = "runs or their times are missing"
-    return _lines("CPU seconds", "return", panels, step=True, log=True, lacking=lacking)
+    return _lines("CPU seconds of learning", "return", panels, step=True, log=True, lacking=lacking)
 
 
 def _ends(found: Estimate, digits: int) -> Chart:
