@@ -127,7 +127,7 @@ def test_every_report_has_the_table_beside_ours_in_every_format(store):
     assert "2,000 resamples" not in text and "20 resamples" in text  # as the tests have it
     assert "Points are the same to 1e-12." in text
     assert "ours are widened for few seeds" in text
-    assert "with 6 seeds on one environment" in text
+    assert "or the next fewer of 3, 5, 6, 10 or 20 seeds on 1 or 5 environments" in text
     html = (folder / "report.html").read_text()
     assert section.SECTION in html
     for score in sweep.report.scores:
@@ -149,6 +149,16 @@ def test_an_arm_with_missing_runs_is_named_and_left_out(store):
     assert "| rnd |" in text and "| ppo |" not in text
 
 
+def test_arms_on_environments_of_their_own_are_checked_over_these(store):
+    sweep = fake_store.sweep(ARMS, ENVS, 6)
+    runs = tuple(r for r in sweep.runs if (r.arm, r.env) != ("rnd", "DeepSea-10"))
+    sweep = sweep.model_copy(update={"runs": runs})
+    fake_store.write_sweep(store, sweep)
+    text = written(store, sweep)
+    assert "Arms on fewer environments than all: rnd (1)." in text
+    assert "| rnd |" in text and "Points are the same to 1e-12." in text
+
+
 def test_without_anchors_the_section_says_why_it_is_empty(store):
     text = written(store, sweep_of(store, anchors={}))
     assert text.strip() == (
@@ -158,7 +168,7 @@ def test_without_anchors_the_section_says_why_it_is_empty(store):
 
 def test_of_two_seeds_only_points_are_shown(store):
     text = written(store, sweep_of(store, seeds=2))
-    assert "its intervals mean nothing" in text and "[" not in text.partition("| ppo")[2].split(
+    assert "its interval means nothing" in text and "[" not in text.partition("| ppo")[2].split(
         "\n"
     )[0].replace("[CSV]", "")
 

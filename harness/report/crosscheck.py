@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from harness import stats
-from harness.report import captions, drawn
+from harness.report import captions
 from harness.report.evidence import Evidence, once
-from harness.report.number import bracket, fixed
+from harness.report.number import Format, bracket
 from harness.report.tables import Table
 from harness.stats import Estimate, MissingRuns, crosscheck
 from harness.stats.crosscheck import AGREE, Theirs
@@ -25,6 +23,7 @@ class Cell(NamedTuple):
     statistic: str
     ours: Estimate
     theirs: Theirs
+    covers: list[float]  # how often their interval does, by kind of scores; empty: not simulated
 
     @property
     def same_point(self) -> bool:
@@ -38,23 +37,35 @@ class Check(NamedTuple):
     left_out: list[str]  # arms, and why
 
 
+def impossible(evidence: Evidence) -> str:
+    """Why nothing can be checked; empty: something can."""
+    without = [env for env in evidence.sweep.envs if env not in evidence.sweep.anchors]
+    return f"no random and reference score is known for {', '.join(without)}" if without else ""
+
+
 @once
 def check(evidence: Evidence, score: str) -> Check:
     """:raises crosscheck.Unusable: if rliable does not work here."""
     cells, left_out = [], []
     for arm in evidence.sweep.arms:
+        envs = _envs(evidence, arm)
         try:
-            matrix = evidence.normalised[score].matrix(arm)
+            matrix = evidence.normalised[score].matrix(arm, envs)
         except MissingRuns as missing:
             left_out.append(f"{arm} ({missing})")
             continue
-        if np.isnan(matrix).any():
-            left_out.append(f"{arm} (unequal numbers of runs)")
-            continue
-        ours = drawn.aggregates(evidence, score, arm)
+        ours = stats.estimates(matrix, stats.AGGREGATES, arm)
         theirs = crosscheck.rliable(matrix, arm, score)
-        cells += [Cell(arm, name, ours[name], theirs[name]) for name in theirs]
+        rows = crosscheck.expected(*matrix.shape)
+        cells += [
+            Cell(arm, name, ours[name], theirs[name], [row.covers[name] for row in rows])
+            for name in theirs
+        ]
     return Check(cells, left_out)
+
+
+def _envs(evidence: Evidence, arm: str) -> list[str]:
+    return [env for env in evidence.sweep.envs if arm in evidence.arms_on(env)]
 
 
 def table(evidence: Evidence, score: str) -> Table:
@@ -65,8 +76,8 @@ def table(evidence: Evidence, score: str) -> Table:
             cell.arm,
             cell.statistic,
             bracket(cell.ours, number),
-            _theirs(cell, _covers(evidence, cell)),
-            _percent(_covers(evidence, cell)),
+            _theirs(cell, number),
+            _percent(cell.covers),
         )
         for cell in check(evidence, score).cells
     ]
@@ -77,7 +88,7 @@ def listed(evidence: Evidence, score: str) -> Table:
     """One number to a cell, for machines."""
     rows = []
     for cell in check(evidence, score).cells:
-        ours, theirs, covers = cell.ours, cell.theirs, _covers(evidence, cell)
+        ours, theirs, covers = cell.ours, cell.theirs, cell.covers
         ends = ours.shows not in ("point", "missing")
         rows.append(
             (
@@ -93,15 +104,10 @@ def listed(evidence: Evidence, score: str) -> Table:
     return Table((*head, *theirs_head), tuple(rows))
 
 
-def _theirs(cell: Cell, covers: list[float]) -> str:
-    """As ours are written; of fewer runs than were simulated the point alone."""
-    shows: stats.Shows = "interval" if covers else "point"
-    return bracket(Estimate(*cell.theirs, cell.ours.n, shows), fixed(2))
-
-
-def _covers(evidence: Evidence, cell: Cell) -> list[float]:
-    rows = crosscheck.expected(cell.ours.n, len(evidence.sweep.envs))
-    return [row.covers[cell.statistic] for row in rows]
+def _theirs(cell: Cell, number: Format) -> str:
+    """Of fewer seeds than were simulated the point alone."""
+    point, low, high = map(number, cell.theirs)
+    return f"{point} [{low}, {high}]" if cell.covers else point
 
 
 def _percent(covers: list[float]) -> str:
@@ -116,23 +122,26 @@ def _percent(covers: list[float]) -> str:
 
 def method(evidence: Evidence) -> str:
     """What stands in the tables, and how far rliable's intervals can be trusted."""
-    return (
+    few = min(crosscheck.SEEDS)
+    text = (
         f"{crosscheck.named()}, with its own percentile intervals of {crosscheck.RESAMPLES:,} "
-        f"resamples, over the normalised scores of all environments. {_coverage(evidence)}"
+        "resamples, over the normalised scores of all environments of an arm. Covers: how often "
+        "its 95 % interval holds the true value in simulations with as many seeds and "
+        f"environments, or the next fewer of {_listed(crosscheck.SEEDS)} seeds on "
+        f"{_listed(crosscheck.TASKS)} environments; the least and the most over "
+        f"{len(crosscheck.SCORES_OF)} kinds of scores ({'; '.join(crosscheck.SCORES_OF)}; "
+        "docs/statistics.md)."
     )
+    if min(captions.seed_counts(evidence)) < few:
+        text += f" Of fewer than {few} seeds its interval means nothing: the point alone is shown."
+    fewer = {arm: len(_envs(evidence, arm)) for arm in evidence.sweep.arms}
+    apart = [f"{arm} ({n})" for arm, n in fewer.items() if n < len(evidence.sweep.envs)]
+    return text + (f" Arms on fewer environments than all: {', '.join(apart)}." if apart else "")
 
 
-def _coverage(evidence: Evidence) -> str:
-    rows = crosscheck.expected(min(captions.seed_counts(evidence)), len(evidence.sweep.envs))
-    if not rows:
-        return "With so few seeds its intervals mean nothing: points alone are shown."
-    near, scores = rows[0], "; ".join(row.scores for row in rows)
-    where = "one environment" if near.tasks == 1 else f"{near.tasks} environments"
-    return (
-        "Covers: how often its 95 % interval holds the true value in simulations with "
-        f"{near.seeds} seeds on {where}, the least and the most over {len(rows)} kinds of scores "
-        f"({scores}; docs/statistics.md)."
-    )
+def _listed(numbers: Sequence[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} or {last}"
 
 
 def about(evidence: Evidence, score: str) -> str:
@@ -158,8 +167,8 @@ def _parting(cells: list[Cell]) -> Iterator[str]:
         )
     if len(both) < len(cells):
         yield (
-            f"In {len(cells) - len(both)} of {len(cells)} rows no interval of ours is given, as it "
-            "would not cover often enough; rliable gives one all the same."
+            f"In {len(cells) - len(both)} of {len(cells)} rows no interval of ours is given: it "
+            "would not cover often enough, or all runs tie. rliable gives one all the same."
         )
 
 

@@ -338,8 +338,9 @@ def _shown(drawn: paper.Drawn, formats: Sequence[str]) -> list[str]:
 def _crosscheck(evidence: Evidence, folder: Path) -> list[str]:
     """rliable's numbers beside ours, or why there are none."""
     lines = [f"## {crosscheck.SECTION}"]
-    if evidence.no_aggregates:
-        return [_paragraphs([*lines, f"Left out, because {evidence.no_aggregates}."])]
+    why = crosscheck.impossible(evidence)
+    if why:
+        return [_paragraphs([*lines, f"Left out, because {why}."])]
     try:
         lines.append(crosscheck.method(evidence))
         for score in evidence.sweep.report.scores:
