@@ -9,6 +9,8 @@ import pytest
 from fake_tune import FILE, plan
 
 from harness.tune import confirm, search
+from harness.tune.evidence import Evidence
+from harness.tune.path import Step
 from harness.tune.plan import TUNING
 from harness.tune.score import Outcome
 
@@ -75,3 +77,13 @@ def test_the_same_numbers_have_no_gap(tmp_path):
     of = plan_of(tmp_path, "iqm - 1.0*se", 5, 6, 6)
     scores = np.random.default_rng(0).normal(size=(6, 5))
     assert gap(of, scores, scores) == pytest.approx(0, abs=1e-12)
+
+
+def test_the_interval_of_a_step_on_the_path_knows_seeds_and_not_environments(tmp_path):
+    """Six seeds that agree in each of five unlike environments leave nothing to doubt."""
+    of = plan_of(tmp_path, "mean", 5, 6, 6)
+    scores = LEVELS + 1e-6 * np.arange(6)[:, None]
+    step = Step("", [], Outcome(tuple(scores.ravel()), 0, 0, 0.0, None))
+    (found,) = Evidence(of, [], None, None, [step]).along_path
+    assert found.n == 6
+    assert found.high - found.low < 1e-4

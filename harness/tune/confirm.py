@@ -93,7 +93,7 @@ def _again(
 
 def rerun_value(plan: Plan, outcome: Outcome) -> float:
     """Comparable with a trial's: of as many seeds, where the rerun has as many."""
-    scores = _matrix(plan, outcome)
+    scores = matrix(plan, outcome)
     return plan.expected_value(scores, min(plan.file.seeds, len(scores)))
 
 
@@ -102,22 +102,18 @@ def hparams(trial: FrozenTrial) -> dict[str, object]:
     return dict(trial.user_attrs[search.HPARAMS])
 
 
-def matrix(plan: Plan, one: Rerun) -> stats.Array:
+def matrix(plan: Plan, outcome: Outcome) -> stats.Array:
     """(seeds, envs): `Plan.pool` has the environments side by side."""
-    return _matrix(plan, one.outcome)
-
-
-def _matrix(plan: Plan, outcome: Outcome) -> stats.Array:
     return np.array(outcome.scores).reshape(-1, len(plan.base))
 
 
 def estimate(plan: Plan, one: Rerun) -> Interval:
-    return _interval(stats.estimate(matrix(plan, one), plan.statistic, plan.name))
+    return _interval(stats.estimate(matrix(plan, one.outcome), plan.statistic, plan.name))
 
 
 def difference(plan: Plan, first: Rerun, second: Rerun) -> Interval:
     """Of two reruns, their runs resampled independently."""
-    sides = matrix(plan, first), matrix(plan, second)
+    sides = matrix(plan, first.outcome), matrix(plan, second.outcome)
     return _interval(stats.difference(*sides, plan.statistic, plan.name))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
 from optuna.trial import FrozenTrial
 
 from harness import stats
@@ -64,7 +63,7 @@ class Evidence:
     @cached_property
     def along_path(self) -> list[stats.Estimate]:
         """What each configuration of the path is worth."""
-        scores = [np.array(step.outcome.scores)[:, None] for step in self.path]
+        scores = [confirm.matrix(self.plan, step.outcome) for step in self.path]
         statistic, name = self.plan.statistic, self.plan.name
         return [stats.estimate(each, statistic, name, "path") for each in scores]
 
