@@ -16,7 +16,7 @@ DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive
 	lmodern cm-super postgresql
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow check format tools debian
+.PHONY: help setup sweep test test-slow check golden format tools debian
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,9 @@ check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+golden: $(READY)  ## renew tests/golden.json after a change of learners
+	$(BIN)/python tests/golden.py
 
 format: $(READY)  ## put the code into its one format
 	$(BIN)/ruff format .

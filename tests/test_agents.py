@@ -17,13 +17,13 @@ import torch
 from gymnasium.vector.utils import concatenate, create_empty_array
 from probe_envs_agents import Goals, Masked, Pair, continuous, discrete
 from pydantic import BaseModel, ValidationError
-from tiny import NESTED, each
+from tiny import NESTED, each, env_of
 
 from baselines import AGENTS
 from baselines.api import Agent, NoProgress, Task
 from baselines.sb3 import ALGORITHMS, agent_class
 from baselines.sb3_config import schedule
-from harness import agents, envs
+from harness import agents
 from harness.config import load, shipped
 from harness.envs import card_names
 from harness.seeding import untouched_rng
@@ -51,14 +51,6 @@ TINY = {
     "imagination_horizon": 3,
 }
 HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
-
-
-def env_of(name):
-    entry = AGENTS[name]
-    if entry.envs:
-        return lambda: envs.make(envs.card(entry.envs[0]))
-    walk = discrete if "discrete" in entry.actions else continuous
-    return (lambda: Goals(walk())) if entry.goals else walk
 
 
 def tiny(name, **more):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import pytest
+from probe_envs_agents import Goals, continuous, discrete
 
 from baselines import AGENTS, REPLAYS, STEPWISE
 from baselines.curiosity import BONUSES
+from harness import envs
 from harness.agents import Layer
 from harness.spec import Evaluation, RunSpec
 from harness.store import Store
@@ -94,6 +97,15 @@ def tiny(agent: str, seed: int = 0, steps: int = STEPS, **hparams: object) -> Ru
     chosen = HPARAMS.get(agent, {}) | hparams
     spec = single(agent, env, seed, steps, Layer("tests/tiny.py", chosen), wrappers)
     return spec.model_copy(update={"evaluation": PROTOCOL})
+
+
+def env_of(agent: str) -> Callable[[], gym.Env[Any, Any]]:
+    """Makes the smallest environment that the agent can act in: a probe, where it is no script."""
+    entry = AGENTS[agent]
+    if entry.envs:
+        return lambda: envs.make(envs.card(entry.envs[0]))
+    walk = discrete if "discrete" in entry.actions else continuous
+    return (lambda: Goals(walk())) if entry.goals else walk
 
 
 def files(store: Store, spec: RunSpec, name: str) -> bytes:

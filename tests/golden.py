@@ -1,0 +1,157 @@
+"""Golden runs: what every agent learned in a few steps, and the sources that it was made from.
+
+    python tests/golden.py              # renew the rows of all agents
+    python tests/golden.py dqn ppo_rnd  # of these
+
+golden.json has a row for each agent: its version, hashes of its hyper-parameters and its sources,
+and by platform a hash of what came of them. A row whose bits moved although neither its version nor
+its hyper-parameters did is not renewed: raise the version, so that the agent's old runs go stale.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from tiny import HPARAMS, env_of
+
+from baselines import AGENTS
+from baselines.api import NoProgress, Task
+from harness import provenance
+from harness.evaluate import Evaluator
+from harness.run import fingerprint
+from harness.spec import canonical
+
+ROOT = Path(__file__).parent.parent
+FILE = Path(__file__).with_name("golden.json")
+STEPS = 256
+EPISODES = 3  # of the learned policy
+# Of `provenance.machine`: what decides bits, and not only speed.
+DECIDES = ("libc", "simd", "dispatch", "numpy_arithmetic", "torch_arithmetic")
+# Of the harness, only `evaluate.py` has a part in the bits.
+PACKAGES = ("torch", "numpy", "stable-baselines3", "sb3-contrib", "cma", "gymnasium", "pybullet")
+
+
+class Golden(NamedTuple):
+    hparams: str  # a hash
+    sources: dict[str, str]  # hashes by path
+    bits: str  # a hash of what was learned, and of the returns of what it does
+
+
+def read() -> dict[str, Any]:
+    return dict(json.loads(FILE.read_text())) if FILE.exists() else {"platforms": {}, "agents": {}}
+
+
+def run(agent: str) -> Golden:
+    """Learn for a few steps.
+
+    :raises ValueError: if nothing was learned: such a run proves nothing.
+    """
+    torch.set_num_threads(1)
+    entry, make_env = AGENTS[agent], env_of(agent)
+    config = entry.load().Config(**HPARAMS.get(agent, {}))
+    learner = entry.load()(Task(make_env, STEPS, seed=1, env_seed=2), config)
+    before = fingerprint(learner.weights())
+    learner.learn(NoProgress())
+    weights = learner.weights()
+    if entry.learns and fingerprint(weights) == before:
+        raise ValueError(f"{agent} learns nothing in {STEPS} steps: lower its learning_starts")
+    # Of an agent that learns nothing, what it does is all there is.
+    episodes = Evaluator(make_env).play(learner, range(EPISODES))
+    outcome = weights | {"returns": np.array(episodes.returns)}
+    sources = provenance.sources({entry.module} | provenance.modules_of(learner))
+    paths = {
+        str(Path(str(sys.modules[name].__file__)).relative_to(ROOT)): digest
+        for name, digest in sources.items()
+        if name.startswith("baselines.")
+    }
+    hparams = _hash(canonical(config.model_dump(mode="json")).encode())
+    return Golden(hparams, paths, fingerprint(outcome)[:16])
+
+
+def here() -> dict[str, Any]:
+    """What can give this machine other bits than another one."""
+    torch.set_num_threads(1)  # as in `run`: it belongs to torch's arithmetic
+    machine, packages = provenance.machine(), provenance.packages()
+    return {
+        "processor": f"{platform.machine()} {(machine['cpu'] or 'unknown').split()[0]}",
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        **{name: machine[name] for name in DECIDES},
+        "packages": {name: packages[name] for name in PACKAGES},
+    }
+
+
+def name_of(facts: dict[str, Any]) -> str:
+    return _hash(canonical(facts).encode())
+
+
+def stale(agent: str, row: dict[str, Any] | None, version: int) -> str:
+    """Why an agent has no golden run; empty: it has one, or a new version and so new runs."""
+    renew = f"python tests/golden.py {agent}"
+    if row is None:
+        return f"{agent} has no golden run: {renew}"
+    if version > row["version"]:
+        return ""
+    if version < row["version"]:
+        return f"{agent} is version {version}, and was version {row['version']}"
+    edited = [path for path, hash_ in row["sources"].items() if _digest(path) != hash_]
+    return (
+        f"changed since the golden run of {agent}: {', '.join(edited)}; {renew}" if edited else ""
+    )
+
+
+def _digest(path: str) -> str:
+    file = ROOT / path
+    return _hash(file.read_bytes()) if file.exists() else "gone"
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def renew(
+    row: dict[str, Any] | None, version: int, found: Golden, platform_: str
+) -> dict[str, Any]:
+    """The row of an agent as it now is.
+
+    :raises ValueError: if its bits moved, and neither its version nor its hyper-parameters did.
+    """
+    bits = {} if row is None else dict(row["bits"])
+    if row is not None:
+        same = (row["version"], row["hparams"]) == (version, found.hparams)
+        moved = bits.get(platform_, found.bits) != found.bits
+        if same and moved:
+            raise ValueError("other bits than before: raise its version in baselines/__init__.py")
+        # What other platforms gave holds where the same bits, or the same sources, say so.
+        if not same or (row["sources"] != found.sources and platform_ not in bits):
+            bits = {}
+    bits[platform_] = found.bits
+    return {"version": version, **found._asdict(), "bits": dict(sorted(bits.items()))}
+
+
+def main(agents: list[str]) -> int:
+    golden, facts = read(), here()
+    name, refused = name_of(facts), 0
+    golden["agents"] = {a: row for a, row in golden["agents"].items() if a in AGENTS}
+    for agent in agents or AGENTS:
+        row = golden["agents"].get(agent)
+        try:
+            golden["agents"][agent] = renew(row, AGENTS[agent].version, run(agent), name)
+        except ValueError as error:
+            print(f"{agent}: {error}", file=sys.stderr)
+            refused += 1
+    golden["platforms"][name] = facts
+    used = {name for row in golden["agents"].values() for name in row["bits"]}
+    golden["platforms"] = {n: f for n, f in sorted(golden["platforms"].items()) if n in used}
+    FILE.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
+    return int(refused > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
