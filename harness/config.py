@@ -80,9 +80,8 @@ class Document(NamedTuple):
     file: str
     data: Any
     lines: dict[Path_, int]
-    flaws: tuple[
-        tuple[Path_, Problem], ...
-    ] = ()  # values that are no use; they read None in `data`
+    flaws: tuple[Problem, ...] = ()
+    flawed: tuple[Path_, ...] = ()  # values that are of no use; they read None in `data`
 
     def line(self, path: Path_) -> int | None:
         """The line of `path`, or of the nearest thing around it that stands in the file."""
@@ -137,8 +136,9 @@ def _document(file: str, text: str) -> Document:
         tree = compose(text)
     except NotYamlError as error:
         raise UserError([Problem(file, error.line, "", str(error))]) from None
-    flaws = tuple((at, Problem(file, n, dotted(at), message)) for at, n, message in tree.flaws)
-    return Document(file, tree.data, tree.lines, flaws)
+    flaws = tuple(Problem(file, f.line, dotted(f.path), f.message) for f in tree.flaws)
+    flawed = tuple(flaw.path for flaw in tree.flaws if not flaw.again)
+    return Document(file, tree.data, tree.lines, flaws, flawed)
 
 
 def read(path: Path, model: type[M]) -> M:
@@ -181,8 +181,7 @@ def survey(
         them a document with a mistake has no value.
     """
     data = copy.deepcopy(document.data)
-    wrong = [path for path, _ in document.flaws]
-    problems = [problem for _, problem in document.flaws]
+    wrong, problems = list(document.flawed), list(document.flaws)
     found = Survey[M](None, problems, wrong)
     if len(problems) > MOST_PROBLEMS:
         return found

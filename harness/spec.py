@@ -23,9 +23,15 @@ class Evaluation(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    every: int = Field(10_000, ge=1, description="Environment steps between two evaluations.")
-    episodes: int = Field(20, ge=1, description="Episodes of each evaluation along the way.")
-    final_episodes: int = Field(100, ge=1, description="Episodes of the evaluation after training.")
+    every: int = Field(
+        10_000, ge=1, le=10**12, description="Environment steps between two evaluations."
+    )
+    episodes: int = Field(
+        20, ge=1, le=10**6, description="Episodes of each evaluation along the way."
+    )
+    final_episodes: int = Field(
+        100, ge=1, le=10**6, description="Episodes of the evaluation after training."
+    )
     deterministic: bool = Field(True, description="Act greedily; false samples from the policy.")
 
 
@@ -35,7 +41,7 @@ class Engine(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     threads: int = Field(
-        1, ge=1, description="Threads of one run. Small networks are fastest with one."
+        1, ge=1, le=1_024, description="Threads of one run. Small networks are fastest with one."
     )
     device: str = Field("cpu", description="The torch device: cpu, cuda, cuda:1, ...")
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import agents, envs, stats
+from harness import agents, claim, envs, stats
 from harness.agents import Layer, Settings
-from harness.config import Document, Problem, UserError, load, parse, suggest
+from harness.claim import SCORES
+from harness.config import Document, Problem, Survey, UserError, load, suggest, survey
 from harness.name import below
 from harness.record import append_json, now, write_json
 from harness.spec import (
@@ -28,8 +29,8 @@ from harness.winner import read_winner
 from harness.yaml import Path_
 
 FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
-SCORES = ("final", "auc")
-CLAIM = re.compile(r"^(?P<better>\S+) > (?P<worse>\S+?)(?: on (?P<env>\S+))? by (?P<score>\w+)$")
+MOST_ARMS, MOST_RUNS = 500, 20_000  # refused before anything is expanded; ours have 12 and 400
+MOST_STEPS = 10**12  # of one run: three months at 100,000 a second
 
 
 class Origins(NamedTuple):
@@ -48,9 +49,25 @@ class Sweep(NamedTuple):
 
     @classmethod
     def load(cls, path: Path) -> Sweep:
-        """:raises UserError: with every unknown key and wrong type at once."""
-        document = load(path)
-        return cls(parse(document, SweepFile), document)
+        """:raises UserError: see `of`."""
+        return cls.of(load(path))
+
+    @classmethod
+    def of(cls, document: Document) -> Sweep:
+        """A document as a sweep.
+
+        :raises UserError: with every unknown key and wrong type at once, and with what is wrong
+            with the runs that the rest would have.
+        """
+        found = survey(document, SweepFile, SweepFile.STAND_INS)
+        if found.value is not None and not found.problems:
+            return cls(found.value, document)
+        further: list[Problem] = []
+        if found.value is not None:
+            expansion = _Expansion(cls(found.value, document), None, found)
+            expansion.walk()
+            further = expansion.problems
+        raise UserError(in_order([*found.problems, *further]))
 
     def expand(self, overrides: Layer | None = None, anyway: bool = False) -> ResolvedSweep:
         """Every run of the sweep. Pure: looks at nothing but the file and what is shipped.
@@ -91,57 +108,75 @@ class _Layered(NamedTuple):
 class _Expansion:
     """The walk from a sweep file to its runs; gathers problems on the way."""
 
-    def __init__(self, sweep: Sweep, overrides: Layer | None) -> None:
+    def __init__(
+        self, sweep: Sweep, overrides: Layer | None, survey: Survey[SweepFile] | None = None
+    ) -> None:
+        """:param survey: what is wrong with the file already: the walk goes over the rest."""
         self.file, self.document = sweep
         self.overrides = overrides
+        self.survey = survey or Survey(self.file, [], [])
+        self.lost = set(self._unread("arms"))  # labels that are no arms because of a mistake
         self.problems: list[Problem] = []
         self.origins: list[Origins] = []
 
     def resolved(self, anyway: bool) -> ResolvedSweep:
-        arms = list(self._arms())
+        """:param anyway: write down objections to the claims, instead of refusing them."""
+        (found, objections), file = self.walk(), self.file
+        if not anyway:
+            self.problems += [
+                self.document.problem(("claims", i), f"'{file.claims[i]}': {why} (--anyway)")
+                for i, why in objections.items()
+            ]
+        if self.problems:
+            raise UserError(in_order(self.problems))
+        texts = tuple(f"{file.claims[i]}: {why}" for i, why in objections.items())
+        return found.model_copy(update={"anyway": texts})
+
+    def walk(self) -> tuple[ResolvedSweep, dict[int, str]]:
+        """What can be made of the file, and objections to its claims, by their place in it."""
         seeds = self._seeds()
         cards = self._cards()
         self._device()
+        arms = list(self._arms())
         self._labels([arm.label for arm in arms])
         self._parts(arms)
-        runs = [run for arm in arms for run in self._runs(arm, cards, seeds)]
-        if not self.problems:
+        runs = list(self._all_runs(arms, cards, seeds))
+        if not self.problems and not self.survey.problems:
             self._distinct(runs)
-        claims = list(self._claims([arm.label for arm in arms]))
-        if self.problems:
-            raise UserError(dict.fromkeys(self.problems))
+        complete = not self.problems and not self.survey.problems
+        claims = self._claims([arm.label for arm in arms])
         file = self.file
         found = ResolvedSweep(
             name=file.name,
             question=file.question,
             source=self.document.file,
             arms=tuple(arm.label for arm in arms),
-            envs=tuple(file.envs),
-            claims=tuple(claims),
+            envs=tuple(cards),
+            claims=tuple(claims.values()),
             report=file.report,
             anchors={name: card.scale() for name, card in cards.items()},
             components={a.label: a.components for a in arms if a.components is not None},
             runs=tuple(runs),
         )
-        return self._decidable(found, anyway)
+        return found, self._objections(found, list(claims)) if complete else {}
 
-    def _decidable(self, found: ResolvedSweep, anyway: bool) -> ResolvedSweep:
-        """Refuse claims that no outcome could support, or write down that they were let pass."""
-        objections = {
+    def _objections(self, found: ResolvedSweep, places: Sequence[int]) -> dict[int, str]:
+        """Claims that no outcome could support, by their place in the file, and why."""
+        return {
             i: ability.impossible
-            for i, ability in enumerate(stats.abilities(found))
+            for i, ability in zip(places, stats.abilities(found), strict=True)
             if ability.impossible
         }
-        if objections and not anyway:
-            raise UserError(
-                self.document.problem(("claims", i), f"'{found.claims[i].text}': {why} (--anyway)")
-                for i, why in objections.items()
-            )
-        texts = tuple(f"{found.claims[i].text}: {why}" for i, why in objections.items())
-        return found.model_copy(update={"anyway": texts})
 
     def _wrong(self, path: Path_, message: str) -> None:
-        self.problems.append(self.document.problem(path, message))
+        """Note a problem, unless it comes of what could not be read of the file."""
+        problem = self.document.problem(path, message)
+        if not self.survey.follows(problem):
+            self.problems.append(problem)
+
+    def _unread(self, *path: str) -> list[str]:
+        """Labels that stand at a place of the file and are left out of what could be read."""
+        return [str(at[len(path)]) for at in self.survey.wrong if at[: len(path)] == path != at]
 
     # Arms: as written, multiplied by grids, and made from components.
 
@@ -151,9 +186,7 @@ class _Expansion:
             self._wrong(("arms",), "a sweep needs `arms`, or a `design` with `components`")
         for label, arm in self.file.arms.items():
             path = ("arms", label)
-            keys = list(arm.grid)
-            for values in itertools.product(*arm.grid.values()):
-                point = dict(zip(keys, values, strict=True))
+            for point in self._points((*path, "grid"), arm.grid):
                 suffix = ",".join(f"{key}={value}" for key, value in point.items())
                 yield _Layered(
                     f"{label}[{suffix}]" if suffix else label,
@@ -180,9 +213,32 @@ class _Expansion:
                 label, [base, *parts], path=("components",), components=tuple(sorted(chosen))
             )
 
+    def _points(self, path: Path_, grid: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+        """Every combination of a grid's values."""
+        for key, values in grid.items():
+            if not values:
+                self._wrong((*path, key), "no value, so no arm: give some, or drop the key")
+            self._twice((*path, key), map(canonical, values))
+        points = math.prod(len(values) for values in grid.values())
+        if points > MOST_ARMS:
+            self._wrong(path, f"more than {MOST_ARMS} arms: give fewer values")
+        if not 0 < points <= MOST_ARMS:
+            self.lost.add(str(path[1]))
+            return
+        for point in itertools.product(*grid.values()):
+            yield dict(zip(grid, point, strict=True))
+
+    def _twice(self, path: Path_, values: Iterable[Any]) -> None:
+        for value, n in Counter(values).items():
+            if n > 1:
+                self._wrong(path, f"{value} stands there {n} times: once is enough")
+
     def _subsets(self) -> Iterator[tuple[str, set[str]]]:
         """Labels, and the components that are in."""
         names = list(self.file.components)
+        if self.file.design == "factorial" and 2 ** len(names) > MOST_ARMS:
+            self._wrong(("design",), f"more than {MOST_ARMS} arms: combine fewer components")
+            return
         if self.file.design == "one_in":
             yield "base", set()
             yield from ((f"only_{name}", {name}) for name in names)
@@ -195,17 +251,33 @@ class _Expansion:
                     yield "+".join(chosen) or "base", set(chosen)
 
     def _labels(self, labels: list[str]) -> None:
-        for label in {label for label in labels if labels.count(label) > 1}:
-            self._wrong(("components",), f"two arms are called '{label}': rename one")
+        for label in [label for label, n in Counter(labels).items() if n > 1]:
+            where = ("arms", label) if label in self.file.arms else ("components",)
+            self._wrong(where, f"two arms are called '{label}': rename one")
+        for label in labels:
+            if not label or len(label.split()) != 1 or not label.isprintable():
+                where = ("arms", label) if label in self.file.arms else ("components",)
+                self._wrong(where, f"claims cannot name an arm '{label}': no spaces, please")
         baseline = self.file.report.baseline
-        if baseline is not None and baseline not in labels:
+        if baseline is not None and baseline not in self._known(labels, [baseline]):
             self._wrong(("report", "baseline"), f"no arm '{baseline}'.{suggest(baseline, labels)}")
-        for i, score in enumerate(self.file.report.scores):
+        scores = self.file.report.scores
+        if not scores:
+            self._wrong(("report", "scores"), f"no score: name {' or '.join(SCORES)}")
+        for i, score in enumerate(scores):
             if score not in SCORES:
                 self._wrong(("report", "scores", i), f"no score '{score}'.{suggest(score, SCORES)}")
+        self._twice(("report", "scores"), scores)
+        self._twice(("report", "metrics"), self.file.report.metrics)
+
+    def _known(self, labels: Iterable[str], names: Iterable[str]) -> set[str]:
+        """The arms that there are, and those of `names` that may have been lost to a mistake."""
+        return {*labels, *(name for name in names if name.partition("[")[0] in self.lost)}
 
     def _parts(self, arms: list[_Layered]) -> None:
         """Effects know an arm by its components: two of one name would be two answers to one."""
+        for label, arm in self.file.arms.items():
+            self._twice(("arms", label, "components"), arm.components or ())
         for first, second in itertools.combinations(arms, 2):
             apart = first.components is None or first.components != second.components
             if apart or not set(self._envs(first)) & set(self._envs(second)):
@@ -224,20 +296,22 @@ class _Expansion:
         return [env for env in self.file.envs if arm.envs is None or env in arm.envs]
 
     def _seeds(self) -> list[int]:
+        """None of them if they are too many to look at."""
         seeds = self.file.seeds
         if isinstance(seeds, int):
-            seeds = list(range(seeds))
-        if not seeds:
+            outside = [] if seeds <= FIRST_TUNING_SEED else [seeds - 1]
+            seeds = [] if outside else list(range(seeds))
+        else:
+            outside = [seed for seed in seeds if not 0 <= seed < FIRST_TUNING_SEED]
+        if outside:
+            self._wrong(
+                ("seeds",),
+                f"{outside[0]} is outside 0 ... {FIRST_TUNING_SEED - 1}: seeds from "
+                f"{FIRST_TUNING_SEED} on are for tuning and never report",
+            )
+        elif not seeds:
             self._wrong(("seeds",), "at least one seed is needed, and 10 for an interval to trust")
-        if len(set(seeds)) < len(seeds):
-            self._wrong(("seeds",), "a seed stands there twice")
-        for seed in seeds:
-            if not 0 <= seed < FIRST_TUNING_SEED:
-                self._wrong(
-                    ("seeds",),
-                    f"{seed} is outside 0 ... {FIRST_TUNING_SEED - 1}: seeds from "
-                    f"{FIRST_TUNING_SEED} on are for tuning and never report",
-                )
+        self._twice(("seeds",), seeds)
         return seeds
 
     def _device(self) -> None:
@@ -253,14 +327,13 @@ class _Expansion:
                 envs.need(cards[name].extra, name)
             except (KeyError, ModuleNotFoundError) as error:
                 self._wrong(("envs", i), str(error.args[0]))
-        if len(set(self.file.envs)) < len(self.file.envs):
-            self._wrong(("envs",), "an environment stands there twice")
+        self._twice(("envs",), self.file.envs)
         for path, given in [
             (("steps",), self.file.steps),
             *((("arms", label, "steps"), arm.steps) for label, arm in self.file.arms.items()),
         ]:
             for name in given if isinstance(given, dict) else ():
-                if name not in self.file.envs:
+                if name not in self.file.envs and ("envs",) not in self.survey.wrong:
                     self._wrong(
                         (*path, name),
                         f"not an environment of this sweep.{suggest(name, self.file.envs)}",
@@ -271,29 +344,45 @@ class _Expansion:
         for path, given in [((*arm.path, "steps"), arm.steps), (("steps",), self.file.steps)]:
             if isinstance(given, int) or (isinstance(given, dict) and env in given):
                 steps = given if isinstance(given, int) else given[env]
-                if steps >= 1:
+                if 1 <= steps <= MOST_STEPS:
                     return steps
-                self._wrong(path, "a run needs at least one step")
+                self._wrong(path, f"a run has 1 to {MOST_STEPS:,} steps, and {steps} are given")
                 return None
         self._wrong(("steps",), f"no budget for {env}: add '{env}: <environment steps>'")
         return None
+
+    def _all_runs(
+        self, arms: list[_Layered], cards: Mapping[str, envs.Card], seeds: list[int]
+    ) -> Iterator[RunSpec]:
+        many = len(seeds) * sum(len(self._envs(arm)) for arm in arms)
+        if many > MOST_RUNS:
+            message = f"{many:,} runs: a sweep has at most {MOST_RUNS:,}. Split it, or thin it out"
+            self._wrong(("seeds",), message)
+        for arm in arms:
+            yield from self._runs(arm, cards, seeds if many <= MOST_RUNS else [])
 
     def _runs(
         self, arm: _Layered, cards: Mapping[str, envs.Card], seeds: list[int]
     ) -> Iterator[RunSpec]:
         path, agent = arm.last("agent")
         if agent is None:
-            self._wrong(arm.path, "no agent: set `agent:` here or in `base`")
+            if not any((*place, "agent") in self.survey.wrong for place, _ in arm.departures):
+                self._wrong(arm.path, "no agent: set `agent:` here or in `base`")
             return
         try:
             entry = agents.entry(agent)
         except KeyError as error:
             self._wrong(path, error.args[0])
             return
+        if arm.envs == []:
+            self._wrong((*arm.path, "envs"), "no environment, so no run: name some, or drop `envs`")
         for i, name in enumerate(arm.envs or ()):
             if name not in self.file.envs:
                 where = (*arm.path, "envs", i)
                 self._wrong(where, f"'{name}' is not among `envs`.{suggest(name, self.file.envs)}")
+        self._twice((*arm.path, "envs"), arm.envs or ())
+        if not cards:
+            self._settings(agent, "", arm)  # without an environment, its mistakes can be seen
         wrappers = self._wrappers(arm)
         for name, card in cards.items():
             if arm.envs is not None and name not in arm.envs:
@@ -405,38 +494,33 @@ class _Expansion:
         document, winner = read_winner(file)
         return [Layer(document.file, winner.hparams, document, ("hparams",))]
 
-    def _distinct(self, runs: list[RunSpec]) -> None:
+    def _distinct(self, runs: Iterable[RunSpec]) -> None:
         """Two arms that are one and the same would compare an arm with itself."""
-        arms: dict[str, dict[str, list[str]]] = {}
+        keys: dict[str, list[str]] = {}
         for run in runs:
-            arms.setdefault(run.arm, {}).setdefault(run.env, []).append(run.key)
-        for first, second in itertools.combinations(arms, 2):
-            if arms[first] == arms[second]:
-                where = ("arms", second) if second in self.file.arms else ("components",)
+            keys.setdefault(run.arm, []).append(run.key)
+        first: dict[tuple[str, ...], str] = {}
+        for arm, same in keys.items():
+            other = first.setdefault(tuple(same), arm)
+            if other != arm:
+                where = ("arms", arm) if arm in self.file.arms else ("components",)
                 self._wrong(
-                    where, f"'{first}' and '{second}' are the very same runs: change or drop one"
+                    where, f"'{other}' and '{arm}' are the very same runs: change or drop one"
                 )
 
-    def _claims(self, labels: list[str]) -> Iterator[Claim]:
-        for i, text in enumerate(self.file.claims):
-            found = CLAIM.match(text)
-            if not found:
-                self._wrong(
-                    ("claims", i), f"'{text}' does not read 'A > B [on ENV] by {'|'.join(SCORES)}'"
-                )
-                continue
-            for side in ("better", "worse"):
-                if found[side] not in labels:
-                    self._wrong(
-                        ("claims", i), f"no arm '{found[side]}'.{suggest(found[side], labels)}"
-                    )
-            if found["env"] and found["env"] not in self.file.envs:
-                hint = suggest(found["env"], self.file.envs)
-                self._wrong(("claims", i), f"'{found['env']}' is not among `envs`.{hint}")
-            if found["score"] not in SCORES:
-                hint = suggest(found["score"], SCORES)
-                self._wrong(("claims", i), f"no score '{found['score']}'.{hint}")
-            yield Claim(text=text, **found.groupdict())
+    def _claims(self, labels: list[str]) -> dict[int, Claim]:
+        """Those that can be read, by their place in the file."""
+        texts = self.file.claims
+        arms = self._known(labels, (word for text in texts for word in text.split()))
+        found = claim.read(texts, arms, self.file.envs)
+        for i, message in found.problems:
+            self._wrong(("claims", i), message)
+        return found.read
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """Each once, by line."""
+    return sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
 
 
 def plan(
@@ -489,7 +573,7 @@ def single(
         **(protocol or {}),
     }
     document = Document("harness run", data, {})
-    return Sweep(parse(document, SweepFile), document).expand(overrides).runs[0]
+    return Sweep.of(document).expand(overrides).runs[0]
 
 
 def keep(resolved: ResolvedSweep, store: Store) -> None:

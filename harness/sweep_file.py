@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -63,6 +63,10 @@ class SweepFile(BaseModel):
     """An ablation: one question, its arms, environments and seeds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="A sweep")
+    # What takes the place of a key that must be there, to look at the rest of a file without it.
+    STAND_INS: ClassVar[dict[str, Any]] = {
+        "name": "unnamed", "question": "", "envs": [""], "seeds": 1, "steps": 10**9,
+    }  # fmt: skip
 
     name: Name = Field(description="Names the folder results/sweeps/<name>.")
     question: str = Field(description="What the sweep is to answer, in one sentence.")

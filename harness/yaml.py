@@ -57,6 +57,7 @@ class Flaw(NamedTuple):
     path: Path_
     line: int
     message: str
+    again: bool = False  # another value stands at its path, and is the one that counts
 
 
 class Tree(NamedTuple):
@@ -153,9 +154,10 @@ class _Composer:
             if not isinstance(event, ScalarEvent):
                 raise NotYamlError(_line(event), "a key must be text on one line")
             key, here = event.value, (*at, event.value)
-            flaw = _unfit_key(event) or ("duplicate key: drop one" if key in result else "")
+            again = key in result
+            flaw = _unfit_key(event) or ("duplicate key: drop one" if again else "")
             if flaw:
-                self._flaws.append(Flaw(here, _line(event), flaw))
+                self._flaws.append(Flaw(here, _line(event), flaw, again))
             self._lines.setdefault(here, _line(event))
             value = self._value(next(self._events), here)
             result.setdefault(key, None if flaw else value)

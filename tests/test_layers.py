@@ -20,7 +20,7 @@ LEVELS = [
     {"progress", "sweep", "verify", "report"},
     {"executors", "stats", "estimate", "searches"},
     {"run", "cost"},
-    {"agents", "evaluate", "notary", "store", "sweep_file", "winner"},
+    {"agents", "claim", "evaluate", "notary", "store", "sweep_file", "winner"},
     {"provenance", "record"},
     {"envs", "space"},
     {"config", "seeding"},
@@ -43,7 +43,7 @@ WRITERS = {
     "executors",
     "sweep",
 }
-WRITERS |= {"sweep_file", "verify"}
+WRITERS |= {"claim", "sweep_file", "verify"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -178,6 +179,114 @@ def test_what_could_not_be_an_ablation_is_refused(problems, text, key):
     assert key in {where for _, where in problems(HEAD + text)}
 
 
+TWO = "base: {agent: ppo}\narms: {a: {}, b: {hparams: {gamma: 0.5}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        (TWO + "claims: [a > a by final]\n", "claims.0", "compares an arm with itself"),
+        (TWO + "claims: [a > b by auc, b > a by auc]\n", "claims.1", "exclude each other"),
+        (TWO + "claims: [a > b by auc, a > b by auc]\n", "claims.1", "stands there twice"),
+        (TWO + "report: {scores: []}\n", "report.scores", "no score: name final or auc"),
+        (TWO + "report: {scores: [auc, auc]}\n", "report.scores", "auc stands there 2 times"),
+        (TWO + "report: {metrics: [m, m]}\n", "report.metrics", "m stands there 2 times"),
+        ("arms: {a: {agent: ppo, envs: []}}\n", "arms.a.envs", "no environment, so no run"),
+        (
+            "arms: {a: {agent: ppo, envs: [DeepSea-10, DeepSea-10]}}\n",
+            "arms.a.envs",
+            "DeepSea-10 stands there 2 times",
+        ),
+        ("arms: {a: {agent: ppo, grid: {gamma: []}}}\n", "arms.a.grid.gamma", "no value"),
+        (
+            "arms: {a: {agent: ppo, grid: {gamma: [0.5, 0.5]}}}\n",
+            "arms.a.grid.gamma",
+            "0.5 stands there 2 times",
+        ),
+        (
+            "arms: {'a b': {agent: ppo}}\n",
+            "arms.a b",
+            "claims cannot name an arm 'a b'",
+        ),
+        (
+            "arms: {a: {agent: ppo, components: [x, x]}}\n",
+            "arms.a.components",
+            "x stands there 2 times",
+        ),
+    ],
+)
+def test_nonsense_is_refused_where_it_stands(problems, text, key, words):
+    found = {where: message for (_, where), message in problems(HEAD + text).items()}
+
+    assert words in found[key]
+
+
+@pytest.mark.parametrize(
+    ("head", "text", "key"),
+    [
+        (HEAD.replace("seeds: 2", "seeds: 1000000000"), TWO, "seeds"),
+        (HEAD.replace("seeds: 2", "seeds: [0, 1000000000000]"), TWO, "seeds"),
+        (HEAD.replace("seeds: 2", "seeds: 10_000"), TWO, "seeds"),
+        (HEAD, TWO.replace("a: {}", "a: {steps: 9_000_000_000_000_000}"), "arms.a.steps"),
+        (HEAD, TWO.replace("a: {}", "a: {steps: 1e30}"), "arms.a.steps"),
+        (HEAD, TWO + "evaluation: {final_episodes: 1e12}\n", "evaluation.final_episodes"),
+        (HEAD, TWO + "evaluation: {episodes: 10_000_000}\n", "evaluation.episodes"),
+        (HEAD, TWO + "engine: {threads: 1_000_000}\n", "engine.threads"),
+        (
+            HEAD,
+            TWO.replace("a: {}", "a: {grid: {%s}}")
+            % ", ".join(f"{key}: [{', '.join(map(str, range(1, 1001)))}]" for key in "xyz"),
+            "arms.a.grid",
+        ),
+        (
+            HEAD,
+            "base: {agent: ppo}\ndesign: factorial\ncomponents:\n"
+            + "".join(f"  c{i}: {{with: {{hparams: {{gamma: 0.{i + 1}}}}}}}\n" for i in range(40)),
+            "design",
+        ),
+    ],
+)
+def test_what_no_machine_can_hold_is_refused_before_it_is_expanded(problems, head, text, key):
+    start = time.process_time()
+
+    assert key in {where for _, where in problems(head + text)}
+    assert time.process_time() - start < 5
+
+
+def test_mistakes_of_every_kind_are_told_at_once(problems):
+    found = problems(
+        "name: test\n"
+        "question: Does it?\n"
+        "envs: [CartPole-v1, CartPol-v1]\n"  # 3
+        "seeds: ten\n"  # 4
+        "steps: 1000\n"
+        "clams: []\n"  # 6
+        "base: {agent: ppo}\n"
+        "arms:\n"
+        "  a:\n"
+        "    hparams: {gama: 0.9}\n"  # 10
+        "  b: {agent: pppo}\n"  # 11
+        "  c: {grid: {gamma: []}}\n"  # 12
+        "  d: 3\n"  # 13
+        "  a: {}\n"  # 14
+        "  e: {wrappers: [.nan]}\n"  # 15
+        "claims:\n"
+        "  - a > a by final\n"  # 17
+        "  - a > z by final\n"  # 18
+        "  - a > d by final\n"  # right, but for what is wrong with d
+        "report: {baseline: c}\n"
+    )
+
+    assert sorted({line for line, _ in found}) == [3, 4, 6, 10, 11, 12, 13, 14, 15, 17, 18]
+
+
+def test_what_follows_from_a_mistake_is_not_told_beside_it(problems):
+    text = HEAD.replace("envs: [CartPole-v1, DeepSea-10]", "envs: 3") + "base: {agent: 3}\n"
+    text += "arms: {a: {}, b: {hparams: 5}}\nclaims: [a > b by final]\n"
+
+    assert {line for line, _ in problems(text)} == {3, 6, 7}
+
+
 def test_a_budget_that_holds_no_update_is_refused_before_training(problems):
     found = problems(HEAD + "arms: {a: {agent: ppo, steps: 100}}\n")
 
@@ -217,7 +326,7 @@ def test_a_key_depends_on_what_decides_the_outcome_and_on_nothing_else(expand):
 
 
 def test_a_spec_survives_its_file(expand):
-    spec = expand(HEAD + "arms: {a: {agent: sac, envs: []}, b: {agent: ppo}}\n").runs[0]
+    spec = expand(HEAD + "arms: {a: {agent: ppo}}\n").runs[0]
 
     again = type(spec).model_validate(json.loads(spec.model_dump_json()))
 

@@ -14,11 +14,11 @@ from pydantic import BaseModel
 from baselines import AGENTS
 from harness import envs
 from harness.agents import AgentFile
+from harness.claim import SCORES
 from harness.cost import CostFile
 from harness.report.checklist import ChecklistFile
 from harness.report.questions import QUESTIONS
 from harness.report.reference import ReferenceFile
-from harness.sweep import SCORES
 from harness.sweep_file import SweepFile
 from harness.tune.file import SearchFile
 
