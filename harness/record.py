@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import resource
 import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness.health import Symptom, diverged, of_error
 from harness.spec import RunSpec
 
 EVALS, TEST_EVALS, TRAIN = "evals.jsonl", "test_evals.jsonl", "train.jsonl"
@@ -60,6 +62,8 @@ class Record:
         self.spec = spec
         self._beat = 0.0
         self._clock = Clock()
+        self._step = 0
+        self.symptoms: list[Symptom] = []  # see health.py
         _end_lost_attempt(folder)
         for name in (
             EVALS, TEST_EVALS, TRAIN, VISITS, "failure.json", "progress.json", CERTIFICATE,
@@ -88,18 +92,24 @@ class Record:
         append_json(self.folder / (TEST_EVALS if on_test else EVALS), row)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        """`seconds` are the CPU time of the process: see `Clock.cpu_seconds_before`."""
-        row = {"step": step, "seconds": round(time.process_time(), 3), **metrics}
+        """`seconds` are the CPU time of the process: see `Clock.cpu_seconds_before`.
+
+        A number that is not finite is null: JSON has none.
+        """
+        values = {name: v if math.isfinite(v) else None for name, v in metrics.items()}
+        row = {"step": step, "seconds": round(time.process_time(), 3), **values}
         append_json(self.folder / TRAIN, row, sync=False)
 
     def progress(self, step: int) -> None:
         """Tell whoever watches how far the run is; cheap, at most once a second."""
+        self._step = step
         if time.monotonic() - self._beat < HEARTBEAT:
             return
         self._beat = time.monotonic()
         path = self.folder / "progress.json"
         scratch = path.with_suffix(".tmp")
         beat = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
+        beat |= {"symptoms": self.symptoms}
         scratch.write_text(json.dumps(beat))
         scratch.replace(path)
 
@@ -112,13 +122,20 @@ class Record:
 
     def failed(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))
-        write_failure(self.folder, f"{type(error).__name__}: {error}".splitlines()[0], text)
+        symptom = of_error(text, self._step)
+        if symptom and not diverged(self.symptoms):
+            self.symptoms.append(symptom)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        write_failure(self.folder, reason, text, self.symptoms)
         end_attempt(self.folder, "failed", self._clock.cost())
 
 
-def write_failure(folder: Path, error: str, text: str = "") -> None:
+def write_failure(
+    folder: Path, error: str, text: str = "", symptoms: Sequence[Symptom] = ()
+) -> None:
     """Leave the reason why a run ended without a result."""
-    write_json(folder / "failure.json", {"error": error, "traceback": text, "at": now()})
+    facts = {"error": error, "traceback": text, "at": now(), "symptoms": symptoms}
+    write_json(folder / "failure.json", facts)
 
 
 def end_attempt(folder: Path, outcome: str, cost: Mapping[str, float] | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import signal
 import sys
@@ -18,6 +17,7 @@ from baselines.api import Agent, NoProgress, Task
 from harness import agents, envs, notary, provenance, record
 from harness.config import Problem, UserError
 from harness.evaluate import Evaluator
+from harness.health import Health
 from harness.name import shortened
 from harness.seeding import episode_seeds, streams
 from harness.spec import Batch, RunSpec
@@ -114,6 +114,7 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
         "key": spec.key,
         "steps_trained": steps_trained,
         **scores,
+        "symptoms": log.symptoms,
         "weights": fingerprint(agent.weights()),
         **clock.cost(),
         "cpu_seconds_before": clock.cpu_seconds_before,
@@ -266,6 +267,8 @@ class Watch:
         # By step, the CPU that the run had spent when its evaluation began, evaluations left out.
         self.learning_seconds: dict[int, float] = {}
         self._clock = clock
+        learns = agents.entry(spec.agent).learns
+        self.health = Health(spec.steps, card.actions == "discrete", learns, log.symptoms.append)
         self._due = 0
         self._measures = card.measures
         self._evaluator = self._over(card, "train")
@@ -285,7 +288,8 @@ class Watch:
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         values = {name: float(value) for name, value in metrics.items()}
-        self.log_file.metrics(step, {k: v for k, v in values.items() if math.isfinite(v)})
+        self.health.metrics(step, values)
+        self.log_file.metrics(step, values)
 
     def finish(self) -> dict[str, Any]:
         """Whatever the curve still lacks, then the evaluations that are reported.
@@ -295,6 +299,7 @@ class Watch:
         """
         self.at(self.spec.steps)
         found = {"final": self._evaluate(self.spec.steps, final=True)}
+        self.health.end(self.spec.steps)
         self._evaluator.close()
         if self._on_test:
             found["test"] = self._evaluate(self.spec.steps, final=True, on_test=True)
@@ -309,7 +314,9 @@ class Watch:
         pool, n = ("final", protocol.final_episodes) if final else ("curve", protocol.episodes)
         seeds = episode_seeds(pool, self.spec.env, self.spec.seed, n)
         evaluator = self._on_test if on_test and self._on_test else self._evaluator
+        self.health.weights(step, self.agent.weights())
         episodes = evaluator.play(self.agent, seeds)
+        self.health.returns(step, episodes.returns)
         measures = {
             str(measure): [measure.factor * float(info[key]) for info in episodes.last_infos]
             for key, measure in self._measures.items()
@@ -337,15 +344,10 @@ def fix_arithmetic(spec: RunSpec) -> None:
 
 
 def fingerprint(weights: Mapping[str, np.ndarray]) -> str:
-    """A hash of everything learned: two runs with one fingerprint have the same bits.
-
-    :raises FloatingPointError: if a weight is not finite: such a run has diverged.
-    """
+    """A hash of everything learned: two runs with one fingerprint have the same bits."""
     digest = hashlib.sha256()
     for name in sorted(weights):
         value = np.ascontiguousarray(weights[name])
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise FloatingPointError(f"{name} is not finite after training")
         digest.update(f"{name}:{value.dtype.str}:{value.shape};".encode())
         digest.update(value.tobytes())
     return digest.hexdigest()

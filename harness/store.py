@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.health import Symptom, symptoms
 from harness.spec import ResolvedSweep, RunSpec
 
 State = Literal["finished", "failed", "running", "interrupted", "missing"]
@@ -59,6 +60,7 @@ class RunStatus:
     tries: tuple[Attempt, ...]  # oldest first
     result: dict[str, Any] | None  # result.json
     error: str | None  # the last line of the traceback, when it failed
+    symptoms: tuple[Symptom, ...] = ()  # of the last attempt: see health.py
 
     @property
     def attempts(self) -> int:
@@ -118,7 +120,12 @@ class Store:
         error = failure["error"] if failure and state == "failed" else None
         last = {} if result else _json(folder / "progress.json") or {}
         last["outcome"] = "running" if state == "running" else "lost"
-        return RunStatus(spec, state, tuple(_tries(lines, result or {}, last)), result, error)
+        tries = tuple(_tries(lines, result or {}, last))
+        seen = (result or {}, (failure or {}) if state == "failed" else {}, last)
+        rows: list[list[Any]] = next(
+            (part["symptoms"] for part in seen if part.get("symptoms")), []
+        )
+        return RunStatus(spec, state, tries, result, error, symptoms(rows))
 
     def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
         """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
@@ -153,7 +160,7 @@ class Store:
         """The mean of a number that training told, over the last fifth of its budget."""
         lines = _lines(self.folder(spec) / "train.jsonl")
         told = [line[name] for line in lines if name in line and line["step"] > 0.8 * spec.steps]
-        return float(np.mean(told)) if told else None
+        return float(np.mean(told)) if told and None not in told else None
 
     def visits(self, spec: RunSpec) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial
 from pytest import MonkeyPatch
 
 from harness import tune
+from harness.health import of_error
 from harness.record import write_failure
 from harness.spec import RunSpec
 from harness.store import Store
@@ -68,7 +69,8 @@ def attempt_in(
             value = score(spec)
             if isinstance(value, str):
                 store.folder(spec).mkdir(parents=True, exist_ok=True)
-                write_failure(store.folder(spec), value.splitlines()[0], value)
+                symptoms = [symptom] if (symptom := of_error(value, 0)) else []
+                write_failure(store.folder(spec), value.splitlines()[0], value, symptoms)
             else:
                 write_run(store, spec, lambda *_, it=value: np.full(_[3], it))
             if after is not None:

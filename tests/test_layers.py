@@ -25,7 +25,7 @@ LEVELS = [
     {"envs", "space"},
     {"config", "seeding"},
     {"spec"},
-    {"name", "yaml"},
+    {"name", "yaml", "health"},
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 

@@ -162,7 +162,8 @@ def _method(found: Evidence) -> str:
         f"({steps}); its value is the {file.value} of their normalised final scores. Sampler: "
         f"{file.sampler}, {file.batch} trials at a time. Trial 0 is the default ({file.default}).",
         _pruning(file.pruner),
-        "A seed that diverged scores as the random policy does; a trial that crashed has failed.",
+        "A seed that diverged is counted; without a score of its own it scores as the random "
+        "policy does. A trial that crashed has failed.",
     ]
     if file.confirm.top > 1:
         lines.append(

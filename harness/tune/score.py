@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from harness.health import diverged
 from harness.spec import RunSpec
 from harness.store import Store
 from harness.tune.plan import Plan
@@ -13,15 +13,12 @@ from harness.tune.plan import Plan
 Train = Callable[[list[RunSpec]], None]  # attempts every run once; what came of it is in the store
 ATTEMPTS = 3  # at a run whose worker was killed: that says nothing of its hyper-parameters
 
-# How a run ends whose weights left the finite numbers: ours, and torch's distributions'.
-DIVERGED = ("FloatingPointError", "but found invalid values", "probability tensor contains either")
-
 
 class Outcome(NamedTuple):
     """The runs of one trial."""
 
-    scores: tuple[float, ...]  # normalised; a diverged run scores as the random policy does: 0
-    diverged: int
+    scores: tuple[float, ...]  # normalised; 0, the random policy's, of one that diverged to its end
+    diverged: int  # runs, finished or not: see health.py
     steps: int  # environment steps that were asked for
     seconds: float  # wall-clock, of all runs together
     error: str | None  # the traceback of a run that crashed: then the scores mean nothing
@@ -43,22 +40,16 @@ def _was_killed(spec: RunSpec, store: Store) -> bool:
 
 def outcome(specs: Sequence[RunSpec], store: Store, plan: Plan) -> Outcome:
     """What the store knows of these runs, all of which were attempted."""
-    scores, diverged, seconds, error = [], 0, 0.0, None
+    scores, broken, seconds, error = [], 0, 0.0, None
     for spec in specs:
-        result = store.result(spec)
-        if result is not None:
-            seconds += float(result["wall_seconds"])
-        score = float(result["final"]["mean"]) if result is not None else math.nan
-        if math.isfinite(score):
-            scores.append(plan.normalised(spec.env, score))
+        status = store.status(spec)
+        broken += diverged(status.symptoms)
+        if status.result is not None:
+            seconds += float(status.result["wall_seconds"])
+            scores.append(plan.normalised(spec.env, float(status.result["final"]["mean"])))
             continue
-        failure = store.failure(spec) or {"error": "it was never finished", "traceback": ""}
-        if result is None and not _diverged(failure):
-            error = error or f"{spec}: {failure['error']}\n{failure['traceback']}"
-        diverged += 1
         scores.append(0.0)
-    return Outcome(tuple(scores), diverged, sum(s.steps for s in specs), seconds, error)
-
-
-def _diverged(failure: dict[str, Any]) -> bool:
-    return any(sign in failure["error"] + failure["traceback"] for sign in DIVERGED)
+        if not diverged(status.symptoms):
+            failure = store.failure(spec) or {"error": "it was never finished", "traceback": ""}
+            error = error or f"{spec}: {failure['error']}\n{failure['traceback']}"
+    return Outcome(tuple(scores), broken, sum(s.steps for s in specs), seconds, error)

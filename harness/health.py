@@ -1,0 +1,204 @@
+"""What a run shows that a healthy learner does not: symptoms, each with its step and its value.
+
+Fed with what every run has, whatever its agent: the metrics of training, the returns of the
+evaluations, and the weights. A run with symptoms keeps its score; reports count it and say so.
+
+How often healthy and broken runs show them: `python -m benchmarks.health`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Kind = Literal["not finite", "exploded", "no entropy", "no updates"]
+DIVERGED: tuple[Kind, ...] = ("not finite", "exploded")
+KINDS: tuple[Kind, ...] = (*DIVERGED, "no entropy", "no updates")
+
+# A squared error of 1,000 squared returns: predictions 30 times beyond any return that was seen.
+# Losses that are not about returns, such as those of images, are let pass up to FREE.
+LARGE, FREE = 1e3, 1e8
+# A matrix of a network whose largest weight is so many times the largest that it began with (or 1):
+# with a learning rate of 3e-4, Adam would need 3 million updates in one direction.
+GROWTH = 1e3
+# An action's standard deviation, of a policy that began with about 1.
+NO_NOISE = 1e-4
+# A share of the budget: what is gone later may be gone because the task is solved.
+EARLY = 0.5
+# Metrics that are no measurements, and one that is 0 / 0 where the returns do not vary.
+SETTINGS = {"learning_rate", "train/learning_rate"}
+UNDEFINED = {"train/explained_variance"}
+# The entropy of the policy in training, by the metric that has it, and its sign there.
+ENTROPY = {"train/entropy_loss": -1.0, "behaviour/actor_entropy": 1.0}
+NOISE = "train/std"
+RETURNS = {"rollout/ep_rew_mean", "ep_rew_mean"}
+# What libraries raise when they meet numbers that are not finite.
+RAISED = ("FloatingPointError", "but found invalid values", "probability tensor contains either")
+
+
+class Symptom(NamedTuple):
+    """One sign, where it was first seen."""
+
+    kind: Kind
+    what: str  # a metric, an array of the weights, "return"
+    step: int
+    value: str  # as text: JSON has no infinity
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.value} (step {self.step:,})"
+
+
+def symptoms(rows: Iterable[Sequence[Any]]) -> tuple[Symptom, ...]:
+    """As they are kept in JSON."""
+    return tuple(Symptom(*row) for row in rows)
+
+
+def diverged(found: Iterable[Symptom]) -> bool:
+    """Whether its numbers left what a learner can have: the one meaning of the word."""
+    return any(symptom.kind in DIVERGED for symptom in found)
+
+
+def of_error(error: str, step: int) -> Symptom | None:
+    """Whether a run ended because its numbers were no longer finite."""
+    if not any(sign in error for sign in RAISED):
+        return None
+    return Symptom("not finite", error.strip().splitlines()[-1][:200], step, "raised")
+
+
+def no_entropy(steps: int) -> float:
+    """Entropy of a policy that leaves its favourite action once in the whole budget."""
+    chance = 1 / max(steps, 2)
+    return chance * (1 + math.log(1 / chance))
+
+
+class Health:
+    """Watches one run. Of each kind it tells the first symptom of metrics, returns and weights.
+
+    :param steps: the budget.
+    :param discrete: actions are chosen, so that an entropy of 0 means no exploration.
+    :param learns: there is something that updates could change.
+    :param tell: called with each symptom.
+    """
+
+    def __init__(
+        self, steps: int, discrete: bool, learns: bool, tell: Callable[[Symptom], None]
+    ) -> None:
+        self.steps, self.discrete, self.learns, self.tell = steps, discrete, learns, tell
+        self._told: set[tuple[Kind, str]] = set()
+        self._largest_return = 1.0
+        self._matrices = _Matrices()
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        seen = (abs(values[name]) for name in RETURNS & set(values))
+        self._largest_return = max(self._largest_return, *filter(math.isfinite, seen), 1.0)
+        limit = max(FREE, LARGE * self._largest_return**2)
+        for name, value in values.items():
+            if name in SETTINGS:
+                continue
+            if not math.isfinite(value):
+                if not (name in UNDEFINED and math.isnan(value)):
+                    self._note("not finite", "metrics", name, step, value)
+            elif abs(value) > limit:
+                self._note("exploded", "metrics", name, step, value)
+            elif step <= EARLY * self.steps and self._deterministic(name, value):
+                self._note("no entropy", "metrics", name, step, value)
+
+    def _deterministic(self, name: str, value: float) -> bool:
+        if name in ENTROPY and self.discrete:
+            return ENTROPY[name] * value < no_entropy(self.steps)
+        return name == NOISE and value < NO_NOISE
+
+    def returns(self, step: int, returns: Sequence[float]) -> None:
+        """:raises FloatingPointError: if one is not finite: then there is no score."""
+        for value in returns:
+            if not math.isfinite(value):
+                self._note("not finite", "returns", "return", step, value)
+                raise FloatingPointError(f"a return of the evaluation at step {step} is {value}")
+        self._largest_return = max(self._largest_return, *map(abs, returns))
+
+    def weights(self, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
+        """What is learned by now: at every evaluation, and at the end."""
+        for name, value in weights.items():
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                worst = value[~np.isfinite(value)].ravel()[0]
+                self._note("not finite", "weights", name, step, float(worst))
+        for name, largest in self._matrices.exploded(weights):
+            self._note("exploded", "weights", name, step, largest)
+        self._matrices.see(step, weights)
+
+    def end(self, step: int) -> None:
+        """The last weights were seen."""
+        since = self._matrices.unchanged_since() if self.learns else None
+        if since is not None and since <= EARLY * step:
+            self._note("no updates", "weights", "weights", since, "unchanged to the end")
+
+    def _note(self, kind: Kind, source: str, what: str, step: int, value: float | str) -> None:
+        if (kind, source) not in self._told:
+            self._told.add((kind, source))
+            text = value if isinstance(value, str) else f"{value:.3g}"
+            self.tell(Symptom(kind, what, step, text))
+
+
+class _Matrices:
+    """The parameters of networks, as far as an array shows that it is one.
+
+    They are of single precision and have two dimensions or more. Statistics and tables are of
+    double precision, and biases go on moving in a network that is dead.
+    """
+
+    def __init__(self) -> None:
+        self._first: dict[str, float] = {}  # the largest of each at the start
+        self._start = ""  # a digest of everything
+        self._steps: list[int] = []
+        self._moved: list[set[str]] = []  # the matrices that changed before each of these steps
+        self._digests: dict[str, str] = {}
+        self._everything = ""
+
+    def exploded(self, weights: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, float]]:
+        for name, value in _matrices(weights):
+            largest = float(np.abs(value).max())
+            first = self._first.setdefault(name, largest)
+            if math.isfinite(largest) and largest > GROWTH * max(first, 1.0):
+                yield name, largest
+
+    def see(self, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
+        digests = {name: _digest(value) for name, value in _matrices(weights)}
+        if self._steps:
+            names = digests.keys() & self._digests.keys()
+            self._moved.append({n for n in names if digests[n] != self._digests[n]})
+        self._digests = digests
+        self._everything = _digest(*(weights[name] for name in sorted(weights)))
+        self._start = self._start or self._everything
+        self._steps.append(step)
+
+    def unchanged_since(self) -> int | None:
+        """The step after which no matrix changed; 0: nothing ever did. None: they still change.
+
+        A matrix counts once it has changed twice in a row: some learners train a model once and
+        then leave it alone.
+        """
+        if self._everything == self._start and self._digests:
+            return 0
+        regular = [i for i in range(1, len(self._moved)) if self._moved[i] & self._moved[i - 1]]
+        last = max((i for i, moved in enumerate(self._moved) if moved), default=None)
+        if not regular or last is None or last == len(self._moved) - 1:
+            return None
+        return self._steps[last + 1]
+
+
+def _matrices(weights: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:
+    for name, value in weights.items():
+        if value.dtype == np.float32 and value.ndim >= 2 and value.size:
+            yield name, value
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
