@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 
 Kind = Literal["not finite", "exploded", "no entropy", "no updates"]
 DIVERGED: tuple[Kind, ...] = ("not finite", "exploded")
-KINDS: tuple[Kind, ...] = (*DIVERGED, "no entropy", "no updates")
 
 # A squared error of 1,000 squared returns: predictions 30 times beyond any return that was seen.
 # Losses that are not about returns, such as those of images, are let pass up to FREE.
@@ -68,6 +68,29 @@ def of_error(error: str, step: int) -> Symptom | None:
     if not any(sign in error for sign in RAISED):
         return None
     return Symptom("not finite", error.strip().splitlines()[-1][:200], step, "raised")
+
+
+def kinds(found: Iterable[Symptom]) -> list[Kind]:
+    """Each once, in the order in which they were first seen."""
+    return list(dict.fromkeys(symptom.kind for symptom in found))
+
+
+def told(runs: Iterable[tuple[str, str, Sequence[Symptom]]]) -> list[str]:
+    """Each kind in each arm: in how many of its runs, and the first of them with step and value.
+
+    :param runs: of each the arm, its name in words, and its symptoms; each run once.
+    """
+    planned: Counter[str] = Counter()
+    found: dict[tuple[str, Kind], list[str]] = {}
+    for arm, name, each in runs:
+        planned[arm] += 1
+        for kind in kinds(each):
+            first = next(symptom for symptom in each if symptom.kind == kind)
+            found.setdefault((arm, kind), []).append(f"{first}, {name}")
+    return [
+        f"{kind} in {len(names)} of {planned[arm]} runs of {arm}: {names[0]}"
+        for (arm, kind), names in found.items()
+    ]
 
 
 def no_entropy(steps: int) -> float:

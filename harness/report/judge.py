@@ -137,10 +137,12 @@ def _shared(run: RunSpec) -> bool:
 def excluded(evidence: Evidence) -> Finding:
     states = Counter(status.state for status in evidence.unique)
     gone = ", ".join(f"{n} {state}" for state, n in sorted(states.items()) if state != "finished")
+    ill = sum(bool(status.symptoms) for status in evidence.unique if status.state == "finished")
     return Finding(
         "yes",
         "No run was left out of a number: "
         + (f"{gone} are counted and stop the estimates that need them." if gone else "none failed.")
+        + (f" With symptoms of a broken learner, and in the numbers: {ill} runs." if ill else "")
         + " What changes observations, actions or rewards is listed as wrappers.",
         ("runs.csv", "scores.csv", "environments.csv", "hyperparameters.csv"),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
+from harness.health import kinds
 from harness.report import claims, origin
 from harness.report.evidence import Evidence
 from harness.spec import Claim
@@ -18,10 +20,15 @@ def _stamps(evidence: Evidence, claim: Claim) -> Iterator[str]:
     envs = [claim.env] if claim.env else evidence.sweep.envs
     if set(envs) & set(evidence.unequal):
         yield "Their budgets differ."
-    sides = (
+    sides = [
         [status for env in envs for status in evidence.statuses_of(arm, env)]
         for arm in (claim.better, claim.worse)
-    )
+    ]
+    for arm, statuses in zip((claim.better, claim.worse), sides, strict=True):
+        found = Counter(kind for status in statuses for kind in kinds(status.symptoms))
+        if found:
+            each = ", ".join(f"{kind} in {n}" for kind, n in found.items())
+            yield f"Of {len(statuses)} runs of {arm}, symptoms of a broken learner: {each}."
     apart = origin.apart(*sides)
     if apart:
         yield f"The two arms differ in {apart}, and not only in what they compare."
