@@ -62,16 +62,34 @@ def test_a_verdict_is_the_side_of_the_interval(store, monkeypatch, level, verdic
     assert found.gap.low < level - 0.5 < found.gap.high
 
 
-def test_one_public_run_might_be_one_more_of_ours():
-    """The prediction interval covers: of new runs like ours, 95 % are consistent with ours."""
-    rng, inside = np.random.default_rng(0), 0
+SHAPES = {
+    "normal": lambda rng, n: rng.normal(size=n),
+    "log-normal": lambda rng, n: rng.lognormal(size=n),
+    "bimodal 70:30": lambda rng, n: (rng.random(n) < 0.7) + 0.1 * rng.normal(size=n),
+    "0 or 1, p = 0.9": lambda rng, n: (rng.random(n) < 0.9).astype(float),
+}
+
+
+@pytest.mark.parametrize(
+    ("shape", "n", "covers"),
+    [
+        ("normal", 5, 0.95), ("normal", 10, 0.95), ("log-normal", 5, 0.91),
+        ("log-normal", 10, 0.92), ("bimodal 70:30", 3, 0.87), ("bimodal 70:30", 6, 0.957),
+        ("0 or 1, p = 0.9", 10, 0.94), ("0 or 1, p = 0.9", 20, 0.915),
+    ],
+)  # fmt: skip
+def test_one_public_run_might_be_one_more_of_ours(shape, n, covers):
+    """The prediction interval covers: so many of new runs like ours are consistent with ours."""
+    rng, inside, trials = np.random.default_rng(0), 0, 2_500
     file = ReferenceFile(**FILE, scores=())
-    for _ in range(2_000):
-        runs, new = rng.normal(0, 3, 5), rng.normal(0, 3)
-        one = PublicScore(**(SCORE | {"score": float(new), "sd": 0.0}))
+    for _ in range(trials):
+        runs = np.zeros(n)
+        while np.ptp(runs) == 0:  # such runs are not compared
+            runs = SHAPES[shape](rng, n)
+        one = PublicScore(**(SCORE | {"score": float(SHAPES[shape](rng, 1)[0]), "sd": 0.0}))
         low, high, _ = reference.interval(runs, file, one, 0.95)
         inside += low <= 0 <= high
-    assert inside / 2_000 == pytest.approx(0.95, abs=0.015)
+    assert inside / trials == pytest.approx(covers, abs=0.02)
 
 
 def test_means_over_seeds_get_the_interval_of_welch():

@@ -191,8 +191,8 @@ def _variance(ours: Array, file: ReferenceFile, public: PublicScore) -> tuple[fl
     else:
         parts = (own * (1 + 1 / n), n - 1), (public.sd**2 / (public.episodes or 1), math.inf)
     variance = sum(part for part, _ in parts)
-    inverse = sum((part / variance) ** 2 / df for part, df in parts) if variance else 0.0
-    return variance, 1 / inverse if inverse else 1e9  # Welch and Satterthwaite; none: normal
+    inverse = sum((part / variance) ** 2 / df for part, df in parts)  # Welch and Satterthwaite
+    return variance, 1 / inverse if inverse else 1e9  # ours is next to nothing beside theirs
 
 
 def about(found: list[Comparison]) -> str:
@@ -208,9 +208,10 @@ def about(found: list[Comparison]) -> str:
     return (
         f"Means, because that is what was published. Better, worse: {level}. "
         "Of one public run it is asked whether it could be one more of ours (a prediction interval "
-        "of Student's t): what its other seeds would have done is not known. Consistent is not "
-        f"equal: only a true difference as large as `detectable` is called better or worse in "
-        f"{10 * stats.POWER:g} of 10 such comparisons; a smaller one is mostly missed."
+        "of Student's t): what its other seeds would have done is not known. Levels are exact for "
+        "normal scores; docs/statistics.md has others. Consistent is not equal: if seeds vary as "
+        f"they did here, a true difference as large as `detectable` is called better or worse in "
+        f"{10 * stats.POWER:g} of 10 such comparisons, and a smaller one is missed more often."
     )
 
 
