@@ -16,7 +16,7 @@ DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive
 	lmodern cm-super postgresql
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow check golden format tools debian
+.PHONY: help setup sweep test test-slow soak check golden format tools debian
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ test: $(READY)  ## the tests, without the slow ones
 
 test-slow: $(READY)  ## the slow tests alone
 	$(BIN)/python -m pytest -m slow $(TWO_CORES)
+
+soak: $(READY)  ## what takes too long for every change: damages, kills, odd inputs
+	$(BIN)/python -m pytest -m soak --timeout 0 $(TWO_CORES)
 
 check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .

@@ -96,7 +96,8 @@ def sweep(
         resolved = Sweep.load(_find(file)).expand(_overrides(set_), anyway)
         store = _store(results)
         _answers(resolved)  # wrong ones are told before anything trains
-        keep(resolved, store)
+        for line in keep(resolved, store):
+            print(line, file=sys.stderr)
         _train(list(resolved.runs), store, workers, executor, observer)
         _report(resolved.name, store, crosscheck=crosscheck)
         if store.missing(resolved.runs):
@@ -200,7 +201,7 @@ def verify(
     """Make finished runs once more and compare every evaluation and the weights."""
     with _users_errors("What was compared is certified; the same command starts anew."):
         from harness import verify as verifying
-        from harness.record import CERTIFICATE
+        from harness.run_files import CERTIFICATE
 
         store = _store(results)
         folder = _run_folder("verify", what, store)
@@ -224,7 +225,7 @@ def verify(
         if home is not None or found:
             path = (home or cases[0].folder) / CERTIFICATE
             console.print(f"certificate: {path}", soft_wrap=True)
-        if not verifying.all_equal(found):
+        if drawn.damaged or not verifying.all_equal(found):
             raise typer.Exit(SOME_FAILED)
 
 
@@ -484,7 +485,7 @@ def _user_error(where: str, message: str) -> UserError:
 
 def _run_folder(verb: str, what: str, store: Store) -> Path | None:
     """The folder of a run; None: `what` is not meant to be one."""
-    from harness.store import KEY
+    from harness.run_files import KEY
 
     folder = store.find(what)
     if folder is None and KEY.fullmatch(what):
@@ -514,6 +515,7 @@ def _train(
     from harness.executors import EXECUTORS
     from harness.notary import unreachable
     from harness.progress import Display
+    from harness.record import mend
     from harness.run import Job
     from harness.sweep import plan
 
@@ -523,6 +525,9 @@ def _train(
     asked = {url: unreachable(url) for url in observer or ()}
     if any(asked.values()):
         raise UserError(Problem("--observer", None, url, why) for url, why in asked.items() if why)
+    for folder in dict.fromkeys(store.folder(spec) for spec in specs):
+        for line in mend(folder, store.root, deep=True):
+            print(line, file=sys.stderr)
     missing = store.missing(specs)
     finished = len({spec.key for spec in specs}) - len(missing)
     console = Console(file=io.StringIO()) if quiet else _console()

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness import run_files
 from harness.config import read, shipped
+from harness.files import Damaged
 from harness.spec import RunSpec, canonical
 from harness.store import Attempt, RunStatus
 
@@ -83,15 +85,17 @@ def evaluation_episodes(spec: RunSpec) -> int:
 
 def finished_in(folder: Path) -> list[Measured]:
     """What the finished runs of one agent in one environment took; the damaged say nothing."""
-    runs = (of_run(path.parent) for path in _some(folder.glob("*/result.json")))
+    runs = (of_run(run) for run in _some(folder.glob("*")))
     return [run for run in runs if run is not None]
 
 
 def of_run(folder: Path) -> Measured | None:
-    """What a finished run took; None: its files do not say it."""
+    """What a finished run took; None: it is not finished, or its files do not say it."""
+    result, _ = run_files.finished(folder)
+    if result is None:
+        return None
     try:
-        result = json.loads((folder / "result.json").read_text())
-        spec = RunSpec.model_validate_json((folder / "spec.json").read_text())
+        spec = run_files.spec(folder)
         evaluation = float(result["evaluation_seconds"])
         training = max(0.0, result["cpu_seconds"] - evaluation)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -101,7 +105,7 @@ def of_run(folder: Path) -> Measured | None:
             memory_mb=result["peak_memory_mb"],
             disk_mb=size / 2**20,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (Damaged, OSError, ValueError, KeyError, TypeError):
         return None
     return Measured(settings(spec), cost)
 
@@ -249,11 +253,8 @@ _LARGER = ("memory_mb", "disk_mb")
 
 
 def _machines(root: Path) -> str:
-    found = {
-        json.loads(path.read_text())["machine"]["cpu"]
-        for path in _some(root.glob("runs/*/*/*/result.json"))
-    }
-    return ", ".join(sorted(found))
+    results = (run_files.finished(folder)[0] for folder in _some(root.glob("runs/*/*/*")))
+    return ", ".join(sorted({result["machine"]["cpu"] for result in results if result}))
 
 
 if __name__ == "__main__":

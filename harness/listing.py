@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from baselines import AGENTS
-from harness import cost, envs, stats
+from harness import cost, envs, run_files, stats
 from harness.config import shipped
 from harness.estimate import Experience, behind, duration, progress, to_come
+from harness.files import Damage, Damaged
 from harness.health import told
 from harness.spec import ResolvedSweep
 from harness.store import Store
@@ -68,16 +70,25 @@ def ablations_table(store: Store, long: bool) -> RenderableType:
 
 def runs_table(store: Store, long: bool) -> RenderableType:
     rows = table("agent", "environment", "seed>", "steps>", "state", "return>", "key")
-    for path in sorted(store.root.glob("runs/*/*/*/spec.json")):
-        spec = json.loads(path.read_text())
-        result = path.parent / "result.json"
-        final = json.loads(result.read_text())["final"]["mean"] if result.exists() else None
-        failed = (path.parent / "failure.json").exists()
-        state = "finished" if final is not None else "failed" if failed else "unfinished"
-        shown = "" if final is None else f"{final:.4g}"
-        where = [spec["agent"], spec["env"], str(spec["seed"]), f"{spec['steps']:,}"]
-        rows.add_row(*where, state, shown, path.parent.name)
-    return rows
+    damages: list[Damage] = []
+    for folder in sorted(store.root.glob("runs/*/*/*")):
+        try:
+            status = store.status(run_files.spec(folder))
+        except Damaged as error:  # whose run it is nobody knows: another version's, or no run
+            damages.append(error.damage)
+            continue
+        spec = status.spec
+        shown = "" if status.result is None else f"{status.result['final']['mean']:.4g}"
+        where = [spec.agent, spec.env, str(spec.seed), f"{spec.steps:,}"]
+        rows.add_row(*where, status.state, shown, folder.name)
+        damages += [*status.broken, *status.aside]
+    return Group(rows, *named(damages))
+
+
+def named(damages: Iterable[Damage]) -> Iterator[RenderableType]:
+    """What is damaged, a line each."""
+    for damage in damages:
+        yield Text(f"damaged: {damage}", overflow="fold")
 
 
 def costs_table(store: Store, long: bool) -> RenderableType:
@@ -128,11 +139,16 @@ def started(store: Store) -> RenderableType:
 
 def sweeps(store: Store) -> RenderableType:
     rows = table("sweep", "finished>", "runs>", "question")
+    damages = []
     for name in store.sweeps():
-        resolved = store.sweep(name)
+        try:
+            resolved = store.sweep(name)
+        except Damaged as error:
+            damages.append(error.damage)
+            continue
         finished = sum(store.finished(spec) for spec in resolved.runs)
         rows.add_row(name, str(finished), str(len(resolved.runs)), resolved.question)
-    return rows
+    return Group(rows, *named(damages))
 
 
 def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
@@ -145,13 +161,13 @@ def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
         states.setdefault((spec.arm, spec.env), Counter())[found.state] += 1
         if found.error:
             errors[found.error] += 1
-    kinds = ("finished", "running", "failed", "interrupted", "missing")
+    kinds = ("finished", "running", "failed", "interrupted", "damaged", "missing")
     rows = table("arm", "environment", *(f"{kind}>" for kind in kinds), title=resolved.question)
     for (arm, env), counts in states.items():
         rows.add_row(arm, env, *(str(counts[kind] or "") for kind in kinds))
-    reasons = table("failed runs>", "because")
+    reasons = table("failed or damaged runs>", "because")
     for error, n in errors.most_common():
-        reasons.add_row(str(n), error)
+        reasons.add_row(str(n), escape(error))
     unique = {found.spec.key: found for found in statuses}.values()
     parts: list[RenderableType] = [rows, *([reasons] if errors else []), ""]
     ill = [escape(text) for text in told((s.spec.arm, str(s.spec), s.symptoms) for s in statuses)]
@@ -166,7 +182,9 @@ def sweep(resolved: ResolvedSweep, store: Store) -> RenderableType:
             ended = f"its runs have ended: see `harness report {resolved.name}`"
             answers.add_row(escape(claim.text), f"pending: {state}" if state.missing else ended)
         parts.append(answers)
-    return Group(*parts)
+    lost = store.history(resolved.name).damage
+    damages = [*(each for found in unique for each in found.aside), *([lost] if lost else [])]
+    return Group(*parts, *named(damages))
 
 
 def matrix(resolved: ResolvedSweep) -> RenderableType:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from harness.estimate import Experience, duration
+from harness.run_files import FAILURE, PROGRESS
 from harness.spec import RunSpec
 from harness.store import Store
 
@@ -70,16 +71,15 @@ class Display:
         """Look at the files and show what has changed. Called about twice a second."""
         before = len(self.left)
         for key, spec in list(self.left.items()):
-            folder = self.store.folder(spec)
-            ended = (folder / "result.json").exists()
-            if ended or self._newly_failed(folder):
+            ended = self.store.finished(spec)
+            if ended or self._newly_failed(self.store.folder(spec)):
                 del self.left[key]
                 self.steps += spec.steps
                 if ended:
-                    self.experience.learn(folder)
+                    self.experience.learn(self.store.folder(spec))
                 else:
                     self.failed.add(key)
-                    self.console.print(f"[red]failed[/red]: {spec}: {_reason(folder)}")
+                    self.console.print(f"[red]failed[/red]: {spec}: {self._reason(spec)}")
         if len(self.left) < before:
             self._weigh()
         running = {key: part for key, spec in self.left.items() if (part := self._part(spec))}
@@ -133,20 +133,21 @@ class Display:
     def _newly_failed(self, folder: Path) -> bool:
         """Whether it has failed since this display began, not in an earlier attempt."""
         try:
-            return (folder / "failure.json").stat().st_mtime >= self.began
-        except FileNotFoundError:
+            return (folder / FAILURE).stat().st_mtime >= self.began
+        except OSError:
             return False
 
     def _part(self, spec: RunSpec) -> float:
         """The share of its steps that a run has done; 0 if it is not running."""
-        path = self.store.folder(spec) / "progress.json"
+        path = self.store.folder(spec) / PROGRESS
         try:
             if time.time() - path.stat().st_mtime > STALE:
                 return 0.0
-            return float(json.loads(path.read_text())["step"]) / spec.steps
-        except (FileNotFoundError, ValueError):
+        except OSError:
             return 0.0
+        found = self.store.progress(spec)
+        return float(found["step"]) / spec.steps if found else 0.0
 
-
-def _reason(folder: Path) -> str:
-    return str(json.loads((folder / "failure.json").read_text())["error"])
+    def _reason(self, spec: RunSpec) -> str:
+        failure = self.store.failure(spec)
+        return escape(failure["error"]) if failure else "its reason cannot be read"

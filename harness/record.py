@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
-import json
 import math
 import os
 import resource
+import shutil
 import socket
 import sys
 import time
@@ -17,13 +18,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from harness import files, run_files
+from harness.files import Damage, append_json, write_json
 from harness.health import Symptom, diverged, of_error
+from harness.run_files import (
+    ATTEMPTS,
+    CERTIFICATE,
+    COSTS,
+    EVALS,
+    FAILURE,
+    LOCK,
+    MODEL,
+    PROGRESS,
+    RESULT,
+    SPEC,
+    TEST_EVALS,
+    TRAIN,
+    VISITS,
+)
 from harness.spec import RunSpec
 
-EVALS, TEST_EVALS, TRAIN = "evals.jsonl", "test_evals.jsonl", "train.jsonl"
-CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
-VISITS = "visits.npz"
-COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mb")  # of an attempt
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 
 
@@ -38,7 +52,7 @@ def claimed(folder: Path) -> Iterator[None]:
     :raises Busy: if another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -48,6 +62,54 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
+    """Set aside what is damaged of a run, unless another process holds it.
+
+    :param folder: the run's, below the results folder `root`.
+    :param deep: see `run_files.look`.
+    :return: what was set aside, a line each.
+    """
+    said = clear_way(folder, root)
+    if not folder.exists():
+        return said
+    with contextlib.suppress(Busy), claimed(folder):
+        said += set_aside(folder, deep)
+    return said
+
+
+def clear_way(folder: Path, root: Path) -> list[str]:
+    """Set aside what stands in the place of a run's lock and folder, and of those around it."""
+    said = []
+    for place in [*reversed(folder.parents), folder]:
+        within = place.is_relative_to(root) and place != root
+        if within and os.path.lexists(place) and not place.is_dir():
+            said.append(_aside(Damage(place, "it stands in the place of a folder")))
+    lock = folder / LOCK
+    if os.path.lexists(lock) and not lock.is_file():
+        said.append(_aside(Damage(lock, "it is no plain file")))
+    return said
+
+
+def set_aside(folder: Path, deep: bool = False) -> list[str]:
+    """Set aside what is damaged of a run that this process holds: it can be trained again then."""
+    found = run_files.look(folder, deep)
+    said = [_aside(damage) for damage in found.damages]
+    if found.broken and os.path.lexists(folder / RESULT):
+        files.set_aside(folder / RESULT)  # it tells of files that are gone
+    return said
+
+
+def _aside(damage: Damage) -> str:
+    path = damage.path
+    if not os.path.lexists(path):
+        return str(damage)
+    if path.name == ATTEMPTS:
+        return files.mend_lines(path, run_files.attempts(path.parent))
+    if path.parent.name == MODEL:  # what was learned stays together
+        path = path.parent
+    return f"{damage}; set aside as {files.set_aside(path).name}"
 
 
 class Record:
@@ -65,13 +127,16 @@ class Record:
         self._step = 0
         self.symptoms: list[Symptom] = []  # see health.py
         _end_lost_attempt(folder)
-        for name in (
-            EVALS, TEST_EVALS, TRAIN, VISITS, "failure.json", "progress.json", CERTIFICATE,
-        ):  # fmt: skip
+        for name in (EVALS, TEST_EVALS, TRAIN, VISITS, FAILURE, PROGRESS, CERTIFICATE):
             (folder / name).unlink(missing_ok=True)
-        write_json(folder / "spec.json", spec.model_dump(mode="json", exclude={"arm"}))
+        for scratch in folder.glob(".*"):  # whoever wrote it is gone: the run is ours now
+            if scratch.is_file():
+                scratch.unlink()
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        facts = spec.model_dump(mode="json", exclude={"arm"})
+        write_json(folder / SPEC, facts, sealed=False)
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
-        append_json(folder / "attempts.jsonl", start)
+        append_json(folder / ATTEMPTS, start)
 
     def evaluation(
         self,
@@ -106,21 +171,25 @@ class Record:
         if time.monotonic() - self._beat < HEARTBEAT:
             return
         self._beat = time.monotonic()
-        path = self.folder / "progress.json"
-        scratch = path.with_suffix(".tmp")
         beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
         beat["symptoms"] = self.symptoms
-        scratch.write_text(json.dumps(beat))
-        scratch.replace(path)
+        write_json(self.folder / PROGRESS, beat, sealed=False, sync=False)
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        end_attempt(self.folder, "finished")
-        write_json(self.folder / "result.json", result)
+        """Publish the result, then say so. Killed in between, the run is finished all the same:
+        of an attempt without an end that has a result, readers say that it finished.
+        """
+        publish(self.folder, result)
+        with contextlib.suppress(OSError):  # a disk that is full now loses no result
+            end_attempt(self.folder, "finished", _costs(result))
 
     def interrupted(self) -> None:
-        end_attempt(self.folder, "interrupted", self._clock.cost())
+        if not self._published():
+            end_attempt(self.folder, "interrupted", self._clock.cost())
 
     def failed(self, error: BaseException) -> None:
+        if self._published():
+            return
         text = "".join(traceback.format_exception(error))
         symptom = of_error(text, self._step)
         if symptom and not diverged(self.symptoms):
@@ -129,34 +198,50 @@ class Record:
         write_failure(self.folder, reason, text, self.symptoms)
         end_attempt(self.folder, "failed", self._clock.cost())
 
+    def _published(self) -> bool:
+        """Whether the result is out, whatever came afterwards."""
+        return (self.folder / RESULT).exists()
+
+
+def publish(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write result.json, which says that the run is finished and what its files are.
+
+    :raises Damaged: if one of its evaluations cannot be read, or none is marked final.
+    """
+    run_files.evaluations(folder)
+    write_json(folder / RESULT, {**result, "files": run_files.digests(folder)})
+
 
 def write_failure(
     folder: Path, error: str, text: str = "", symptoms: Sequence[Symptom] = ()
 ) -> None:
     """Leave the reason why a run ended without a result."""
     facts = {"error": error, "traceback": text, "at": now(), "symptoms": symptoms}
-    write_json(folder / "failure.json", facts)
+    write_json(folder / FAILURE, facts, sealed=False)
 
 
 def end_attempt(folder: Path, outcome: str, cost: Mapping[str, float] | None = None) -> None:
     """:param cost: default: what its last sign of life says."""
-    spent = last_beat(folder) if cost is None and outcome != "finished" else cost or {}
-    append_json(folder / "attempts.jsonl", {"ended": now(), "outcome": outcome, **spent})
+    spent = last_beat(folder) if cost is None else cost
+    append_json(folder / ATTEMPTS, {"ended": now(), "outcome": outcome, **spent})
 
 
 def last_beat(folder: Path) -> dict[str, float]:
     """What an attempt had cost when it last said how far it was."""
     try:
-        beat = json.loads((folder / "progress.json").read_text())
-    except FileNotFoundError:
+        return _costs(run_files.progress(folder) or {})
+    except files.Damaged:
         return {}
-    return {name: beat[name] for name in COSTS if name in beat}
+
+
+def _costs(facts: Mapping[str, Any]) -> dict[str, float]:
+    return {name: facts[name] for name in COSTS if name in facts}
 
 
 def _end_lost_attempt(folder: Path) -> None:
     """Close an attempt that was killed without a word, before its traces are wiped."""
-    path = folder / "attempts.jsonl"
-    if path.exists() and b'"ended"' not in path.read_bytes().splitlines()[-1]:
+    rows = run_files.attempts(folder).rows
+    if rows and "ended" not in rows[-1]:
         end_attempt(folder, "lost")
 
 
@@ -183,29 +268,6 @@ class Clock:
             round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
         )
         return dict(zip(COSTS, values, strict=True))
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a file in one step: after a crash it is the old one or the new one, whole."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-
-
-def append_json(path: Path, value: Any, sync: bool = True) -> None:
-    """Add a line. A torn last line, which only a crash can leave, is ended first."""
-    with path.open("ab+") as file:
-        if file.tell() > 0:
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b" torn\n")
-        file.write(json.dumps(value).encode() + b"\n")
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def now() -> str:

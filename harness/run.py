@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from baselines.api import Agent, NoProgress, Task
-from harness import agents, envs, notary, provenance, record
+from harness import agents, envs, notary, provenance, record, run_files
 from harness.config import Problem, UserError
 from harness.evaluate import Evaluator
 from harness.health import Health
@@ -24,6 +24,9 @@ from harness.spec import Batch, RunSpec
 from harness.store import Store
 
 T = TypeVar("T")
+
+
+AGAIN = "the sweep that made the run trains it again"
 
 
 class Job(NamedTuple):
@@ -50,9 +53,11 @@ def run(spec: RunSpec, job: Job) -> None:
     """
     store = Store(job.root)
     folder = store.folder(spec)
+    record.clear_way(folder, job.root)
     with record.claimed(folder), _terminable():
         if store.finished(spec):
             return
+        record.set_aside(folder)
         log = record.Record(folder, spec)
         try:
             result = notary.witness(
@@ -104,12 +109,12 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     steps_trained = agent.learn(watch)
     if steps_trained > spec.steps:
         raise RuntimeError(f"{spec.agent} took {steps_trained} steps of a budget of {spec.steps}")
-    visits.save(folder / record.VISITS)
+    visits.save(folder / run_files.VISITS)
     scores = watch.finish()
-    model = folder / "model"
+    model = folder / run_files.MODEL
     model.mkdir(exist_ok=True)
     agent.save(model)
-    sacred_run.add_artifact(str(folder / record.EVALS))
+    sacred_run.add_artifact(str(folder / run_files.EVALS))
     return {
         "key": spec.key,
         "steps_trained": steps_trained,
@@ -175,36 +180,29 @@ class Trained(NamedTuple):
     """A finished run, and its agent as training left it."""
 
     spec: RunSpec
+    result: Mapping[str, Any]
     card: envs.Card
     task: Task
     agent: Agent
-
-
-def spec_of(folder: Path) -> RunSpec:
-    """:raises UserError: if the run's spec is one that this version cannot read."""
-    path = folder / "spec.json"
-    try:
-        return RunSpec.model_validate_json(path.read_text())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        why = f"not a spec of this version: {first['msg'].removeprefix('Value error, ')}"
-        raise UserError([Problem(str(path), None, where, why)]) from None
 
 
 def trained(folder: Path, device: str | None = None) -> Trained:
     """Load what a finished run learned.
 
     :param device: where to; None: where it was trained.
-    :raises UserError: if the run is not finished, its agent or card has changed since, or there is
-        no such device here.
+    :raises UserError: if the run is not finished or is damaged, its agent or card has changed
+        since, or there is no such device here.
     """
-    spec = spec_of(folder)
-    finished = (folder / "result.json").exists()
+    spec = run_files.spec(folder)
+    result, broken = run_files.finished(folder, deep=True)
+    if broken:
+        raise UserError(
+            Problem(str(each.path), None, "", f"{each.why}: {AGAIN}") for each in broken
+        )
     device = device or spec.engine.device
-    why = moved(spec) if finished else "this run is not finished"
+    why = moved(spec) if result else "this run is not finished"
     why = why or agents.no_device(device)
-    if why:
+    if why or result is None:
         raise UserError([Problem(str(folder), None, "", why)])
     card = envs.card(spec.env)
     fix_arithmetic(spec)
@@ -217,13 +215,13 @@ def trained(folder: Path, device: str | None = None) -> Trained:
         device=device,
     )
     agent = agents.make(spec.agent, task, spec.hparams)
-    model = folder / "model"
+    model = folder / run_files.MODEL
     try:
         agent.load(model)
     except Exception as error:  # as many kinds as there are formats, none of which may be a pickle
         why = f"cannot be read as weights: {type(error).__name__}: {error}"
         raise UserError([Problem(str(model), None, "", shortened(why))]) from None
-    return Trained(spec, card, task, agent)
+    return Trained(spec, result, card, task, agent)
 
 
 def rehearse(spec: RunSpec, look: Callable[[Agent], T]) -> T:

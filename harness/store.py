@@ -1,34 +1,37 @@
 """The reader of all runs: which exist, which are missing, and what they scored.
 
 A run's folder is results/runs/<agent>/<env>/<key>/ and its `result.json`, which is written last,
-says that it is finished.
+says that it is finished. A run whose files are not those that it wrote is damaged: it has no score,
+and the same sweep trains it again. Nothing here changes a file.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
+from harness import files, run_files
+from harness.files import Damage, Damaged
 from harness.health import Symptom, symptoms
+from harness.run_files import COSTS, KEY, LOCK, RESULT, TRAIN, VISITS
 from harness.spec import ResolvedSweep, RunSpec
 
-State = Literal["finished", "failed", "running", "interrupted", "missing"]
+# damaged: there is a result, and its files are not those that the run wrote
+State = Literal["finished", "failed", "running", "interrupted", "damaged", "missing"]
 
-KEY = re.compile("[0-9a-f]{16}")
-MODEL_REPORT = "model_report"  # a folder of the run's: how true its model is
 MODEL_MEASURES = 2  # raise it whenever measuring changes: older measures are made anew
+SWEEP, HISTORY = "sweep.json", "history.jsonl"  # in the folder of a sweep
+STARTS_ANEW = "`harness sweep` with its file writes it again"
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
 
 
@@ -59,8 +62,10 @@ class RunStatus:
     state: State
     tries: tuple[Attempt, ...]  # oldest first
     result: dict[str, Any] | None  # result.json
-    error: str | None  # the last line of the traceback, when it failed
+    error: str | None  # why it failed, or which of its files is damaged
     symptoms: tuple[Symptom, ...] = ()  # of the last attempt: see health.py
+    broken: tuple[Damage, ...] = ()  # what makes it damaged
+    aside: tuple[Damage, ...] = ()  # damaged files on which no score depends
 
     @property
     def attempts(self) -> int:
@@ -84,7 +89,8 @@ class Store:
         return self.root / "searches" / name
 
     def finished(self, spec: RunSpec) -> bool:
-        return (self.folder(spec) / "result.json").exists()
+        """Whether it has a result, and all of its files are as it left them."""
+        return self.result(spec) is not None
 
     def missing(self, specs: Iterable[RunSpec]) -> list[RunSpec]:
         """Those that are not finished, each key once, in the order given."""
@@ -93,39 +99,50 @@ class Store:
 
     def running(self, spec: RunSpec) -> bool:
         """Whether a living process, of this sweep or another, holds the run."""
-        return lock_is_held(self.folder(spec) / "lock")
+        return lock_is_held(self.folder(spec) / LOCK)
 
     def result(self, spec: RunSpec) -> dict[str, Any] | None:
         """result.json of a finished run."""
-        return _json(self.folder(spec) / "result.json")
+        return run_files.finished(self.folder(spec))[0]
 
     def failure(self, spec: RunSpec) -> dict[str, Any] | None:
         """failure.json, of the last attempt: the error, and its traceback unless it was killed."""
-        return _json(self.folder(spec) / "failure.json")
+        return _unless_damaged(run_files.failure, self.folder(spec))
+
+    def progress(self, spec: RunSpec) -> dict[str, Any] | None:
+        """progress.json: the step that the run had reached, and its cost so far."""
+        return _unless_damaged(run_files.progress, self.folder(spec))
 
     def status(self, spec: RunSpec) -> RunStatus:
         folder = self.folder(spec)
-        lines = list(_lines(folder / "attempts.jsonl"))
-        result = _json(folder / "result.json")
-        failure = _json(folder / "failure.json")
-        state: State = "missing"
-        if result:
-            state = "finished"
-        elif self.running(spec):
-            state = "running"
-        elif failure:
-            state = "failed"
-        elif lines:
-            state = "interrupted"
-        error = failure["error"] if failure and state == "failed" else None
-        last = {} if result else _json(folder / "progress.json") or {}
+        found = run_files.look(folder)
+        state, error = self._state(spec, found), None
+        if state == "damaged":
+            error = _told(folder, found.broken)
+        elif state == "failed" and found.failure:
+            error = found.failure["error"]
+        elif state == "failed":
+            error = f"the reason cannot be read: {_told(folder, found.aside)}"
+        last = dict(found.progress or {})
         last["outcome"] = "running" if state == "running" else "lost"
-        tries = tuple(_tries(lines, result or {}, last))
-        seen = (result or {}, (failure or {}) if state == "failed" else {}, last)
-        rows: list[list[Any]] = next(
-            (part["symptoms"] for part in seen if part.get("symptoms")), []
+        tries = tuple(_tries(found.attempts, found.result, last))
+        seen = (found.result, found.failure if state == "failed" else None, found.progress)
+        rows = next((part["symptoms"] for part in seen if part and part.get("symptoms")), [])
+        return RunStatus(
+            spec, state, tries, found.result, error, symptoms(rows), found.broken, found.aside
         )
-        return RunStatus(spec, state, tries, result, error, symptoms(rows))
+
+    def _state(self, spec: RunSpec, found: run_files.RunFiles) -> State:
+        folder = self.folder(spec)
+        if found.result:
+            return "finished"
+        if self.running(spec):
+            return "running"
+        if found.broken:
+            return "damaged"
+        if os.path.lexists(folder / run_files.FAILURE):
+            return "failed"
+        return "interrupted" if found.attempts else "missing"
 
     def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
         """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
@@ -143,7 +160,7 @@ class Store:
         return pd.DataFrame(rows, columns=FRAME_COLUMNS)
 
     def _evaluations(self, spec: RunSpec) -> Iterator[tuple[Any, ...]]:
-        for line in _lines(self.folder(spec) / "evals.jsonl"):
+        for line in run_files.evaluations(self.folder(spec)):
             returns = np.array(line["returns"], dtype=float)
             mean, sd = float(returns.mean()), float(returns.std())
             yield line["step"], line["final"], mean, sd, len(returns)
@@ -151,20 +168,24 @@ class Store:
     def find(self, name: str) -> Path | None:
         """The folder of a run, by its key or its own path, if there is one."""
         found = self.root.glob(f"runs/*/*/{name}") if KEY.fullmatch(name) else [Path(name)]
+        signs = (run_files.SPEC, RESULT)
         try:
-            return next((folder for folder in found if (folder / "spec.json").is_file()), None)
+            return next(
+                (each for each in found if any(os.path.lexists(each / sign) for sign in signs)),
+                None,
+            )
         except OSError:  # longer than a path may be
             return None
 
     def late_metric(self, spec: RunSpec, name: str) -> float | None:
         """The mean of a number that training told, over the last fifth of its budget."""
-        lines = _lines(self.folder(spec) / "train.jsonl")
+        lines = files.read_lines(self.folder(spec) / TRAIN).rows
         told = [line[name] for line in lines if name in line and line["step"] > 0.8 * spec.steps]
         return float(np.mean(told)) if told and None not in told else None
 
     def visits(self, spec: RunSpec) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""
-        path = self.folder(spec) / "visits.npz"
+        path = self.folder(spec) / VISITS
         if not (self.finished(spec) and path.is_file()):
             return None
         with np.load(path) as saved:
@@ -172,7 +193,9 @@ class Store:
 
     def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
         """What came of making the run once more, if `harness verify` did."""
-        return _json(self.folder(spec) / "certificate.json")
+        result = self.result(spec)
+        found = _unless_damaged(run_files.certificate, self.folder(spec))
+        return found if found and result and found["weights"] == result["weights"] else None
 
     def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
         """How true the run's model of its environment is, if `harness model-report` measured it."""
@@ -187,41 +210,95 @@ class Store:
         return found
 
     def sweeps(self) -> list[str]:
-        return sorted(path.parent.name for path in self.root.glob("sweeps/*/sweep.json"))
+        found = self.root.glob("sweeps/*")
+        return sorted(path.name for path in found if os.path.lexists(path / SWEEP))
 
     def sweep(self, name: str) -> ResolvedSweep:
         """The sweep as it was last started.
 
         :raises FileNotFoundError: if no sweep of that name was started in this results folder.
+        :raises Damaged: if what was written down of it cannot be used.
         """
-        return ResolvedSweep.model_validate_json(
-            (self.sweep_folder(name) / "sweep.json").read_text()
-        )
+        path = self.sweep_folder(name) / SWEEP
+        try:
+            found = files.read_json(path, {"name": str, "runs": list})
+            if found is None:
+                raise FileNotFoundError(path)
+            if found["name"] != name:
+                raise Damaged(path, f"it is swapped: it is that of the sweep '{found['name']}'")
+            return ResolvedSweep.model_validate(found)
+        except Damaged as error:
+            raise Damaged(path, f"{error.damage.why}: {STARTS_ANEW}") from None
+        except ValidationError as error:
+            why = f"it is no sweep of this version ({error.errors()[0]['msg']}): {STARTS_ANEW}"
+            raise Damaged(path, why) from None
 
-    def history(self, name: str) -> list[dict[str, Any]]:
+    def history(self, name: str) -> files.Log:
         """Every change of a sweep since it was first started, oldest first."""
-        return list(_lines(self.sweep_folder(name) / "history.jsonl"))
+        path = self.sweep_folder(name) / HISTORY
+        log = files.read_lines(path, _wrong_change)
+        if log.torn and log.damage is None and not self._tells_of(name, log):
+            return log._replace(damage=Damage(path, "its last line is cut short"))
+        return log
+
+    def _tells_of(self, name: str, log: files.Log) -> bool:
+        """Whether one of the changes is the one that made the sweep what it is."""
+        try:
+            found = files.read_json(self.sweep_folder(name) / SWEEP, {}, sealed=False) or {}
+        except Damaged:
+            return True
+        return any(row.get("sha256") == found.get(files.SEAL) for row in log.rows)
+
+    def lost_history(self, name: str) -> bool:
+        """Whether some of the history of a sweep is or was damaged: it may not tell every look."""
+        path = self.sweep_folder(name) / HISTORY
+        return self.history(name).damage is not None or files.was_set_aside(path)
+
+
+def _wrong_change(row: Mapping[str, Any]) -> str:
+    """What is wrong with a line of history.jsonl."""
+    flaw = files.unlike(row, {"at": str, "seeds": list})
+    if not flaw and not all(type(seed) is int for seed in row["seeds"]):
+        flaw = "'seeds' are no numbers"
+    if not flaw and not all(isinstance(claim, str) for claim in row.get("claims") or ()):
+        flaw = "'claims' are no texts"
+    return flaw
 
 
 def final_returns(folder: Path) -> list[float]:
     """The raw returns of the episodes of which a finished run's final score is the mean."""
-    return list(next(line["returns"] for line in _lines(folder / "evals.jsonl") if line["final"]))
+    return list(run_files.evaluations(folder)[-1]["returns"])
 
 
 def model_measures(folder: Path) -> dict[str, Any] | None:
     """None: not yet, by another version of the measures, or of other weights than the run has."""
-    found, result = _json(folder / MODEL_REPORT / "measures.json"), _json(folder / "result.json")
+    found = _unless_damaged(run_files.measures, folder)
+    result, _ = run_files.finished(folder)
     if not found or not result:
         return None
     current = found["version"] == MODEL_MEASURES and found["weights"] == result["weights"]
     return found if current else None
 
 
+def _unless_damaged(
+    read: Callable[[Path], dict[str, Any] | None], folder: Path
+) -> dict[str, Any] | None:
+    """What a file says; None if there is none, or it is damaged: `RunStatus.aside` names those."""
+    try:
+        return read(folder)
+    except Damaged:
+        return None
+
+
+def _told(folder: Path, damages: Sequence[Damage]) -> str:
+    return "; ".join(f"{d.path.relative_to(folder).as_posix()}: {d.why}" for d in damages)
+
+
 def lock_is_held(path: Path) -> bool:
     """Whether some process holds the lock. The kernel lets go of it when its holder dies."""
     try:
-        handle = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:  # there is none, or nothing that could be held
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -233,41 +310,28 @@ def lock_is_held(path: Path) -> bool:
         os.close(handle)
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        return None
-
-
 def _tries(
-    lines: Sequence[dict[str, Any]], result: dict[str, Any], last: dict[str, Any]
+    lines: Sequence[dict[str, Any]], result: Mapping[str, Any] | None, last: Mapping[str, Any]
 ) -> Iterator[Attempt]:
     """Each start with the end that follows it, if one does.
 
-    :param result: says what the attempt that finished cost.
+    :param result: of the finished run: its last attempt made it, also when nothing says so.
     :param last: how the last attempt stands, if nothing says that it ended.
     """
-    nothing: dict[str, Any] = {}
-    for line, after in zip_longest(lines, lines[1:], fillvalue=nothing):
-        if "started" in line:
-            end: dict[str, Any] = (
-                after if "ended" in after else {"outcome": "lost"} if after else last
-            )
-            cost = result if end["outcome"] == "finished" else end
-            wall = cost.get("wall_seconds")
-            if wall is None and "ended" in end:  # older runs wrote down no more than when
-                begun, ended = map(datetime.fromisoformat, (line["started"], end["ended"]))
-                wall = (ended - begun).total_seconds()
-            yield Attempt(end["outcome"], wall, cost.get("cpu_seconds"), cost.get("peak_memory_mb"))
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a file that is only ever appended to; a torn last line is no line."""
-    try:
-        text = path.read_text()
-    except FileNotFoundError:
-        return
-    for line in text.splitlines(keepends=True):
-        if line.endswith("\n"):
-            yield json.loads(line)
+    starts = [i for i, line in enumerate(lines) if "started" in line]
+    for i in starts:
+        after = lines[i + 1] if i + 1 < len(lines) else {}
+        end: Mapping[str, Any] = after if "ended" in after else {"outcome": "lost"}
+        if i == starts[-1] and result:
+            end = {**end, "outcome": "finished", **{n: result[n] for n in COSTS if n in result}}
+        elif end["outcome"] == "finished":  # of which the result is gone
+            end = {**end, "outcome": "lost"}
+        elif i == starts[-1] and "ended" not in end:
+            end = last
+        wall = end.get("wall_seconds")
+        if wall is None and "ended" in end:  # nobody wrote down more than when
+            begun, ended = map(datetime.fromisoformat, (lines[i]["started"], end["ended"]))
+            wall = (ended - begun).total_seconds()
+        yield Attempt(end["outcome"], wall, end.get("cpu_seconds"), end.get("peak_memory_mb"))
+    if result and not starts:  # its log was lost
+        yield Attempt("finished", *(result.get(name) for name in COSTS))

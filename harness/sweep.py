@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from harness import agents, claim, envs, stats
 from harness.agents import Layer, Settings
 from harness.claim import SCORES
 from harness.config import Document, Problem, Survey, UserError, load, suggest, survey
+from harness.files import Damaged, append_json, mend_lines, set_aside, write_json
 from harness.name import below
-from harness.record import append_json, now, write_json
+from harness.record import now
 from harness.spec import (
     Batch,
     Claim,
@@ -23,7 +25,7 @@ from harness.spec import (
     RunSpec,
     canonical,
 )
-from harness.store import Store
+from harness.store import HISTORY, SWEEP, Store
 from harness.sweep_file import FROM, Departure, SweepFile
 from harness.winner import read_winner
 from harness.yaml import Path_
@@ -576,15 +578,27 @@ def single(
     return Sweep.of(document).expand(overrides).runs[0]
 
 
-def keep(resolved: ResolvedSweep, store: Store) -> None:
-    """Write down what was started: the report needs nothing else. Every change leaves a line."""
-    folder = store.sweep_folder(resolved.name)
+def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
+    """Write down what was started: the report needs nothing else. Every change leaves a line.
+
+    :return: what was damaged and is set aside, a line each.
+    """
+    folder, aside = store.sweep_folder(resolved.name), []
+    for place in (folder.parent, folder):
+        if os.path.lexists(place) and not place.is_dir():
+            aside.append(f"{place}: no folder; set aside as {set_aside(place).name}")
     folder.mkdir(parents=True, exist_ok=True)
     content = resolved.model_dump(mode="json")
     try:
         same = store.sweep(resolved.name) == resolved
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
         same = False
+    except Damaged as error:
+        same = False
+        aside.append(f"{error.damage}; set aside as {set_aside(folder / SWEEP).name}")
+    log = store.history(resolved.name)
+    if log.damage and os.path.lexists(folder / HISTORY):
+        aside.append(mend_lines(folder / HISTORY, log))
     if not same:
         line = {
             "at": now(),
@@ -594,5 +608,6 @@ def keep(resolved: ResolvedSweep, store: Store) -> None:
             "runs": len(resolved.runs),
             "sha256": hashlib.sha256(canonical(content).encode()).hexdigest(),
         }
-        append_json(folder / "history.jsonl", line)
-        write_json(folder / "sweep.json", content)
+        append_json(folder / HISTORY, line)
+        write_json(folder / SWEEP, content)
+    return aside

@@ -19,9 +19,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness import agents, provenance, record
+from harness import agents, provenance, record, run_files
 from harness.config import Problem, UserError
-from harness.run import moved, spec_of
+from harness.files import Damage, Damaged, write_json
+from harness.run import moved
+from harness.run_files import CERTIFICATE, EVALS, TEST_EVALS, TRAIN
 from harness.spec import RunSpec
 from harness.store import Store
 
@@ -40,6 +42,7 @@ class Case(NamedTuple):
 
     @property
     def result(self) -> dict[str, Any]:
+        """:raises Damaged: if it is not as the run left it."""
         return _result(self.folder)
 
 
@@ -52,6 +55,7 @@ class Sample(NamedTuple):
     runs: int  # planned, each counted once
     finished: int
     unrepeatable: dict[str, int]  # why -> how many of the finished
+    damaged: tuple[Damage, ...] = ()  # files of runs that are not as they were when they finished
 
 
 class Difference(NamedTuple):
@@ -63,7 +67,7 @@ class Difference(NamedTuple):
 
 def case(folder: Path) -> Case:
     """:raises UserError: if the run's spec is one that this version cannot read."""
-    return Case(spec_of(folder), folder)
+    return Case(run_files.spec(folder), folder)
 
 
 # What is repeated ---------------------------------------------------------------------------------
@@ -76,15 +80,18 @@ def draw(cases: Iterable[Case], size: str, seed: int) -> Sample:
     :raises UserError: if `size` is neither, or no run is finished.
     """
     unique = list({case.spec.key: case for case in cases}.values())
-    finished = [case for case in unique if (case.folder / "result.json").exists()]
+    read = [(case, *run_files.finished(case.folder, deep=True)) for case in unique]
+    finished = [case for case, result, _ in read if result is not None]
+    damaged = tuple(damage for _, _, broken in read for damage in broken)
     if not finished:
         message = "no run is finished: there is nothing to compare with"
-        raise UserError([Problem("verify", None, "", message)])
+        problems = [Problem(str(each.path), None, "", each.why) for each in damaged]
+        raise UserError(problems or [Problem("verify", None, "", message)])
     reasons = {case.spec.key: unrepeatable(case.spec, case.result) for case in finished}
     able = [case for case in finished if not reasons[case.spec.key]]
     why = Counter(reason for reason in reasons.values() if reason)
     chosen = _spread(able, _number(size, len(able)), seed)
-    return Sample(chosen, size, seed, len(unique), len(finished), dict(why))
+    return Sample(chosen, size, seed, len(unique), len(finished), dict(why), damaged)
 
 
 def _number(size: str, of: int) -> int:
@@ -150,7 +157,7 @@ def repeat(sample: Sample, store: Store, train: Train) -> dict[str, dict[str, An
             for case in sample.chosen:
                 certificate = _certificate(case, scratch)
                 if certificate is not None:
-                    record.write_json(case.folder / record.CERTIFICATE, certificate)
+                    write_json(case.folder / CERTIFICATE, certificate)
                     found[case.spec.key] = certificate
     return found
 
@@ -158,7 +165,7 @@ def repeat(sample: Sample, store: Store, train: Train) -> dict[str, dict[str, An
 def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
     """None: its repetition was cut short."""
     status, then = scratch.status(case.spec), case.result
-    facts: dict[str, Any] = {"at": record.now(), "weights": then["weights"]}
+    facts: dict[str, Any] = {"at": record.now(), "key": case.spec.key, "weights": then["weights"]}
     if status.state == "failed":
         return {"outcome": "failed", "error": status.error, **facts}
     if status.result is None:
@@ -168,7 +175,7 @@ def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
     return {
         "outcome": "differs" if parted else "equal",
         "first": parted and parted._asdict(),
-        "evaluations": len(_lines(case.folder / record.EVALS)),
+        "evaluations": len(_lines(case.folder / EVALS)),
         "changed": changed,
         "not_recorded_then": silent,
         **facts,
@@ -180,13 +187,13 @@ def first_difference(case: Case, scratch: Store) -> Difference | None:
     then, now = case.folder, scratch.folder(case.spec)
     found = [
         _in_lines(then / name, now / name, f"{words}evaluation")
-        for name, words in ((record.EVALS, ""), (record.TEST_EVALS, "test "))
+        for name, words in ((EVALS, ""), (TEST_EVALS, "test "))
     ]
     found.append(_in_result(case.spec.steps, case.result, _result(now)))
     if not any(found):
         return None
     # What training told does not decide, but it is told more often than evaluations are played.
-    found.append(_in_lines(then / record.TRAIN, now / record.TRAIN, "training"))
+    found.append(_in_lines(then / TRAIN, now / TRAIN, "training"))
     return min((part for part in found if part), key=lambda part: part.step)
 
 
@@ -258,7 +265,10 @@ def _value(facts: Mapping[str, str], name: str) -> Any:
 
 
 def _result(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "result.json").read_text()))
+    result, broken = run_files.finished(folder)
+    if result is None:
+        raise Damaged(*(broken or [Damage(folder / run_files.RESULT, "it is gone")])[0])
+    return result
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -295,6 +305,7 @@ def account(sample: Sample, found: Mapping[str, Mapping[str, Any]]) -> Iterator[
             yield f"failed when repeated: {case.spec}: {certificate['error']}"
     equal = sum(certificate["outcome"] == "equal" for certificate in found.values())
     yield f"{len(found)} of {sample.runs} runs were repeated, {equal} of them bit for bit"
+    yield from (f"damaged: {damage}" for damage in sample.damaged)
     for why, n in sorted(sample.unrepeatable.items()):
         yield f"{n} cannot be repeated because {why}"
     if sample.finished < sample.runs:
@@ -330,4 +341,4 @@ def keep(sample: Sample, found: Mapping[str, Mapping[str, Any]], folder: Path) -
         "packages": provenance.packages(),
         "repetitions": runs,
     }
-    record.write_json(folder / record.CERTIFICATE, content)
+    write_json(folder / CERTIFICATE, content)

@@ -12,7 +12,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from pytest import MonkeyPatch
 
+from harness.files import SEAL, write_json
+from harness.record import publish
 from harness.report import page, style
+from harness.run_files import MODEL_REPORT, digests
 from harness.spec import (
     Anchor,
     Anchors,
@@ -23,7 +26,7 @@ from harness.spec import (
     RunSpec,
     canonical,
 )
-from harness.store import MODEL_MEASURES, MODEL_REPORT, Store
+from harness.store import MODEL_MEASURES, Store
 
 # env -> random score, reference score, steps
 ENVS = {
@@ -145,7 +148,20 @@ def write_run(
         "machine": MACHINE,
         "git": {"commit": "0123abc", "dirty": False},
     }
-    (folder / "result.json").write_text(json.dumps(facts | dict(result or {})))
+    publish(folder, facts | dict(result or {}))
+
+
+def edit_result(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Another result, as if the run had ended so."""
+    facts = json.loads((folder / "result.json").read_text())
+    del facts[SEAL]
+    change(facts)
+    write_json(folder / "result.json", facts)
+
+
+def seal(folder: Path) -> None:
+    """Let the files of a finished run be as they are now, as if it had ended so."""
+    edit_result(folder, lambda facts: facts.update(files=digests(folder)))
 
 
 def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]) -> None:
@@ -154,6 +170,7 @@ def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]
     lines = [{"step": at, "seconds": 1.0, name: v} for at, v in zip(steps, values, strict=True)]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (store.folder(run) / "train.jsonl").write_text(text)
+    seal(store.folder(run))
 
 
 def write_clock(
@@ -164,17 +181,17 @@ def write_clock(
     :param seconds: CPU seconds by step, at the end those of all learning; None: nothing tells.
     :param evaluation: CPU seconds of all evaluations.
     """
-    path = store.folder(run) / "result.json"
     steps = [*range(0, run.steps, run.evaluation.every), run.steps]
     told = seconds or (lambda step: 0.0)
-    facts = {"learning_seconds": {str(step): told(step) for step in steps}} if seconds else {}
-    facts |= {"cpu_seconds": told(run.steps) + evaluation, "evaluation_seconds": evaluation}
-    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+    new = {"learning_seconds": {str(step): told(step) for step in steps}} if seconds else {}
+    new |= {"cpu_seconds": told(run.steps) + evaluation, "evaluation_seconds": evaluation}
+    edit_result(store.folder(run), lambda facts: facts.update(new))
 
 
 def write_visits(store: Store, run: RunSpec, counts: np.ndarray, reachable: np.ndarray) -> None:
     """Where training went: (quarters, height, width) visits, (height, width) cells."""
     np.savez(store.folder(run) / "visits.npz", visits=counts, reachable=reachable)
+    seal(store.folder(run))
 
 
 def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
@@ -194,7 +211,13 @@ def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
     }  # fmt: skip
     folder = store.folder(run) / MODEL_REPORT
     folder.mkdir()
-    (folder / "measures.json").write_text(json.dumps(facts | more))
+    write_json(folder / "measures.json", facts | more)
+
+
+def write_certificate(store: Store, run: RunSpec, outcome: str, **more: Any) -> None:
+    """What `harness verify` found."""
+    facts = {"key": run.key, "outcome": outcome, "weights": "0" * 64}
+    write_json(store.folder(run) / "certificate.json", facts | more)
 
 
 def write_failure(store: Store, run: RunSpec, error: str) -> None:
@@ -213,7 +236,7 @@ def write_sweep(store: Store, of: ResolvedSweep, finish: bool = True) -> None:
     """The resolved sweep, and all of its runs as finished."""
     folder = store.sweep_folder(of.name)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "sweep.json").write_text(of.model_dump_json())
+    write_json(folder / "sweep.json", of.model_dump(mode="json"))
     for run in of.runs if finish else ():
         write_run(store, run)
 

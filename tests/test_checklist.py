@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 
 import fake_store
 import pytest
@@ -100,16 +99,19 @@ def test_a_failed_run_contradicts_its_number_and_its_interval(store, question):
 @pytest.mark.parametrize("question", ["runtime", "compute"])
 def test_time_that_was_not_recorded_is_not_reported(store, question):
     sweep = finished(store)
-    path = store.folder(sweep.runs[0]) / "result.json"
-    result = json.loads(path.read_text())
-    path.write_text(json.dumps({k: v for k, v in result.items() if k not in FIELDS}))
+    folder = store.folder(sweep.runs[0])
+    fake_store.edit_result(folder, lambda facts: [facts.pop(field) for field in FIELDS])
     assert entries(store, sweep, **{question: "yes"})[question].flaw == "contradicted"
 
 
 def test_compute_of_failed_starts_belongs_to_the_whole(store):
     sweep = finished(store, seeds=6)
     assert entries(store, sweep)["compute"].answer == "Yes"
-    fake_store.write_interruption(store, sweep.runs[0])  # once more, and without an end
+    attempts = store.folder(sweep.runs[0]) / "attempts.jsonl"
+    before = attempts.read_text()
+    attempts.unlink()
+    fake_store.write_interruption(store, sweep.runs[0])  # earlier, and without an end
+    attempts.write_text(attempts.read_text() + before)
     found = entries(store, sweep)["compute"]
     assert found.answer == "No"
     unknown = "Not recorded, and counted as 0: wall time of 1 and CPU time of 1 of 13 attempts."
@@ -127,12 +129,11 @@ def test_settings_of_runs_that_differ_in_kind_are_incomplete(store):
 
 def test_a_repetition_that_differs_denies_reproducibility(store):
     sweep = finished(store)
-    path = store.folder(sweep.runs[0]) / "certificate.json"
-    facts = {"outcome": "differs", "changed": [], "first": {"step": 10, "what": "evaluation"}}
-    path.write_text(json.dumps(facts))
+    facts = {"changed": {}, "first": {"step": 10, "what": "evaluation"}}
+    fake_store.write_certificate(store, sweep.runs[0], "differs", **facts)
     found = entries(store, sweep, reproducibility="yes")["reproducibility"]
     assert found.flaw == "contradicted"
-    path.write_text(json.dumps(facts | {"outcome": "equal"}))
+    fake_store.write_certificate(store, sweep.runs[0], "equal", **facts)
     found = entries(store, sweep)["reproducibility"]
     assert (found.answer, "1 runs were repeated bit for bit" in found.why) == ("Yes", True)
 

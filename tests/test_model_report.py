@@ -22,6 +22,7 @@ from harness import envs, model_report
 from harness.cli import app
 from harness.config import UserError
 from harness.envs.wrappers import complete
+from harness.files import WRITTEN, write_json
 from harness.model_report import figures, page, write
 from harness.model_report.held_out import EPISODES, held_out
 from harness.model_report.measure import learning, measures, plain
@@ -30,7 +31,7 @@ from harness.run import Job, Trained, run, trained
 from harness.seeding import episode_seeds, streams
 from harness.store import Store, model_measures
 
-FEW_FILES = {"report.md", "measures.json", "measures.csv", "returns.csv", "errors.csv"}
+FEW_FILES = {"report.md", "measures.json", "measures.csv", "returns.csv", "errors.csv", WRITTEN}
 
 
 class Physics:
@@ -98,7 +99,7 @@ class Leaner:
 def cart_pole(model=None, seed=0) -> Trained:
     card, spec = envs.card("CartPole-v1"), tiny("random", seed)
     task = Task(lambda: envs.make(card), STEPS, streams(seed).agent, streams(seed).env)
-    return Trained(spec, card, task, Leaner(model))
+    return Trained(spec, {}, card, task, Leaner(model))
 
 
 def judged(model, episodes):
@@ -255,7 +256,7 @@ def test_a_run_is_measured_once_and_again_when_it_has_other_weights(
     with monkeypatch.context() as patch:
         patch.setattr(write, "measures", None)  # would raise
         assert model_report.report(folder) == page
-    (page.parent / "measures.json").write_text('{"version": 1, "weights": "others"}')
+    write_json(page.parent / "measures.json", {"version": 1, "weights": "others"})
     assert model_measures(folder) is None
     model_report.report(folder)
 

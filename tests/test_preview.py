@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import fake_store
 import numpy as np
 import pytest
 from matplotlib import image
@@ -86,6 +87,7 @@ def test_episodes_that_are_not_those_that_were_scored_are_drawn_with_a_warning(s
     folder = finished(store, tiny("pid", seed=1))
     evals = folder / "evals.jsonl"
     evals.write_text(evals.read_text().replace("500.0", "499.0"))
+    fake_store.seal(folder)
 
     assert "another machine" in preview.draw_run(folder, tmp_path / "run.png")
 

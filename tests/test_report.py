@@ -739,7 +739,7 @@ def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(
         for folder in (here, there)
     ]
     assert digests[0] == digests[1]
-    suffixes = {".md", ".csv", ".tex", ".pdf", ".png", ".bib", ".html"}
+    suffixes = {".md", ".csv", ".tex", ".pdf", ".png", ".bib", ".html", ".json"}
     assert {Path(name).suffix for name in digests[0]} == suffixes
     assert "paper/figures/curves.pdf" in digests[0]
     pdf = (here / "curves.pdf").read_bytes()
@@ -749,11 +749,14 @@ def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(
 def test_files_of_an_earlier_report_do_not_stay(store, text_only):
     sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3)
     fake_store.write_sweep(store, sweep)
+    more = sweep.report.model_copy(update={"scores": ("final", "auc")})
+    less = sweep.report.model_copy(update={"scores": ("final",)})
+    report(store, sweep.model_copy(update={"report": more}))
     folder = store.sweep_folder("fake") / "report"
-    folder.mkdir(parents=True)
-    (folder / "old.png").touch()
-    report(store, sweep)
-    assert not (folder / "old.png").exists()
+    assert (folder / "table_auc.csv").exists() and (folder / "paper/tables/auc.tex").exists()
+    report(store, sweep.model_copy(update={"report": less}))
+    assert not (folder / "table_auc.csv").exists()
+    assert not (folder / "paper/tables/auc.tex").exists()
 
 
 @pytest.mark.parametrize(

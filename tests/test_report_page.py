@@ -124,7 +124,7 @@ def test_every_figure_but_the_maps_is_drawn_by_the_page(path, data):
 def test_every_link_leads_somewhere(path, read, store):
     sweep = store.sweep("fake")
     known = {"arm": set(ARMS), "env": set(ENVS), "state": {"finished", "failed", "interrupted",
-             "running", "missing"}}  # fmt: skip
+             "running", "damaged", "missing"}}  # fmt: skip
     assert len(read.links) > 100
     for link in read.links:
         place, _, asked = link.removeprefix("#").partition("?")

@@ -39,13 +39,11 @@ def edit(store, spec, name, change):
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     change(rows)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fake_store.seal(store.folder(spec))
 
 
 def edit_result(store, spec, change):
-    path = store.folder(spec) / "result.json"
-    result = json.loads(path.read_text())
-    change(result)
-    path.write_text(json.dumps(result))
+    fake_store.edit_result(store.folder(spec), change)
 
 
 @pytest.mark.parametrize("agent", ["random", "ppo", "dqn"])
@@ -58,7 +56,8 @@ def test_a_run_that_repeats_itself_is_certified_and_left_as_it_was(store, agent)
     found, account = repeat(store, spec)
 
     certificate = json.loads((folder / CERTIFICATE).read_text())
-    assert found == {spec.key: certificate}
+    assert store.certificate(spec) == found[spec.key]
+    assert list(found) == [spec.key]
     assert certificate["outcome"] == "equal"
     assert certificate["evaluations"] == len(files(store, spec, "evals.jsonl").splitlines())
     assert certificate["changed"] == {} and certificate["not_recorded_then"] == []
@@ -205,8 +204,12 @@ def test_a_run_of_another_version_cannot_be_repeated_and_is_not_called_different
 ):
     spec = change(tiny("random"))
     fake_store.write_run(store, spec, lambda *of: [1.0] * of[3], result={"packages": {}} | result)
+    folder = store.folder(spec)
+    folder = folder.rename(folder.with_name(result.get("key", spec.key)))
 
-    found, account = repeat(store, spec, by=pytest.fail)
+    sample = verify.draw([verify.case(folder)], "100%", 0)
+    found = verify.repeat(sample, store, pytest.fail)
+    account = list(verify.account(sample, found))
 
     assert found == {}
     assert not verify.all_equal(found)
@@ -314,7 +317,7 @@ def page(store, certificates, tmp_path, monkeypatch):
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3)
     fake_store.write_sweep(store, sweep)
     for spec, certificate in zip(sweep.runs, certificates, strict=False):
-        (store.folder(spec) / CERTIFICATE).write_text(json.dumps(certificate))
+        fake_store.write_certificate(store, spec, **certificate)
     return report.write(sweep, store, tmp_path / "report").read_text()
 
 
@@ -396,10 +399,12 @@ def test_a_run_is_verified_by_its_key_and_a_tampered_one_is_found(folder):
     rows = [json.loads(line) for line in before.splitlines()]
     rows[1]["lengths"][0] += 1
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    fake_store.seal(spec.parent)
 
     out = typed("verify", spec.parent.name, cwd=folder, code=1)
 
     path.write_text(before)
+    fake_store.seal(spec.parent)
     assert "first at step 300: evaluation: lengths[0]" in out
     assert json.loads((spec.parent / CERTIFICATE).read_text())["outcome"] == "differs"
     assert "1 of them bit for bit" in typed("verify", str(spec.parent), cwd=folder)

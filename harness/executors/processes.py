@@ -25,7 +25,7 @@ from harness.spec import Batch
 from harness.store import Store
 
 BUSY = 75  # exit code: another process is at this run (EX_TEMPFAIL)
-FAILED = 1  # exit code: failure.json says why
+FAILED = 1  # exit code: failure.json says why, unless the disk refused it
 TICK = 0.5  # seconds between two looks at the workers
 PATIENCE = 10.0  # seconds that a worker has to put its files in order before it is killed
 
@@ -129,7 +129,7 @@ def _die_with_parent() -> None:
 def _bury(worker: _Worker, store: Store) -> None:
     """Give a worker that could not say it a reason of death."""
     code = worker.process.exitcode
-    if code in (0, FAILED):
+    if code == 0:
         return
     why = (
         f"killed by signal {-code} ({signal.Signals(-code).name})"
@@ -137,7 +137,8 @@ def _bury(worker: _Worker, store: Store) -> None:
         else (f"the worker ended with exit code {code}")
     )
     for spec in worker.batch.specs:
-        if not store.finished(spec) and not store.running(spec):
+        told = code == FAILED and store.failure(spec) is not None
+        if not told and not store.finished(spec) and not store.running(spec):
             write_failure(store.folder(spec), why)
             end_attempt(store.folder(spec), "failed")
 

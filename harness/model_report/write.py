@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,14 +14,15 @@ from baselines.world_models.dreaming import fan
 from harness import agents
 from harness.config import Problem, UserError
 from harness.envs.wrappers import WRAPPERS
+from harness.files import replacing, write_json
 from harness.model_report import figures, page
 from harness.model_report.held_out import held_out
 from harness.model_report.measure import Episodes, dynamics_of, learning, measures, plain
-from harness.record import write_json
 from harness.report import style
 from harness.run import Trained, trained
+from harness.run_files import MODEL_REPORT
 from harness.spec import RunSpec
-from harness.store import MODEL_MEASURES, MODEL_REPORT, model_measures
+from harness.store import MODEL_MEASURES, model_measures
 
 DREAMS = 100  # of one stretch of an episode
 
@@ -58,20 +58,17 @@ def report(folder: Path, with_learning: bool = False) -> Path:
     found = measures(run, episodes)
     found["learning"] = learning(run, episodes, found) if with_learning else None
     found = plain(found)
-    home.mkdir(exist_ok=True)
-    for path in list(home.iterdir()):
-        path.unlink()
-    drawn = []
-    with style.applied():
-        for name, figure in _figures(run, found, episodes):
-            style.save(figure, home / name)
-            drawn.append(name)
-    (home / "report.md").write_text(page.text(run.spec, found, drawn), encoding="utf-8")
-    for name, table in page.tables(found).items():
-        (home / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
-    weights = json.loads((folder / "result.json").read_text())["weights"]
-    # Last: it says that all is there.
-    write_json(home / "measures.json", {"version": MODEL_MEASURES, "weights": weights, **found})
+    with replacing(home) as new:
+        drawn = []
+        with style.applied():
+            for name, figure in _figures(run, found, episodes):
+                style.save(figure, new / name)
+                drawn.append(name)
+        (new / "report.md").write_text(page.text(run.spec, found, drawn), encoding="utf-8")
+        for name, table in page.tables(found).items():
+            (new / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
+        facts = {"version": MODEL_MEASURES, "weights": run.result["weights"], **found}
+        write_json(new / "measures.json", facts)
     return home / "report.md"
 
 

@@ -60,6 +60,7 @@ class Evidence:
     clocks: dict[RunId, Array] = field(default_factory=dict)  # see `_clocks`
     # What runs to come are expected to take, in CPU seconds by key; None: nobody knows.
     seconds_to_come: dict[str, float | None] = field(default_factory=dict)
+    lost_history: bool = False  # some of it is damaged
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
 
     @property
@@ -208,7 +209,7 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     metrics = {name: _late(name, statuses, store) for name in sweep.report.metrics}
     counted = {(run.arm, run.env, run.seed): store.visits(run) for run in sweep.runs}
     visits = {run: each for run, each in counted.items() if each is not None}
-    history = tuple(store.history(sweep.name))
+    history = tuple(store.history(sweep.name).rows)
     certificates = {
         run.key: found for run in sweep.runs if (found := store.certificate(run)) is not None
     }
@@ -223,7 +224,7 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     }
     return Evidence(
         sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
-        models, _clocks(statuses), seconds,
+        models, _clocks(statuses), seconds, store.lost_history(sweep.name),
     )  # fmt: skip
 
 
@@ -275,6 +276,7 @@ def _without_anchors(sweep: ResolvedSweep) -> list[str]:
 def warnings(evidence: Evidence) -> list[str]:
     """What makes the numbers less comparable than they look."""
     return [
+        *_damaged(evidence),
         *_ill(evidence),
         *_looked(evidence),
         *_allowed_anyway(evidence),
@@ -284,6 +286,25 @@ def warnings(evidence: Evidence) -> list[str]:
         *_unwitnessed(evidence),
         *_unrepeated(evidence),
     ]
+
+
+def _damaged(evidence: Evidence) -> Iterable[str]:
+    """Runs that are no longer as they were when they finished, and what else cannot be read."""
+    broken = [status for status in evidence.unique if status.state == "damaged"]
+    if broken:
+        yield (
+            f"{len(broken)} of {len(evidence.unique)} runs are damaged and count as missing, first "
+            f"{broken[0].spec} ({broken[0].error}). The same sweep trains them again."
+        )
+    beside = Counter(each.path.name for status in evidence.unique for each in status.aside)
+    for name, n in sorted(beside.items()):
+        runs = f"{n} run{'s' if n > 1 else ''}"
+        yield f"{name} of {runs} is damaged: what it told is missing here, and no score."
+    if evidence.lost_history:
+        yield (
+            "The history of this sweep is damaged: seeds and claims may have been changed after a "
+            "look without a word of it here."
+        )
 
 
 def _ill(evidence: Evidence) -> Iterable[str]:

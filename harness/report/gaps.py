@@ -18,10 +18,13 @@ def lines(evidence: Evidence) -> list[str]:
     found = evidence.progress()
     if found.finished == found.planned:
         return []
-    failures = Counter(
-        (status.spec.arm, status.spec.env, status.error or "no reason was recorded")
-        for status in evidence.unique
-        if status.state == "failed"
-    )
-    reasons = [f"- {n} of {arm} on {env}: `{why}`" for (arm, env, why), n in failures.items()]
-    return [f"{found}. {RULE}", *(["Failed:", *reasons] if reasons else [])]
+    parts = [f"{found}. {RULE}"]
+    for state in ("failed", "damaged"):
+        reasons = Counter(
+            (status.spec.arm, status.spec.env, status.error or "no reason was recorded")
+            for status in evidence.unique
+            if status.state == state
+        )
+        parts += [f"{state.capitalize()}:"] if reasons else []
+        parts += [f"- {n} of {arm} on {env}: `{why}`" for (arm, env, why), n in reasons.items()]
+    return parts

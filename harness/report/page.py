@@ -11,6 +11,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from harness import stats
+from harness.files import replacing
 from harness.report import (
     captions,
     checklist,
@@ -35,7 +36,6 @@ from harness.spec import ResolvedSweep
 from harness.stats.crosscheck import Unusable
 from harness.store import Store
 
-_SUFFIXES = (".pdf", ".svg", ".png", ".csv", ".tex", ".md", ".html")
 _TABLE_NOTE = (
     "IQM over seeds. `[ ]`: {level} interval of the bootstrap over seeds; `{{ }}`: the "
     "range of the seeds, where there are {few}-{most} of them, too few for an interval."
@@ -77,16 +77,14 @@ class Options:
 
 
 def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | None = None) -> Path:
-    """Write the whole report and return the path of its page.
-
-    Files of an earlier report that this one does not have are removed.
-    """
-    options = options or Options()
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the whole report in the place of an earlier one and return the path of its page."""
     evidence = gather(sweep, store)
-    for path in list(folder.iterdir()):
-        if path.suffix in _SUFFIXES:
-            path.unlink()
+    with replacing(folder) as new:
+        _write(evidence, store, new, options or Options())
+    return folder / "report.md"
+
+
+def _write(evidence: Evidence, store: Store, folder: Path, options: Options) -> None:
     drawn: list[paper.Drawn] = []
     entries = checklist.fill(evidence, options.answers)
     sections = [
@@ -101,13 +99,11 @@ def write(sweep: ResolvedSweep, store: Store, folder: Path, options: Options | N
         _figures(evidence, folder, options, drawn),
         *(_crosscheck(evidence, folder) if options.crosscheck else ()),
         _method(evidence, folder),
-        _checklist(entries, sweep, folder),
+        _checklist(entries, evidence.sweep, folder),
     ]
-    page = folder / "report.md"
-    page.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
+    (folder / "report.md").write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     paper.write(evidence, folder, options.venue, drawn, entries)
     web.write(evidence, store, sections, folder)
-    return page
 
 
 def _answer(evidence: Evidence) -> str:

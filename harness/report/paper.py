@@ -77,14 +77,10 @@ def keep(figure: Figure, report: Path, file: str) -> None:
 def write(
     evidence: Evidence, report: Path, venue: str, drawn: list[Drawn], entries: list[Entry]
 ) -> None:
-    """Write paper/ into a report whose figures are saved. Files that it had before go."""
+    """Write paper/ into a report whose figures are saved."""
     folder = report / "paper"
-    for sub, suffix in (("figures", ".pdf"), ("tables", ".tex")):
-        (folder / sub).mkdir(parents=True, exist_ok=True)
-        ours = {f"{one.file}.pdf" for one in drawn}
-        for path in sorted((folder / sub).glob(f"*{suffix}")):
-            if path.name not in ours:
-                path.unlink()
+    for name in ("figures", "tables"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
     for one in drawn:
         if (report / f"{one.file}.pdf").exists():
             shutil.copyfile(report / f"{one.file}.pdf", folder / "figures" / f"{one.file}.pdf")

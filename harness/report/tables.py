@@ -326,6 +326,7 @@ RUN_COLUMNS: dict[str, Callable[[list[RunStatus]], str]] = {
     "failed": _count("failed"),
     "interrupted": _count("interrupted"),
     "running": _count("running"),
+    "damaged": _count("damaged"),
     "symptoms": lambda found: str(sum(bool(status.symptoms) for status in found)),
     "attempts": lambda found: str(sum(status.attempts for status in found)),
     "wall s / run": _cost("wall_seconds", _mean, 1),

@@ -76,8 +76,15 @@ class Scores:
 
 
 def curves(frame: pd.DataFrame) -> dict[RunId, Curve]:
-    """The learning curve of every run in `Store.frame`."""
-    last = frame.drop_duplicates(["arm", "env", "seed", "step"], keep="last")  # final beats curve
+    """The learning curve of every run in `Store.frame`, whatever the order of its rows.
+
+    :raises ValueError: unless exactly one evaluation of a run is marked final, at its last step.
+    """
+    ordered = frame.sort_values(["step", "final"], kind="stable")
+    last = ordered.drop_duplicates(["arm", "env", "seed", "step"], keep="last")  # final beats curve
+    ends = ordered.groupby(["arm", "env", "seed"], sort=False)["final"].agg(["sum", "last"])
+    if len(wrong := ends[(ends["sum"] != 1) | ~ends["last"].astype(bool)]):
+        raise ValueError(f"no single final evaluation at the end of {wrong.index[0]}")
     return {
         cast(RunId, run): Curve(
             rows["step"].to_numpy(dtype=float), rows["mean"].to_numpy(dtype=float)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness import agents, run
-from harness.record import write_json
+from harness.files import write_json
 from harness.spec import RunSpec
 
 FILE = "noise_scale.json"

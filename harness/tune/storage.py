@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness import record, searches
 from harness.config import Problem, UserError
+from harness.files import write_json
 from harness.spec import canonical
 from harness.tune.plan import Plan
 
@@ -105,7 +106,7 @@ def tell(plan: Plan, folder: Path, stage: str) -> None:
     """Say how far the search is, to whoever asks (`harness status`)."""
     where = plan.file.storage and _without_password(plan.file.storage)
     said = {"stage": stage, "budget": plan.file.budget.model_dump(), "storage": where}
-    record.write_json(folder / searches.STATE, said)
+    write_json(folder / searches.STATE, said)
 
 
 def open_study(plan: Plan, storage: BaseStorage) -> optuna.Study:

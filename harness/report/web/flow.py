@@ -15,14 +15,18 @@ def diagram(evidence: Evidence) -> str:
     states = Counter(status.state for status in runs)
     launched = len(runs) - states["missing"]
     used, set_aside = _estimated(evidence)
-    reasons = Counter(s.error or "no reason was recorded" for s in runs if s.state == "failed")
+    reasons = {
+        state: Counter(s.error or "no reason was recorded" for s in runs if s.state == state)
+        for state in ("failed", "damaged")
+    }
     steps = [
         _step(len(runs), "planned", runs_link(), [
             (states["missing"], "never launched", "missing", []),
             (len(_dropped(evidence)), "seeds dropped since the first start", "", []),
         ]),
         _step(launched, "launched", runs_link(), [
-            (states["failed"], "failed", "failed", reasons.most_common()),
+            (states["failed"], "failed", "failed", reasons["failed"].most_common()),
+            (states["damaged"], "damaged", "damaged", reasons["damaged"].most_common()),
             (states["interrupted"], "interrupted", "interrupted", []),
             (states["running"], "running", "running", []),
         ]),

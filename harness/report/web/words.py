@@ -11,7 +11,7 @@ from markdown_it.token import Token
 
 from harness.report.evidence import Evidence
 
-_STATES = ("finished", "failed", "interrupted", "running")
+_STATES = ("finished", "failed", "interrupted", "running", "damaged")
 _NUMBER = re.compile(r"-?\d")
 # What a failed run said of itself stands in the text: markup in it is text too.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")

@@ -1,0 +1,250 @@
+"""A damaged file is named and never believed, everything else goes on, and `sweep` repairs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from harness import record
+from harness.cli import app
+from harness.files import write_json
+from harness.report import page
+from harness.store import Store
+
+SWEEP = """\
+name: damage
+question: Is a damaged file ever believed?
+envs: [DeepSea-8]
+seeds: 2
+steps: 1200
+evaluation: {every: 600, episodes: 4, final_episodes: 5, deterministic: false}
+arms:
+  random: {agent: random}
+  learner: {agent: tabular_q}
+"""
+# Where each file lies that the store reads: of a finished run, of a failed one, or of the sweep.
+FILES = {
+    "result.json": "finished",
+    "spec.json": "finished",
+    "evals.jsonl": "finished",
+    "train.jsonl": "finished",
+    "visits.npz": "finished",
+    "model/table.npz": "finished",
+    "attempts.jsonl": "finished",
+    "certificate.json": "finished",
+    "model_report/measures.json": "finished",
+    "failure.json": "failed",
+    "progress.json": "failed",
+    "sweep.json": "sweep",
+    "history.jsonl": "sweep",
+}
+# A run whose file of these is damaged has no score; damage of the others touches none.
+DECISIVE = {"result.json", "spec.json", "evals.jsonl", "train.jsonl", "visits.npz"}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def altered(path):
+    """One digit is another, as a disk or a hand may change it."""
+    content = bytearray(path.read_bytes())
+    place = max(i for i, byte in enumerate(content) if chr(byte).isdigit())
+    content[place] = ord("1") if content[place] != ord("1") else ord("2")
+    path.write_bytes(content)
+
+
+def foreign(path):
+    """The file of the same name of another run."""
+    places = (place for place in path.parents if place.parent.name == "DeepSea-8")
+    home = next(places, None)
+    if home is None:  # of another sweep
+        path.write_text(path.read_text().replace("damage", "harmless"))
+        return
+    others = sorted(home.parents[2].glob(f"*/*/*/{path.relative_to(home)}"))
+    contents = [other.read_bytes() for other in others]
+    nobodys = b'{"key": "0123456789abcdef"}'
+    path.write_bytes(next((c for c in contents if c != path.read_bytes()), nobodys))
+
+
+def replaced(make):
+    def damage(path):
+        path.unlink()
+        make(path)
+
+    return damage
+
+
+DAMAGES = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut": cut,
+    "altered": altered,
+    "a list": lambda path: path.write_text("[]\n"),
+    "a number": lambda path: path.write_text("7\n"),
+    "no keys": lambda path: path.write_text("{}\n"),
+    "garbage": lambda path: path.write_bytes(np.random.default_rng(0).bytes(500)),
+    "not UTF-8": lambda path: path.write_bytes('{"key": "größer"}\n'.encode("latin-1")),
+    "a folder": replaced(Path.mkdir),
+    "a link to nothing": replaced(lambda path: path.symlink_to("nowhere")),
+    "a pipe": replaced(os.mkfifo),
+    "foreign": foreign,
+    "not readable": lambda path: UNREADABLE.add(path.stat().st_ino),
+}
+UNREADABLE: set[int] = set()  # inodes: root, as whom tests may run, reads every file
+
+# What a log of lines, a file without a seal or a line that is only told may hold without harm.
+HARMLESS = {
+    ("attempts.jsonl", "altered"), ("history.jsonl", "altered"), ("failure.json", "altered"),
+    ("progress.json", "altered"), ("attempts.jsonl", "foreign"), ("failure.json", "foreign"),
+    ("progress.json", "foreign"), ("history.jsonl", "foreign"), ("attempts.jsonl", "cut"),
+}  # fmt: skip
+CASES = [(name, damage) for name in FILES for damage in DAMAGES if (name, damage) not in HARMLESS]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished sweep, with a report, beside its file."""
+    folder = tmp_path_factory.mktemp("whole")
+    (folder / "damage.yaml").write_text(SWEEP)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "FIGURES", {})
+        said(folder, "sweep", "damage.yaml")
+    return folder
+
+
+@pytest.fixture
+def store(whole, tmp_path, monkeypatch):
+    """The same; but one run is verified, and another failed."""
+    monkeypatch.setattr(page, "FIGURES", {})  # which take long to draw
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True, symlinks=True)
+    store = Store(tmp_path / "results")
+    sound, failed = finished(store), store.folder(store.sweep("damage").runs[0])
+    weights = json.loads((sound / "result.json").read_text())["weights"]
+    facts = {"key": sound.name, "outcome": "equal", "weights": weights, "changed": {}}
+    write_json(sound / "certificate.json", facts)
+    (sound / "model_report").mkdir()
+    write_json(sound / "model_report/measures.json", {"version": 0, "weights": weights})
+    (failed / "result.json").unlink()
+    record.write_failure(failed, "MemoryError: too large", "Traceback ...")
+    beat = {"step": 60, "steps": 120, "wall_seconds": 1.0, "cpu_seconds": 1.0}
+    write_json(failed / "progress.json", beat, sealed=False)
+    UNREADABLE.clear()
+    opened = Path.open
+
+    def open_(path, mode="r", *args, **kwargs):
+        if UNREADABLE and os.path.exists(path) and path.stat().st_ino in UNREADABLE:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", open_)
+    return store
+
+
+def finished(store):
+    """The folder of a run that learned."""
+    spec = next(run for run in store.sweep("damage").runs if run.arm == "learner")
+    return store.folder(spec)
+
+
+def damaged(store, name, damage):
+    """Damage a file of the store; return its path."""
+    runs = store.sweep("damage").runs
+    homes = {
+        "finished": finished(store),
+        "failed": store.folder(runs[0]),
+        "sweep": store.sweep_folder("damage"),
+    }
+    path = homes[FILES[name]] / name
+    DAMAGES[damage](path)
+    return path
+
+
+def said(folder, *words, code=None):
+    """What a verb says. Any error but one that is told in lines is raised."""
+    where = Path.cwd()
+    os.chdir(folder)
+    try:
+        more = ["--executor", "serial"] if words[0] == "sweep" else []
+        done = CliRunner().invoke(app, [*words, *more])
+    finally:
+        os.chdir(where)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert code is None or done.exit_code == code, done.output
+    assert "Traceback" not in done.output
+    return done.output
+
+
+def content(store):
+    """Every file of the store but reports, and what it holds."""
+    found = {}
+    for path in sorted(store.root.rglob("*")):
+        inside = path.relative_to(store.root)
+        if "report" not in inside.parts and "sacred" not in inside.parts and path.is_file():
+            found[str(inside)] = path.stat().st_mtime_ns, path.stat().st_size
+    return found
+
+
+def scores(store):
+    """Of every run, as the report has them."""
+    path = store.sweep_folder("damage") / "report" / "scores.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["key"]: (row["final"], row["auc"]) for row in csv.DictReader(file)}
+
+
+@cache
+def true_scores(folder):
+    return scores(Store(folder / "results"))
+
+
+def all_verbs(whole, store, name, damage):
+    """What every reader says of a damage, that none believes it, and that `sweep` repairs it."""
+    truth = true_scores(whole)
+    path = damaged(store, name, damage)
+    before, folder = content(store), store.root.parent
+    told = [said(folder, "status"), said(folder, "ls", "runs"), said(folder, "ls", "costs")]
+    told += [said(folder, "check", "damage.yaml"), said(folder, "status", "damage")]
+    told += [said(folder, "report", "damage"), said(folder, "compare-reference", "damage")]
+    assert content(store) == before, "a reader changed a file"
+    if FILES[name] != "sweep":
+        shown = scores(store)
+        assert all(shown[key] in (truth[key], ("", "")) for key in truth), "a wrong score"
+        lost = [key for key in truth if shown[key] == ("", "")]
+        hashed = name.startswith("model/")  # by `sweep` alone, or when the model is loaded
+        assert hashed or len(lost) == 1 + (name in DECISIVE), "a score is missing, or believed"
+
+    told.append(said(folder, "sweep", "damage.yaml", code=0))
+
+    assert any(path.name in text for text in told), "no verb names the file"
+    assert scores(store) == truth
+    after = [store.status(run) for run in store.sweep("damage").runs]
+    assert {status.state for status in after} == {"finished"}
+    assert not any(status.aside for status in after)
+    assert "damaged:" not in said(folder, "status", "damage")
+
+
+# One of each kind of damage, and one of each file, in the tests that always run.
+SAMPLE = [
+    ("result.json", "a list"), ("spec.json", "foreign"), ("evals.jsonl", "altered"),
+    ("evals.jsonl", "cut"), ("attempts.jsonl", "garbage"), ("sweep.json", "empty"),
+    ("history.jsonl", "a folder"), ("failure.json", "a link to nothing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "damage"), SAMPLE)
+def test_a_damaged_file_is_named_not_believed_and_repaired(name, damage, whole, store):
+    all_verbs(whole, store, name, damage)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(("name", "damage"), CASES)
+def test_every_damage_of_every_file_is_named_not_believed_and_repaired(name, damage, whole, store):
+    all_verbs(whole, store, name, damage)
