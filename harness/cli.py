@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -444,12 +444,28 @@ def main() -> None:
     # Before any numerical library is imported: left alone, each takes every core for itself.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
-    signal.signal(signal.SIGTERM, _stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a shell's background job
+            signal.signal(number, _stop)
     app()
 
 
-def _stop(number: int, frame: object) -> None:
-    """A polite kill, as clusters send it, is a Ctrl-C: the runs end with their files in order."""
+_verb_runs = False  # whether an interrupt is told in one line: see `_users_errors`
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """A polite kill, as clusters send it, is a Ctrl-C: the runs end with their files in order.
+
+    While modules are imported there is nothing to put in order, and an exception would come out as
+    something else, or as a traceback that nobody catches.
+    """
+    importing = False
+    while frame is not None and not importing:
+        importing = frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    if importing or not _verb_runs:
+        os.write(2, b"Interrupted.\n")
+        os._exit(INTERRUPTED)
     raise KeyboardInterrupt
 
 
@@ -458,8 +474,11 @@ def _users_errors(
     kept: str = "What was finished is kept; the same command resumes.",
 ) -> Iterator[None]:
     """Turn what the user can mend into one line each; let everything else be seen whole."""
+    global _verb_runs
     from harness.config import UserError
+    from harness.files import FULL, refused
 
+    _verb_runs = True
     try:
         yield
     except UserError as error:
@@ -467,14 +486,17 @@ def _users_errors(
             print(problem, file=sys.stderr)
         raise typer.Exit(USERS_ERROR) from None
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        line = refused(error)
+        if line is None:
             raise
-        print("The disk is full. What was finished is kept; free some space, then", file=sys.stderr)
-        print("the same command resumes.", file=sys.stderr)
-        raise typer.Exit(SOME_FAILED) from None
+        print(line, file=sys.stderr)
+        code = SOME_FAILED if error.errno in FULL else USERS_ERROR
+        raise typer.Exit(code) from None
     except KeyboardInterrupt:
         print(f"Interrupted. {kept}", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        _verb_runs = False
 
 
 def _user_error(where: str, message: str) -> UserError:

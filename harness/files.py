@@ -206,13 +206,20 @@ def write_json(
     :param sealed: with its own hash under "sha256", so that a reader sees whether it was altered.
     """
     whole = {**value, SEAL: _seal(value)} if sealed else dict(value)
+    write(path, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode(), sync)
+
+
+def write(path: Path, content: bytes, sync: bool = True) -> None:
+    """Replace a file in one step. A folder in its place is set aside."""
     scratch = _scratch(path)
     try:
-        with scratch.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(whole, indent=1, allow_nan=False) + "\n")
+        with scratch.open("wb") as file:
+            file.write(content)
             if sync:
                 file.flush()
                 os.fsync(file.fileno())
+        if path.is_dir() and not path.is_symlink():
+            set_aside(path)
         scratch.replace(path)
     except BaseException:
         scratch.unlink(missing_ok=True)
@@ -275,12 +282,8 @@ def set_aside(path: Path) -> Path:
 def mend_lines(path: Path, log: Log) -> str:
     """Set a damaged log aside and leave its readable lines in its place; say so in one line."""
     aside = set_aside(path)
-    scratch = _scratch(path)
-    scratch.write_text("".join(json.dumps(row) + "\n" for row in log.rows), encoding="utf-8")
     if log.rows:
-        scratch.replace(path)
-    else:
-        scratch.unlink()
+        write(path, "".join(json.dumps(row) + "\n" for row in log.rows).encode())
     return f"{log.damage}; its readable lines are kept, and all of it in {aside.name}"
 
 
@@ -369,8 +372,21 @@ def _exchanged(first: Path, second: Path) -> bool:
 
 # What a disk refuses ------------------------------------------------------------------------------
 
-REFUSED = {
-    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR,
-    errno.ELOOP, errno.ENAMETOOLONG,
-}  # fmt: skip
 FULL = {errno.ENOSPC, errno.EDQUOT}
+REFUSED = {
+    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP,
+    errno.ENAMETOOLONG,
+}  # fmt: skip
+
+
+def refused(error: OSError) -> str | None:
+    """What the user can do where a disk does not take a file, in one line; None: it is no such
+    error.
+    """
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in FULL:
+        return f"{where}the disk is full; what was finished is kept: free some space, then repeat"
+    if error.errno in REFUSED:
+        way_out = "give a folder that can be written to, such as --results ELSEWHERE"
+        return f"{where}{(error.strerror or '').lower()}: {way_out}"
+    return None

@@ -140,6 +140,8 @@ def started(store: Store) -> RenderableType:
 def sweeps(store: Store) -> RenderableType:
     rows = table("sweep", "finished>", "runs>", "question")
     damages = []
+    if not store.sweeps():
+        return f"no sweep was started in {store.root}"
     for name in store.sweeps():
         try:
             resolved = store.sweep(name)

@@ -16,6 +16,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
+from harness.files import Damaged, read_json
 from harness.store import Store, lock_is_held
 
 JOURNAL, BEST = "journal.log", "best.yaml"  # in the folder of each arm
@@ -53,10 +54,13 @@ def _signs(root: Path) -> Iterator[Path]:
 
 
 def _standing(folder: Path) -> Standing:
-    said = _said(folder / STATE)
+    said: dict[str, Any] = {}
     trials, problem = list[FrozenTrial](), ""
     try:
+        said = read_json(folder / STATE, {"stage": str, "budget": dict}) or {}
         trials = _trials(folder, said)
+    except Damaged as error:
+        problem = f"damaged: {error}: `harness tune` writes it again"
     except Exception as error:  # each driver of a database has its own kinds
         cause = error.__cause__ or error  # Optuna's own words for it say nothing
         problem = f"{type(cause).__name__}: {cause}".splitlines()[0]
@@ -76,13 +80,6 @@ def _standing(folder: Path) -> Standing:
         spent=_spent(trials, said.get("budget", {})),
         problem=problem,
     )
-
-
-def _said(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text()))
-    except FileNotFoundError:
-        return {}
 
 
 def _is_held(path: Path) -> bool:

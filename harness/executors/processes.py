@@ -98,7 +98,8 @@ def _start(context: multiprocessing.context.ForkServerContext, batch: Batch, job
 
 def _work(batch_json: str, job: Job) -> None:
     """What a worker does: one batch, its output into a file of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who then sends SIGTERM
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent's, who then sends SIGTERM
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     batch = Batch.model_validate_json(batch_json)
     folder = Store(job.root).folder(batch.specs[0])

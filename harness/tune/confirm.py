@@ -14,6 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from harness import searches, stats
+from harness.files import write
 from harness.spec import RunSpec
 from harness.store import Store
 from harness.tune import score, search
@@ -202,4 +203,4 @@ def write(path: Path, found: Winner) -> None:
     where = found.provenance
     assert where is not None
     head = HEAD.format(name=where.search, trial=where.trial, agent=found.agent)
-    path.write_text(head + text.getvalue(), encoding="utf-8")
+    write(path, (head + text.getvalue()).encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness import agents, run
-from harness.files import write_json
+from harness.files import Damaged, read_json, set_aside, write_json
 from harness.spec import RunSpec
 
 FILE = "noise_scale.json"
@@ -28,7 +27,11 @@ class Scale(NamedTuple):
 def measure(specs: Sequence[RunSpec], folder: Path) -> Scale | None:
     """Train these runs, unless that was done before; None for an agent that is no PPO."""
     path = folder / FILE
-    known = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        known = read_json(path, {}) or {}
+    except Damaged:
+        set_aside(path)
+        known = {}
     for spec in specs:
         if spec.key not in known:
             try:

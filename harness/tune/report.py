@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import stats
+from harness.files import replacing
 from harness.report import style
 from harness.store import Store
 from harness.tune import confirm, page, search
@@ -16,18 +17,18 @@ from harness.tune.file import Halving, Wilcoxon
 from harness.tune.plan import at
 from harness.tune.surrogate import RESAMPLES
 
-_SUFFIXES = (".pdf", ".png", ".md", ".csv", ".html")
-
 
 def write(studies: Sequence[Evidence], store: Store, folder: Path) -> Path:
     """report.md and report.html for all arms of a search, their figures beside; return report.md.
 
     :param store: holds the runs, to which the page links.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.iterdir():
-        if path.suffix in _SUFFIXES:
-            path.unlink()
+    with replacing(folder) as new:
+        _write(studies, store, new)
+    return folder / "report.md"
+
+
+def _write(studies: Sequence[Evidence], store: Store, folder: Path) -> None:
     file = studies[0].plan.file
     parts = [f"# {file.name}", f"**Question.** {file.question}" if file.question else ""]
     parts += [_answer(studies), _terms(studies)]
@@ -35,10 +36,8 @@ def write(studies: Sequence[Evidence], store: Store, folder: Path) -> Path:
         parts += _study(found, folder, alone=len(studies) == 1)
     parts.append(_method(studies[0]))
     text = "\n\n".join(part for part in parts if part) + "\n"
-    path = folder / "report.md"
-    path.write_text(text, encoding="utf-8")
+    (folder / "report.md").write_text(text, encoding="utf-8")
     page.write(studies, store, text, folder)
-    return path
 
 
 def _answer(studies: Sequence[Evidence]) -> str:

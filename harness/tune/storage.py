@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness import record, searches
 from harness.config import Problem, UserError
-from harness.files import write_json
+from harness.files import write, write_json
 from harness.spec import canonical
 from harness.tune.plan import Plan
 
@@ -52,12 +51,7 @@ def repair(path: Path) -> str | None:
         return None
     backup = path.with_name(f"{path.name}.torn-{sum(1 for _ in path.parent.glob('*.torn-*')) + 1}")
     backup.write_bytes(found)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("wb") as file:
-        file.write(b"".join(whole))
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
+    write(path, b"".join(whole))
     dropped = len(lines) - len(whole)
     return f"{path}: {dropped} torn record{'s'[: dropped > 1]} taken out; as it was: {backup.name}"
 
