@@ -206,10 +206,10 @@ def write_json(
     :param sealed: with its own hash under "sha256", so that a reader sees whether it was altered.
     """
     whole = {**value, SEAL: _seal(value)} if sealed else dict(value)
-    write(path, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode(), sync)
+    write_whole(path, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode(), sync)
 
 
-def write(path: Path, content: bytes, sync: bool = True) -> None:
+def write_whole(path: Path, content: bytes, sync: bool = True) -> None:
     """Replace a file in one step. A folder in its place is set aside."""
     scratch = _scratch(path)
     try:
@@ -283,7 +283,7 @@ def mend_lines(path: Path, log: Log) -> str:
     """Set a damaged log aside and leave its readable lines in its place; say so in one line."""
     aside = set_aside(path)
     if log.rows:
-        write(path, "".join(json.dumps(row) + "\n" for row in log.rows).encode())
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in log.rows).encode())
     return f"{log.damage}; its readable lines are kept, and all of it in {aside.name}"
 
 

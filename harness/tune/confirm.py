@@ -14,7 +14,7 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from harness import searches, stats
-from harness.files import write
+from harness.files import write_whole
 from harness.spec import RunSpec
 from harness.store import Store
 from harness.tune import score, search
@@ -203,4 +203,4 @@ def write(path: Path, found: Winner) -> None:
     where = found.provenance
     assert where is not None
     head = HEAD.format(name=where.search, trial=where.trial, agent=found.agent)
-    write(path, (head + text.getvalue()).encode())
+    write_whole(path, (head + text.getvalue()).encode())

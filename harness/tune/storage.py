@@ -14,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness import record, searches
 from harness.config import Problem, UserError
-from harness.files import write, write_json
+from harness.files import write_json, write_whole
 from harness.spec import canonical
 from harness.tune.plan import Plan
 
@@ -51,7 +51,7 @@ def repair(path: Path) -> str | None:
         return None
     backup = path.with_name(f"{path.name}.torn-{sum(1 for _ in path.parent.glob('*.torn-*')) + 1}")
     backup.write_bytes(found)
-    write(path, b"".join(whole))
+    write_whole(path, b"".join(whole))
     dropped = len(lines) - len(whole)
     return f"{path}: {dropped} torn record{'s'[: dropped > 1]} taken out; as it was: {backup.name}"
 
