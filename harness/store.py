@@ -127,7 +127,8 @@ class Store:
         last["outcome"] = "running" if state == "running" else "lost"
         tries = tuple(_tries(found.attempts, found.result, last))
         seen = (found.result, found.failure if state == "failed" else None, found.progress)
-        rows = next((part["symptoms"] for part in seen if part and part.get("symptoms")), [])
+        told = (part["symptoms"] for part in seen if part and part.get("symptoms"))
+        rows: list[list[Any]] = next(told, [])
         return RunStatus(
             spec, state, tries, found.result, error, symptoms(rows), found.broken, found.aside
         )
