@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from baselines import AGENTS
+from harness.executors.processes import _preload
 from harness.sweep import Sweep, plan
 
 SIX_SEEDS = """\
@@ -69,3 +72,31 @@ def test_seeds_that_train_together_are_one_batch_at_the_place_of_the_first(runs,
     sizes = [(batch.specs[0].arm, len(batch.specs)) for batch in batches]
     assert sizes[:2] == [("slower", 6)] * 2
     assert {size for arm, size in sizes if arm != "slower"} == {1}
+
+
+# What the server of workers imports for all of them -------------------------------------------
+
+
+def imported(first):
+    """Whether importing the last module of the server brings torch, or its compiler, in."""
+    code = (
+        f"import sys, {first}, harness.executors.warm\n"
+        "print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return out.stdout.split()
+
+
+def test_workers_that_need_no_torch_are_not_made_to_import_it():
+    assert imported("json") == ["False", "False"]
+
+
+@pytest.mark.slow
+def test_what_the_first_optimizer_would_import_is_imported_once_for_all_workers():
+    assert imported("torch") == ["True", "True"]
+
+
+def test_the_server_imports_the_agents_first_and_then_what_depends_on_them(runs):
+    names = _preload(plan(runs))
+    assert names.index("baselines.sb3") < names.index("harness.executors.warm")
+    assert names[-1] == "harness.executors.hashed"
