@@ -238,6 +238,7 @@ def text(root: Path, before: CostFile) -> str:
         "# yaml-language-server: $schema=../harness/schema/costs.json",
         "# Medians over finished runs, which `python -m harness.cost results` measures anew: CPU",
         "# seconds of 1,000 steps of training and of one evaluation episode; MB.",
+        "# Where `episode` is 0, `training` includes evaluation.",
         f"measured_on: {json.dumps(_machines(root) or before.measured_on)}",
         "# CPU seconds of a fixed piece of work there: another machine is judged by its own.",
         f"probe: {probe()}",

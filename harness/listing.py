@@ -290,7 +290,10 @@ def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType
     if found.sources:
         wall = duration(found.wall_seconds(workers))
         rows.add_row("time", f"about {wall} with {workers} runs side by side")
-        rows.add_row("CPU time", f"about {duration(found.cpu_seconds)}, evaluation included")
+        rows.add_row(
+            "CPU time",
+            f"about {duration(found.cpu_seconds)}: training and evaluation, not the report",
+        )
         rows.add_row("memory", f"about {found.memory_mb * workers:,.0f} MB")
         rows.add_row("disk", f"about {found.disk_mb:,.0f} MB")
     if found.unknown:

@@ -115,6 +115,10 @@ def test_an_agent_that_nobody_measured_has_no_estimate_and_is_named(store):
     assert str(Experience(store).estimate([spec("mine")])) == "no estimate for mine (1 run)"
 
 
+def test_every_shipped_agent_has_an_estimate():
+    assert set(listing.AGENTS) == set(cost.shipped_costs().agents)
+
+
 def test_a_damaged_run_says_nothing_of_cost(store):
     finish(store, spec())
     fake_store.write_run(store, spec(seed=1))
