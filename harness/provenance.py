@@ -98,25 +98,34 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
 def _own(name: str) -> str | None:
     """The file of a module that was imported and is a source."""
     file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None or name.partition(".")[0] in OURS:
-        return file
+    own = file is not None and (name.partition(".")[0] in OURS or not _installed(file))
+    return file if own else None
+
+
+@cache
+def _installed(file: str) -> bool:
+    """Or Python's; or no file at all: torch 2.13 has modules that claim a relative one."""
     path = Path(file)
     python = any(path.is_relative_to(at) for at in STDLIB)
-    installed = python or not INSTALLED.isdisjoint(path.parts)
-    # torch 2.13 has modules that are no files, and says relative ones.
-    return file if not installed and path.is_absolute() and path.is_file() else None
+    return python or not INSTALLED.isdisjoint(path.parts) or not path.is_absolute()
 
 
 @cache
 def _source(file: str, package: str) -> _Source:
-    content = Path(file).read_bytes()
-    tree = ast.parse(content) if file.endswith(".py") else None  # compiled ones say nothing
-    names = frozenset(_imports(tree, package)) if tree else frozenset()
+    """What cannot be read, or not as Python, ends no run: it may have been trained for hours."""
+    try:
+        content = Path(file).read_bytes()
+    except OSError:
+        return _Source("not readable", frozenset())
+    try:
+        names = frozenset(_imports(content, package))
+    except (SyntaxError, ValueError, ImportError):  # a compiled one, or edited meanwhile
+        names = frozenset()
     return _Source(hashlib.sha256(content).hexdigest()[:16], names)
 
 
-def _imports(tree: ast.AST, package: str) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _imports(content: bytes, package: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(content)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -127,7 +136,8 @@ def _imports(tree: ast.AST, package: str) -> Iterator[str]:
 def facts(agent: object, modules: set[str]) -> dict[str, Any]:
     """All of it for a run.
 
-    :param modules: that began it; what the agent was made of counts, too.
+    :param modules: of the harness, the agent and the environment; what the agent was made of
+        counts, too.
     """
     return {
         "device": ", ".join(sorted(devices(agent))) or CPU,

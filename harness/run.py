@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
+import gymnasium as gym
 import numpy as np
 from pydantic import ValidationError
 
@@ -94,15 +95,21 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     card = current(spec)
     fix_arithmetic(spec)
     seeds, visits = streams(spec.seed), envs.Visits(spec.steps)
+    origins = {__name__, agents.entry(spec.agent).module}
+
+    def make_env() -> gym.Env[Any, Any]:
+        env = envs.make(card, spec.wrappers, training=True)
+        origins.update(provenance.modules_of(env))
+        return visits.watch(env, card)
+
     task = Task(
-        make_env=lambda: visits.watch(envs.make(card, spec.wrappers, training=True), card),
+        make_env=make_env,
         steps=spec.steps,
         seed=seeds.agent,
         env_seed=seeds.env,
         device=spec.engine.device,
     )
     agent = agents.make(spec.agent, task, spec.hparams)
-    origins = {__name__, agents.entry(spec.agent).module, envs.module(card)}
     sacred_run.info.update(provenance.facts(agent, origins))
     watch = Watch(spec, card, agent, log, sacred_run, clock)
     watch.at(0)

@@ -78,6 +78,16 @@ def test_what_is_imported_is_hashed_for_all_workers_before_the_first_one_begins(
     assert edited != provenance.sources(["mine.other"])["mine.other"]
 
 
+def test_a_source_that_is_gone_or_broken_by_now_ends_no_run(own):
+    (own / "part.py").unlink()
+    (own / "agent.py").write_text("def (")
+
+    found = provenance.sources(["mine.agent", "mine.part"])
+
+    assert found["mine.part"] == "not readable"
+    assert len(found["mine.agent"]) == 16
+
+
 def test_neither_what_reads_results_nor_the_table_of_all_learners_is_a_source_of_a_run():
     found = set(provenance.sources(["harness.run", "baselines.sb3"]))
 

@@ -8,6 +8,7 @@ import pytest
 from tiny import HPARAMS, files, store_at
 
 from baselines.api import GOAL_METHODS
+from baselines.target import offers
 from harness.agents import Layer
 from harness.envs import Visits, card, card_names, make
 from harness.envs.visits import Plane, Watched
@@ -51,6 +52,7 @@ class Line(gym.Env):
         return self.place, 0.0, False, False, {}
 
 
+@offers(Plane)
 def line(env):
     return Plane(np.ones((1, 5), bool), lambda: (0, env.place))
 

@@ -1,6 +1,6 @@
 """Environments by card: what a task is, what its scores mean, and how to build it."""
 
-from harness.envs.build import make, module
+from harness.envs.build import make
 from harness.envs.card import Card, Measure, card, card_names
 from harness.envs.extra import need
 from harness.envs.visits import Visits
@@ -16,6 +16,5 @@ __all__ = [
     "check_wrapper",
     "complete",
     "make",
-    "module",
     "need",
 ]

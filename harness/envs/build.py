@@ -10,7 +10,7 @@ from gymnasium.wrappers import TimeLimit
 
 from baselines import target
 from harness.envs.extra import need
-from harness.envs.registered import home, registered
+from harness.envs.registered import registered
 from harness.envs.varied import Varied
 from harness.envs.wrappers import WRAPPERS
 
@@ -42,11 +42,6 @@ def make(
         if training or entry.kind == "both":
             env = entry.apply(env, **options)
     return env
-
-
-def module(card: Card) -> str:
-    """The module that the bare environment comes from."""
-    return card.entry_point.partition(":")[0] if card.entry_point else home(str(card.id))
 
 
 def _bare(card: Card) -> gym.Env[Any, Any]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvSpec
 
 from baselines import target
 from harness.envs.wrappers.option import Env
@@ -25,25 +24,11 @@ def registered(id_: str, kwargs: Mapping[str, Any], order_enforce: bool = True) 
     :param kwargs: for its constructor.
     :raises ValueError: if it reads otherwise.
     """
-    spec = _spec(id_)
-    spec.order_enforce = order_enforce
-    return gym.make(spec, max_episode_steps=-1, disable_env_checker=True, **kwargs)
-
-
-def home(id_: str) -> str:
-    """The module that the environment comes from.
-
-    :raises ValueError: as `registered` does.
-    """
-    made_by = _spec(id_).entry_point
-    return made_by.partition(":")[0] if isinstance(made_by, str) else str(made_by.__module__)
-
-
-def _spec(id_: str) -> EnvSpec:
-    """What the registry says: a copy."""
     parts = ID.fullmatch(id_) if len(id_) <= LONGEST else None
     if parts is None:
         raise ValueError(f"'{id_[:LONGEST]}' is no Gymnasium id: [module:]Name-v0")
     if parts["module"]:
         target.module(parts["module"])
-    return copy.copy(gym.spec(parts["name"]))
+    spec = copy.copy(gym.spec(parts["name"]))
+    spec.order_enforce = order_enforce
+    return gym.make(spec, max_episode_steps=-1, disable_env_checker=True, **kwargs)
