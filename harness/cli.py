@@ -615,20 +615,23 @@ def _find(file: str, folder: str = "ablations") -> Path:
     from harness.config import shipped
 
     path = Path(file)
-    if path.exists():
+    if not path.name or os.path.exists(path):
         return path
     for candidate in (shipped(folder) / path.name, shipped(folder) / f"{path.name}.yaml"):
-        if candidate.exists() and path.parent.name in ("", Path(folder).name):
+        if os.path.isfile(candidate) and path.parent.name in ("", Path(folder).name):
             return candidate
     return path
 
 
 def _sweep_name(name: str) -> str:
     """The sweep's name, also when its file is given."""
+    from harness.name import RULE, is_name
     from harness.sweep import Sweep
 
     if name.endswith((".yaml", ".yml")):
         return Sweep.load(_find(name)).file.name
+    if not is_name(name):
+        raise _user_error("harness", f"'{name}' is no name of a sweep: it has {RULE}")
     return name
 
 

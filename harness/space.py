@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from harness.spec import canonical
+
 Number = int | float
 
 
@@ -29,7 +31,9 @@ class Range(BaseModel):
     one_minus: bool = Field(
         False, description="Search 1 - value: with `log`, 0.9, 0.99 and 0.999 are equally far."
     )
-    choices: list[Any] | None = Field(None, min_length=2, description="Values without an order.")
+    choices: list[Any] | None = Field(
+        None, min_length=2, max_length=100, description="Values without an order."
+    )
     when: dict[str, Any] = Field(
         default_factory=dict,
         description="Only where these hyper-parameters of the space have this value, or one of "
@@ -47,6 +51,8 @@ class Range(BaseModel):
                 raise ValueError("give `choices`, or `low` and `high`, not both")
             if self.log or self.one_minus:
                 raise ValueError("`choices` have no order: `log` and `one_minus` do not apply")
+            if len(set(map(canonical, self.choices))) < len(self.choices):
+                raise ValueError("a value stands twice among `choices`: drop one")
             return self
         if self.low is None or self.high is None:
             raise ValueError("give `choices`, or `low` and `high`")
@@ -71,6 +77,16 @@ class Range(BaseModel):
     @property
     def whole(self) -> bool:
         return isinstance(self.low, int) and isinstance(self.high, int) and not self.one_minus
+
+    def points(self) -> float | None:
+        """How many values there are; None: a continuum."""
+        if self.choices is not None:
+            return len(self.choices)
+        assert self.low is not None and self.high is not None
+        if self.powers_of is not None:
+            return self.power(self.high) - self.power(self.low) + 1
+        step = self.step or (1 if self.whole else None)
+        return None if step is None else (self.high - self.low) / step + 1
 
     def power(self, value: Number) -> int:
         """The exponent of the nearest power."""

@@ -187,14 +187,45 @@ def test_one_worker_killed_costs_one_run_and_changes_nothing(searched, tmp_path)
         (("seeds: 5", "seeds: five"), "gains.yaml:13: seeds: input should be a valid integer"),
         (("kd: {", "kd: {when: {k: 1}, "), "kd: depends on 'k', which is not in this space"),
         (("{top: 1,", "{noise_runs: 2, top: 1,"), "gains.yaml:16: confirm.noise_runs: the noise"),
+        (("      kd:", "      kp.x:"), "gains.yaml:12: arms.pid.space.kp.x: 'kp' is searched as a"),
+        (("      kd:", "      kd..x:"), "arms.pid.space.kd..x: no name of a hyper-parameter"),
+        (
+            ("    space:", "    only: [kd, kd]\n    space:"),
+            "arms.pid.only.1: 'kd' stands there twice",
+        ),
+        (("    space:", "    only: []\n    space:"), "arms.pid: nothing to search"),
+        (
+            ("low: 0.0, high: 4.0", "choices: [1.0, 1.0]"),
+            "kd: a value stands twice among `choices`",
+        ),
+        (("seeds: 5", "seeds: 1000000000"), "gains.yaml:13: seeds: input should be less than"),
+        (("test_seeds: 6", "test_seeds: 1000000000"), "confirm.test_seeds: input should be less"),
+        (
+            ("20.0, log: true}\n", "20.0, step: 1.0e-9}\n"),
+            "sampler: more than 100,000 points: search less",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_search_file_is_one_line_with_the_way_out(tmp_path, change, message):
     path = tmp_path / "gains.yaml"
-    path.write_text(FILE.replace(*change))
+    text = FILE.replace(*change)
+    if "sampler" in message:
+        text = text.replace("high: 4.0", "high: 4.0, step: 1.0") + "sampler: grid\n"
+    path.write_text(text)
 
     with pytest.raises(UserError) as caught:
         tune.read(path)
 
     assert message in str(caught.value)
     assert len(caught.value.problems) == 1
+
+
+def test_mistakes_of_every_kind_in_a_search_are_told_at_once(tmp_path):
+    text = FILE.replace("seeds: 5", "seeds: five\nsampeler: gp").replace("low: 0.1", "low: 30.0")
+    text = text.replace("kp_position: 0.0", "kp_positio: 0.0").replace("trials: 3", "trials: .inf")
+    (tmp_path / "gains.yaml").write_text(text.replace("CartPole-v1", "CartPol-v1"))
+
+    with pytest.raises(UserError) as caught:
+        tune.read(tmp_path / "gains.yaml")
+
+    assert [problem.line for problem in caught.value.problems] == [3, 9, 11, 13, 14, 15]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -13,6 +13,7 @@ from harness.spec import Engine, Evaluation
 from harness.sweep_file import Departure
 
 FORBID = ConfigDict(extra="forbid", frozen=True)
+MOST_SEEDS = 10_000  # of each kind: each has a pool of so many, and none may reach the next
 VALUE = re.compile(r"^(?P<name>iqm|mean)(?: - (?P<k>\d+(?:\.\d+)?)\*se)?$")
 
 
@@ -21,6 +22,7 @@ class Searched(Departure):
 
     space: dict[str, Range] = Field(
         default_factory=dict,
+        max_length=100,
         description="Ranges that replace those of configs/agents/<agent>.yaml, or add to them.",
     )
     only: list[str] | None = Field(
@@ -68,7 +70,9 @@ class Budget(BaseModel):
     model_config = FORBID
 
     steps: int | None = Field(None, ge=1, description="Environment steps, over all runs.")
-    trials: int | None = Field(None, ge=1, description="Trials, the default among them.")
+    trials: int | None = Field(
+        None, ge=1, le=100_000, description="Trials, the default among them."
+    )
     run_minutes: float | None = Field(
         None, gt=0, description="Wall-clock of all runs, summed: not the same study twice."
     )
@@ -85,20 +89,29 @@ class Confirm(BaseModel):
 
     model_config = FORBID
 
-    top: int = Field(5, ge=1, description="The best trials that are run again, to choose from.")
-    seeds: int = Field(10, ge=1, description="Seeds of these re-runs. With `top: 1`: none are run.")
+    top: int = Field(
+        5, ge=1, le=1_000, description="The best trials that are run again, to choose from."
+    )
+    seeds: int = Field(
+        10, ge=1, le=MOST_SEEDS, description="Seeds of these re-runs. With `top: 1`: none are run."
+    )
     test_seeds: int = Field(
-        10, ge=2, description="Further seeds, for the winner and the default: these choose nothing."
+        10,
+        ge=2,
+        le=MOST_SEEDS,
+        description="Further seeds, for the winner and the default: these choose nothing.",
     )
     path_seeds: int = Field(
         0,
         ge=0,
+        le=MOST_SEEDS,
         description="Further seeds for an ablation path: from the default to the winner, one "
         "hyper-parameter at a time. 0: none.",
     )
     noise_runs: int = Field(
         0,
         ge=0,
+        le=MOST_SEEDS,
         description="For PPO: so many further runs of the winner, in which the gradient noise "
         "scale is measured. 0: none.",
     )
@@ -108,6 +121,10 @@ class SearchFile(BaseModel):
     """A search for hyper-parameters: what is tried, on what, and how much may be spent."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="A search")
+    # What takes the place of a key that must be there, to look at the rest of a file without it.
+    STAND_INS: ClassVar[dict[str, Any]] = {
+        "name": "unnamed", "envs": [""], "steps": 10**9, "budget": {"trials": 1},
+    }  # fmt: skip
 
     name: Name = Field(description="Names the folder results/searches/<name>.")
     question: str = Field("", description="What the search is to answer, in one sentence.")
@@ -126,8 +143,10 @@ class SearchFile(BaseModel):
         description="Trial 0, and the value of all that is not searched. own: the agent's own "
         "defaults, as Stable-Baselines3 has them. shipped: those of configs/agents.",
     )
-    seeds: int = Field(6, ge=1, description="Tuning seeds: every trial runs the same, shuffled.")
-    seed: int = Field(0, ge=0, description="Of the search itself.")
+    seeds: int = Field(
+        6, ge=1, le=MOST_SEEDS, description="Tuning seeds: every trial runs the same, shuffled."
+    )
+    seed: int = Field(0, ge=0, le=2**31, description="Of the search itself.")
     value: str = Field(
         "iqm",
         description="How the normalised scores of all seeds and environments become one value: "
@@ -140,6 +159,7 @@ class SearchFile(BaseModel):
     batch: int = Field(
         4,
         ge=1,
+        le=1_000,
         description="Trials that are asked for and told together. It decides the study; the "
         "number of workers does not.",
     )

@@ -14,21 +14,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness import agents, envs, stats
-from harness.config import Document, Problem, UserError, load, parse, suggest
+from harness.config import Document, Problem, UserError, load, plant, suggest, survey
 from harness.space import Range, order_problems
 from harness.spec import Anchors, ResolvedSweep, RunSpec, canonical
-from harness.sweep import FIRST_TUNING_SEED, Sweep
-from harness.sweep_file import SweepFile
-from harness.tune.file import VALUE, Halving, Searched, SearchFile, Wilcoxon
+from harness.sweep import FIRST_TUNING_SEED, Sweep, in_order
+from harness.tune.file import MOST_SEEDS, VALUE, Halving, Searched, SearchFile, Wilcoxon
 from harness.yaml import Path_
 
 # Seeds by what they are for. All are tuning seeds: what a sweep then reports is unseen once more.
-POOL = 10_000
+POOL = MOST_SEEDS
 TUNING, CONFIRMATION, PATH, NOISE = (FIRST_TUNING_SEED + i * POOL for i in range(4))
 # Searches share their tuning seeds, and so their runs. No two have the same test seeds: whoever
 # plans a search may have seen what others scored on theirs. See `Plan.first_test_seed`.
 FIRST_TEST, TEST_POOLS = 100_000, 10**8
-SHARED = ("name", "question", "envs", "steps", "evaluation", "engine")  # keys as in a sweep file
+SHARED = {"name", "question", "envs", "steps", "evaluation", "engine"}  # keys as in a sweep file
+MOST_POINTS = 100_000  # of a grid
 
 
 class Instance(NamedTuple):
@@ -207,11 +207,7 @@ def tree(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted names as nested dictionaries."""
     found: dict[str, Any] = {}
     for name, value in flat.items():
-        inner = found
-        *outer, last = name.split(".")
-        for part in outer:
-            inner = inner.setdefault(part, {})
-        inner[last] = value
+        plant(found, name, value)
     return found
 
 
@@ -228,8 +224,7 @@ def read(path: Path) -> list[Plan]:
 
     :raises UserError: with everything that is wrong at once, before anything trains.
     """
-    document = load(path)
-    return plans(parse(document, SearchFile), document)
+    return plans(load(path))
 
 
 def shipped(
@@ -248,20 +243,22 @@ def shipped(
         "arms": {agent: dict(arm or {"agent": agent})},
         "budget": {"trials": trials},
     }
-    document = Document("harness tune", data, {})
-    return plans(parse(document, SearchFile), document)
+    return plans(Document("harness tune", data, {}))
 
 
-def plans(file: SearchFile, document: Document) -> list[Plan]:
-    problems = []
-    found = []
-    for label in file.arms:
+def plans(document: Document) -> list[Plan]:
+    """:raises UserError: with everything that is wrong with the keys, and with what they say."""
+    read = survey(document, SearchFile, SearchFile.STAND_INS)
+    problems, found = list(read.problems), []
+    if read.value is None:
+        raise UserError(problems)
+    for label in read.value.arms:
         try:
-            found.append(_plan(file, document, label))
+            found.append(_plan(read.value, document, label))
         except UserError as error:
-            problems += error.problems
+            problems += [problem for problem in error.problems if not read.follows(problem)]
     if problems:
-        raise UserError(dict.fromkeys(problems))
+        raise UserError(in_order(problems))
     return found
 
 
@@ -285,11 +282,16 @@ def _settings(plan: Plan) -> list[Problem]:
     """Settings that do not go with one another."""
     found, file, problem = [], plan.file, plan.document.problem
     if file.sampler == "grid":
+        points = 1.0
         for name, one in plan.space.items():
-            endless = one.choices is None and not one.whole and one.step is None
+            endless = one.points() is None
             if endless or one.when:
                 why = "is conditional" if one.when else "has no `step`, whole numbers or `choices`"
                 found.append(problem(("sampler",), f"a grid cannot be made: {name} {why}"))
+            points *= one.points() or 1.0
+        if points > MOST_POINTS:
+            message = f"more than {MOST_POINTS:,} points: search less, or with another sampler"
+            found.append(problem(("sampler",), message))
     if isinstance(file.pruner, Halving) and file.pruner.first >= max(plan.steps.values()):
         message = f"the first rung must be shorter than a run of {max(plan.steps.values())} steps"
         found.append(problem(("pruner", "first"), message))
@@ -316,20 +318,32 @@ def _space(
     places: dict[str, tuple[Document, Path_]] = {
         name: (where, ("search", name)) for name, (_, where) in shipped.items()
     }
+    given = ("arms", label, "space")
+    problems = [
+        document.problem((*given, name), "no name of a hyper-parameter: policy_kwargs.net_arch")
+        for name in arm.space
+        if not all(name.split("."))
+    ]
     for name, one in arm.space.items():
         space[name] = one
         places[name] = document, ("arms", label, "space", name)
+    for i, name in enumerate(arm.only or ()):
+        if name not in space:
+            message = f"no range for '{name}'.{suggest(name, space)}"
+            problems.append(document.problem(("arms", label, "only", i), message))
+        elif name in (arm.only or ())[:i]:
+            message = f"'{name}' stands there twice: once is enough"
+            problems.append(document.problem(("arms", label, "only", i), message))
     if arm.only is not None:
-        unknown = [name for name in arm.only if name not in space]
-        if unknown:
-            raise UserError(
-                document.problem(
-                    ("arms", label, "only", arm.only.index(name)),
-                    f"no range for '{name}'.{suggest(name, space)}",
-                )
-                for name in unknown
-            )
         space = {name: one for name, one in space.items() if name in arm.only}
+    nested: dict[str, Any] = {}
+    for name in space:
+        other = plant(nested, name, None)
+        if other is not None:
+            message = f"'{other}' is searched as a whole: drop one of the two"
+            problems.append(places[name][0].problem(places[name][1], message))
+    if problems:
+        raise UserError(problems)
     kinds = {envs.card(name).actions for name in (spec.env for spec in base)}
     space = {n: one for n, one in space.items() if one.actions is None or kinds == {one.actions}}
     if not space:
@@ -374,7 +388,7 @@ def _expand(
     steps: Mapping[str, int] | None,
 ) -> ResolvedSweep:
     """An arm with further hyper-parameters, as a sweep of one seed."""
-    data = {key: document.data[key] for key in SHARED if key in document.data}
+    data = file.model_dump(mode="json", include=SHARED, exclude_unset=True)
     arm = file.arms[label].model_dump(mode="json", include={"agent", "hparams", "wrappers"})
     arm["hparams"] = _merged(arm["hparams"], hparams)
     base = {}
@@ -383,8 +397,7 @@ def _expand(
             base["hparams"] = agents.own_defaults(arm["agent"])
     data |= {"question": file.question, "seeds": [0], "arms": {label: arm}, "base": base}
     data |= {"steps": dict(steps)} if steps is not None else {}
-    document = document._replace(data=data)
-    return Sweep(parse(document, SweepFile), document).expand()
+    return Sweep.of(document._replace(data=data, flaws=(), flawed=())).expand()
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,138 @@
+"""Whatever a user writes is read, or refused in lines that say where: no traceback, no hang."""
+
+from __future__ import annotations
+
+import json
+import signal
+from contextlib import chdir, contextmanager
+
+import grammar
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from typer.testing import CliRunner
+
+from harness import cli, config, tune
+from harness.agents import AgentFile
+from harness.cli import app
+from harness.envs.card import Card
+from harness.sweep import Sweep
+from harness.tune import suggest
+
+PATIENCE = 5.0  # seconds of CPU time that one input may take
+SAMPLE, SOAK = 40, 1_700  # inputs of each of the six kinds: 240 and 10,200
+
+
+class Hang(BaseException):
+    """An input takes too long. No `except Exception` catches it."""
+
+
+@contextmanager
+def patience():
+    def stop(number, frame):
+        raise Hang(f"more than {PATIENCE} s")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, PATIENCE)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def sweep(path):
+    Sweep.load(path).expand(anyway=True)
+
+
+def search(path):
+    for plan in tune.read(path):
+        plan.stages()
+        for one in plan.space.values():
+            suggest.distribution(one)
+
+
+def card(path):
+    config.read(path, Card).identity()
+
+
+def agent_file(path):
+    config.read(path, AgentFile)
+
+
+FILES = {
+    "sweep": (grammar.SWEEP, sweep),
+    "design": (grammar.DESIGN, sweep),
+    "search": (grammar.SEARCH, search),
+    "card": (grammar.CARD, card),
+    "agent": (grammar.AGENT_FILE, agent_file),
+}
+
+
+def drawn(examples):
+    """Always the same inputs. They are not made smaller: what failed is printed as it is."""
+    return settings(
+        max_examples=examples,
+        phases=[Phase.generate],
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def right_or_refused(read, path):
+    """Read a file; whatever is wrong with it is told in lines that a terminal can show."""
+    try:
+        with patience():
+            read(path)
+    except config.UserError as error:
+        assert error.problems
+        for problem in error.problems:
+            assert str(problem).isprintable() and len(str(problem)) < 1_100
+            assert problem.file and problem.message
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_is_right_is_read(tmp_path, kind):
+    right, read = FILES[kind]
+    (tmp_path / "right.yaml").write_text(json.dumps(right))
+
+    read(tmp_path / "right.yaml")
+
+
+@pytest.mark.parametrize("kind", FILES)
+@pytest.mark.parametrize("examples", [SAMPLE, pytest.param(SOAK, marks=pytest.mark.soak)])
+def test_any_file_is_read_or_refused_in_lines_that_say_where(tmp_path, kind, examples):
+    right, read = FILES[kind]
+    path = tmp_path / "file.yaml"
+
+    @drawn(examples)
+    @given(grammar.texts(right))
+    def every(raw):
+        path.write_bytes(raw)
+        right_or_refused(read, path)
+
+    every()
+
+
+@pytest.mark.parametrize("examples", [SAMPLE, pytest.param(SOAK, marks=pytest.mark.soak)])
+def test_any_command_ends_with_a_code_and_lines_that_say_why(tmp_path, monkeypatch, examples):
+    def trains(*arguments, **options):
+        raise config.UserError([config.Problem("test", None, "", "would train")])
+
+    monkeypatch.setattr(cli, "_train", trains)
+    monkeypatch.setattr(tune, "run", trains)
+    (tmp_path / "drawn.yaml").write_text(json.dumps(grammar.SWEEP))
+    (tmp_path / "search.yaml").write_text(json.dumps(grammar.SEARCH))
+
+    @drawn(examples)
+    @given(grammar.commands())
+    def every(words):
+        with chdir(tmp_path), patience():
+            done = CliRunner().invoke(app, words)
+        if not isinstance(done.exception, SystemExit | None):
+            raise done.exception
+        assert done.exit_code in (cli.FINISHED, cli.SOME_FAILED, cli.USERS_ERROR)
+        assert done.exit_code == cli.FINISHED or done.output
+
+    every()
