@@ -21,7 +21,7 @@ SHIPPED = "configs/costs.yaml"
 SHIPPED_ELSEWHERE = "configs/costs.yaml, of other environments"
 ELSEWHERE = "runs in other environments in this folder"
 
-# Below so many CPU seconds for 1,000 steps it is not the processor's speed that decides.
+# CPU seconds of 1,000 steps: smaller rates say little about the speed of a processor.
 LEAST_COMPARED = 0.05
 
 
@@ -45,18 +45,6 @@ class Estimate(NamedTuple):
     def wall_seconds(self, workers: int) -> float:
         """With so many runs side by side."""
         return max(self.longest, self.cpu_seconds / workers)
-
-    @property
-    def gaps(self) -> str:
-        """What is not counted: empty if all is."""
-        each = (f"{agent} ({n} run{'s' * (n > 1)})" for agent, n in self.unknown.items())
-        return f"no estimate for {', '.join(each)}" if self.unknown else ""
-
-    def __str__(self) -> str:
-        if not self.sources:
-            return self.gaps
-        time = f"about {duration(self.cpu_seconds)} of CPU time"
-        return f"{time}; {self.gaps}" if self.unknown else time
 
 
 class Experience:
@@ -168,7 +156,7 @@ class Progress(NamedTuple):
             return ended
         known = self.missing - self.unknown.total()
         parts = [f"about {duration(self.seconds)} of CPU time"] if known else []
-        parts += [f"no estimate for {', '.join(self.unknown)}"] if self.unknown else []
+        parts += [not_counted(self.unknown)] if self.unknown else []
         return f"{ended}; {self.missing} missing, {'; '.join(parts)}"
 
 
@@ -196,6 +184,12 @@ def progress(statuses: Iterable[RunStatus], seconds: Mapping[str, float | None])
     return Progress(
         len(runs), states["finished"], states["failed"], len(missing), sum(known), unknown
     )
+
+
+def not_counted(unknown: Counter[str]) -> str:
+    """Agents that nobody measured, and how many runs of them an estimate leaves out."""
+    each = (f"{agent} ({n} run{'s' * (n > 1)})" for agent, n in unknown.items())
+    return f"no estimate for {', '.join(each)}"
 
 
 def duration(seconds: float) -> str:

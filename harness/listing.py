@@ -16,7 +16,7 @@ from rich.text import Text
 from baselines import AGENTS
 from harness import cost, envs, run_files, stats
 from harness.config import shipped
-from harness.estimate import Experience, behind, duration, progress, to_come
+from harness.estimate import Experience, behind, duration, not_counted, progress, to_come
 from harness.files import Damage, Damaged
 from harness.health import told
 from harness.spec import ResolvedSweep
@@ -297,7 +297,7 @@ def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType
         rows.add_row("memory", f"about {found.memory_mb * workers:,.0f} MB")
         rows.add_row("disk", f"about {found.disk_mb:,.0f} MB")
     if found.unknown:
-        rows.add_row("not counted", found.gaps)
+        rows.add_row("not counted", not_counted(found.unknown))
     for source, n in found.sources.most_common():
         rows.add_row("judged by", f"{source}: {n} run{'s' * (n > 1)}")
     return rows

@@ -74,6 +74,14 @@ def test_what_is_to_come_counts_each_run_once_and_names_what_failed(store):
     assert "15 of 40 runs are finished, 1 failed; 24 missing" in answer(store, sweep)
 
 
+def test_what_nobody_can_estimate_is_named(store):
+    sweep = half_done(store)
+    mine = tuple(run.model_copy(update={"agent": "mine"}) for run in sweep.runs if run.arm == "rnd")
+    theirs = tuple(run for run in sweep.runs if run.arm == "ppo")
+    text = answer(store, sweep.model_copy(update={"runs": theirs + mine}))
+    assert re.search("16 missing, about .* of CPU time; no estimate for mine .10 runs.", text)
+
+
 def test_a_run_that_was_interrupted_is_still_to_come(store):
     sweep = half_done(store, seeds=10)
     run = next(run for run in sweep.runs if run.env == "DeepSea-20")
