@@ -556,6 +556,7 @@ def _train(
     if finished:
         console.print(f"{finished} runs are finished already")
     if missing:
+        store.root.mkdir(parents=True, exist_ok=True)
         job = Job(store.root, tuple(observer or ()))
         known = Experience(experience or store)
         with Display(missing, store, console, known) as display:

@@ -1,0 +1,354 @@
+"""Files are whole or named: what a crash, a full disk or a closed folder leaves misleads nobody."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import fake_store
+import pytest
+from typer.testing import CliRunner
+
+from harness import files, record, run_files
+from harness.cli import app
+from harness.cost import spent
+from harness.files import Damaged, append_json, read_json, read_lines, replacing, write_json
+from harness.report import page
+from harness.store import Store, final_returns
+
+RUN = fake_store.spec("ppo", "DeepSea-20", 0)
+SWEEP = """\
+name: disk
+question: Is what was finished kept?
+envs: [DeepSea-8]
+seeds: 2
+steps: 120
+evaluation: {every: 60, episodes: 2, final_episodes: 3}
+arms:
+  random: {agent: random}
+"""
+
+
+@pytest.fixture
+def store(tmp_path):
+    """One run is finished."""
+    found = Store(tmp_path)
+    fake_store.write_run(found, RUN)
+    return found
+
+
+# Logs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("torn", [b'{"started": "20', b"\xc3", b'{"a": 1}', b"{"])
+def test_a_line_that_a_crash_tore_is_no_line_before_and_after_the_next_one(torn, tmp_path):
+    log = tmp_path / "attempts.jsonl"
+    append_json(log, {"n": 1})
+    with log.open("ab") as file:
+        file.write(torn)
+    assert read_lines(log).rows == [{"n": 1}]
+
+    append_json(log, {"n": 2})
+
+    found = read_lines(log)
+    assert (found.rows, found.damage) == ([{"n": 1}, {"n": 2}], None)
+
+
+def test_a_log_that_was_damaged_keeps_its_readable_lines_and_the_damaged_file(tmp_path):
+    log = tmp_path / "history.jsonl"
+    log.write_bytes(b'{"n": 1}\nno JSON\n{"n": 2}\n')
+    found = read_lines(log)
+    assert str(found.damage).startswith(f"{log}: line 2: it is not JSON")
+
+    files.mend_lines(log, found)
+
+    assert read_lines(log) == (found.rows, None, False)
+    assert log.with_name("history.jsonl.damaged-1").read_bytes().count(b"no JSON") == 1
+
+
+# Values -------------------------------------------------------------------------------------------
+
+
+def test_a_value_reads_back_and_a_changed_digit_is_seen(tmp_path):
+    path = tmp_path / "result.json"
+    write_json(path, {"final": {"mean": 35.0}, "names": ("a", "b")})
+    assert read_json(path, {"final": dict}) == {"final": {"mean": 35.0}, "names": ["a", "b"]}
+
+    path.write_text(path.read_text().replace("35.0", "22.0"))
+
+    with pytest.raises(Damaged, match=r"result\.json: it was altered after it was written"):
+        read_json(path, {"final": dict})
+
+
+def test_a_write_that_the_disk_refuses_leaves_the_old_file_and_no_scratch(tmp_path, monkeypatch):
+    path = tmp_path / "result.json"
+    write_json(path, {"old": True})
+
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_json(path, {"old": False})
+
+    assert read_json(path, {}) == {"old": True}
+    assert os.listdir(tmp_path) == ["result.json"]
+
+
+def test_scratch_files_of_processes_that_are_gone_are_cleaned(store):
+    folder = store.folder(RUN)
+    dead = files._scratch(folder / "result.json").with_suffix(".999999999")
+    dead.write_text("half")
+    write_json(folder / "result.json", {"whole": True})
+    assert not dead.exists()
+
+    foreign = folder / ".evals.jsonl.another-machine.17"
+    foreign.write_text("half")
+    record.Record(folder, RUN)
+    assert not foreign.exists()
+
+
+# The end of a run ---------------------------------------------------------------------------------
+
+
+def lines(store):
+    return (store.folder(RUN) / "attempts.jsonl").read_text().splitlines(keepends=True)
+
+
+def test_a_run_killed_after_its_result_was_published_has_finished(store):
+    (store.folder(RUN) / "attempts.jsonl").write_text(lines(store)[0])  # and no end
+
+    status = store.status(RUN)
+
+    assert (status.state, [attempt.outcome for attempt in status.tries]) == (
+        "finished", ["finished"],
+    )  # fmt: skip
+    assert status.tries[0].cpu_seconds == status.result["cpu_seconds"]
+
+
+def test_a_run_killed_before_its_result_was_published_has_not(store, monkeypatch):
+    run = fake_store.spec("ppo", "DeepSea-20", 1)
+    fake_store.write_run(store, run)
+    result = run_files.finished(store.folder(run))[0]
+    (store.folder(run) / "result.json").unlink()
+    log = record.Record(store.folder(run), run)
+    rows = [{"step": run.steps, "final": True, "returns": [1.0]}]
+    (store.folder(run) / "evals.jsonl").write_text(json.dumps(rows[0]) + "\n")
+
+    def killed(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(record, "write_json", killed)
+    with pytest.raises(SystemExit):
+        log.finish(result)
+
+    assert store.status(run).state == "interrupted"
+    assert "finished" not in (store.folder(run) / "attempts.jsonl").read_text().splitlines()[-1]
+
+
+def test_an_interrupt_after_the_result_is_no_interrupted_run(store):
+    before = lines(store)
+    log = record.Record.__new__(record.Record)
+    log.folder = store.folder(RUN)
+
+    log.interrupted()
+    log.failed(MemoryError())
+
+    assert lines(store) == before
+    assert store.status(RUN).state == "finished"
+
+
+def test_a_finished_attempt_whose_result_was_set_aside_is_counted_as_lost(store):
+    folder = store.folder(RUN)
+    (folder / "result.json").write_text("[]")
+    assert store.status(RUN).state == "damaged"
+    assert [attempt.outcome for attempt in store.status(RUN).tries] == ["lost"]
+
+    said = record.mend(folder, store.root)
+    fake_store.write_run(store, RUN)
+
+    assert said == [
+        f"{folder}/result.json: it holds a list where keys and values belong; set aside as "
+        "result.json.damaged-1"
+    ]
+    status = store.status(RUN)
+    assert [attempt.outcome for attempt in status.tries] == ["lost", "finished"]
+    assert spent([status]).lost.attempts == 1
+
+
+def test_a_finished_run_whose_log_is_lost_cost_what_its_result_says(store):
+    (store.folder(RUN) / "attempts.jsonl").unlink()
+
+    (attempt,) = store.status(RUN).tries
+
+    assert (attempt.outcome, attempt.cpu_seconds) == ("finished", 19.0)
+
+
+# Scores -------------------------------------------------------------------------------------------
+
+
+def test_the_final_score_is_the_row_that_is_marked_final_wherever_it_stands(store):
+    path = store.folder(RUN) / "evals.jsonl"
+    scored = final_returns(store.folder(RUN))
+    frame = store.frame([RUN])
+    *along, last = path.read_text().splitlines(keepends=True)
+    path.write_text(last + "".join(along))
+    assert store.status(RUN).state == "damaged"
+
+    fake_store.seal(store.folder(RUN))
+
+    assert final_returns(store.folder(RUN)) == scored
+    assert store.frame([RUN]).equals(frame)
+
+
+@pytest.mark.parametrize("marks", [(False, False), (True, True)])
+def test_a_run_without_one_final_evaluation_is_never_published(marks, store):
+    rows = [{"step": 10 * i, "final": mark, "returns": [1.0]} for i, mark in enumerate(marks)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (store.folder(RUN) / "evals.jsonl").write_text(text)
+
+    with pytest.raises(Damaged, match="must be marked final"):
+        record.publish(store.folder(RUN), {"key": RUN.key, "final": {"mean": 1.0}})
+
+
+def test_what_was_cut_altered_or_swapped_is_told(store):
+    other = fake_store.spec("ppo", "DeepSea-20", 1)
+    fake_store.write_run(store, other)
+    path = store.folder(RUN) / "evals.jsonl"
+    content = path.read_bytes()
+    for changed, why in {
+        content[:-40]: "evals.jsonl: it is cut short: ",
+        content.replace(b"final", b"FINAL", 1): "evals.jsonl: it was altered after the run ended",
+        (store.folder(other) / "evals.jsonl").read_bytes(): "evals.jsonl: it is swapped: it is "
+        f"that of the run {other.key}",
+    }.items():
+        path.write_bytes(changed)
+        assert store.status(RUN).error.startswith(why)
+        assert store.frame([RUN]).empty
+
+
+# Folders as a whole -------------------------------------------------------------------------------
+
+
+def report(folder, **content):
+    with replacing(folder) as new:
+        for name, text in content.items():
+            (new / name).write_text(text)
+
+
+def test_a_report_replaces_the_old_one_and_keeps_the_users_files(tmp_path):
+    folder = tmp_path / "report"
+    report(folder, page="old", gone="old")
+    (folder / "drafts").mkdir()
+    (folder / "drafts" / "notes.md").write_text("mine")
+    (folder / "link").symlink_to("drafts")
+
+    report(folder, page="new")
+
+    assert (folder / "page").read_text() == "new"
+    assert not (folder / "gone").exists()
+    assert (folder / "drafts" / "notes.md").read_text() == "mine"
+    assert (folder / "link").is_symlink()
+    assert os.listdir(tmp_path) == ["report"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "full")])
+def test_a_report_that_does_not_come_to_its_end_leaves_the_old_one(error, tmp_path):
+    folder = tmp_path / "report"
+    report(folder, page="old")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    with pytest.raises((KeyboardInterrupt, OSError)), replacing(folder) as new:
+        (new / "page").write_text("half")
+        raise error
+
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert os.listdir(tmp_path) == ["report"]
+
+
+def test_where_the_kernel_cannot_exchange_folders_a_killed_swap_is_put_right(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    folder = tmp_path / "report"
+    report(folder, page="old")
+    (folder / "notes").write_text("mine")
+    report(folder, page="newer")
+    folder.rename(tmp_path / ".report.host.1.old")  # killed between the two renames
+
+    report(folder, page="newest")
+
+    assert (folder / "page").read_text() == "newest"
+    assert (folder / "notes").read_text() == "mine"
+
+
+# What a disk refuses ------------------------------------------------------------------------------
+
+
+def typed(*words):
+    more = ["--executor", "serial"] if words[0] == "sweep" else []
+    done = CliRunner().invoke(app, [*words, *more])
+    assert isinstance(done.exception, SystemExit | None), done.exception
+    return done.exit_code, done.output.splitlines()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(page, "FIGURES", {})
+    Path("disk.yaml").write_text(SWEEP)
+    return tmp_path
+
+
+def test_a_full_disk_loses_no_finished_run_and_is_told_in_one_line(here, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", "results")
+
+    end_attempt = record.end_attempt
+
+    def last_words(*args):  # of the first run; then nothing can be written any more
+        end_attempt(*args)
+        for name in ("write_json", "append_json"):
+            monkeypatch.setattr(record, name, full)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "end_attempt", last_words)
+        code, said = typed("sweep", "disk.yaml")
+    assert code == 1
+    assert [line for line in said if "the disk is full; what was finished is kept" in line]
+    monkeypatch.undo()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(page, "FIGURES", {})
+
+    code, said = typed("sweep", "disk.yaml")
+
+    assert (code, said[0]) == (0, "1 runs are finished already")
+
+
+def test_results_that_are_no_folder_are_one_line(here):
+    Path("results").write_text("a file")
+    for words in (["sweep", "disk.yaml"], ["run", "random", "DeepSea-8", "--steps", "60"]):
+        code, said = typed(*words)
+        assert code == 2
+        assert len(said) == 1 and said[0].startswith("results") and "--results" in said[0], said
+
+
+def test_results_that_may_only_be_read_are_one_line(here, monkeypatch):
+    def refuse(path, *_, **__):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    code, said = typed("sweep", "disk.yaml")
+
+    assert code == 2
+    assert len(said) == 1 and said[0].startswith("results/sweeps/disk: read-only file system: ")
+
+
+@pytest.mark.parametrize(
+    "words", [["status"], ["ls", "runs"], ["report", "disk"], ["verify", "disk"]]
+)
+def test_results_that_are_missing_are_no_traceback(words, here):
+    code, said = typed(*words)
+    assert code in (0, 2)
+    assert len(said) <= 2
+    assert not Path("results").exists()
