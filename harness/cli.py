@@ -353,22 +353,29 @@ def calibrate(
     out: Annotated[
         Path | None, typer.Option(help="Also write the table, as configs/coverage.csv is.")
     ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(help="With this number of seeds alone; default: with all.")
+    ] = None,
 ) -> None:
     """Measure how often the intervals of reports hold the truth, on simulated scores."""
     with _users_errors():
         from harness import listing
-        from harness.stats import coverage
+        from harness.stats import calibration, coverage
 
-        console, cells = _console(), coverage.cells()
-        rows: list[coverage.Coverage] = []
+        console = _console()
+        cells = [cell for cell in coverage.cells() if seeds in (None, cell.seeds)]
+        if not cells:
+            known = ", ".join(map(str, coverage.SEEDS))
+            raise _user_error("--seeds", f"{seeds} seeds are not simulated; there are {known}")
+        rows: list[calibration.Coverage] = []
         with console.status("") as status:
-            for seeds, tasks, scores in cells:
-                where = f"{seeds} seeds, {tasks} environments, {scores} scores"
-                status.update(f"{len(rows)} of {len(cells)} rows; now {where}")
-                rows.append(coverage.cell(seeds, tasks, scores, trials))
+            for done, cell in enumerate(cells):
+                where = f"{cell.seeds} seeds, {cell.tasks} environments, {cell.scores}"
+                status.update(f"{done} of {len(cells)} kinds of experiments; now {where}")
+                rows += coverage.rows(cell, trials)
         console.print(listing.coverage_table(rows))
         if out is not None:
-            out.write_text(coverage.text(rows), encoding="utf-8")
+            out.write_text(calibration.text(rows), encoding="utf-8")
             console.print(str(out), soft_wrap=True)
 
 

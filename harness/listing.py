@@ -241,7 +241,7 @@ def power(resolved: ResolvedSweep) -> RenderableType:
     note = (
         f"Smallest p: every run of one arm beats all of the other's. After Holm: when all "
         f"{len(found)} claims come out so well; at most {stats.ALPHA:g} is needed.\nDetectable "
-        f"effect: the shift, in standard deviations over seeds, that the test finds with "
+        f"effect: the shift, in standard deviations over seeds, that is decided with "
         f"probability {stats.POWER:g}, if scores are normal with one spread and no other claim "
         "holds (simulated)."
     )
@@ -249,15 +249,15 @@ def power(resolved: ResolvedSweep) -> RenderableType:
 
 
 def coverage_table(found: Sequence[stats.Coverage]) -> RenderableType:
-    rows = table("seeds>", "environments>", "scores", "shows", "IQM>", "difference>", "wrong>")
-    for row in found:
-        shares = (f"{share:.3f}" for share in (row.iqm, row.difference, row.wrong))
-        rows.add_row(str(row.seeds), str(row.tasks), row.scores, row.shows, *shares)
+    head, body = stats.summary(found)
+    rows = table(*head[:2], *(f"{name}>" for name in head[2:]))
+    for row in body:
+        rows.add_row(*row)
     note = (
-        f"Shares of {found[0].trials:,} experiments. How often the "
-        f"{100 * stats.LEVEL:g} % interval holds the true IQM, and 0 for the difference of two "
-        "arms with one IQM; and how often a claim about such arms is decided. Where it shows a "
-        "range, reports print no interval."
+        f"How often a printed {100 * stats.LEVEL:g} % interval holds the truth, in the worst of "
+        f"the simulated kinds of scores: shares of {found[0].trials:,} experiments. From "
+        f"{stats.LEAST:.2f} on a report prints it, from {stats.LEAST_STAMPED:.2f} on with a stamp, "
+        f"below that not. Of a claim: how often two arms of one IQM are left undecided."
     )
     return Group(rows, note)
 

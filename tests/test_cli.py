@@ -104,12 +104,17 @@ def test_a_claim_that_no_outcome_could_support_is_refused_before_anything_trains
 
 
 def test_calibrate_measures_coverage_and_writes_its_table(folder):
-    out = typed("calibrate", "--trials", "10", "--out", "coverage.csv", cwd=folder)
+    asked = ("calibrate", "--trials", "10", "--seeds", "3", "--out", "coverage.csv")
+    out = typed(*asked, cwd=folder)
 
-    assert "log-normal" in out
+    assert re.search(r"P\(improvement\) +5 +\d\.\d{3}", out)
     first, *rows = (folder / "coverage.csv").read_text().splitlines()
-    assert first.startswith("seeds,tasks,scores,shows,iqm")
-    assert len(rows) == 50 and all(row.endswith(",10") for row in rows)
+    assert first == "statistic,seeds,tasks,scores,coverage,printed,trials"
+    assert len(rows) > 200 and all(row.endswith(",10") for row in rows)
+    assert any(row.startswith("IQM,3,5,five unlike tasks,") for row in rows)
+
+    out = typed("calibrate", "--seeds", "4", cwd=folder, code=2)
+    assert "--seeds: 4 seeds are not simulated; there are 3, 5, 6" in out
 
 
 def test_run_trains_one_run_with_its_settings(folder):

@@ -106,8 +106,12 @@ def as_check(rows: list[list[str]]) -> list[list[str]]:
 
     def both(point: str, low: str, high: str, shows: str) -> str:
         ends = f"{fixed(2)(float(low))}, {fixed(2)(float(high))}" if low else ""
-        ends = {"": "", "range": f" {{{ends}}}"}.get(shows if ends else "", f" [{ends}]")
-        return fixed(2)(float(point)) + ends
+        point = fixed(2)(float(point))
+        if shows == "tied":
+            return f"{point} (all tie)"
+        return point + {
+            "": "", "range": f" {{{ends}}}", "interval": f" [{ends}]", "stamped": f" [{ends}]*",
+        }[shows if ends else ""]  # fmt: skip
 
     found = [["arm", "statistic", "here", "rliable", "rliable covers"]]
     for arm, statistic, _, *ours, point, low, high, least, most in rows[1:]:
@@ -121,10 +125,11 @@ def as_grid(rows: list[list[str]], grid: list[list[str]]) -> list[list[str]]:
     """The list of estimates as a grid, with the anchors that only the grid has."""
     envs, cells = grid[0][1:], {}
     for env, arm, _, point, low, high, shows, have, planned in rows[1:]:
-        text = (
-            f"{point} [{low}, {high}]" if shows == "interval" else f"- ({have} of {planned} runs)"
-        )
-        cells[arm, env] = text
+        cells[arm, env] = {
+            "interval": f"{point} [{low}, {high}]",
+            "stamped": f"{point} [{low}, {high}]*",
+            "missing": f"- ({have} of {planned} runs)",
+        }[shows]
     arms = list(dict.fromkeys(row[1] for row in rows[1:]))
     made = [grid[0], *([arm, *(cells[arm, env] for env in envs)] for arm in arms)]
     return made + grid[len(made) :]

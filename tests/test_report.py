@@ -22,6 +22,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from harness import stats
 from harness.report import captions, maps, page, style, write
 from harness.report import evidence as evidence_module
 from harness.report.figures import FIGURES
@@ -78,13 +79,13 @@ def answers(store: Store, level, *claims: Claim, seeds: int = 10) -> list[str]:
     [
         (0.9, "- **Supported: rnd beats ppo on DeepSea-20** (final score): IQM 0.90 [0.90, 0.91] "
               "against 0.20 [0.20, 0.21], difference 0.70 [0.70, 0.70], P(improvement) "
-              "1.00 [1.00, 1.00], p = 1.1e-05, 10 seeds."),
+              "1.00 [0.69, 1.00], p = 1.1e-05, 10 seeds."),
         (0.1, "- **Contradicted: rnd does worse than ppo on DeepSea-20** (final score): IQM "
               "0.10 [0.10, 0.11] against 0.20 [0.20, 0.21], difference -0.10 [-0.10, -0.10], "
-              "P(improvement) 0.00 [0.00, 0.00], p = 1.1e-05, 10 seeds."),
+              "P(improvement) 0.00 [0.00, 0.31], p = 1.1e-05, 10 seeds."),
         (0.2, "- **Undecided: rnd against ppo on DeepSea-20** (final score): IQM "
               "0.20 [0.20, 0.21] against 0.20 [0.20, 0.21], difference 0.00 [0.00, 0.00], "
-              "P(improvement) 0.50 [0.20, 0.79], p = 1, 10 seeds; the test does not tell them "
+              "P(improvement) 0.50 [0.22, 0.78], p = 1, 10 seeds; the test does not tell them "
               "apart at 0.05."),
     ],
 )  # fmt: skip
@@ -173,12 +174,17 @@ def test_an_objection_that_was_overridden_is_printed(store, text_only):
 
 
 def test_the_report_says_what_coverage_to_expect_at_its_own_number_of_seeds(store, text_only):
-    for seeds, words in ((3, None), (6, "with 6 seeds"), (12, "(simulated with 10 seeds)")):
+    for seeds, simulated in ((2, None), (6, 6), (12, 10)):
         sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, seeds)
         fake_store.write_sweep(store, sweep)
         text = report(store, sweep)
-        assert ("Coverage to expect" in text) == bool(words)
-        assert (words or "") in text
+        assert ("hold the truth, in the worst of the simulated kinds of scores" in text) == bool(
+            simulated
+        )
+        if simulated:
+            least = stats.worst("IQM", seeds, 1)
+            share = f"{100 * least.coverage:.1f} %"
+            assert f"| IQM | 1 | {share} | {least.scores} | {simulated} |" in text
 
 
 # Gaps --------------------------------------------------------------------------------------------
@@ -760,19 +766,36 @@ def test_files_of_an_earlier_report_do_not_stay(store, text_only):
 
 
 @pytest.mark.parametrize(
-    ("seeds", "envs", "stamp"),
+    ("figure", "seeds", "envs", "says"),
     [
-        (2, 1, "There is no bar"),
-        (4, 1, "A bar is the range of the single seeds"),
-        (4, 5, "Low n: it comes from fewer than 6 seeds an environment."),
-        (6, 1, "A bar is a 95 % interval"),
+        ("aggregates", 2, 1, "There is no bar: with 2 seeds no interval covers often enough."),
+        ("aggregates", 4, 1, "A dotted line is the range of the single seeds"),
+        ("aggregates", 8, 1, "A bar of IQM is a 95 % interval"),
+        ("aggregates", 8, 1, "A dotted line of Median, Mean and Optimality gap is the range"),
+        ("aggregates", 6, 1, "Stamped: with 6 seeds a 95 % interval of the IQM holds the truth in"),
+        ("path", 4, 5, "Stamped: with 3 seeds a 95 % interval of the IQM"),
+        ("components", 4, 1, "There is no bar"),
+        ("components", 6, 1, "A bar is a 95 % interval of the stratified bootstrap"),
+        ("improvement", 6, 1, "A bar is a 95 % score interval"),
+        ("profiles", 6, 1, "The band is a 95 % interval of Clopper and Pearson"),
+        ("curves", 6, 1, "pointwise."),
+        ("curves", 10, 1, "between the thin lines lies the whole line at 95 %"),
+        ("curves", 4, 1, "The band is the range of the single seeds"),
     ],
 )
-def test_a_caption_says_what_its_bars_are(seeds, envs, stamp, store):
+def test_a_caption_says_what_its_bars_are(figure, seeds, envs, says, store):
     names = tuple(f"E{i}" for i in range(envs))
     sweep = fake_store.sweep(TWO_ARMS, names, seeds)
     evidence = evidence_module.gather(sweep, store)
-    assert stamp in captions.fill(FIGURES["aggregates"].caption, evidence, "final", aggregate=True)
+    plot = FIGURES[figure]
+    assert says in captions.fill(plot.caption, evidence, "final", True, plot.statistics)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_caption_that_tells_of_bars_knows_whose_they_are(name):
+    plot = FIGURES[name]
+    if {"{bar}", "{comparison}", "{band}"} & set(re.findall(r"\{\w+\}", plot.caption)):
+        assert all(stats.expected(statistic, 10, 5) for statistic in plot.statistics)
 
 
 # Broken learners ---------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from fake_store import spec
 from rliable import library, metrics
-from scipy.stats import norm, t, trim_mean
+from scipy.stats import binomtest, kstwo, norm, t, trim_mean
 
 from harness import stats
 from harness.spec import Anchor, Anchors
-from harness.stats import Curve, MissingRuns, resample, uncertainty
+from harness.stats import Curve, MissingRuns, resample
 
 RLIABLE = {
     "IQM": metrics.aggregate_iqm,
@@ -75,22 +75,28 @@ def test_the_probability_of_improvement_is_the_one_of_rliable_with_ties(runs, ot
     y = np.round(scores((others, 4), seed=1), 1)
     assert (x[:, None] == y[None]).any(), "there are ties to count"
     expected = metrics.probability_of_improvement(x, y)
-    assert stats.improvement(x, y, "x", "y").point == pytest.approx(expected, abs=1e-12)
+    assert stats.improvement(x, y).point == pytest.approx(expected, abs=1e-12)
 
 
-def test_the_interval_of_the_improvement_is_the_one_of_rliable(monkeypatch):
-    x, y = scores((10, 3)) + 0.2, scores((10, 3), seed=1)
-    with numpy_seed(0):
-        _, theirs = library.get_interval_estimates(
-            {"pair": [x, y]},
-            lambda a, b: np.array([metrics.probability_of_improvement(a, b)]),
-            reps=300,
-        )
-    monkeypatch.setattr(uncertainty, "widen", lambda level, n, df: level)  # as rliable has it
-    found = stats.improvement(x, y, "x", "y")
-    wide = 5 * np.sqrt(0.025 * 0.975 / 300) * 2  # of levels; the interval spans 0.95 of them
-    slack = wide * (found.high - found.low)
-    assert np.ravel(theirs["pair"]) == pytest.approx([found.low, found.high], abs=slack)
+@pytest.mark.parametrize("runs", [6, 10])
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_where_one_arm_always_wins_the_chance_of_it_is_not_certain(runs, tasks):
+    ones, zeros = np.ones((runs, tasks)), np.zeros((runs, tasks))
+    found = stats.improvement(ones, zeros)
+    assert (found.point, found.high) == (1, 1)
+    # Wilson's limit of as many successes in as many trials, with Student's t.
+    square = t.ppf(0.975, tasks * 2 * (runs - 1)) ** 2 / (runs * tasks)
+    assert found.low == pytest.approx(1 / (1 + square))
+    assert stats.improvement(zeros, ones).high == pytest.approx(1 - found.low)
+
+
+def test_the_limits_of_an_improvement_are_the_chances_at_t_standard_deviations():
+    x, y = scores((8, 2)) + 0.2, scores((10, 2), seed=1)
+    found = stats.improvement(x, y)
+    for limit in (found.low, found.high):
+        deviation = np.sqrt(limit * (1 - limit) / (2 * 8))
+        distance = abs(found.point - limit) / deviation
+        assert distance == pytest.approx(t.ppf(0.975, 2 * (8 + 10 - 2)))
 
 
 def test_the_performance_profile_is_the_one_of_rliable():
@@ -118,7 +124,7 @@ def test_the_expanded_interval_of_a_normal_mean_is_nearly_students():
     for _ in range(30):
         matrix = rng.normal(size=(10, 1))
         samples = stats.bootstrap(matrix, stats.mean, rng, 4_000)
-        low, high = stats.interval(samples, 10, 1)
+        low, high = stats.interval(samples, 10, 9)
         ratios.append((high - low) / (2 * 2.262 * matrix.std(ddof=1) / np.sqrt(10)))
     assert np.mean(ratios) == pytest.approx(1, abs=0.05)
 
@@ -130,23 +136,86 @@ def test_few_seeds_widen_an_interval_and_many_do_not(n, df):
     assert stats.widen(0.95, 10**6, 10**6) == pytest.approx(0.95, abs=1e-5)
 
 
-def test_a_simultaneous_band_holds_whole_lines_and_a_pointwise_one_does_not():
-    rng = np.random.default_rng(0)
-    lines, fresh = rng.normal(size=(2, 4_000, 30))  # points that vary on their own: the hard case
+@pytest.mark.parametrize(("variances", "runs", "df"), [
+    ([1, 1, 1], [6, 6, 6], 15),  # tasks that vary alike
+    ([1, 0, 0], [6, 6, 6], 5),  # one that alone decides
+    ([3, 1], [10, 10], 9 * 16 / 10),
+    ([0, 0], [6, 6], 10),  # nothing varies
+])  # fmt: skip
+def test_the_degrees_of_freedom_are_those_of_the_tasks_that_vary(variances, runs, df):
+    found = stats.freedom(np.array(variances, dtype=float), np.array(runs))
+    assert found == pytest.approx(df)
 
-    def inside(band):
-        return ((band[0] <= fresh) & (fresh <= band[1])).all(axis=1).mean()
 
-    assert inside(stats.simultaneous(lines)) == pytest.approx(0.95, abs=0.02)
-    assert inside(stats.percentile(lines)) < 0.5
+def test_the_jackknife_finds_the_task_that_varies():
+    noisy = scores((10, 4)) * [10, 0.1, 0.1, 0.1]
+    shares = stats.task_variances(noisy, stats.mean)
+    assert shares == pytest.approx(noisy.var(axis=0, ddof=1) / 10 / 4**2)
 
 
-def test_a_point_that_never_varies_does_not_widen_a_simultaneous_band():
-    lines = np.random.default_rng(0).normal(size=(1_000, 4))
-    with_constant = np.concatenate([np.zeros((1_000, 1)), lines], axis=1)
-    low, high = stats.simultaneous(with_constant)
-    assert low[0] == high[0] == 0
-    assert low[1:].tolist() == stats.simultaneous(lines)[0].tolist()
+def test_one_noisy_task_widens_the_interval_as_if_it_were_alone():
+    rng = np.random.default_rng(1)
+    quiet = rng.normal(size=(6, 5)) * [1, 1e-6, 1e-6, 1e-6, 1e-6]
+    alone = stats.mean(quiet[:, :1]), *stats.limits(quiet[:, :1], stats.mean, rng)[1:]
+    among = stats.limits(quiet, stats.mean, rng)
+    assert 5 * (among.high - among.low) == pytest.approx(alone[2] - alone[1], rel=0.05)
+
+
+@pytest.mark.parametrize("statistic", stats.AGGREGATES.values())
+def test_runs_that_all_tie_have_no_interval(statistic):
+    found = stats.estimate(np.full((30, 5), 0.7), statistic, "x")
+    assert found.shows == "tied"
+    assert np.isnan(found.low)
+
+
+@pytest.mark.parametrize("n", [6, 10])
+def test_the_difference_of_arms_that_each_tie_allows_for_what_was_not_seen(n):
+    ones, zeros = np.ones((n, 1)), np.zeros((n, 1))
+    found = stats.difference(ones, zeros, stats.iqm, "x", "y")
+    unseen = 1 - 0.025 ** (1 / n)  # of runs that score otherwise, at most
+    off = (unseen - 0.25) / 0.5  # the part of the middle half that they fill
+    assert found.point == 1
+    assert found.low == pytest.approx(1 - 2 * off, abs=0.02)
+    wider = stats.difference(ones, zeros, stats.iqm, "x", "y", span=np.array([[-9.0], [1.0]]))
+    assert wider.low < found.low
+    assert wider.high == pytest.approx(1 + off * 9, abs=0.2)
+
+
+def test_arms_that_all_tie_at_one_value_have_no_interval_of_their_difference():
+    ones = np.ones((10, 2))
+    assert stats.difference(ones, ones, stats.iqm, "x", "y").shows == "tied"
+
+
+def test_a_band_of_the_whole_line_is_wider_than_that_of_each_point():
+    runs = np.cumsum(np.random.default_rng(0).normal(size=(10, 1, 30)), axis=2)
+    found = stats.band(runs, stats.curve_iqm, ("x",))
+    assert (found.low_all <= found.low).all()
+    assert (found.high <= found.high_all).all()
+    assert (found.high_all - found.low_all).mean() > 1.2 * (found.high - found.low).mean()
+
+
+def test_a_point_at_which_all_runs_tie_is_no_certain_point_of_the_whole_line():
+    runs = np.cumsum(np.random.default_rng(0).normal(size=(10, 1, 30)), axis=2)
+    runs[..., :5] = 0
+    found = stats.band(runs, stats.curve_iqm, ("x",))
+    assert (found.low[:5] == found.high[:5]).all()
+    assert (found.low_all[:5] < -0.1).all()
+
+
+def test_too_few_seeds_have_no_band_of_the_whole_line():
+    runs = np.cumsum(np.random.default_rng(0).normal(size=(6, 1, 30)), axis=2)
+    assert np.isnan(stats.band(runs, stats.curve_iqm, ("x",)).low_all).all()
+
+
+def test_the_bands_of_a_profile_are_those_of_clopper_and_pearson_and_of_kolmogorov():
+    matrix = scores((10, 2))
+    found = stats.profile_band(matrix, TAUS)
+    for i, above in enumerate((matrix[None] > TAUS[:, None, None]).sum(axis=(1, 2))):
+        share = binomtest(int(above), 20).proportion_ci(0.95)
+        assert (found.low[i], found.high[i]) == pytest.approx(share)
+    off = kstwo.ppf(0.95, 20)
+    middle = np.argmin(np.abs(found.point - 0.5))
+    assert found.high_all[middle] == pytest.approx(found.point[middle] + off)
 
 
 def test_runs_are_resampled_within_their_task():
@@ -299,30 +368,12 @@ def test_every_task_is_resampled_with_as_many_runs_as_it_has():
 
 
 def test_an_interval_of_unequal_tasks_is_gated_by_the_task_with_the_fewest_runs():
-    assert stats.estimate(ragged([10, 7])[0], stats.iqm, "x").shows == "interval"
+    assert stats.estimate(ragged([10, 8])[0], stats.iqm, "x").shows == "interval"
     assert stats.estimate(ragged([10, 4])[0], stats.iqm, "x").shows == "range"
     x, y = ragged([10, 7])[0], ragged([9, 6], seed=9)[0]
-    found = stats.improvement(x, y, "x", "y")
+    found = stats.improvement(x, y)
     assert (found.shows, found.n) == ("interval", 6)
     assert found.low < found.point < found.high
-
-
-@pytest.mark.parametrize("count", [4, 5, 6, 7, 10])
-def test_the_fractional_iqm_is_the_mean_of_exactly_the_middle_half(count):
-    values = scores((count, 1))
-    fine = np.repeat(np.sort(values[:, 0]), 4)  # a quarter of these is a whole number
-    assert stats.fractional_iqm(values) == pytest.approx(fine[count:-count].mean(), abs=1e-12)
-    matrix, columns = ragged([count, 3])
-    pooled = np.concatenate(columns)[:, None]
-    assert stats.fractional_iqm(matrix) == pytest.approx(stats.fractional_iqm(pooled))
-
-
-def test_both_iqms_are_on_offer_by_name_and_agree_where_4_divides():
-    matrix = scores((8, 3))
-    assert stats.IQMS["scipy"](matrix) == pytest.approx(stats.IQMS["fractional"](matrix))
-    assert stats.IQMS["scipy"](matrix[:6, :1]) != pytest.approx(
-        stats.IQMS["fractional"](matrix[:6, :1])
-    )
 
 
 # From curves to scores ---------------------------------------------------------------------------
@@ -407,9 +458,10 @@ def test_a_run_that_was_never_planned_is_not_missing():
         (2, 10, "point"),
         (3, 1, "range"),
         (5, 4, "range"),
-        (3, 5, "low n"),
-        (5, 10, "low n"),
-        (6, 1, "interval"),
+        (3, 5, "stamped"),
+        (5, 10, "stamped"),
+        (6, 1, "stamped"),
+        (8, 1, "interval"),
         (10, 3, "interval"),
     ],
 )
@@ -424,11 +476,25 @@ def test_few_seeds_show_less(n, tasks, shows):
         assert (found.low, found.high) == (min(each), max(each))
 
 
-@pytest.mark.parametrize("compare", [
-    lambda x, y: stats.difference(x, y, stats.iqm, "x", "y"),
-    lambda x, y: stats.improvement(x, y, "x", "y"),
+@pytest.mark.parametrize(("runs", "shows"), [
+    ((5, 1), "point"), ((5, 6), "stamped"), ((6, 1), "interval"), ((8, 1), "interval"),
 ])  # fmt: skip
-def test_a_comparison_shows_what_its_smaller_arm_allows(compare):
-    assert compare(scores((10, 1)), scores((5, 1))).shows == "point"
-    assert compare(scores((10, 6)), scores((5, 6))).shows == "low n"
-    assert compare(scores((10, 1)), scores((6, 1))).shows == "interval"
+def test_a_difference_shows_what_its_smaller_arm_allows(runs, shows):
+    more = scores((10, runs[1]))
+    assert stats.difference(more, scores(runs), stats.iqm, "x", "y").shows == shows
+
+
+@pytest.mark.parametrize("name", ["Mean", "Median", "Optimality gap"])
+@pytest.mark.parametrize("n", [6, 10])
+def test_a_statistic_that_rare_failures_decide_shows_the_range_of_few_seeds(name, n):
+    """Of 10 seeds of which one in ten fails, a third of all experiments sees none that does."""
+    matrix = scores((n, 1))
+    found = stats.estimate(matrix, stats.AGGREGATES[name], "x")
+    each = stats.AGGREGATES[name](matrix[:, None])
+    assert (found.shows, found.low, found.high) == ("range", each.min(), each.max())
+
+
+def test_what_was_never_simulated_has_no_interval():
+    assert (
+        stats.estimate(scores((30, 1)), lambda values: values.max(axis=(-2, -1))).shows == "range"
+    )

@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 
 from harness import stats
 from harness.spec import Claim
-from harness.stats import permutation
+from harness.stats import permutation, power
 
 
 def brute_force(x: np.ndarray, y: np.ndarray) -> float:
@@ -135,18 +135,33 @@ def test_arms_that_never_meet_cannot_be_compared():
     assert not abilities(9, 1, "DeepSea-10", runs=tuple(runs))[0].impossible
 
 
-def test_the_detectable_effect_is_found_at_the_promised_rate_and_a_smaller_one_is_not():
-    effect, rng = stats.detectable(8, 2, 3), np.random.default_rng(5)
+def decided(shift: float, runs: int, tasks: int, rng: np.random.Generator) -> bool:
+    """A claim about two arms so many standard deviations apart, one of three of a family."""
+    x, y = rng.normal(shift, 1, (runs, tasks)), rng.normal(size=(runs, tasks))
+    parts = [stats.Part("", 1, x), stats.Part("", -1, y)]
+    interval = stats.contrast_limits(parts, stats.iqm, [rng, rng], 400)
+    return stats.permutation_p(x, y) <= 0.05 / 3 and interval.low > 0
 
-    def rate(shift):
-        found = [
-            stats.permutation_p(rng.normal(shift, 1, (8, 2)), rng.normal(size=(8, 2))) <= 0.05 / 3
-            for _ in range(600)
-        ]
-        return np.mean(found)
 
-    assert rate(effect) == pytest.approx(stats.POWER, abs=0.05)
+@pytest.mark.parametrize(("runs", "tasks"), [(8, 2), (10, 1)])
+def test_the_detectable_effect_is_decided_at_the_promised_rate_and_a_smaller_one_is_not(
+    runs, tasks
+):
+    effect, rng = stats.detectable(runs, tasks, 3), np.random.default_rng(5)
+
+    def rate(shift: float) -> float:
+        return np.mean([decided(shift, runs, tasks, rng) for _ in range(500)])
+
+    assert rate(effect) == pytest.approx(stats.POWER, abs=0.07)  # twice .018, 3 times
     assert rate(effect / 2) < 0.5
+
+
+def test_the_interval_makes_a_decision_rarer_than_the_test_alone(monkeypatch):
+    both = stats.detectable(10, 1, 1)
+    monkeypatch.setattr(power, "_lower_end", lambda *_: np.inf)  # it never stands in the way
+    power.detectable.cache_clear()
+    assert both > power.detectable(10, 1, 1) + 0.05
+    power.detectable.cache_clear()
 
 
 def test_more_seeds_environments_and_fewer_claims_detect_less():

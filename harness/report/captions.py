@@ -2,46 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness import stats
 from harness.report.evidence import Evidence
-from harness.stats import Shows
+from harness.report.number import count, stamp
 
 _BAR = "a 95 % interval of the stratified bootstrap over the seeds of each environment"
 _BAND = "a 95 % interval of the bootstrap over whole runs, stratified by environment"
-_JOINT = "pointwise where shaded; between the thin lines lies the whole line at 95 %"
-_FEW = f"fewer than {stats.SEEDS_FOR_AN_INTERVAL} seeds"
-
-BAR: dict[Shows, str] = {
-    "interval": f"A bar is {_BAR}: how the number would vary with other seeds.",
-    "low n": f"A bar is {_BAR}. Low n: it comes from {_FEW} an environment.",
-    "range": f"A bar is the range of the single seeds: {_FEW} give no interval.",
-    "point": f"There is no bar: {_FEW} give no interval.",
-}
-COMPARISON: dict[Shows, str] = BAR | {"range": BAR["point"]}
-BAND: dict[Shows, str] = {
-    "interval": f"The band is {_BAND}, {{edges}}.",
-    "low n": f"The band is {_BAND}, {{edges}}. Low n: it comes from {_FEW} an environment.",
-    "range": f"The band is the range of the single seeds: {_FEW} give no interval.",
-    "point": f"There is no band: {_FEW} give no interval.",
-}
+_CHANCE = "a 95 % score interval, which keeps a width where one arm always wins"
+_SHARE = "a 95 % interval of Clopper and Pearson"
+# What an interval is, where it is not a bootstrap's.
+_KINDS = {stats.IMPROVEMENT: _CHANCE, stats.PROFILE: _SHARE}
 
 
-def fill(caption: str, evidence: Evidence, score: str, aggregate: bool) -> str:
-    """Put what is known of the sweep into a caption, and add what its reader must not miss."""
+def fill(
+    caption: str, evidence: Evidence, score: str, aggregate: bool, statistics: Sequence[str]
+) -> str:
+    """Put what is known of the sweep into a caption, and add what its reader must not miss.
+
+    :param statistics: those whose intervals are drawn, by their names in the table of coverages.
+    """
     tasks = len(evidence.sweep.envs) if aggregate else 1
-    shows = stats.gate(min(seed_counts(evidence)), tasks)
+    seeds_of = min(seed_counts(evidence))
     text = caption.format(
         score=describe_score(evidence, score),
         envs="1 environment" if len(evidence.sweep.envs) == 1 else f"{tasks} environments",
         seeds=seeds(evidence),
         baseline=evidence.baseline,
-        bar=BAR[shows],
-        comparison=COMPARISON[shows],
-        band=BAND[shows].format(edges=_JOINT if evidence.joint_bands else "pointwise"),
+        bar=bars(statistics, seeds_of, tasks),
+        comparison=bars(statistics, seeds_of, tasks, ranges=False),
+        band=bands(statistics[0], seeds_of, tasks, evidence.joint_bands),
     )
     if evidence.unequal:
         text += f" **Budgets differ between arms on {', '.join(evidence.unequal)}.**"
     return text + (_gaps(evidence) if aggregate else "")
+
+
+def bars(statistics: Sequence[str], seeds: int, tasks: int, ranges: bool = True) -> str:
+    """What stands beside the points of these statistics.
+
+    :param ranges: false where no range is drawn, as of a difference.
+    """
+    shows = {name: stats.gate(name, seeds, tasks) for name in statistics}
+    known = [name for name in statistics if stats.has_interval(shows[name])]
+    others = [name for name in statistics if name not in known]
+    some = bool(known and others)  # then it must be said which
+    text = []
+    if known:
+        whose = f" of {_list(known)}" if some else ""
+        kind = _KINDS.get(known[0], _BAR)
+        text.append(f"A bar{whose} is {kind}: how the number would vary with other seeds.")
+        text += [stamp(name, seeds, tasks) for name in known if shows[name] == "stamped"]
+    if others:
+        ranged = ranges and seeds >= stats.SEEDS_FOR_A_RANGE
+        mark = "A dotted line" if ranged else "No bar"
+        what = "the range of the single seeds: " if ranged else ""
+        whose = f" of {_list(others)}" if some else ""
+        text.append(f"{mark}{whose} is {what}" if ranged else f"There is no bar{whose}: ")
+        text[-1] += f"with {count(seeds)} no interval covers often enough."
+    return " ".join(text)
+
+
+def bands(statistic: str, seeds: int, tasks: int, joint: bool) -> str:
+    """What surrounds a line of this statistic."""
+    shows = stats.gate(statistic, seeds, tasks)
+    if stats.has_interval(shows):
+        whole = stats.PROFILE_LINE if statistic == stats.PROFILE else stats.CURVE_LINE
+        edges = "pointwise"
+        if joint and stats.holds_lines(whole, seeds, tasks):
+            edges += " where shaded; between the thin lines lies the whole line at 95 %"
+        text = f"The band is {_KINDS.get(statistic, _BAND)}, {edges}."
+        return f"{text} {stamp(statistic, seeds, tasks)}" if shows == "stamped" else text
+    why = f"with {count(seeds)} no interval covers often enough."
+    if shows == "range" and statistic != stats.PROFILE:
+        return f"The band is the range of the single seeds: {why}"
+    return f"There is no band: {why}"
+
+
+def brackets(evidence: Evidence) -> str:
+    """What stands beside the IQMs of one environment in tables."""
+    counts = seed_counts(evidence)
+    shows = {n: stats.gate("IQM", n, 1) for n in counts}
+    text = []
+    if any(map(stats.has_interval, shows.values())):
+        text.append("`[ ]`: 95 % interval of the bootstrap over seeds.")
+    stamped = [n for n, shown in shows.items() if shown == "stamped"]
+    if stamped:
+        text.append(f"`*` {stamp('IQM', min(stamped), 1)}")
+    if "range" in shows.values():
+        text.append("`{ }`: the range of the seeds, too few for an interval.")
+    text.append("`all tie`: no run differs, so no interval can be told.")
+    return " ".join(text)
+
+
+def _list(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def describe_score(evidence: Evidence, score: str) -> str:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness import stats
-from harness.report.number import Format, bracket, fixed
+from harness.report.number import Format, bracket, fixed, stamp
 from harness.spec import Claim
-from harness.stats import Estimate, Scores
+from harness.stats import Array, Estimate, Scores
 
 Outcome = Literal["supported", "contradicted", "undecided", "pending"]
 
@@ -44,10 +44,11 @@ class Verdict:
         return self.finding.claim
 
 
-def examine(claim: Claim, scores: Scores) -> Finding:
+def examine(claim: Claim, scores: Scores, span: Array | None = None) -> Finding:
     """Estimate and test one claim.
 
     :param scores: raw for a claim on one environment, normalised for a claim over all.
+    :param span: the scores between which each environment's are expected, (2, tasks).
     """
     envs = [claim.env] if claim.env else None
     arms = (claim.better, claim.worse)
@@ -58,8 +59,8 @@ def examine(claim: Claim, scores: Scores) -> Finding:
             why = f"{found.note} of {arm} are finished"
             return Finding(claim, better, worse, gone, gone, 1.0, why)
     x, y = (scores.matrix(arm, envs) for arm in arms)
-    gap = stats.difference(x, y, stats.iqm, *arms, *(envs or ()))
-    chance = stats.improvement(x, y, *arms, *(envs or ()))
+    gap = stats.difference(x, y, stats.iqm, *arms, *(envs or ()), span=span)
+    chance = stats.improvement(x, y)
     if not stats.has_interval(gap.shows):
         why = f"{gap.n} seeds give no interval, and decide nothing"
         return Finding(claim, better, worse, gap, chance, 1.0, why)
@@ -143,8 +144,6 @@ def sentence(verdict: Verdict, number: Format) -> str:
         f"P(improvement) {bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
         f"{found.difference.n} seeds"
     )
-    if found.difference.shows == "low n":
-        text += " (low n)"
     return f"{text}; {verdict.why}." if verdict.why else f"{text}."
 
 
@@ -187,4 +186,20 @@ def method(verdicts: Sequence[Verdict]) -> str:
         f"permutation test of ranks gives p{correction} of at most {stats.ALPHA:g} and the "
         "interval of the difference lies on the same side of 0. P(improvement) is the chance that "
         "a run of the first arm scores above one of the second, ties counting half."
+        f"{_stamps(verdicts)}"
     )
+
+
+def _stamps(verdicts: Sequence[Verdict]) -> str:
+    """What `*` says, where it stands."""
+    found = {
+        text
+        for verdict in verdicts
+        for statistic, estimate in (
+            ("IQM", verdict.finding.better),
+            ("IQM", verdict.finding.worse),
+            (stats.DIFFERENCE, verdict.finding.difference),
+        )
+        if estimate.shows == "stamped" and (text := stamp(statistic, estimate.n, estimate.tasks))
+    }
+    return "".join(f" `*` {text}" for text in sorted(found))

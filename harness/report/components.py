@@ -55,10 +55,11 @@ def estimate(evidence: Evidence, score: str, effect: Effect, env: str | None) ->
     """An effect with its interval; or the reason why there is none."""
     scores, envs = _scores(evidence, score, env), [env] if env else None
     try:
-        parts = [(arm, w, scores.matrix(arm, envs)) for arm, w in effect.weights.items()]
+        parts = [stats.Part(arm, w, scores.matrix(arm, envs)) for arm, w in effect.weights.items()]
     except MissingRuns as missing:
         return stats.unavailable(str(missing))
-    return stats.contrast(parts, stats.iqm, "effect", *effect.components, *(envs or ()))
+    names = ("effect", *effect.components, *(envs or ()))
+    return stats.contrast(parts, stats.iqm, *names, span=evidence.span(env))
 
 
 @once

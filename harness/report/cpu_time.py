@@ -190,7 +190,7 @@ def listed(evidence: Evidence, env: str) -> Table:
         cells = [(t, whose, after(evidence, arm, env, t)) for whose, t in columns(evidence, env)]
         cells.append((found.end, "", Cell(found.final, "final")))
         for seconds, whose, (score, state) in cells:
-            ends = score is not None and score.shows != "point"
+            ends = score is not None and stats.has_ends(score.shows)
             parts = (
                 number(score.point) if score else "",
                 number(score.low) if score and ends else "",

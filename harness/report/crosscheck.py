@@ -89,7 +89,7 @@ def listed(evidence: Evidence, score: str) -> Table:
     rows = []
     for cell in check(evidence, score).cells:
         ours, theirs, covers = cell.ours, cell.theirs, cell.covers
-        ends = ours.shows not in ("point", "missing")
+        ends = stats.has_ends(ours.shows)
         rows.append(
             (
                 *(cell.arm, cell.statistic, score, repr(ours.point)),

@@ -36,7 +36,7 @@ def improvement(evidence: Evidence, score: str, arm: str) -> Estimate:
     """P(a run of `arm` scores above one of the baseline)."""
     scores, baseline = evidence.normalised[score], evidence.baseline
     try:
-        return stats.improvement(scores.matrix(arm), scores.matrix(baseline), arm, baseline)
+        return stats.improvement(scores.matrix(arm), scores.matrix(baseline))
     except MissingRuns as missing:
         return stats.unavailable(str(missing))
 
@@ -51,10 +51,8 @@ def profiles(evidence: Evidence, score: str) -> Lines | None:
         return None
     low, high = min(0.0, float(pooled.min())), max(1.0, float(pooled.max()))
     taus = np.linspace(low - 0.02, high + 0.02, 101)
-    statistic = stats.profile(taus)
-    return _lines(
-        evidence, taus, lambda arm: _band(evidence, scores.matrix(arm), statistic, arm, "profile")
-    )
+    joint = evidence.joint_bands
+    return _lines(evidence, taus, lambda arm: stats.profile_band(scores.matrix(arm), taus, joint))
 
 
 @once

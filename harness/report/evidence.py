@@ -68,6 +68,18 @@ class Evidence:
     def baseline(self) -> str:
         return self.sweep.report.baseline or self.sweep.arms[0]
 
+    def span(self, env: str | None) -> stats.Array | None:
+        """The scores between which an environment's are expected, (2, tasks): its anchors.
+
+        :param env: None: all environments, normalised.
+        """
+        if env is None:
+            return np.tile([[0.0], [1.0]], (1, len(self.sweep.envs)))
+        anchors = self.sweep.anchors.get(env)
+        if anchors is None:
+            return None
+        return np.sort([[anchors.random.score], [anchors.reference.score]], axis=0)
+
     @property
     def joint_bands(self) -> bool:
         """Whether lines have a simultaneous band beside the pointwise one: many would cross."""
@@ -178,7 +190,7 @@ class Evidence:
         state = self.progress(claim)
         if state.missing:
             return claims.unexamined(claim, str(state), pending=True)
-        return claims.examine(claim, scores)
+        return claims.examine(claim, scores, self.span(claim.env))
 
     def progress(self, claim: Claim | None = None) -> Progress:
         """How far the runs behind a claim are, or all runs."""
@@ -262,8 +274,6 @@ def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:
     without = _without_anchors(sweep)
     if without:
         return f"no random and reference score is known for {', '.join(without)}"
-    if all(have < planned for have, planned in map(scores.count, scores.arms)):
-        return "no arm has all of its runs"
     return ""
 
 

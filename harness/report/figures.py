@@ -23,6 +23,7 @@ class Plot:
     # Of a score, or of an environment if there is one per environment; None: nothing to show.
     draw: Callable[[Evidence, str], Figure | None]
     aggregate: bool = True  # compares the arms over all environments
+    statistics: tuple[str, ...] = ("IQM",)  # whose intervals it draws
     per_score: bool = True
     per_env: bool = False
     section: str = FIGURES_SECTION  # of the report
@@ -106,18 +107,21 @@ FIGURES: dict[str, Plot] = {
         "Normalised {score}, over {envs} and {seeds} each. {bar} For the optimality gap less is "
         "better.",
         aggregates,
+        statistics=tuple(stats.AGGREGATES),
     ),
     "profiles": Plot(
         "Performance profiles",
         "The fraction of runs whose normalised {score} lies above τ, over {envs} and {seeds} "
         "each. {band}",
         profiles,
+        statistics=(stats.PROFILE,),
     ),
     "improvement": Plot(
         "Probability of improvement",
         "The probability that a run of an arm has a better {score} than a run of {baseline}, ties "
         "counting half, averaged over {envs}; {seeds} each. {comparison}",
         improvement,
+        statistics=(stats.IMPROVEMENT,),
     ),
     "components": Plot(
         "What the components do",
@@ -125,6 +129,7 @@ FIGURES: dict[str, Plot] = {
         "the arms that differ in nothing else; of two, how much more they do together than each "
         "alone. Over {envs} and {seeds} each. {comparison}",
         components.effects_figure,
+        statistics=(stats.EFFECT,),
     ),
     "path": Plot(
         "From none to all",
@@ -176,9 +181,8 @@ FIGURES: dict[str, Plot] = {
     ),
     "visits": Plot(
         "Visits in training",
-        "Where training went, {seeds} together, or as many as an arm's row says, exploration and "
-        "all: the share of each cell in the visits of a quarter of the budget, on one logarithmic "
-        "scale for all panels. A visit is a "
+        "Where training went, {seeds} together, exploration and all: the share of each cell in the "
+        "visits of a quarter of the budget, on one logarithmic scale for all panels. A visit is a "
         "cell in which an episode begins or to which a step leads. Hatched: never visited, inner "
         "walls among them; blank: out of reach. An arm that takes no steps in training has no row.",
         maps.visits,

@@ -268,7 +268,7 @@ def without_interval(evidence: Evidence) -> list[str]:
             have, planned = scores.count(arm, [env])
             if have < planned:
                 found.append(f"{arm} on {env} ({have} of {planned} runs)")
-            elif not stats.has_interval(stats.gate(planned, 1)):
+            elif not stats.has_interval(stats.gate("IQM", planned, 1)):
                 found.append(f"{arm} on {env} ({planned} seeds)")
     return found
 

@@ -96,7 +96,7 @@ def _statistics(evidence: Evidence) -> list[str]:
         for arm in evidence.arms_on(env)
     )
     clauses = [f"Point estimates are interquartile means over seeds{cite('method:iqm')}."]
-    shows = stats.gate(seeds, 1)
+    shows = stats.gate("IQM", seeds, 1)
     level = escape(claims.percent(stats.LEVEL))
     if stats.has_interval(shows):
         clauses.append(

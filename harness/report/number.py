@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from harness import stats
 from harness.spec import Anchors
 from harness.stats import Estimate
 
@@ -30,14 +31,33 @@ def raw(anchors: Anchors | None, largest: float) -> Format:
 
 
 def bracket(estimate: Estimate, number: Format) -> str:
-    """`0.93 [0.88, 0.97]` is an interval, `0.93 {0.88, 0.97}` the range of too few runs."""
+    """`0.93 [0.88, 0.97]` is an interval, with `*` if stamped; `0.93 {0.88, 0.97}` a range."""
     if estimate.shows == "missing":
         return f"- ({estimate.note})"
     point = number(estimate.point)
     if estimate.shows == "point":
         return point
+    if estimate.shows == "tied":
+        return f"{point} (all tie)"
     ends = f"{number(estimate.low)}, {number(estimate.high)}"
-    return f"{point} {{{ends}}}" if estimate.shows == "range" else f"{point} [{ends}]"
+    if estimate.shows == "range":
+        return f"{point} {{{ends}}}"
+    return f"{point} [{ends}]" + ("*" if estimate.shows == "stamped" else "")
+
+
+def count(seeds: int) -> str:
+    return f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def stamp(statistic: str, seeds: int, tasks: int) -> str:
+    """How often an interval may hold less than it promises."""
+    least = stats.worst(statistic, seeds, tasks)
+    if least is None:
+        return ""
+    return (
+        f"Stamped: with {count(least.seeds)} a 95 % interval of the {statistic} holds the truth "
+        f"in {100 * least.coverage:.0f} % of simulated experiments at worst ({least.scores})."
+    )
 
 
 def share(part: float) -> str:

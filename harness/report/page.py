@@ -36,11 +36,6 @@ from harness.spec import ResolvedSweep
 from harness.stats.crosscheck import Unusable
 from harness.store import Store
 
-_TABLE_NOTE = (
-    "IQM over seeds. `[ ]`: {level} interval of the bootstrap over seeds; `{{ }}`: the "
-    "range of the seeds, where there are {few}-{most} of them, too few for an interval."
-)
-
 # What some sweeps have beside their scores: name -> title, table, what to know of it.
 MORE_TABLES: dict[str, tuple[str, Callable[[Evidence], tables.Table | None], str]] = {
     "generalisation": (
@@ -171,11 +166,7 @@ def _scores(evidence: Evidence, folder: Path) -> str:
             f"{captions.seeds(evidence)}.",
         ]
     lines += _beside(evidence, folder)
-    note = _TABLE_NOTE.format(
-        level=claims.percent(stats.LEVEL),
-        few=stats.SEEDS_FOR_A_RANGE,
-        most=stats.SEEDS_FOR_AN_INTERVAL - 1,
-    )
+    note = f"IQM over seeds. {captions.brackets(evidence)}"
     for name, (title, make, about) in MORE_TABLES.items():
         lines += _table(folder, name, title, make(evidence), about)
     for metric in evidence.sweep.report.metrics:
@@ -319,7 +310,7 @@ def _save(
     if "pdf" not in options.formats:  # the paper takes nothing else
         paper.keep(figure, folder, file)
     title = plot.title + ("" if alone else f", {claims.SCORE_WORDS.get(subject, subject)}")
-    caption = captions.fill(plot.caption, evidence, subject, plot.aggregate)
+    caption = captions.fill(plot.caption, evidence, subject, plot.aggregate, plot.statistics)
     return paper.Drawn(file, title, caption, float(figure.get_figwidth()))
 
 
@@ -373,9 +364,10 @@ def _method(evidence: Evidence, folder: Path) -> str:
         "Point estimates are interquartile means: of T runs, floor(T / 4) are cut at each end, as "
         f"in rliable. Intervals are expanded percentile intervals (Hesterberg, 2015) of "
         f"{stats.RESAMPLES:,} resamples of whole runs within each environment "
-        f"({stats.BAND_RESAMPLES:,} for bands), with a fixed seed. They hold for these "
-        "environments and say nothing of others, and never leave the range of the seeds seen. An "
-        "arm with a missing run has no estimate where that run would count.",
+        f"({stats.BAND_RESAMPLES:,} for bands), with a fixed seed and Satterthwaite's degrees of "
+        "freedom; those of P(improvement) are score intervals, those of profiles Clopper and "
+        "Pearson's. They hold for these environments and say nothing of others. An arm with a "
+        "missing run has no estimate where that run would count.",
         *protocol.coverage(evidence),
     ]
     if evidence.sweep.anchors:

@@ -100,7 +100,7 @@ def bars(axes: Axes, found: dict[str, Estimate], looks: dict[str, style.Look]) -
         ends = [estimate.low, estimate.high]
         if estimate.shows == "range":
             axes.plot(ends, [y, y], color=look.colour, linewidth=0.8, linestyle=":")
-        elif estimate.shows != "point":
+        elif stats.has_interval(estimate.shows):
             axes.plot(ends, [y, y], color=look.colour, linewidth=6, alpha=0.4,
                       solid_capstyle="butt")  # fmt: skip
         axes.plot(estimate.point, y, **look.line)
@@ -177,7 +177,7 @@ def _cpu_curve(axes: Axes, evidence: Evidence, arm: str, env: str) -> None:
             [seconds[-1], end], [band.point[-1], final.point],
             color=look.colour, linewidth=0.8, linestyle=":",
         )  # fmt: skip
-    if final.shows != "point":
+    if stats.has_ends(final.shows):
         axes.plot([end, end], [final.low, final.high], color=look.colour, linewidth=0.8)
     hollow = {"markerfacecolor": "white", "markeredgecolor": look.colour, "markeredgewidth": 0.9}
     axes.plot(end, final.point, **look.line | hollow)

@@ -150,9 +150,9 @@ def _tables(evidence: Evidence, venue: style.Venue, folder: Path) -> list[_Shown
 
 
 def _brackets(evidence: Evidence) -> str:
-    shown = {stats.gate(n, 1) for n in captions.seed_counts(evidence)}
+    shown = {stats.gate("IQM", n, 1) for n in captions.seed_counts(evidence)}
     words = [f"IQM over {captions.seeds(evidence)}; higher is better."]
-    if "interval" in shown:
+    if any(map(stats.has_interval, shown)):
         words.append(f"[ ]: {claims.percent(stats.LEVEL)} interval of the bootstrap over seeds.")
     if "range" in shown:
         words.append("{ }: the range of the seeds, too few for an interval.")

@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness import stats
-from harness.report.claims import percent
 from harness.report.evidence import Evidence, first_result
 from harness.report.tables import Table
 from harness.spec import Evaluation, RunSpec, canonical
-from harness.stats.coverage import OTHERS
 
 
 def evaluation(evidence: Evidence) -> list[str]:
@@ -36,33 +34,39 @@ def _protocol(protocol: Evaluation) -> str:
 
 
 def coverage(evidence: Evidence) -> list[str]:
-    """How often intervals like those of this report hold the truth, from the shipped simulation."""
+    """How often intervals like those of this report hold the truth at worst, as simulated."""
     seeds = min(len(evidence.specs(a, e)) for e in evidence.sweep.envs for a in evidence.arms_on(e))
-    tasks = [1]
-    if not evidence.no_aggregates and len(evidence.sweep.envs) > 1:
-        tasks.append(len(evidence.sweep.envs))
-    found = {
-        (rows[0].seeds, rows[0].tasks): rows for n in tasks if (rows := stats.expected(seeds, n))
-    }
-    if not found:
+    several = len(evidence.sweep.envs) if not evidence.no_aggregates else 1
+    asked = [(name, 1) for name in (*_ON_EACH, stats.CURVE_LINE)]
+    if several > 1:
+        over_all = (*stats.AGGREGATES, *_ON_EACH, stats.PROFILE, stats.PROFILE_LINE)
+        asked += [(name, several) for name in dict.fromkeys(over_all)]
+    rows = [
+        (name, str(tasks), f"{100 * least.coverage:.1f} %", least.scores, str(least.seeds))
+        for name, tasks in asked
+        if (least := stats.worst(name, seeds, tasks)) is not None
+        and _printed(evidence, name, seeds, tasks)
+    ]
+    if not rows:
         return []
+    head = ("95 % interval of", "environments", "holds in at least", "worst scores", "simulated n")
     return [
-        f"Coverage to expect with {seeds} seeds, from simulated scores (`harness calibrate`):",
-        *(_covers(rows, seeds) for rows in found.values()),
+        f"How often such intervals hold the truth, in the worst of the simulated kinds of scores "
+        f"(`harness calibrate`, docs/statistics.md), with {seeds} seeds:",
+        Table(head, tuple(rows)).markdown(),
     ]
 
 
-def _covers(rows: list[stats.Coverage], seeds: int) -> str:
-    where = "one environment" if rows[0].tasks == 1 else f"{rows[0].tasks} environments"
-    exact = "" if rows[0].seeds == seeds else f" (simulated with {rows[0].seeds} seeds)"
-    alone = [row for row in rows if row.scores not in OTHERS]  # of one arm, the others are alike
-    each = ", ".join(f"{row.scores} {100 * row.iqm:.1f} %" for row in alone)
-    gap = min(row.difference for row in rows)
-    stamp = " Low n." if rows[0].shows == "low n" else ""
-    return (
-        f"- the {percent(stats.LEVEL)} interval of an arm's IQM on {where}{exact}: {each}; of a "
-        f"difference between two arms: at least {100 * gap:.1f} %.{stamp}"
-    )
+_ON_EACH = ("IQM", stats.DIFFERENCE, stats.EFFECT, stats.IMPROVEMENT)
+
+
+def _printed(evidence: Evidence, statistic: str, seeds: int, tasks: int) -> bool:
+    """Whether this report has such intervals."""
+    if statistic in (stats.CURVE_LINE, stats.PROFILE_LINE):
+        return evidence.joint_bands and stats.holds_lines(statistic, seeds, tasks)
+    if statistic == stats.EFFECT and not evidence.sweep.components:
+        return False
+    return stats.has_interval(stats.gate(statistic, seeds, tasks))
 
 
 EVERYWHERE = (

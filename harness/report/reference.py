@@ -229,7 +229,7 @@ def table(found: list[Comparison], evidence: Evidence) -> Table:
         if one.gap is not None:
             ends = f"[{number(one.gap.low)}, {number(one.gap.high)}]"
             cells = f"{number(one.mean - one.public.score)} {ends}", number(one.gap.detectable)
-        low_n = " (low n)" if not one.why and one.seeds < stats.SEEDS_FOR_AN_INTERVAL else ""
+        low_n = " (low n)" if not one.why and one.seeds < stats.FEW_SEEDS else ""
         verdict = f"not comparable because {one.why}" if one.why else one.verdict + low_n
         public = f"{number(one.public.score)} ({one.file.name})"
         rows.append((one.env, one.arm, ours, str(one.seeds), public, *cells, verdict))

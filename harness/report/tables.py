@@ -246,7 +246,7 @@ def score_list(evidence: Evidence, score: str, found: dict[tuple[str, str], Esti
     for (arm, env), estimate in found.items():
         number = evidence.format(env)
         have, planned = evidence.raw[score].count(arm, [env])
-        ends = estimate.shows not in ("point", "missing")
+        ends = stats.has_ends(estimate.shows)
         rows.append(
             (
                 env,

@@ -22,14 +22,6 @@ def iqm(scores: Array) -> Array:
     return np.asarray(flat[..., cut : count - cut].mean(axis=-1))
 
 
-def fractional_iqm(scores: Array) -> Array:
-    """The mean of exactly the middle half of all runs and tasks, runs at its edges in part."""
-    flat, count = _pooled(scores)
-    place, cut = np.arange(1, count + 1), count / 4
-    weight = np.clip(np.minimum(place, count - cut) - np.maximum(place - 1, cut), 0, None)
-    return np.asarray(flat[..., :count] @ weight / weight.sum())
-
-
 def _pooled(scores: Array) -> tuple[Array, int]:
     """All runs in ascending order, and how many there are: NaN is sorted to the end."""
     flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
@@ -64,9 +56,6 @@ AGGREGATES: dict[str, Statistic] = {
     "Mean": mean,
     "Optimality gap": optimality_gap,
 }
-# The two ways to cut a quarter of T runs that 4 does not divide. At T = 6 the first keeps 4 runs,
-# the second weighs the second and the fifth by half.
-IQMS: dict[str, Statistic] = {"scipy": iqm, "fractional": fractional_iqm}
 
 
 def profile(taus: Array) -> Statistic:

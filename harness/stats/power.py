@@ -9,18 +9,15 @@ from functools import lru_cache
 import numpy as np
 
 from harness.spec import Claim, ResolvedSweep
-from harness.stats.aggregate import Array
+from harness.stats.aggregate import Array, iqm
+from harness.stats.calibration import DIFFERENCE, gate, has_interval, seeds_needed
 from harness.stats.permutation import ALPHA, critical_sum, holm, smallest_p
-from harness.stats.uncertainty import (
-    SEEDS_FOR_A_RANGE,
-    SEEDS_FOR_AN_INTERVAL,
-    TASKS_THAT_MAKE_UP_FOR_FEW_SEEDS,
-    gate,
-    has_interval,
-)
+from harness.stats.resample import bootstrap
+from harness.stats.uncertainty import counts, freedom, interval, task_variances
 
 POWER = 0.8
-EXPERIMENTS = 2_000  # simulated at once; power at .8 is then known to .009
+EXPERIMENTS = 500  # simulated at once; power at .8 is then known to .018
+_RESAMPLES = 400  # of each
 _SEED = 20_261
 _LARGEST = 64.0  # standard deviations: more is not to be hoped for
 _MOST_SEEDS = 1_000
@@ -72,9 +69,8 @@ def _runs(sweep: ResolvedSweep, claim: Claim) -> tuple[int, int, str]:
 
 def _impossible(n: int, tasks: int, p: float, adjusted: float, family: int) -> str:
     where = "one environment" if tasks == 1 else f"{tasks} environments"
-    if not has_interval(gate(n, tasks)):
-        many = tasks >= TASKS_THAT_MAKE_UP_FOR_FEW_SEEDS
-        enough = SEEDS_FOR_A_RANGE if many else SEEDS_FOR_AN_INTERVAL
+    if not has_interval(gate(DIFFERENCE, n, tasks)):
+        enough = seeds_needed(DIFFERENCE, n, tasks)
         return (
             f"{n} seeds on {where} give no interval, so no outcome could support it: raise `seeds` "
             f"to {enough} or more, or drop the claim"
@@ -93,29 +89,48 @@ def _impossible(n: int, tasks: int, p: float, adjusted: float, family: int) -> s
 
 @lru_cache(maxsize=64)
 def detectable(runs: int, tasks: int, family: int) -> float:
-    """The smallest shift, in standard deviations, that the test finds with probability `POWER`.
+    """The smallest shift, in standard deviations, that is decided with probability `POWER`.
 
-    Simulated: scores of both arms are normal with the same spread, and one arm is shifted by as
-    many of its standard deviations on every task. The claim is tested at the first step of Holm's
-    correction, as if no other of the family were true. Infinity: no shift is found.
+    The whole decision is simulated, test and interval. Scores of both arms are normal with the same
+    spread, and one arm is shifted by as many of its standard deviations on every task. The claim is
+    tested at the first step of Holm's correction, as if no other of the family were true. Infinity:
+    no shift is found.
     """
+    if not has_interval(gate(DIFFERENCE, runs, tasks)):
+        return math.inf
     limit = critical_sum(runs, tasks, ALPHA / max(1, family))
-    noise = np.random.default_rng([_SEED, runs, tasks]).normal(size=(EXPERIMENTS, 2 * runs, tasks))
+    rng = np.random.default_rng([_SEED, runs, tasks])
+    noise = rng.normal(size=(EXPERIMENTS, 2 * runs, tasks))
+    # The interval of the difference moves with the shift, so its lower end is looked for once.
+    needed = -np.array([_lower_end(each[:runs], each[runs:], rng) for each in noise])
     low, high = 0.0, _LARGEST
-    if _power(noise, high, limit) < POWER:
+    if _power(noise, high, limit, needed) < POWER:
         return math.inf
     while high - low > 0.01:
         middle = (low + high) / 2
-        low, high = (low, middle) if _power(noise, middle, limit) >= POWER else (middle, high)
+        enough = _power(noise, middle, limit, needed) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
     return high
 
 
-def _power(noise: Array, shift: float, limit: float) -> float:
-    """How often the doubled rank sum of the first half of the runs, shifted, is beyond `limit`."""
+def _lower_end(x: Array, y: Array, rng: np.random.Generator) -> float:
+    """Of the interval of the difference of the IQMs."""
+    samples = bootstrap(x, iqm, rng, _RESAMPLES) - bootstrap(y, iqm, rng, _RESAMPLES)
+    variances = np.concatenate([task_variances(arm, iqm) for arm in (x, y)])
+    runs = np.concatenate([counts(arm) for arm in (x, y)])
+    return float(interval(samples, len(x), freedom(variances, runs))[0])
+
+
+def _power(noise: Array, shift: float, limit: float, needed: Array) -> float:
+    """How often the first half of the runs, shifted, is decided to be better.
+
+    :param limit: that the doubled rank sum must reach.
+    :param needed: the shift beyond which the interval of the difference leaves 0 behind.
+    """
     runs = noise.shape[1] // 2
     scores = noise.copy()
     scores[:, :runs] += shift
     ranks = scores.argsort(axis=1).argsort(axis=1) + 1  # (experiments, runs of both, tasks)
     centre = runs * (2 * runs + 1)
     sums = (2 * ranks[:, :runs].sum(axis=1) - centre).sum(axis=-1)
-    return float((np.abs(sums) >= limit).mean())
+    return float(((sums >= limit) & (shift > needed)).mean())

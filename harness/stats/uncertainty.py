@@ -1,29 +1,29 @@
-"""Estimates with intervals, and what may be shown of few seeds."""
+"""Estimates with intervals: of one arm, and of differences between arms."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from scipy.special import stdtrit
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
 
 from harness.stats.aggregate import Array, Statistic
-from harness.stats.resample import BAND_RESAMPLES, RESAMPLES, bootstrap, generator, times_drawn
+from harness.stats.calibration import (
+    SEEDS_FOR_A_RANGE,
+    Shows,
+    difference_of,
+    gate,
+    has_interval,
+    name_of,
+)
+from harness.stats.resample import RESAMPLES, bootstrap, generator
 from harness.stats.score import MissingRuns, Scores
 
 LEVEL = 0.95
-
-# The range of n values covers their median with probability 1 - 2^(1 - n), and no percentile
-# bootstrap leaves the range: below 6 seeds it cannot reach 95 % on one task.
-SEEDS_FOR_AN_INTERVAL = 6
-SEEDS_FOR_A_RANGE = 3
-TASKS_THAT_MAKE_UP_FOR_FEW_SEEDS = 5
-
-Shows = Literal["interval", "low n", "range", "point", "missing"]
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,15 @@ class Estimate:
     n: int  # seeds
     shows: Shows  # what `low` and `high` are
     note: str = ""  # why there is no estimate
+    tasks: int = 1  # that it is over
 
 
-class Band(NamedTuple):
-    """A statistic along an axis, with what surrounds it. NaN: there is nothing to show."""
+class Limits(NamedTuple):
+    """A statistic and the ends of its interval; NaN where no resample differs from another."""
 
     point: Array
     low: Array
     high: Array
-    shows: Shows
-    low_all: Array  # simultaneous: the whole line lies inside at the level; NaN for a range
-    high_all: Array
-
-
-def gate(n: int, tasks: int) -> Shows:
-    """What may be shown of `n` seeds on each of `tasks` tasks."""
-    if n >= SEEDS_FOR_AN_INTERVAL:
-        return "interval"
-    if n >= SEEDS_FOR_A_RANGE:
-        return "low n" if tasks >= TASKS_THAT_MAKE_UP_FOR_FEW_SEEDS else "range"
-    return "point"
-
-
-def has_interval(shows: Shows) -> bool:
-    return shows in ("interval", "low n")
 
 
 # Intervals ---------------------------------------------------------------------------------------
@@ -71,77 +56,94 @@ def percentile(samples: Array, level: float = LEVEL) -> tuple[Array, Array]:
     return low, high
 
 
-def widen(level: float, n: int, df: int) -> float:
+def widen(level: float, n: int, df: float | Array) -> Array:
     """The level at which a percentile interval of few runs covers as often as `level` says.
 
     The expanded percentile interval, Hesterberg (2015), "What teachers should know about the
     bootstrap", section 4: resamples vary less than samples, by (n - 1) / n in variance, and a
-    variance that is itself estimated needs Student's t. The degrees of freedom are those behind
-    the variance, n - 1 for each task and arm: t on one task, nearly normal on many.
+    variance that is itself estimated needs Student's t.
+
+    :param df: the degrees of freedom behind the variance: see `freedom`.
     """
-    quantile = float(stdtrit(df, (1 + level) / 2)) * math.sqrt(n / (n - 1))
-    return 2 * NormalDist().cdf(quantile) - 1
+    return np.asarray(1 - 2 * _tail(level, n, df))
 
 
-def interval(samples: Array, n: int, tasks: int, level: float = LEVEL, arms: int = 1) -> Array:
-    """The expanded percentile interval of bootstrap samples, (2, ...).
+def _tail(level: float, n: int, df: float | Array) -> Array:
+    return np.asarray(ndtr(-stdtrit(df, (1 + level) / 2) * math.sqrt(n / (n - 1))))
+
+
+def interval(samples: Array, n: int, df: float | Array, level: float = LEVEL) -> Array:
+    """The expanded percentile interval of bootstrap samples (resamples, ...): (2, ...).
 
     :param n: runs on each task, of the smallest task and arm.
-    :param arms: 2 for a comparison.
+    :param df: one number, or one for each statistic.
     """
-    return np.stack(percentile(samples, widen(level, n, arms * tasks * (n - 1))))
+    ordered = np.sort(samples, axis=0)
+    tail = np.broadcast_to(_tail(level, n, df), samples.shape[1:])
+    last = len(samples) - 1
+    return np.stack([_quantile(ordered, place) for place in (tail * last, (1 - tail) * last)])
 
 
-def simultaneous(samples: Array, level: float = LEVEL) -> tuple[Array, Array]:
-    """The band within which `level` of the resampled lines lie along their whole length.
+def _quantile(ordered: Array, place: Array) -> Array:
+    """Sorted samples at fractional places, each in its own column, linear in between."""
+    below = np.floor(place).astype(int)
+    ends = [
+        np.take_along_axis(ordered, at[None], axis=0)[0]
+        for at in (below, np.minimum(below + 1, len(ordered) - 1))
+    ]
+    return np.asarray(ends[0] + (place - below) * (ends[1] - ends[0]))
 
-    It is what the most central lines cover, a line being as central as its most extreme point.
 
-    :param samples: (resamples, points).
-    """
-    count, order = len(samples), np.sort(samples, axis=0)
-    depth = np.ones(count)  # of a line: its most extreme rank, counted from the nearer end
-    for line, ascending in zip(samples.T, order.T, strict=True):
-        below = np.searchsorted(ascending, line, side="right")  # ties count for both sides, so a
-        above = count - np.searchsorted(ascending, line, side="left")  # point that never varies
-        depth = np.minimum(depth, np.minimum(below, above) / count)  # is in the middle
-    kept = samples[depth >= np.quantile(depth, 1 - level, method="lower")]
-    return kept.min(axis=0), kept.max(axis=0)
+def counts(scores: Array) -> NDArray[np.int64]:
+    """The number of runs on each task."""
+    there = ~np.isnan(scores.reshape(*scores.shape[:2], -1)).all(axis=-1)
+    return np.asarray(there.sum(axis=0))
 
 
 def smallest_task(scores: Array) -> int:
     """The number of runs on the task with the fewest."""
-    there = ~np.isnan(scores.reshape(*scores.shape[:2], -1)).all(axis=-1)
-    return int(there.sum(axis=0).min())
+    return int(counts(scores).min())
 
 
-def band(
-    scores: Array,
-    statistic: Statistic,
-    names: tuple[str, ...],
-    resamples: int = BAND_RESAMPLES,
-    joint: bool = True,
-) -> Band:
-    """A statistic with its intervals, or the range of its runs, as `gate` allows.
+def task_variances(scores: Array, statistic: Statistic) -> Array:
+    """How much each task adds to a statistic's variance, by the jackknife: (tasks, ...)."""
+    parts = []
+    for task in range(scores.shape[1]):
+        column = scores[:, task].reshape(len(scores), -1)
+        there = np.flatnonzero(~np.isnan(column).all(axis=1))
+        without = np.repeat(scores[None], len(there), axis=0)
+        without[np.arange(len(there)), there, task] = np.nan
+        values = statistic(without)
+        spread = ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+        parts.append(spread * (len(there) - 1) / len(there))
+    return np.stack(parts)
 
-    :param joint: false leaves the simultaneous band out: it takes as long as all the rest.
+
+def freedom(variances: Array, runs: NDArray[np.int64]) -> Array:
+    """Degrees of freedom of a sum of variances, Satterthwaite (1946): (...).
+
+    M (n - 1) where M tasks of n runs vary alike, and n - 1 where one of them does nearly all.
+
+    :param variances: (tasks of all arms, ...).
+    :param runs: behind each of them.
     """
-    n, tasks = smallest_task(scores), scores.shape[1]
-    point, shows = statistic(scores), gate(n, tasks)
-    nothing = np.full_like(point, np.nan)
-    if has_interval(shows):
-        samples = bootstrap(scores, statistic, generator(*names), resamples)
-        low, high = interval(samples, n, tasks)
-        if not joint:
-            return Band(point, low, high, shows, nothing, nothing)
-        level = widen(LEVEL, n, tasks * (n - 1))
-        flat = samples.reshape(len(samples), -1)
-        low_all, high_all = (end.reshape(point.shape) for end in simultaneous(flat, level))
-        return Band(point, low, high, shows, np.minimum(low, low_all), np.maximum(high, high_all))
-    if shows == "range":
-        each = statistic(scores[:, None])  # every run as an experiment of its own
-        return Band(point, each.min(axis=0), each.max(axis=0), shows, nothing, nothing)
-    return Band(point, nothing, nothing, shows, nothing, nothing)
+    each = (runs - 1).reshape(-1, *[1] * (variances.ndim - 1))
+    total, squares = variances.sum(axis=0), (variances**2 / each).sum(axis=0)
+    known = squares > 0
+    df = np.where(known, total**2 / np.where(known, squares, 1.0), each.sum())
+    return np.asarray(np.clip(df, each.min(), each.sum()))
+
+
+def limits(
+    scores: Array, statistic: Statistic, rng: np.random.Generator, resamples: int = RESAMPLES
+) -> Limits:
+    """A statistic, which may be several, with the expanded percentile interval of each."""
+    samples = bootstrap(scores, statistic, rng, resamples)
+    runs = counts(scores)
+    df = freedom(task_variances(scores, statistic), runs)
+    low, high = interval(samples, int(runs.min()), df)
+    tied = high - low <= 0
+    return Limits(statistic(scores), np.where(tied, np.nan, low), np.where(tied, np.nan, high))
 
 
 # Estimates ---------------------------------------------------------------------------------------
@@ -149,23 +151,63 @@ def band(
 
 def estimate(scores: Array, statistic: Statistic, *names: str) -> Estimate:
     """:param names: what is asked, for `generator`."""
-    return estimates(scores, {"it": statistic}, *names)["it"]
+    return estimates(scores, {name_of(statistic): statistic}, *names)[name_of(statistic)]
 
 
 def estimates(
     scores: Array, statistics: Mapping[str, Statistic], *names: str
 ) -> dict[str, Estimate]:
-    """Several statistics of the same resamples."""
+    """Several statistics of the same resamples, each with what may be shown of it.
+
+    :param statistics: by their names in the table of coverages.
+    """
 
     def each(values: Array) -> Array:
         return np.stack([statistic(values) for statistic in statistics.values()], axis=-1)
 
-    point, low, high, shows, *_ = band(scores, each, names, RESAMPLES, joint=False)
-    n = smallest_task(scores)
+    n, tasks = smallest_task(scores), scores.shape[1]
+    shows = {name: gate(name, n, tasks) for name in statistics}
+    nothing = np.full(len(statistics), math.nan)
+    found = Limits(each(scores), nothing, nothing)
+    if any(map(has_interval, shows.values())):
+        found = limits(scores, each, generator(*names))
+    ranged = _range(scores, each) if n >= SEEDS_FOR_A_RANGE else (nothing, nothing)
     return {
-        name: Estimate(float(point[i]), float(low[i]), float(high[i]), n, shows)
+        name: _estimate(
+            float(found.point[i]),
+            (float(found.low[i]), float(found.high[i])),
+            (float(ranged[0][i]), float(ranged[1][i])),
+            n,
+            tasks,
+            shows[name],
+        )
         for i, name in enumerate(statistics)
     }
+
+
+def _estimate(
+    point: float,
+    ends: tuple[float, float],
+    ranged: tuple[float, float],
+    n: int,
+    tasks: int,
+    shows: Shows,
+) -> Estimate:
+    low, high = ends if has_interval(shows) else ranged
+    if high <= low or math.isnan(low):
+        shows = "tied" if shows != "point" else shows
+        low = high = math.nan
+    return Estimate(point, low, high, n, shows, tasks=tasks)
+
+
+def _range(scores: Array, statistic: Statistic) -> tuple[Array, Array]:
+    """The range of single seeds, each as an experiment of its own, that has all tasks."""
+    whole = scores[~np.isnan(scores).any(axis=1)]
+    if not len(whole):
+        nothing = np.full_like(statistic(scores), math.nan)
+        return nothing, nothing
+    each = statistic(whole[:, None])
+    return each.min(axis=0), each.max(axis=0)
 
 
 def unavailable(note: str) -> Estimate:
@@ -183,61 +225,105 @@ def estimate_arm(
     return estimate(matrix, statistic, arm, *(envs or ()))
 
 
+# Differences -------------------------------------------------------------------------------------
+
+
+class Part(NamedTuple):
+    """An arm in a sum."""
+
+    name: str  # decides its resamples
+    weight: float
+    scores: Array  # (runs, tasks)
+
+
 def contrast(
-    parts: Sequence[tuple[str, float, Array]],
+    parts: Sequence[Part],
     statistic: Statistic,
     *names: str,
     level: float = LEVEL,
-    resamples: int = RESAMPLES,
+    span: Array | None = None,
 ) -> Estimate:
     """The sum of weight * statistic(scores) over arms, whose runs are resampled independently.
 
-    :param parts: for each arm a name, which decides its resamples, its weight and its scores.
+    :param span: the least and the greatest score that each task may have, (2, tasks), as far as
+        they are known: see `contrast_limits`.
     """
-    n = min(smallest_task(scores) for _, _, scores in parts)
-    tasks = parts[0][2].shape[1]
-    point = sum(weight * float(statistic(scores)) for _, weight, scores in parts)
-    shows = gate(n, tasks)
+    n = min(smallest_task(part.scores) for part in parts)
+    tasks = parts[0].scores.shape[1]
+    shows = gate(difference_of(statistic, len(parts)), n, tasks)
     if not has_interval(shows):
+        point = sum(part.weight * float(statistic(part.scores)) for part in parts)
         return Estimate(point, math.nan, math.nan, n, "point")
-    samples = np.zeros(resamples)
-    for part, weight, scores in parts:
-        samples += weight * bootstrap(scores, statistic, generator(*names, part), resamples)
-    low, high = interval(samples, n, tasks, level, arms=len(parts))
-    return Estimate(point, float(low), float(high), n, shows)
+    rngs = [generator(*names, part.name) for part in parts]
+    found = contrast_limits(parts, statistic, rngs, RESAMPLES, level, span)
+    shows = "tied" if np.isnan(found.low) else shows
+    low, high = float(found.low), float(found.high)
+    return Estimate(float(found.point), low, high, n, shows, tasks=tasks)
+
+
+def contrast_limits(
+    parts: Sequence[Part],
+    statistic: Statistic,
+    rngs: Sequence[np.random.Generator],
+    resamples: int,
+    level: float = LEVEL,
+    span: Array | None = None,
+) -> Limits:
+    """The same, whatever may be printed of it.
+
+    Where all runs of an arm tie, none of its resamples differs, and yet its next run may. The
+    interval then allows for the share of other runs that n equal ones leave possible,
+    1 - ((1 - level) / 2)^(1 / n) as in Clopper and Pearson (1934), at the far end of what was seen
+    in any arm, or of `span`. NaN where that is nothing either.
+    """
+    point = np.asarray(sum(part.weight * statistic(part.scores) for part in parts))
+    edges = _edges(parts, span)
+    samples, variances, runs = np.zeros(resamples), [], []
+    beyond = np.zeros(2)
+    for part, rng in zip(parts, rngs, strict=True):
+        drawn = part.weight * bootstrap(part.scores, statistic, rng, resamples)
+        if np.ptp(drawn) <= 0:
+            beyond += _unseen(part, statistic, level, edges)
+        samples += drawn
+        variances.append(part.weight**2 * task_variances(part.scores, statistic))
+        runs.append(counts(part.scores))
+    behind = np.concatenate(runs)
+    df = freedom(np.concatenate(variances), behind)
+    low, high = interval(samples, int(behind.min()), df, level) + beyond
+    if high <= low:
+        low = high = np.asarray(math.nan)
+    return Limits(point, low, high)
+
+
+def _edges(parts: Sequence[Part], span: Array | None) -> Array:
+    """The least and the greatest score of each task, of those seen and those known: (2, tasks)."""
+    pooled = np.concatenate([part.scores for part in parts])
+    edges = np.stack([np.nanmin(pooled, axis=0), np.nanmax(pooled, axis=0)])
+    if span is not None:
+        edges = np.stack([np.fmin(edges[0], span[0]), np.fmax(edges[1], span[1])])
+    return edges
+
+
+_ROWS = 400  # of a mixture of what was seen and what was not
+
+
+def _unseen(part: Part, statistic: Statistic, level: float, edges: Array) -> Array:
+    """How far an arm whose runs tie may be below and above what it shows: (2,)."""
+    share = 1 - ((1 - level) / 2) ** (1 / smallest_task(part.scores))
+    mixed = np.tile(np.nanmax(part.scores, axis=0), (2, _ROWS, 1))
+    mixed[:, : round(share * _ROWS)] = edges[:, None]
+    moved = part.weight * (statistic(mixed) - statistic(part.scores))
+    return np.array([min(0.0, moved.min()), max(0.0, moved.max())])
 
 
 def difference(
-    x: Array, y: Array, statistic: Statistic, *names: str, level: float = LEVEL
+    x: Array,
+    y: Array,
+    statistic: Statistic,
+    *names: str,
+    level: float = LEVEL,
+    span: Array | None = None,
 ) -> Estimate:
     """statistic(x) - statistic(y)."""
-    return contrast([("better", 1, x), ("worse", -1, y)], statistic, *names, level=level)
-
-
-def improvement(x: Array, y: Array, *names: str) -> Estimate:
-    """P(a run of x scores above a run of y), ties counting half, averaged over tasks."""
-    wins = [_wins(*(_present(scores[:, task]) for scores in (x, y))) for task in range(x.shape[1])]
-    point = float(np.mean([task.mean() for task in wins]))
-    n, tasks = min(smallest_task(x), smallest_task(y)), len(wins)
-    shows = gate(n, tasks)
-    if not has_interval(shows):
-        return Estimate(point, math.nan, math.nan, n, "point")
-    rng = generator(*names, "improvement")
-    samples = np.mean([_resampled_mean(task, rng) for task in wins], axis=0)
-    low, high = interval(samples, n, tasks, arms=2)
-    return Estimate(point, float(low), float(high), n, shows)
-
-
-def _present(column: Array) -> Array:
-    return column[~np.isnan(column)]
-
-
-def _wins(x: Array, y: Array) -> Array:
-    """(runs x, runs y): 1 where x scores above y, one half where they tie."""
-    return np.asarray((x[:, None] > y) + 0.5 * (x[:, None] == y))
-
-
-def _resampled_mean(wins: Array, rng: np.random.Generator) -> Array:
-    """The mean of a matrix whose rows and columns are resampled, by how often each is drawn."""
-    rows, columns = (times_drawn(n, rng, RESAMPLES) for n in wins.shape)
-    return np.asarray(((rows @ wins) * columns).sum(axis=1) / wins.size)
+    parts = [Part("better", 1, x), Part("worse", -1, y)]
+    return contrast(parts, statistic, *names, level=level, span=span)

@@ -119,7 +119,8 @@ def difference(plan: Plan, first: Rerun, second: Rerun) -> Interval:
 
 
 def _interval(found: stats.Estimate) -> Interval:
-    ends = [None if math.isnan(end) else round(end, 6) for end in (found.low, found.high)]
+    known = stats.has_interval(found.shows)
+    ends = [round(end, 6) if known else None for end in (found.low, found.high)]
     return Interval(point=round(found.point, 6), low=ends[0], high=ends[1])
 
 
