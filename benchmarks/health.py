@@ -30,7 +30,7 @@ HEALTHY: list[tuple[str, str, int, dict[str, Any]]] = [
     ("dqn", "CartPole-v1", 4_000, {"learning_starts": 500}),
     ("qrdqn", "CartPole-v1", 2_000, {"learning_starts": 500}),
     ("sac", "Pendulum-v1", 400, {}),
-    ("td3", "Pendulum-v1", 1_000, {}),
+    ("td3", "Pendulum-v1", 1_000, {"learning_starts": 200}),
     ("crossq", "Pendulum-v1", 300, {}),
     ("ars", "CartPole-v1", 5_000, {}),
     ("tabular_q", "CartPole-v1", 10_000, {}),

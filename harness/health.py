@@ -53,9 +53,10 @@ class Symptom(NamedTuple):
         return f"{self.what}: {self.value} (step {self.step:,})"
 
 
-def symptoms(rows: Iterable[Sequence[Any]]) -> tuple[Symptom, ...]:
-    """As they are kept in JSON."""
-    return tuple(Symptom(*row) for row in rows)
+def symptoms(rows: Any) -> tuple[Symptom, ...]:
+    """As they are kept in JSON; what is none is left out."""
+    found = (row for row in rows if isinstance(row, list) and len(row) == 4)
+    return tuple(Symptom(*row) for row in found if [*map(type, row)] == [str, str, int, str])
 
 
 def diverged(found: Iterable[Symptom]) -> bool:

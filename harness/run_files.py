@@ -293,15 +293,15 @@ def attempts(folder: Path) -> files.Log:
 def _wrong_attempt(row: Mapping[str, Any]) -> str:
     """What is wrong with a line of attempts.jsonl."""
     if "started" in row:
-        return "" if _is_time(row["started"]) else "'started' is no time"
-    if row.get("outcome") not in OUTCOMES or not _is_time(row.get("ended")):
+        return "" if is_time(row["started"]) else "'started' is no time"
+    if row.get("outcome") not in OUTCOMES or not is_time(row.get("ended")):
         return "it is neither the start nor the end of an attempt"
     return (
         "" if all(_is_cost(row[name]) for name in COSTS if name in row) else "a cost is no number"
     )
 
 
-def _is_time(value: Any) -> bool:
+def is_time(value: Any) -> bool:
     try:
         return datetime.fromisoformat(value).tzinfo is not None
     except (TypeError, ValueError):

@@ -66,6 +66,7 @@ class RunStatus:
     symptoms: tuple[Symptom, ...] = ()  # of the last attempt: see health.py
     broken: tuple[Damage, ...] = ()  # what makes it damaged
     aside: tuple[Damage, ...] = ()  # damaged files on which no score depends
+    began: str | None = None  # the first attempt; None: nobody wrote it down
 
     @property
     def attempts(self) -> int:
@@ -130,8 +131,9 @@ class Store:
         told = (part["symptoms"] for part in seen if part and part.get("symptoms"))
         rows: list[list[Any]] = next(told, [])
         return RunStatus(
-            spec, state, tries, found.result, error, symptoms(rows), found.broken, found.aside
-        )
+            spec, state, tries, found.result, error, symptoms(rows), found.broken, found.aside,
+            next((each["started"] for each in found.attempts if "started" in each), None),
+        )  # fmt: skip
 
     def _state(self, spec: RunSpec, found: run_files.RunFiles) -> State:
         folder = self.folder(spec)
@@ -255,6 +257,15 @@ class Store:
         path = self.sweep_folder(name) / HISTORY
         return self.history(name).damage is not None or files.was_set_aside(path)
 
+    def histories(self) -> dict[str, list[dict[str, Any]]]:
+        """Of every sweep that was started here, by its name."""
+        names = sorted(path.parent.name for path in self.root.glob("sweeps/*/history.jsonl"))
+        return {name: self.history(name).rows for name in names}
+
+    def reported(self, name: str) -> bool:
+        """Whether a report of the sweep has been written."""
+        return (self.sweep_folder(name) / "report" / "report.md").exists()
+
 
 def _wrong_change(row: Mapping[str, Any]) -> str:
     """What is wrong with a line of history.jsonl."""
@@ -263,6 +274,8 @@ def _wrong_change(row: Mapping[str, Any]) -> str:
         flaw = "'seeds' are no numbers"
     if not flaw and not all(isinstance(claim, str) for claim in row.get("claims") or ()):
         flaw = "'claims' are no texts"
+    if not flaw and not run_files.is_time(row["at"]):
+        flaw = "'at' is no time"
     return flaw
 
 

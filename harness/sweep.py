@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 import os
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import agents, claim, envs, stats
+from harness import agents, claim, declaration, envs, stats
 from harness.agents import Layer, Settings
 from harness.claim import SCORES
 from harness.config import Document, Problem, Survey, UserError, load, suggest, survey
@@ -588,26 +587,19 @@ def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
         if os.path.lexists(place) and not place.is_dir():
             aside.append(f"{place}: no folder; set aside as {set_aside(place).name}")
     folder.mkdir(parents=True, exist_ok=True)
-    content = resolved.model_dump(mode="json")
     try:
-        same = store.sweep(resolved.name) == resolved
+        before: ResolvedSweep | None = store.sweep(resolved.name)
     except FileNotFoundError:
-        same = False
+        before = None
     except Damaged as error:
-        same = False
+        before = None
         aside.append(f"{error.damage}; set aside as {set_aside(folder / SWEEP).name}")
     log = store.history(resolved.name)
     if log.damage and os.path.lexists(folder / HISTORY):
         aside.append(mend_lines(folder / HISTORY, log))
-    if not same:
-        line = {
-            "at": now(),
-            "seeds": sorted({spec.seed for spec in resolved.runs}),
-            "claims": [claim.text for claim in resolved.claims],
-            "reported": (folder / "report" / "report.md").exists(),  # looked at before the change
-            "runs": len(resolved.runs),
-            "sha256": hashlib.sha256(canonical(content).encode()).hexdigest(),
-        }
-        append_json(folder / HISTORY, line)
-        write_json(folder / SWEEP, content)
+    if before != resolved:
+        reported = store.reported(resolved.name)
+        ended = Counter(run.arm for run in before.runs if store.finished(run)) if before else {}
+        append_json(folder / HISTORY, declaration.line(resolved, now(), reported, ended))
+        write_json(folder / SWEEP, resolved.model_dump(mode="json"))
     return aside

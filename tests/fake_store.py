@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from pytest import MonkeyPatch
 
+from harness import declaration
 from harness.files import SEAL, write_json
 from harness.record import publish
 from harness.report import page, style
@@ -237,6 +238,8 @@ def write_sweep(store: Store, of: ResolvedSweep, finish: bool = True) -> None:
     folder = store.sweep_folder(of.name)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "sweep.json", of.model_dump(mode="json"))
+    line = declaration.line(of, "2025-12-31T00:00:00+00:00")  # runs begin a day later
+    (folder / "history.jsonl").write_text(json.dumps(line) + "\n")
     for run in of.runs if finish else ():
         write_run(store, run)
 

@@ -18,7 +18,7 @@ LEVELS = [
     {"listing", "model_report", "preview", "schema"},
     {"tune"},
     {"progress", "sweep", "verify", "report"},
-    {"executors", "stats", "estimate", "searches"},
+    {"declaration", "executors", "stats", "estimate", "searches"},
     {"run", "cost"},
     {"agents", "claim", "evaluate", "notary", "store", "sweep_file", "winner"},
     {"provenance", "record"},

@@ -205,7 +205,7 @@ def test_the_methods_paragraph_follows_the_records(store):
         r"60,000 on DeepSea-20 and 20,000 on DeepSea-10; seeds are 0--5.",
         "All 24 training runs finished.",
         "after training on 100 episodes, acting greedily.",
-        "The sweep declared 1 claim:",
+        "The sweep makes 1 claim. By the records of this results folder, 1 of 1 were declared ",
         "Python 3.11.7 and stable-baselines3 2.9.2",
         "A processor, 2 cores",
     ):

@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from harness import health, stats
+from harness.declaration import Standing, standing
 from harness.estimate import Experience, Progress, behind, progress, to_come
 from harness.report import claims, number, origin
 from harness.spec import Claim, ResolvedSweep, RunSpec
@@ -62,6 +63,7 @@ class Evidence:
     # What runs to come are expected to take, in CPU seconds by key; None: nobody knows.
     seconds_to_come: dict[str, float | None] = field(default_factory=dict)
     lost_history: bool = False  # some of it is damaged
+    standings: tuple[Standing, ...] = ()  # of the sweep's claims, in their order
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
 
     @property
@@ -222,7 +224,13 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     metrics = {name: _late(name, statuses, store) for name in sweep.report.metrics}
     counted = {(run.arm, run.env, run.seed): store.visits(run) for run in sweep.runs}
     visits = {run: each for run, each in counted.items() if each is not None}
-    history = tuple(store.history(sweep.name).rows)
+    histories = store.histories()
+    looked_at = [name for name in histories if store.reported(name) and name != sweep.name]
+    standings = tuple(
+        standing(claim, sweep, behind(claim, statuses), histories, looked_at)
+        for claim in sweep.claims
+    )
+    history = tuple(histories.get(sweep.name, ()))
     certificates = {
         run.key: found for run in sweep.runs if (found := store.certificate(run)) is not None
     }
@@ -237,7 +245,7 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     }
     return Evidence(
         sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
-        models, _clocks(statuses), seconds, store.lost_history(sweep.name),
+        models, _clocks(statuses), seconds, store.lost_history(sweep.name), standings,
     )  # fmt: skip
 
 
@@ -330,11 +338,15 @@ def _ill(evidence: Evidence) -> Iterable[str]:
 
 
 def _looked(evidence: Evidence) -> Iterable[str]:
-    """Seeds and claims that were changed when a report had been written already."""
+    """What was changed when a report had been written already, or runs had finished."""
     for before, after in pairwise(evidence.history):
-        if not after.get("reported"):
+        ended = sum(after.get("finished", {}).values())
+        if not (after.get("reported") or ended):
             continue
-        when = f"on {after['at'][:10]}, after a report had been written"
+        seen = (
+            "a report had been written" if after.get("reported") else f"{ended} runs had finished"
+        )
+        when = f"on {after['at'][:10]}, after {seen}"
         seeds, now = set(before["seeds"]), set(after["seeds"])
         if now - seeds:
             yield (
@@ -343,8 +355,18 @@ def _looked(evidence: Evidence) -> Iterable[str]:
             )
         if seeds - now:
             yield f"Seeds were dropped {when}: {len(seeds)} before, {len(now)} after."
-        if "claims" in before and set(before["claims"]) != set(after["claims"]):
-            yield f"The claims were changed {when}: they were not declared before the look."
+        if set(before["claims"]) != set(after["claims"]):
+            yield f"The claims were changed {when}: the family of the tests is not the first one."
+        old, new = before.get("arms", {}), after.get("arms", {})
+        changed = [arm for arm in old if arm in new and old[arm] != new[arm]]
+        if changed:
+            yield (
+                f"Redefined under the old name {when}: {', '.join(changed)}. What was there "
+                "before is not in this report."
+            )
+        gone = [arm for arm in old if arm not in new]
+        if gone:
+            yield f"Arms were dropped {when}: {', '.join(gone)}."
 
 
 def _allowed_anyway(evidence: Evidence) -> Iterable[str]:

@@ -316,10 +316,18 @@ def infrastructure(evidence: Evidence) -> Finding:
 def claims(evidence: Evidence) -> Finding:
     found = Counter(verdict.outcome for verdict in evidence.verdicts())
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(found.items()))
-    text = (
-        f"Claims declared before training: {counts}." if found else "The sweep declares no claim."
+    if not found:
+        return Finding("ask", "The sweep declares no claim.", ("report.md",))
+    return Finding("ask", f"Claims: {counts}. {declared(evidence)}", ("report.md",))
+
+
+def declared(evidence: Evidence) -> str:
+    """Of how many claims the records prove that they came first."""
+    proven = sum(each.before_training for each in evidence.standings)
+    return (
+        f"By the records of this results folder, {proven} of {len(evidence.standings)} were "
+        "declared before the first of their runs began."
     )
-    return Finding("ask", text, ("report.md",))
 
 
 def reproducibility(evidence: Evidence) -> Finding:

@@ -120,7 +120,8 @@ def _statistics(evidence: Evidence) -> list[str]:
             else ""
         )
         clauses.append(
-            f"The sweep declared {family} claim{'s' if family > 1 else ''}: one is decided when an "
+            f"The sweep makes {family} claim{'s' if family > 1 else ''}. "
+            f"{text(judge.declared(evidence))} A claim is decided when an "
             f"exact permutation test of ranks{cite('method:permutation')} gives $p \\leq "
             f"{stats.ALPHA:g}${correction} and the interval of the difference lies on the same "
             "side of 0."

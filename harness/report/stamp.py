@@ -17,6 +17,9 @@ def sentence(evidence: Evidence, verdict: claims.Verdict) -> str:
 
 
 def _stamps(evidence: Evidence, claim: Claim) -> Iterator[str]:
+    for standing in evidence.standings:
+        if standing.claim == claim:
+            yield from standing.doubts
     envs = [claim.env] if claim.env else evidence.sweep.envs
     if set(envs) & set(evidence.unequal):
         yield "Their budgets differ."
