@@ -13,6 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origi
 
 from pydantic import BaseModel, ValidationError
 
+from harness.secret import without_password
 from harness.yaml import DEEPEST, NotYamlError, Path_, compose
 
 M = TypeVar("M", bound=BaseModel)
@@ -34,7 +35,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         parts = [place, self.key, self.message] if self.key else [place, self.message]
-        return _one_line(": ".join(parts))
+        return _one_line(without_password(": ".join(parts)))
 
 
 class UserError(Exception):

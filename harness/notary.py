@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from harness.provenance import git, machine, packages
+from harness.secret import without_password
 from harness.spec import RunSpec
 
 # sacred 0.8.7 imports it, and setuptools says so in every process.
@@ -97,7 +98,7 @@ def unreachable(url: str) -> str | None:
     except ImportError as error:
         return f"{error.name} is not installed: pip install 'rl-ablation-harness[observers]'"
     except Exception as error:  # each database has its own kind of error
-        return f"cannot be reached: {str(error).splitlines()[0]}"
+        return f"cannot be reached: {without_password(str(error).splitlines()[0], url)}"
     return None
 
 

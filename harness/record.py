@@ -36,6 +36,7 @@ from harness.run_files import (
     TRAIN,
     VISITS,
 )
+from harness.secret import without_password
 from harness.spec import RunSpec
 
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
@@ -216,7 +217,8 @@ def write_failure(
     folder: Path, error: str, text: str = "", symptoms: Sequence[Symptom] = ()
 ) -> None:
     """Leave the reason why a run ended without a result."""
-    facts = {"error": error, "traceback": text, "at": now(), "symptoms": symptoms}
+    reason = {"error": without_password(error), "traceback": without_password(text)}
+    facts = {**reason, "at": now(), "symptoms": symptoms}
     write_json(folder / FAILURE, facts, sealed=False)
 
 

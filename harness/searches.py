@@ -15,13 +15,20 @@ import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
 
 from harness.files import Damaged, read_json
+from harness.secret import without_password
 from harness.store import Store, lock_is_held
 
 JOURNAL, BEST = "journal.log", "best.yaml"  # in the folder of each arm
 STATE = "search.json"  # what the search says of itself: its stage, its budget, its storage
 SEARCHING, CONFIRMING, DONE = "searching", "confirming", "done"
+
+# What is connected to on the word of a search's record alone, and with which options.
+DRIVERS = {"sqlite", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"}
+DRIVERS |= {"mysql", "mysql+pymysql", "mysql+mysqlconnector", "mariadb+pymysql"}
+OPTIONS = ("sslmode", "charset")
 
 # What a search writes on its trials.
 STEPS, SECONDS, FULL = "steps", "seconds", "full"
@@ -63,7 +70,7 @@ def _standing(folder: Path) -> Standing:
         problem = f"damaged: {error}: `harness tune` writes it again"
     except Exception as error:  # each driver of a database has its own kinds
         cause = error.__cause__ or error  # Optuna's own words for it say nothing
-        problem = f"{type(cause).__name__}: {cause}".splitlines()[0]
+        problem = without_password(f"{type(cause).__name__}: {cause}".splitlines()[0])
     states = [trial.state for trial in trials]
     values = [t.value for t in trials if t.user_attrs.get(FULL) and t.value is not None]
     # A search from before it told its stage is over if it has a winner.
@@ -98,18 +105,32 @@ def _is_held(path: Path) -> bool:
 
 def _trials(folder: Path, said: dict[str, Any]) -> list[FrozenTrial]:
     where = said.get("storage") or str(folder / JOURNAL)
-    storage: BaseStorage
-    if "://" in where:
-        storage = RDBStorage(where, skip_table_creation=True)
-    elif Path(where).exists():
-        storage = JournalStorage(_Copy(Path(where)))
-    else:
+    storage = _database(where) if "://" in where else _journal(Path(where))
+    if storage is None:
         return []
     names = {study.study_name for study in storage.get_all_studies()}
     name = f"{folder.parent.name}.{folder.name}"
     if name not in names:  # it has only just begun
         return []
     return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+
+
+def _journal(path: Path) -> BaseStorage | None:
+    return JournalStorage(_Copy(path)) if path.is_file() else None
+
+
+def _database(where: str) -> BaseStorage | None:
+    """What a record says of where it is, which is followed to no more than a database.
+
+    :raises ValueError: for another driver than `DRIVERS`: SQLAlchemy would import it.
+    """
+    url = make_url(where)
+    if url.drivername not in DRIVERS:
+        raise ValueError(f"a search's own record may not choose the driver {url.drivername}")
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
+        return None  # SQLite would make it
+    url = url.set(query={name: url.query[name] for name in OPTIONS if name in url.query})
+    return RDBStorage(url.render_as_string(hide_password=False), skip_table_creation=True)
 
 
 class _Copy(BaseJournalBackend):

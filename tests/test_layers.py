@@ -26,7 +26,7 @@ LEVELS = [
     {"envs", "files", "space"},
     {"config", "seeding"},
     {"spec"},
-    {"name", "yaml", "health"},
+    {"name", "secret", "yaml", "health"},
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 

@@ -18,18 +18,25 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from fake_tune import FILE, plan
+from optuna.samplers import CmaEsSampler
+from optuna.trial import create_trial
+from test_layers import imports
 from tiny import tiny
 from typer.testing import CliRunner
 
 from baselines import target
 from harness import envs
 from harness.cli import app
+from harness.config import UserError
 from harness.envs.registered import registered
 from harness.files import write_json
 from harness.record import publish
 from harness.run import Job, run
 from harness.spec import Anchors, RunSpec
 from harness.store import Store
+from harness.tune.cmaes import CMAES
+from harness.tune.suggest import draw, first
 
 ROOT = Path(__file__).parent.parent
 
@@ -284,7 +291,7 @@ HOMES = {  # of a call, by its spelling: the one file in which it may stand
     "gym.spec": "harness/envs/registered.py",
 }
 NOWHERE = ["__import__", "eval", "exec", "compile", "os.system", "subprocess.Popen", "yaml.load"]
-PICKLES = ("pickle", "cloudpickle", "dill", "jsonpickle", "marshal", "joblib")
+PICKLES = {"pickle", "cloudpickle", "dill", "jsonpickle", "marshal", "joblib", "shelve"}
 NOWHERE += [f"{module}.{name}" for module in PICKLES for name in ("load", "loads", "decode")]
 
 
@@ -299,6 +306,8 @@ def calls(path):
 def test_names_become_imports_in_one_place_and_pickles_nowhere():
     found = set()
     for path in sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")]):
+        if path != ROOT / "harness/tune/cmaes.py":  # which lets nothing be named
+            assert not PICKLES & {name.partition(".")[0] for name in imports(path)}, path
         for call, keywords, where in calls(path):
             assert call not in NOWHERE, where
             if call in HOMES:
@@ -475,3 +484,40 @@ def test_a_model_that_is_a_pickle_is_refused_in_one_line_by_every_verb(agent, le
                 assert "model" in refused(verb, learned[agent])
         path.write_bytes(before)
         fake_store.seal(learned[agent])
+
+
+# Searches -----------------------------------------------------------------------------------------
+
+
+def told(trial, value, attributes=None):
+    """The trial, finished."""
+    return create_trial(
+        value=value, params=trial.params, distributions=trial.distributions,
+        system_attrs=trial.system_attrs | (attributes or {}),
+    )  # fmt: skip
+
+
+def test_a_study_whose_sampler_would_read_a_pickle_is_refused(canary):
+    """Optuna keeps the state of CMA-ES in the study, as a pickle."""
+    of = plan(canary.parent, FILE.replace("batch: 4", "batch: 4\nsampler: cmaes"))
+    bomb = {"cma:optimizer:0": pickle.dumps(Bomb(canary)).hex(), "cma:generation": 0}
+    trials = [first(of), *(draw(of, [first(of)]) for _ in range(5))]
+    trials = [told(trial, 1.0, bomb) for trial in trials]
+
+    with pytest.raises(UserError, match=r"no state of CMA-ES: it names posix\.system"):
+        draw(of, trials)
+
+
+def test_the_state_of_cmaes_is_read_as_optuna_reads_it(tmp_path):
+    of = plan(tmp_path, FILE.replace("batch: 4", "batch: 4\nsampler: cmaes"))
+    trials = [first(of)]
+    for i in range(12):
+        trials = [*trials[:-1], told(trials[-1], float(i))]
+        trials.append(draw(of, trials))
+    assert any(key.startswith("cma:optimizer") for t in trials for key in t.system_attrs)
+
+    optunas = CmaEsSampler(seed=1)._restore_optimizer(trials)
+    ours = CMAES(seed=1)._restore_optimizer(trials)
+
+    assert ours.mean.tolist() == optunas.mean.tolist()
+    assert ours.generation == optunas.generation

@@ -88,6 +88,6 @@ def test_a_database_that_does_not_answer_is_one_line_without_the_password(tmp_pa
     with pytest.raises(UserError) as caught:
         storage.connect(where)
 
-    assert "postgresql://me:***@127.0.0.1:1/nothing" in str(caught.value)
+    assert "postgresql://me@127.0.0.1:1/nothing" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1

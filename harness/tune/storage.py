@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from harness import record, searches
 from harness.config import Problem, UserError
 from harness.files import write_json, write_whole
+from harness.secret import without_password
 from harness.spec import canonical
 from harness.tune.plan import Plan
 
@@ -71,34 +72,15 @@ def connect(where: str) -> BaseStorage:
         return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:  # each driver has its own kinds
         why = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError([Problem("storage", None, shown(where), why)]) from None
-
-
-def shown(where: str) -> str:
-    """A URL without its password."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        return str(make_url(where)) if "://" in where else where
-    except ArgumentError:
-        return where.split("://")[0] + "://..."
-
-
-def _without_password(where: str) -> str:
-    """What may be written down of a storage: PostgreSQL finds passwords in ~/.pgpass too."""
-    if "://" not in where:
-        return str(Path(where).resolve())
-    from sqlalchemy.engine import URL, make_url
-
-    url = make_url(where)
-    safe = URL.create(url.drivername, url.username, None, url.host, url.port, url.database)
-    return safe.set(query=url.query).difference_update_query(["password"]).render_as_string()
+        why = without_password(why, where)
+        raise UserError([Problem("storage", None, without_password(where), why)]) from None
 
 
 def tell(plan: Plan, folder: Path, stage: str) -> None:
     """Say how far the search is, to whoever asks (`harness status`)."""
-    where = plan.file.storage and _without_password(plan.file.storage)
+    where = plan.file.storage
+    if where:
+        where = without_password(where) if "://" in where else str(Path(where).resolve())
     said = {"stage": stage, "budget": plan.file.budget.model_dump(), "storage": where}
     write_json(folder / searches.STATE, said)
 

@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from harness.space import Range, Space
 from harness.spec import canonical
+from harness.tune.cmaes import CMAES
 from harness.tune.plan import Plan, at
 
 DIGITS = 4  # of a real number: more than any noise can tell apart, and short to read
@@ -29,9 +30,7 @@ DIGITS = 4  # of a real number: more than any noise can tell apart, and short to
 SAMPLERS: dict[str, Callable[[Plan, int], BaseSampler]] = {
     "tpe": lambda plan, seed: optuna.samplers.TPESampler(seed=seed),
     "gp": lambda plan, seed: optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False),
-    "cmaes": lambda plan, seed: optuna.samplers.CmaEsSampler(
-        seed=seed, warn_independent_sampling=False
-    ),
+    "cmaes": lambda plan, seed: CMAES(seed=seed, warn_independent_sampling=False),
     "random": lambda plan, seed: optuna.samplers.RandomSampler(seed=seed),
     # Its seed shuffles the grid, of which every trial takes the point of its number.
     "grid": lambda plan, seed: optuna.samplers.GridSampler(grid(plan.space), seed=plan.file.seed),
