@@ -265,6 +265,7 @@ def check(
         console.print(listing.hyperparameters(loaded.explain(overrides)))
         if resolved.claims:
             console.print(listing.power(resolved))
+        console.print(listing.imports())
         console.print(listing.costs(resolved, _store(results), _workers(workers)))
 
 

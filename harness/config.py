@@ -254,7 +254,7 @@ def _one_line(text: str) -> str:
 
 
 def _quoted(value: Any) -> str:
-    shown = repr(value)
+    shown = without_password(repr(value))  # before it is cut in the middle of one
     return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 3]}..."
 
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from baselines import AGENTS
+from baselines import AGENTS, target
 from harness import cost, envs, run_files, stats
 from harness.config import shipped
 from harness.estimate import Experience, behind, duration, not_counted, progress, to_come
@@ -223,6 +223,13 @@ def _at(tree: Any, key: str) -> Any:
     for part in key.split("."):
         tree = tree[part]
     return tree
+
+
+def imports() -> RenderableType:
+    """What names have imported: importing executes."""
+    rows = table("", "", title="\nimported by name")
+    rows.add_row("modules", ", ".join(target.IMPORTED))
+    return rows
 
 
 def power(resolved: ResolvedSweep) -> RenderableType:

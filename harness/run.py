@@ -176,11 +176,13 @@ def moved(spec: RunSpec) -> str:
 
 
 def _foreign(spec: RunSpec, card: envs.Card | None) -> str:
-    """What the record's card would have imported, if this installation's would not."""
+    """What the record's card names, if no card of this installation does."""
     own = (card.entry_point, card.id) if card else ()
     names = [shortened(str(spec.card.get(key))) for key in ("entry_point", "id")
              if spec.card.get(key) is not None and spec.card.get(key) not in own]  # fmt: skip
-    return f" (the record's card needs {', '.join(names)}: no record is followed)" if names else ""
+    if not names:
+        return ""
+    return f"; its record names {', '.join(names)}, and what a record names is not imported"
 
 
 class Trained(NamedTuple):

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from harness import files, run_files
 from harness.files import Damage, Damaged
 from harness.health import Symptom, symptoms
+from harness.name import is_name
 from harness.run_files import COSTS, KEY, LOCK, RESULT, TRAIN, VISITS
 from harness.spec import ResolvedSweep, RunSpec
 
@@ -84,10 +85,10 @@ class Store:
         return self.root / "runs" / spec.agent / spec.env / spec.key
 
     def sweep_folder(self, name: str) -> Path:
-        return self.root / "sweeps" / name
+        return self.root / "sweeps" / _named(name)
 
     def search_folder(self, name: str) -> Path:
-        return self.root / "searches" / name
+        return self.root / "searches" / _named(name)
 
     def finished(self, spec: RunSpec) -> bool:
         """Whether it has a result, and all of its files are as it left them."""
@@ -277,6 +278,13 @@ def _wrong_change(row: Mapping[str, Any]) -> str:
     if not flaw and not run_files.is_time(row["at"]):
         flaw = "'at' is no time"
     return flaw
+
+
+def _named(name: str) -> str:
+    """:raises FileNotFoundError: for a path: nothing in the store is called so."""
+    if not is_name(name):
+        raise FileNotFoundError(name)
+    return name
 
 
 def final_returns(folder: Path) -> list[float]:

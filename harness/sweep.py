@@ -324,9 +324,10 @@ class _Expansion:
         cards = {}
         for i, name in enumerate(self.file.envs):
             try:
-                cards[name] = envs.card(name)
-                envs.need(cards[name].extra, name)
-            except (KeyError, ModuleNotFoundError) as error:
+                card = envs.card(name)
+                envs.check(card)
+                cards[name] = card
+            except (KeyError, ImportError, ValueError) as error:
                 self._wrong(("envs", i), str(error.args[0]))
         self._twice(("envs",), self.file.envs)
         for path, given in [

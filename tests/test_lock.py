@@ -26,15 +26,16 @@ from tiny import tiny
 from typer.testing import CliRunner
 
 from baselines import target
-from harness import envs
+from harness import config, envs
 from harness.cli import app
 from harness.config import UserError
 from harness.envs.registered import registered
 from harness.files import write_json
 from harness.record import publish
 from harness.run import Job, run
-from harness.spec import Anchors, RunSpec
+from harness.spec import Anchors, ResolvedSweep, RunSpec
 from harness.store import Store
+from harness.sweep import keep
 from harness.tune.cmaes import CMAES
 from harness.tune.suggest import draw, first
 
@@ -320,6 +321,54 @@ def test_names_become_imports_in_one_place_and_pickles_nowhere():
     assert found >= {"import_module", "gym.make"}
 
 
+def shipping(monkeypatch, folder, **cards):
+    """Let these be the installation's cards: what a user may have put there."""
+    (folder / "configs/envs").mkdir(parents=True)
+    for name, text in cards.items():
+        (folder / f"configs/envs/{name}.yaml").write_text(text)
+    shipped = config.shipped
+    monkeypatch.setattr(
+        config, "shipped", lambda of: folder / of if of == "configs/envs" else shipped(of)
+    )
+
+
+@pytest.mark.parametrize("verb", ["check", "sweep", "tune"])
+@pytest.mark.parametrize("key", ["entry_point", "anchors_from", "cells", "id"])
+def test_a_card_that_names_something_else_is_told_by_check_with_the_sweeps_line(
+    verb, key, canary, monkeypatch
+):
+    names = {"entry_point": "harness.envs.deep_sea:DeepSea"}
+    names |= {"anchors_from": "harness.envs.deep_sea:anchors"} | {key: "os:system"}
+    if key == "id":
+        names.pop("entry_point")
+    card = {"summary": "", "version": 1, "actions": "discrete", "kwargs": {"size": 4}} | names
+    shipping(monkeypatch, canary.parent, **{f"Wrong{key}": json.dumps(card)})
+    text = SEARCH if verb == "tune" else SWEEP
+    Path("x.yaml").write_text(
+        text.format(name="x", env=f"Wrong{key}", agent="random", hparams={}, label="a")
+    )
+
+    line = refused(verb, "x.yaml")
+
+    assert line.startswith("x.yaml:")
+    assert "os:system" in line
+
+
+def test_check_tells_what_names_have_imported(canary, monkeypatch):
+    monkeypatch.setattr(target, "IMPORTED", {})
+    Path("x.yaml").write_text(
+        SWEEP.format(name="x", env="DeepSea-10", agent="tabular_q", hparams={})
+    )
+
+    code, lines = typed("check", "x.yaml")
+
+    assert code == 0
+    (told,) = [line for line in lines if line.startswith("modules")]
+    assert {"harness.envs.deep_sea", "baselines.classic.tabular_q"} <= set(
+        told.removeprefix("modules").replace(" ", "").split(",")
+    )
+
+
 # A stranger's results -----------------------------------------------------------------------------
 
 
@@ -417,14 +466,16 @@ def test_a_strangers_sweep_is_read_as_data(kind, words, canary, monkeypatch):
     assert not list(canary.parent.glob("cards/*/")), "a folder was made outside of results/"
 
 
-@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "..", "x/../../../x"])
+@pytest.mark.parametrize("name", ["../../x", "../../../x", "..", "x/../../../x"])
 @pytest.mark.parametrize(
     "verb", ["status", "report", "verify", "model-report", "compare-reference"]
 )
 def test_no_verb_follows_the_name_of_a_sweep_out_of_results(verb, name, canary):
     Path("results/sweeps/x").mkdir(parents=True)
-    (canary.parent / "x").mkdir()
-    (canary.parent / "x" / "sweep.json").write_text("{}")
+    for folder in (canary.parent / "x", Path("x")):
+        folder.mkdir()
+        keep(ResolvedSweep(name="x", question="", source="", arms=(), envs=()), Store(folder))
+        (folder / "sweeps/x/sweep.json").rename(folder / "sweep.json")
 
     assert "no sweep" in refused(verb, name)
 

@@ -101,6 +101,8 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(url):
     "lines",
     [
         "storage: [{url}]",
+        "storage: [{url}/and/a/name/that/is/so/long/that/no/message/shows/it/whole]",
+        "budget: {{steps: {url}, trials: 3}}",
         "storage: {{url: {url}}}",
         "storag: {url}",
         "storage: {url}\nstorage: {url}",
@@ -111,7 +113,7 @@ def test_a_storage_that_cannot_be_reached_is_told_without_its_password(url):
 )
 def test_a_mistake_beside_a_password_is_told_without_it(lines, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    url = f"postgresql://me:{SECRET}@host/db"
+    url = f"postgresql://me:{SECRET}-and-a-tail-so-long-that-it-is-cut-before-its-end@host/db"
     Path("x.yaml").write_text(FILE + lines.format(url=url) + "\n")
 
     for verb in ("tune", "check", "sweep"):

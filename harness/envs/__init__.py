@@ -1,6 +1,6 @@
 """Environments by card: what a task is, what its scores mean, and how to build it."""
 
-from harness.envs.build import make
+from harness.envs.build import check, make
 from harness.envs.card import Card, Measure, card, card_names
 from harness.envs.extra import need
 from harness.envs.visits import Visits
@@ -13,6 +13,7 @@ __all__ = [
     "Visits",
     "card",
     "card_names",
+    "check",
     "check_wrapper",
     "complete",
     "make",

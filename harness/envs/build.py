@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium as gym
@@ -10,8 +10,9 @@ from gymnasium.wrappers import TimeLimit
 
 from baselines import target
 from harness.envs.extra import need
-from harness.envs.registered import registered
+from harness.envs.registered import known, registered
 from harness.envs.varied import Varied
+from harness.envs.visits import Plane
 from harness.envs.wrappers import WRAPPERS
 
 if TYPE_CHECKING:
@@ -44,10 +45,34 @@ def make(
     return env
 
 
+def maker(card: Card) -> Callable[..., Any]:
+    """What its `entry_point` names: a class of environments, or a function that makes one.
+
+    :raises ValueError: if it is neither.
+    """
+    return target.load(str(card.entry_point), gym.Env)
+
+
+def check(card: Card) -> None:
+    """Import all that the card names, which executes it, and see that it is of its kind.
+
+    :raises ValueError: if it is not, or `anchors_from` refuses the card's keywords.
+    :raises ImportError: if it is not there.
+    """
+    need(card.extra, card.name)
+    if card.id is None:
+        maker(card)
+    else:
+        known(card.id)
+    card.scale()
+    if card.cells:
+        target.load(card.cells, Plane)
+
+
 def _bare(card: Card) -> gym.Env[Any, Any]:
     """The environment without Gymnasium's checkers, which cost more than CartPole's own physics."""
     if card.id is None:
-        env = target.load(str(card.entry_point), gym.Env)(**card.kwargs)
+        env = maker(card)(**card.kwargs)
         assert isinstance(env, gym.Env), card.entry_point
         return env
     return registered(card.id, card.kwargs, order_enforce=False)
