@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import import_module
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -56,8 +56,8 @@ def attribute(target: str) -> Any:
         raise ValueError(f"'{target[:LONGEST]}' does not read module:Name")
     try:
         return getattr(module(parts["module"]), parts["name"])
-    except AttributeError:
-        raise ValueError(f"'{target}': the module has no {parts['name']}") from None
+    except AttributeError as error:
+        raise ValueError(f"'{target}': the module has no {parts['name']}") from error
 
 
 def load(target: str, kind: type) -> Callable[..., Any]:
@@ -66,8 +66,8 @@ def load(target: str, kind: type) -> Callable[..., Any]:
     :raises ValueError: if it is spelled in another way, missing, or of another kind.
     """
     found = attribute(target)
-    made = found if isinstance(found, type) else _OFFERED.get(found) if callable(found) else None
-    if made is None or not issubclass(made, kind):
+    made = _OFFERED.get(found) if isinstance(found, FunctionType) else found
+    if not isinstance(made, type) or not issubclass(made, kind):
         raise ValueError(
             f"'{target}' is neither a {kind.__name__} nor a function registered as making one: "
             "it is not called"
