@@ -428,8 +428,7 @@ def test_a_strangers_run_folder_is_refused_in_one_line_and_brings_no_code(
     verb, kind, canary, monkeypatch
 ):
     folder = strangers_run(canary.parent / "archive", tiny("ppo"), **SPECS[kind](canary))
-    for place in (folder, Path(), folder / "model"):
-        place.mkdir(exist_ok=True)
+    for place in (folder, Path()):
         (place / "intruder.py").write_text(f"open({str(canary)!r}, 'w')")
     monkeypatch.syspath_prepend(Path.cwd())
 
@@ -461,7 +460,7 @@ def test_a_strangers_sweep_is_read_as_data(kind, words, canary, monkeypatch):
     Path("intruder.py").write_text(f"open({str(canary)!r}, 'w')")
     monkeypatch.syspath_prepend(Path.cwd())
 
-    CliRunner().invoke(app, words)
+    typed(*words)
 
     assert not list(canary.parent.glob("cards/*/")), "a folder was made outside of results/"
 
