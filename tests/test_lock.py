@@ -476,7 +476,7 @@ def test_no_verb_follows_the_name_of_a_sweep_out_of_results(verb, name, canary):
         keep(ResolvedSweep(name="x", question="", source="", arms=(), envs=()), Store(folder))
         (folder / "sweeps/x/sweep.json").rename(folder / "sweep.json")
 
-    assert "no sweep" in refused(verb, name)
+    assert "no name of a sweep" in refused(verb, name)
 
 
 # Models -------------------------------------------------------------------------------------------
