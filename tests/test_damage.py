@@ -248,3 +248,75 @@ def test_a_damaged_file_is_named_not_believed_and_repaired(name, damage, whole, 
 @pytest.mark.parametrize(("name", "damage"), CASES)
 def test_every_damage_of_every_file_is_named_not_believed_and_repaired(name, damage, whole, store):
     all_verbs(whole, store, name, damage)
+
+
+PLACES = {
+    "the lock": lambda store: finished(store) / "lock",
+    "a run's folder": finished,
+    "an agent's folder": lambda store: finished(store).parents[1],
+    "the folder of the sweep": lambda store: store.sweep_folder("damage"),
+    "the folder of all sweeps": lambda store: store.root / "sweeps",
+    "the report's folder": lambda store: store.sweep_folder("damage") / "report",
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_stands_in_the_place_of_a_folder_or_a_lock_is_set_aside(place, whole, store):
+    path, folder = PLACES[place](store), store.root.parent
+    truth = true_scores(whole)
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.write_text("in the way")
+    else:
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    for words in (["status"], ["status", "damage"], ["ls", "runs"], ["report", "damage"]):
+        said(folder, *words)
+
+    said(folder, "sweep", "damage.yaml", code=0)
+
+    assert scores(store) == truth
+    assert path.with_name(f"{path.name}.damaged-1").exists()
+
+
+@pytest.mark.parametrize("verb", ["verify", "preview", "model-report"])
+def test_a_model_that_was_altered_is_not_loaded(verb, store):
+    path = damaged(store, "model/table.npz", "altered")
+
+    out = said(store.root.parent, verb, finished(store).name, code=2)
+
+    assert f"{path.relative_to(store.root.parent)}: it was altered after the run ended" in out
+
+
+def test_a_sweep_is_verified_without_its_damaged_runs_which_are_named(store):
+    damaged(store, "evals.jsonl", "altered")
+
+    out = said(store.root.parent, "verify", "damage", "--sample", "1", code=1)
+
+    assert "damaged: " in out and "evals.jsonl: it was altered after the run ended" in out
+    assert "1 of 4 runs were repeated, 1 of them bit for bit" in out
+
+
+def test_a_report_after_a_history_was_set_aside_says_that_looks_may_be_unknown(store):
+    folder = store.root.parent
+    damaged(store, "history.jsonl", "garbage")
+
+    said(folder, "sweep", "damage.yaml", code=0)
+    said(folder, "report", "damage")
+
+    text = (store.sweep_folder("damage") / "report" / "report.md").read_text()
+    assert "> **Warning.** The history of this sweep is damaged" in text
+
+
+def test_the_state_of_a_search_that_is_damaged_is_named_and_the_others_are_listed(store):
+    for name, text in (("sound", '{"stage": '), ("hurt", "[]")):
+        folder = store.search_folder(name) / "arm"
+        folder.mkdir(parents=True)
+        (folder / "search.json").write_text(text)
+    write_json(
+        store.search_folder("sound") / "arm" / "search.json", {"stage": "done", "budget": {}}
+    )
+
+    out = said(store.root.parent, "ls", "searches", code=0)
+
+    assert "damaged:" in out and "done" in out

@@ -195,7 +195,7 @@ def ended_early(home, number, after):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("after", [0.2, 0.5, 0.8])
 def test_a_command_that_is_asked_to_end_while_it_starts_ends_without_a_traceback(
     number, after, home
@@ -204,7 +204,7 @@ def test_a_command_that_is_asked_to_end_while_it_starts_ends_without_a_traceback
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 @pytest.mark.parametrize("after", [1.5 * moment for moment in moments(50, seed=3)])
 def test_a_command_that_is_asked_to_end_at_any_moment_ends_without_a_traceback(number, after, home):
     ended_early(home, number, after)

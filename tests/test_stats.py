@@ -392,6 +392,16 @@ def test_the_final_evaluation_is_the_end_of_the_curve():
     (curve,) = stats.curves(pd.DataFrame(rows, columns=names)).values()
     assert list(curve.steps) == [0, 50, 100]
     assert stats.final(curve) == 9.0
+    (turned,) = stats.curves(pd.DataFrame(rows[::-1], columns=names)).values()
+    assert stats.final(turned) == 9.0 and list(turned.steps) == [0, 50, 100]
+
+
+@pytest.mark.parametrize("marks", [(False, False), (True, True), (True, False)])
+def test_a_curve_without_one_final_evaluation_at_its_end_is_an_error(marks):
+    rows = [("a", "e", 0, 50 * i, mark, 1.0) for i, mark in enumerate(marks)]
+    frame = pd.DataFrame(rows, columns=["arm", "env", "seed", "step", "final", "mean"])
+    with pytest.raises(ValueError, match="no single final evaluation"):
+        stats.curves(frame)
 
 
 def test_the_anchors_are_zero_and_one():
