@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from harness import envs
+from harness import envs, stats
 from harness.agents import entry
 from harness.cli import app
 from harness.report import evidence as evidence_module
@@ -87,7 +87,7 @@ def test_one_public_run_might_be_one_more_of_ours(shape, n, covers):
         while np.ptp(runs) == 0:  # such runs are not compared
             runs = SHAPES[shape](rng, n)
         one = PublicScore(**(SCORE | {"score": float(SHAPES[shape](rng, 1)[0]), "sd": 0.0}))
-        low, high, _ = reference.interval(runs, file, one, 0.95)
+        low, high, _ = stats.gap(runs, reference.published(file, one), 0.95)
         inside += low <= 0 <= high
     assert inside / trials == pytest.approx(covers, abs=0.02)
 
@@ -98,7 +98,7 @@ def test_means_over_seeds_get_the_interval_of_welch():
     runs = np.array([1.0, 2.0, 4.0, 4.5, 7.0])
     file = ReferenceFile(**(FILE | {"seeds": 3, "spread": "seeds"}), scores=())
     one = PublicScore(**(SCORE | {"score": 3.0, "sd": 2.5}))
-    low, high, _ = reference.interval(runs, file, one, 0.95)
+    low, high, _ = stats.gap(runs, reference.published(file, one), 0.95)
     test = ttest_ind_from_stats(runs.mean(), runs.std(ddof=1), 5, 3.0, 2.5, 3, equal_var=False)
     # The ends of the interval are where this test says p = 0.05.
     for shift in (low, high):
@@ -178,13 +178,13 @@ def test_a_true_difference_of_the_detectable_size_is_found_in_8_of_10(spread, n,
     ideal = (ideal - ideal.mean()) / ideal.std(ddof=1)
     sd = 1.0 if spread == "seeds" else 0.0
     one = PublicScore(**(SCORE | {"score": 0.0, "sd": sd}))
-    detectable = reference.interval(ideal, file, one, level).detectable
+    detectable = stats.gap(ideal, reference.published(file, one), level).detectable
     for _ in range(trials):
         runs = rng.normal(-detectable, 1, n)
         public = rng.normal(size=n) if spread == "seeds" else rng.normal(size=1)
         spread_of = float(public.std(ddof=1)) if spread == "seeds" else 0.0
         new = PublicScore(**(SCORE | {"score": float(public.mean()), "sd": spread_of}))
-        worse += reference.interval(runs, file, new, level).high < 0
+        worse += stats.gap(runs, reference.published(file, new), level).high < 0
     assert worse / trials == pytest.approx(0.8, abs=0.03 if spread == "episodes" else 0.08)
 
 
@@ -203,7 +203,7 @@ def test_all_rows_of_a_table_are_right_together(store, monkeypatch):
     found = reference.compare(evidence_module.gather(sweep, store))
     assert [one.gap is None for one in found] == [True, False, False, False]
     runs = np.array([0.4 + 0.01 * seed for seed in range(6)])
-    alone = reference.interval(runs, made, made.scores[1], 1 - 0.05 / 3)
+    alone = stats.gap(runs, reference.published(made, made.scores[1]), 1 - 0.05 / 3)
     assert found[1].gap == pytest.approx(alone)
     assert "for all 3 compared rows together (Bonferroni: 98.33 % each)" in reference.about(found)
 

@@ -27,18 +27,17 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import nctdtrinc, stdtrit
 
 from harness import stats
 from harness.config import read, shipped
 from harness.report.evidence import Evidence
 from harness.report.tables import Table
 from harness.spec import RunSpec
-from harness.stats import Array
+from harness.stats import Array, Gap, Public
 
 Verdict = Literal["consistent", "better", "worse", "not comparable"]
 
@@ -76,14 +75,6 @@ class ReferenceFile(BaseModel):
     scores: tuple[PublicScore, ...]
 
 
-class Gap(NamedTuple):
-    """A difference of means."""
-
-    low: float
-    high: float
-    detectable: float  # a true difference of this size leaves 0 out with probability stats.POWER
-
-
 @dataclass(frozen=True)
 class Comparison:
     """One arm on one environment beside one public score."""
@@ -118,7 +109,7 @@ def compare(evidence: Evidence) -> list[Comparison]:
     level = _level(whys.count(""))
     found = []
     for (ours, run, file, public), why in zip(rows, whys, strict=True):
-        gap = None if why else interval(ours, file, public, level)
+        gap = None if why else stats.gap(ours, published(file, public), level)
         mean = float(ours.mean())
         found.append(Comparison(run.arm, run.env, file, public, mean, len(ours), gap, why))
     return found
@@ -173,26 +164,10 @@ def _obstacles(
         yield f"the arm wears {', '.join(str(wrapper['name']) for wrapper in run.wrappers)}"
 
 
-def interval(ours: Array, file: ReferenceFile, public: PublicScore, level: float) -> Gap:
-    """Our mean less the public score."""
-    variance, freedom = _variance(ours, file, public)
-    error, quantile = math.sqrt(variance), float(stdtrit(freedom, (1 + level) / 2))
-    difference, half = float(ours.mean()) - public.score, quantile * error
-    detectable = float(nctdtrinc(freedom, 1 - stats.POWER, quantile)) * error
-    return Gap(difference - half, difference + half, detectable)
-
-
-def _variance(ours: Array, file: ReferenceFile, public: PublicScore) -> tuple[float, float]:
-    """Of the difference, and its degrees of freedom."""
-    n, own = len(ours), float(ours.var(ddof=1))
-    parts: tuple[tuple[float, float], ...]  # variances with their degrees of freedom
-    if file.spread == "seeds" and file.seeds > 1:
-        parts = (own / n, n - 1), (public.sd**2 / file.seeds, file.seeds - 1)
-    else:
-        parts = (own * (1 + 1 / n), n - 1), (public.sd**2 / (public.episodes or 1), math.inf)
-    variance = sum(part for part, _ in parts)
-    inverse = sum((part / variance) ** 2 / df for part, df in parts)  # Welch and Satterthwaite
-    return variance, 1 / inverse if inverse else 1e9  # ours is next to nothing beside theirs
+def published(file: ReferenceFile, public: PublicScore) -> Public:
+    """What is known of its spread; episodes that are not told count as one."""
+    seeds = file.seeds if file.spread == "seeds" else 1
+    return Public(public.score, public.sd, seeds, public.episodes or 1)
 
 
 def about(found: list[Comparison]) -> str:
@@ -208,10 +183,31 @@ def about(found: list[Comparison]) -> str:
     return (
         f"Means, because that is what was published. Better, worse: {level}. "
         "Of one public run it is asked whether it could be one more of ours (a prediction interval "
-        "of Student's t): what its other seeds would have done is not known. Levels are exact for "
-        "normal scores; docs/statistics.md has others. Consistent is not equal: if seeds vary as "
+        "of Student's t): what its other seeds would have done is not known. "
+        f"{_holds(found)}Consistent is not equal: if seeds vary as "
         f"they did here, a true difference as large as `detectable` is called better or worse in "
         f"{10 * stats.POWER:g} of 10 such comparisons, and a smaller one is missed more often."
+    )
+
+
+def _holds(found: list[Comparison]) -> str:
+    """How often such intervals held, for scores that are not normal."""
+    compared = [one for one in found if one.gap is not None]
+    if not compared:
+        return ""
+    seeds = min(one.seeds for one in compared)
+    kinds = {
+        stats.MANY_RUNS if published(one.file, one.public).seeds > 1 else stats.ONE_RUN
+        for one in compared
+    }
+    least = min(
+        (row for kind in kinds if (row := stats.worst(kind, seeds, 1))),
+        key=lambda row: row.coverage,
+    )
+    return (
+        f"Levels are exact for normal scores; the worst that was simulated, {least.scores}, was "
+        f"held in {_percent(least.coverage)} instead of {_percent(stats.LEVEL)}, with "
+        f"{least.seeds} seeds. "
     )
 
 

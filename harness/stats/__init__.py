@@ -25,6 +25,8 @@ from harness.stats.calibration import (
     IMPROVEMENT,
     LEAST,
     LEAST_STAMPED,
+    MANY_RUNS,
+    ONE_RUN,
     PROFILE,
     PROFILE_LINE,
     SEEDS_FOR_A_RANGE,
@@ -42,6 +44,7 @@ from harness.stats.component import Effect, effects, path
 from harness.stats.improvement import improvement
 from harness.stats.permutation import ALPHA, holm, permutation_p, smallest_p
 from harness.stats.power import POWER, Ability, abilities, detectable
+from harness.stats.public import Gap, Public, gap
 from harness.stats.resample import BAND_RESAMPLES, RESAMPLES, bootstrap, generator
 from harness.stats.score import (
     SCORES,
@@ -95,6 +98,8 @@ __all__ = [
     "LEAST",
     "LEAST_STAMPED",
     "LEVEL",
+    "MANY_RUNS",
+    "ONE_RUN",
     "POWER",
     "PROFILE",
     "PROFILE_LINE",
@@ -111,8 +116,10 @@ __all__ = [
     "Effect",
     "Estimate",
     "FewerSeeds",
+    "Gap",
     "MissingRuns",
     "Part",
+    "Public",
     "RunId",
     "Scores",
     "Shows",
@@ -136,6 +143,7 @@ __all__ = [
     "fewer_seeds",
     "final",
     "freedom",
+    "gap",
     "gate",
     "generator",
     "has_ends",

@@ -34,6 +34,7 @@ Shows = Literal["interval", "stamped", "range", "point", "tied", "missing"]
 # The names of what is simulated, beside those of AGGREGATES.
 DIFFERENCE, EFFECT = "difference of IQMs", "effect (four arms)"
 IMPROVEMENT, CLAIM = "P(improvement)", "claim"
+ONE_RUN, MANY_RUNS = "public score of one run", "public score over seeds"
 PROFILE, PROFILE_LINE, CURVE_LINE = "profile", "profile, whole line", "curve, whole line"
 _WITHOUT_RESAMPLES = {IMPROVEMENT, PROFILE, PROFILE_LINE}
 

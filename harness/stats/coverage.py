@@ -20,13 +20,16 @@ from harness.stats.calibration import (
     DIFFERENCE,
     EFFECT,
     IMPROVEMENT,
+    MANY_RUNS,
+    ONE_RUN,
     PROFILE,
     PROFILE_LINE,
     Coverage,
 )
 from harness.stats.improvement import improvement_limits
 from harness.stats.permutation import ALPHA, permutation_p
-from harness.stats.uncertainty import Limits, Part, contrast_limits, limits
+from harness.stats.public import Public, gap
+from harness.stats.uncertainty import LEVEL, Limits, Part, contrast_limits, limits
 
 SEEDS = (3, 5, 6, 8, 10, 20, 30)
 TASKS = (1, 5)
@@ -176,6 +179,8 @@ def cells() -> Iterator[Cell]:
         yield from (Cell("arms", seeds, tasks, name) for name in alike)
         yield Cell("arms", seeds, tasks, "normal, spread 1:5")
         yield from (Cell("pair", seeds, tasks, name) for name in PAIRS)
+        if tasks == 1:
+            yield from (Cell("public", seeds, tasks, name) for name in SCORES)
         yield Cell("profile", seeds, tasks, "normal")
         yield Cell("profile", seeds, tasks, "exactly 0 or 1, 0.7 are 1")
     for seeds, points in itertools.product((6, 10, 20), POINTS):
@@ -261,6 +266,22 @@ def _pair(cell: Cell, rng: np.random.Generator) -> Iterator[Held]:
     yield Held(IMPROVEMENT, *_holds(found, np.asarray(pair.truth)))
 
 
+_PUBLIC_SEEDS = 10
+
+
+def _public(cell: Cell, rng: np.random.Generator) -> Iterator[Held]:
+    """Public scores of the same learner: of one run, and the mean of ten."""
+    draw = SCORES[cell.scores]
+    ours, theirs = (draw(rng, (n, 1))[:, 0] for n in (cell.seeds, _PUBLIC_SEEDS))
+    shown = float(np.ptp(ours)) > 0
+    for statistic, public in (
+        (ONE_RUN, Public(float(theirs[0]), 0.0, 1, 1)),
+        (MANY_RUNS, Public(float(theirs.mean()), float(theirs.std(ddof=1)), _PUBLIC_SEEDS, 1)),
+    ):
+        found = gap(ours, public, LEVEL)
+        yield Held(statistic, shown, found.low <= 0 <= found.high)
+
+
 def _profile(cell: Cell, rng: np.random.Generator) -> Iterator[Held]:
     taus = np.linspace(-2, 2, 21)
     edges = profile_edges(SCORES[cell.scores](rng, (cell.seeds, cell.tasks)), taus)
@@ -295,5 +316,5 @@ def _true_curve(scores: str, points: int) -> Array:
 
 
 KINDS: dict[str, Callable[[Cell, np.random.Generator], Iterator[Held]]] = {
-    "arms": _arms, "pair": _pair, "profile": _profile, "curve": _curve,
+    "arms": _arms, "pair": _pair, "public": _public, "profile": _profile, "curve": _curve,
 }  # fmt: skip
