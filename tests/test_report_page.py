@@ -71,7 +71,7 @@ def flat(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """20 seeds; one run failed, one was interrupted, one was never launched."""
+    """20 seeds; one run failed, one was interrupted, one was not launched yet."""
     store = Store(tmp_path_factory.mktemp("page"))
     sweep = fake_store.sweep(ARMS, ENVS, 20, claims=CLAIMS, components=MADE_OF)
     fake_store.write_sweep(store, sweep, finish=False)
@@ -178,7 +178,7 @@ def test_the_flow_of_runs_adds_up(read, path):
     flow = re.search(r'<ol class="flow".*?</ol>', path.read_text())[0]
     counts = {words: int(n) for n, words in re.findall(r"<b>(\d+)</b> ([a-z ]+)", flow)}
     assert counts == {
-        "planned": 120, "never launched": 1, "launched": 119, "failed": 1, "interrupted": 1,
+        "planned": 120, "not launched yet": 1, "launched": 119, "failed": 1, "interrupted": 1,
         "finished": 117, "set aside": 17, "in the estimates": 100,
     }  # fmt: skip
 

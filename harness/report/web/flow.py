@@ -21,7 +21,7 @@ def diagram(evidence: Evidence) -> str:
     }
     steps = [
         _step(len(runs), "planned", runs_link(), [
-            (states["missing"], "never launched", "missing", []),
+            (states["missing"], "not launched yet", "missing", []),
             (len(_dropped(evidence)), "seeds dropped since the first start", "", []),
         ]),
         _step(launched, "launched", runs_link(), [
