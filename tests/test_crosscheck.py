@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from harness import stats
-from harness.cli import app
+from harness import cli, stats
 from harness.report import crosscheck as section
 from harness.report import page
 from harness.stats import crosscheck
@@ -192,11 +191,31 @@ def test_points_that_differ_are_named(store, monkeypatch):
     assert "Points differ by more than 1e-12: Mean of ppo, Mean of rnd." in text
 
 
-def test_no_crosscheck_leaves_it_out(store, monkeypatch):
-    sweep = sweep_of(store)
+SWEEP = """\
+name: fake
+question: Does it?
+envs: [CartPole-v1]
+seeds: 6
+steps: 1_000
+evaluation: {every: 1_000, episodes: 2, final_episodes: 2}
+arms: {random: {agent: random}, pid: {agent: pid}}
+"""
+
+
+@pytest.mark.parametrize("verb", ["report", "sweep"])
+def test_no_crosscheck_leaves_it_out(store, monkeypatch, verb):
+    def write(specs, *_, **__):
+        for spec in specs:
+            fake_store.write_run(store, spec)
+
+    monkeypatch.setattr(cli, "_train", write)
+    file = store.root / "fake.yaml"
+    file.write_text(SWEEP)
+    results = ["--results", str(store.root)]
+    made = CliRunner().invoke(cli.app, ["sweep", str(file), *results])
+    report = store.sweep_folder("fake") / "report" / "report.md"
+    assert made.exit_code == 0 and section.SECTION in report.read_text()
     monkeypatch.setattr(crosscheck, "rliable", lambda *_: pytest.fail("it was asked"))
-    assert written(store, sweep, page.Options(crosscheck=False)) == ""
-    command = ["report", sweep.name, "--results", str(store.root), "--no-crosscheck"]
-    assert CliRunner().invoke(app, command).exit_code == 0
-    page_ = (store.sweep_folder(sweep.name) / "report" / "report.md").read_text()
-    assert section.SECTION not in page_
+    what = {"report": "fake", "sweep": str(file)}[verb]
+    again = CliRunner().invoke(cli.app, [verb, what, *results, "--no-crosscheck"])
+    assert again.exit_code == 0 and section.SECTION not in report.read_text()
