@@ -97,14 +97,21 @@ def rliable_interval(
 SEEDS = (3, 5, 6, 10, 20)
 TASKS = (1, 5)
 TRIALS = 1_000  # experiments a row: a coverage near .95 is then known to .007
-# How scores are distributed over seeds: the scores at these quantiles.
+# How scores are distributed over seeds: the scores at these quantiles, (..., tasks).
 SCORES_OF: dict[str, Callable[[Array], Array]] = {
     "normal": lambda quantile: np.asarray(ndtri(quantile)),
     "log-normal": lambda quantile: np.exp(ndtri(quantile)),
     "0 or 1, p = 0.9": lambda quantile: (quantile < 0.9).astype(float),
+    "normal, one task 5 times as noisy": lambda quantile: _one_noisy(quantile),
 }
-_MANY = 1_000_000  # seeds, evenly spread over the distribution, say what is true
+_MANY = 200_000  # seeds, evenly spread over the distribution, say what is true
 _SLACK = 1e-9  # an interval of exactly tied scores holds their value, whatever a sum rounds
+
+
+def _one_noisy(quantile: Array) -> Array:
+    spread = np.ones(quantile.shape[-1])
+    spread[0] = 5
+    return np.asarray(ndtri(quantile) * spread)
 
 
 class Row(NamedTuple):
@@ -123,9 +130,10 @@ def _together(scores: Array) -> Array:
 
 
 def row(seeds: int, tasks: int, scores: str, trials: int = TRIALS) -> Row:
-    """Experiments with one arm that scores alike on every task."""
+    """Experiments with one arm."""
     at, rng = SCORES_OF[scores], generator("crosscheck", str(seeds), str(tasks), scores)
-    truth = _together(at((np.arange(_MANY)[:, None] + 0.5) / _MANY))
+    even = (np.arange(_MANY)[:, None] + 0.5) / _MANY
+    truth = _together(at(np.broadcast_to(even, (_MANY, tasks))))
     hits = np.zeros(len(AGGREGATES))
     for _ in range(trials):
         low, high = rliable_interval(at(rng.random((seeds, tasks))), _together, rng)
