@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
@@ -17,6 +15,7 @@ from scipy.stats import binomtest, kstwo, norm, t, trim_mean
 from harness import stats
 from harness.spec import Anchor, Anchors
 from harness.stats import Curve, MissingRuns, resample
+from harness.stats.crosscheck import numpy_seed
 
 RLIABLE = {
     "IQM": metrics.aggregate_iqm,
@@ -26,15 +25,6 @@ RLIABLE = {
 }
 SHAPES = [(1, 1), (3, 1), (5, 2), (10, 3), (7, 5), (10, 10)]
 TAUS = np.linspace(-0.2, 1.2, 29)
-
-
-@contextmanager
-def numpy_seed(seed: int) -> Iterator[None]:
-    """rliable 1.2 draws from NumPy's global generator and ignores `random_state`."""
-    before = np.random.get_state()
-    np.random.seed(seed)
-    yield
-    np.random.set_state(before)
 
 
 def scores(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:

@@ -94,6 +94,12 @@ def rliable_interval(
     return percentile(bootstrap(scores, statistic, rng, resamples))
 
 
+def _one_noisy(quantile: Array) -> Array:
+    spread = np.ones(quantile.shape[-1])
+    spread[0] = 5
+    return np.asarray(ndtri(quantile) * spread)
+
+
 SEEDS = (3, 5, 6, 10, 20)
 TASKS = (1, 5)
 TRIALS = 1_000  # experiments a row: a coverage near .95 is then known to .007
@@ -102,16 +108,10 @@ SCORES_OF: dict[str, Callable[[Array], Array]] = {
     "normal": lambda quantile: np.asarray(ndtri(quantile)),
     "log-normal": lambda quantile: np.exp(ndtri(quantile)),
     "0 or 1, p = 0.9": lambda quantile: (quantile < 0.9).astype(float),
-    "normal, one task 5 times as noisy": lambda quantile: _one_noisy(quantile),
+    "normal, one task 5 times as noisy": _one_noisy,
 }
 _MANY = 200_000  # seeds, evenly spread over the distribution, say what is true
 _SLACK = 1e-9  # an interval of exactly tied scores holds their value, whatever a sum rounds
-
-
-def _one_noisy(quantile: Array) -> Array:
-    spread = np.ones(quantile.shape[-1])
-    spread[0] = 5
-    return np.asarray(ndtri(quantile) * spread)
 
 
 class Row(NamedTuple):
