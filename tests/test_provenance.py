@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import time
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -76,6 +78,29 @@ def test_what_is_imported_is_hashed_for_all_workers_before_the_first_one_begins(
     assert edited == provenance._source(str(own / "other.py"), "mine").digest
     provenance._source.cache_clear()
     assert edited != provenance.sources(["mine.other"])["mine.other"]
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_edited_while_it_runs_records_what_its_runs_were_made_from(tmp_path):
+    for name in ("harness", "baselines", "configs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "sweep.yaml").write_text(
+        "{name: edited, question: Is it told?, envs: [CartPole-v1], seeds: 3, steps: 2048,\n"
+        " evaluation: {every: 2048, episodes: 1, final_episodes: 1}, arms: {ppo: {agent: ppo}}}\n"
+    )
+    before = hashlib.sha256((tmp_path / "baselines" / "sb3.py").read_bytes()).hexdigest()[:16]
+    command = [sys.executable, "-m", "harness", "sweep", "sweep.yaml", "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    sweep = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    while sweep.poll() is None and not list(tmp_path.glob("results/runs/*/*/*/result.json")):
+        time.sleep(0.1)
+    with (tmp_path / "baselines" / "sb3.py").open("a") as file:
+        file.write("# edited\n")
+
+    assert sweep.wait() == 0
+    found = [json.loads(p.read_text()) for p in tmp_path.glob("results/runs/*/*/*/result.json")]
+    assert [result["sources"]["baselines.sb3"] for result in found] == [before] * 3
 
 
 def test_a_source_that_is_gone_or_broken_by_now_ends_no_run(own):
