@@ -69,7 +69,7 @@ def load(target: str, kind: type) -> Callable[..., Any]:
     made = _OFFERED.get(found) if isinstance(found, FunctionType) else found
     if not isinstance(made, type) or not issubclass(made, kind):
         raise ValueError(
-            f"'{target}' is neither a {kind.__name__} nor a function registered as making one: "
+            f"'{target}' is no {kind.__name__}, and no function registered for making one: "
             "it is not called"
         )
     return found  # type: ignore[no-any-return]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from harness.agents import Layer
     from harness.config import UserError
+    from harness.envs import Card
     from harness.report.checklist import Answers
     from harness.spec import ResolvedSweep, RunSpec
     from harness.store import Store
@@ -338,14 +339,10 @@ def calibrate_env(
 ) -> None:
     """Measure what chance scores in an environment, as its card has it."""
     with _users_errors():
-        from harness.envs import card
         from harness.envs.calibrate import random_score
 
-        try:
-            found = card(env)
-        except KeyError as error:
-            raise _user_error("calibrate-env", error.args[0]) from None
-        print(f"random: {random_score(found, episodes).model_dump_json()}")
+        card = _card("calibrate-env", env)
+        print(f"random: {random_score(card, episodes).model_dump_json()}")
 
 
 @app.command()
@@ -401,10 +398,8 @@ def preview(
             if warning:
                 print(f"Warning: {warning}.", file=sys.stderr)
         else:
-            try:
-                draw(what, seed, path)
-            except KeyError as error:
-                raise _user_error("preview", error.args[0]) from None
+            _card("preview", what)
+            draw(what, seed, path)
         _console().print(str(path), soft_wrap=True)
 
 
@@ -511,6 +506,18 @@ def _user_error(where: str, message: str) -> UserError:
     from harness.config import Problem, UserError
 
     return UserError([Problem(where, None, "", message)])
+
+
+def _card(verb: str, env: str) -> Card:
+    """An environment's card, all that it names imported and of its kind."""
+    from harness import envs
+
+    try:
+        card = envs.card(env)
+        envs.check(card)
+    except (KeyError, ImportError, ValueError) as error:
+        raise _user_error(verb, str(error.args[0])) from None
+    return card
 
 
 def _run_folder(verb: str, what: str, store: Store) -> Path | None:

@@ -152,8 +152,8 @@ def current(spec: RunSpec) -> envs.Card:
 def moved(spec: RunSpec) -> str:
     """Why the code of today does not mean the same run; empty: it does.
 
-    What a record says is only compared with what this installation has. Nothing is imported for it
-    but the agent, and nothing is called.
+    What a record says is only compared with what this installation has. What is imported is this
+    installation's agent, and what its card names once the record's is equal.
     """
     try:
         entry, card = agents.entry(spec.agent), envs.card(spec.env)
@@ -162,6 +162,7 @@ def moved(spec: RunSpec) -> str:
             return f"{spec.agent} was version {spec.agent_version} and is version {entry.version}"
         if card.identity() != spec.card:
             return f"the card of {spec.env} has changed{_foreign(spec, card)}"
+        envs.check(card)
         wrong = [text for wrapper in spec.wrappers for text in envs.check_wrapper(wrapper)]
         if wrong:
             return wrong[0]
@@ -172,6 +173,8 @@ def moved(spec: RunSpec) -> str:
         return str(error)
     except ValidationError:
         return f"{spec.agent} no longer has its hyper-parameters"
+    except ValueError as error:
+        return f"{spec.env}: {error}"
     return ""
 
 

@@ -354,6 +354,14 @@ def test_a_card_that_names_something_else_is_told_by_check_with_the_sweeps_line(
     assert "os:system" in line
 
 
+@pytest.mark.parametrize("verb", ["preview", "calibrate-env"])
+def test_a_card_that_names_something_else_is_one_line_to_who_looks_at_it(verb, canary, monkeypatch):
+    text = CARD.format(entry="os:system", canary=canary)
+    shipping(monkeypatch, canary.parent, Wrong=text)
+
+    assert "'os:system' is no Env, and no function" in refused(verb, "Wrong")
+
+
 def test_check_tells_what_names_have_imported(canary, monkeypatch):
     monkeypatch.setattr(target, "IMPORTED", {})
     Path("x.yaml").write_text(
