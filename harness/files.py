@@ -302,24 +302,30 @@ def replacing(folder: Path) -> Iterator[Path]:
     Files in `folder` that an earlier one did not write are the user's, and are kept. If anything
     goes wrong the old folder stays as it is.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in _left(folder):
-        shutil.rmtree(left, ignore_errors=True)
     for left in folder.parent.glob(f".{folder.name}.*.old"):  # see `_swap`
         if not os.path.lexists(folder):
             left.rename(folder)
+    with temporary(folder) as new:
+        yield new
+        write_json(new / WRITTEN, {"files": sorted(_files(new))})
+        if os.path.lexists(folder) and not folder.is_dir():
+            set_aside(folder)
+        if folder.is_dir():
+            _keep_the_users(folder, new)
+        _swap(new, folder)
+
+
+@contextmanager
+def temporary(folder: Path) -> Iterator[Path]:
+    """An empty folder beside `folder`, removed at the end; what killed processes left goes too."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for left in _left(folder):
+        shutil.rmtree(left, ignore_errors=True)
     scratch = _scratch(folder)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     try:
         yield scratch
-        ours = sorted(_files(scratch))
-        write_json(scratch / WRITTEN, {"files": ours})
-        if os.path.lexists(folder) and not folder.is_dir():
-            set_aside(folder)
-        if folder.is_dir():
-            _keep_the_users(folder, scratch)
-        _swap(scratch, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -83,9 +83,9 @@ def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
 def clear_way(folder: Path, root: Path) -> list[str]:
     """Set aside what stands in the place of a run's lock and folder, and of those around it."""
     said = []
-    for place in [*reversed(folder.parents), folder]:
-        within = place.is_relative_to(root) and place != root
-        if within and os.path.lexists(place) and not place.is_dir():
+    around = (place for place in reversed(folder.parents) if root in place.parents)
+    for place in [*around, folder, root / "sacred"]:
+        if os.path.lexists(place) and not place.is_dir():
             said.append(_aside(Damage(place, "it stands in the place of a folder")))
     lock = folder / LOCK
     if os.path.lexists(lock) and not lock.is_file():

@@ -252,15 +252,22 @@ def _wrong_evaluation(row: Mapping[str, Any]) -> str:
 
 def failure(folder: Path) -> dict[str, Any] | None:
     """Why the last attempt failed; :raises Damaged: if the reason cannot be read."""
-    return files.read_json(folder / FAILURE, _FAILURE, sealed=False)
+    return _with_symptoms(folder / FAILURE, _FAILURE)
 
 
 def progress(folder: Path) -> dict[str, Any] | None:
     """How far the run said it was; :raises Damaged: if that cannot be read."""
     path = folder / PROGRESS
-    found = files.read_json(path, _PROGRESS, sealed=False)
+    found = _with_symptoms(path, _PROGRESS)
     if found and not all(_is_cost(found[name]) for name in COSTS if name in found):
         raise Damaged(path, "a cost is no number")
+    return found
+
+
+def _with_symptoms(path: Path, kinds: files.Kinds) -> dict[str, Any] | None:
+    found = files.read_json(path, kinds, sealed=False)
+    if found and not isinstance(found.get("symptoms", []), list):
+        raise Damaged(path, "'symptoms' is no list")
     return found
 
 

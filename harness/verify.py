@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -21,7 +20,7 @@ import numpy as np
 
 from harness import agents, provenance, record, run_files
 from harness.config import Problem, UserError
-from harness.files import Damage, Damaged, write_json
+from harness.files import Damage, Damaged, temporary, write_json
 from harness.run import moved
 from harness.run_files import CERTIFICATE, EVALS, TEST_EVALS, TRAIN
 from harness.spec import RunSpec
@@ -148,9 +147,8 @@ def repeat(sample: Sample, store: Store, train: Train) -> dict[str, dict[str, An
     found: dict[str, dict[str, Any]] = {}
     if not sample.chosen:
         return found
-    store.root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=store.root) as folder:
-        scratch = Store(Path(folder))
+    with temporary(store.root / "verify") as folder:
+        scratch = Store(folder)
         try:
             train([case.spec for case in sample.chosen], scratch)
         finally:

@@ -256,6 +256,7 @@ PLACES = {
     "an agent's folder": lambda store: finished(store).parents[1],
     "the folder of the sweep": lambda store: store.sweep_folder("damage"),
     "the folder of all sweeps": lambda store: store.root / "sweeps",
+    "the folder of Sacred's records": lambda store: store.root / "sacred",
     "the report's folder": lambda store: store.sweep_folder("damage") / "report",
 }
 

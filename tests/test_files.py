@@ -238,6 +238,16 @@ def report(folder, **content):
             (new / name).write_text(text)
 
 
+def test_what_a_killed_process_left_of_a_folder_is_removed(tmp_path):
+    dead = files._scratch(tmp_path / "report").with_suffix(".999999999")
+    dead.mkdir()
+    (dead / "page").write_text("half")
+
+    report(tmp_path / "report", page="whole")
+
+    assert os.listdir(tmp_path) == ["report"]
+
+
 def test_a_report_replaces_the_old_one_and_keeps_the_users_files(tmp_path):
     folder = tmp_path / "report"
     report(folder, page="old", gone="old")

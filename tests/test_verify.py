@@ -64,7 +64,7 @@ def test_a_run_that_repeats_itself_is_certified_and_left_as_it_was(store, agent)
     assert verify.all_equal(found)
     assert account == ["1 of 1 runs were repeated, 1 of them bit for bit"]
     assert {path: path.read_bytes() for path in before} == before
-    assert not list(store.root.glob("verify-*"))
+    assert not list(store.root.glob(".verify.*"))
 
 
 def test_an_evaluation_that_was_altered_is_named_with_its_step(store):
@@ -251,7 +251,7 @@ def test_what_was_compared_before_an_interruption_is_certified(store):
 
     assert store.certificate(specs[0])["outcome"] == "equal"
     assert store.certificate(specs[1]) is None
-    assert not list(store.root.glob("verify-*"))
+    assert not list(store.root.glob(".verify.*"))
 
 
 def test_a_run_that_is_trained_anew_loses_its_certificate(store):
