@@ -8,7 +8,7 @@ it, nor is the number of seeds. The earliest line of the whole results folder co
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -72,7 +72,9 @@ class Standing(NamedTuple):
     runs: int
     begun: int  # of its runs, before that
     finished: int
-    elsewhere: str  # the words were first used of other runs, and looked at: where and when
+    elsewhere: str  # its words were used of other runs before, and those seen: where and when
+    family: int  # claims that were first declared together
+    dropped: int  # of those, how many this sweep no longer makes, though runs had been seen
 
     @property
     def before_training(self) -> bool:
@@ -96,7 +98,23 @@ class Standing(NamedTuple):
             )
         if self.elsewhere:
             found.append(f"Its words were first used of other runs: {self.elsewhere}.")
+        if self.dropped:
+            found.append(
+                f"First declared as one of {self.family} claims, of which {self.dropped} are not "
+                "made here: the correction for many tests leaves them out."
+            )
         return found
+
+
+class _Entry(NamedTuple):
+    """A line of a history, and whose it is."""
+
+    at: str
+    sweep: str
+    line: Line
+
+    def declares(self, content: str) -> bool:
+        return content in self.line.get("declares", ())
 
 
 def standing(
@@ -104,41 +122,69 @@ def standing(
     sweep: ResolvedSweep,
     behind: Sequence[RunStatus],
     histories: Mapping[str, Sequence[Line]],
-    looked_at: Iterable[str],
+    seen: Callable[[str, str], bool],
 ) -> Standing:
     """:param behind: the runs of the claim.
     :param histories: of every sweep of the results folder, by its name.
-    :param looked_at: the sweeps that have a report.
+    :param seen: whether a sweep, by its name, had a finished run at a time.
     """
     content = content_of(claim, sweep)
-    lines = [(each["at"], name, each) for name, every in histories.items() for each in every]
-    lines.sort(key=lambda found: (_time(found[0]), found[1]))
-    at = next((when for when, _, each in lines if content in each.get("declares", ())), "")
+    entries = [_Entry(one["at"], name, one) for name, all_ in histories.items() for one in all_]
+    entries.sort(key=lambda entry: (_time(entry.at), entry.sweep))
+    first = next((entry for entry in entries if entry.declares(content)), None)
+    at = first.at if first else ""
     runs = {status.spec.key: status for status in behind}.values()
+    ended = [(status.result or {}).get("ended") for status in runs if status.result]
     begun = sum(_is_before(status.began, at) for status in runs if status.state != "missing")
-    ended = ((status.result or {}).get("ended") for status in runs if status.result)
     finished = sum(_is_before(each, at) for each in ended)
-    return Standing(
-        claim, at, len(runs), begun, finished, _elsewhere(claim, content, at, lines, set(looked_at))
-    )
+    here = next((e.at for e in entries if e.sweep == sweep.name and e.declares(content)), at)
+    family = set(first.line["declares"]) if first else set()
+    dropped = family - {content_of(each, sweep) for each in sweep.claims}
+    if not (at and any(_is_before(each, here) for each in ended)):
+        dropped = set()
+    other = _elsewhere(claim, content, at, entries, sweep, seen) if at else ""
+    return Standing(claim, at, len(runs), begun, finished, other, len(family), len(dropped))
 
 
 def _elsewhere(
-    claim: Claim, content: str, at: str, lines: list[tuple[str, str, Line]], looked_at: set[str]
+    claim: Claim,
+    content: str,
+    at: str,
+    entries: Sequence[_Entry],
+    sweep: ResolvedSweep,
+    seen: Callable[[str, str], bool],
 ) -> str:
-    for i, (when, name, each) in enumerate(lines):
-        texts = dict(zip(each["claims"], each.get("declares", ()), strict=False))
-        if not at or _time(when) >= _time(at) or texts.get(claim.text, content) == content:
-            continue
-        after = next((later for _, other, later in lines[i + 1 :] if other == name), None)
-        if name in looked_at or (after and (after["reported"] or after["finished"])):
-            return f"by the sweep {name} on {when[:10]}, before this was recorded"
+    """Where the claim's words were used of other runs before, and those were there to be seen."""
+    for i, entry in enumerate(entries):
+        texts = dict(zip(entry.line["claims"], entry.line.get("declares", ()), strict=False))
+        if _time(entry.at) < _time(at) and texts.get(claim.text, content) != content:
+            later = (each for each in entries[i + 1 :] if each.sweep == entry.sweep)
+            if _was_seen(entry, next(later, None), sweep, at, seen):
+                return f"by the sweep {entry.sweep} on {entry.at[:10]}, before this was recorded"
     return ""
+
+
+def _was_seen(
+    entry: _Entry,
+    later: _Entry | None,
+    sweep: ResolvedSweep,
+    at: str,
+    seen: Callable[[str, str], bool],
+) -> bool:
+    """Whether runs of an earlier declaration were there to be looked at."""
+    if later and (later.line.get("reported") or later.line.get("finished")):
+        return True
+    return entry.sweep != sweep.name and seen(entry.sweep, at)
 
 
 def _is_before(event: str | None, at: str) -> bool:
     """An event without a time may have been at any time."""
     return event is None or not at or _time(event) < _time(at)
+
+
+def ended_before(results: Iterable[Mapping[str, Any] | None], at: str) -> bool:
+    """Whether one of these results was there at a time."""
+    return any(result and _is_before(result.get("ended"), at) for result in results)
 
 
 def _time(text: str) -> datetime:

@@ -178,16 +178,27 @@ def test_an_arm_corrected_before_anything_ran_is_not_stamped(store, start):
     assert not any("Redefined" in text for text in warnings(evidence))
 
 
-def test_the_words_of_another_sweep_that_was_looked_at_are_named(store, start):
+def test_the_words_of_another_sweep_whose_runs_were_there_are_named(store, start):
     of = study(name="first")
     start(of, "2025-12-30T00:00:00")
     again = redefined(study(name="second"), learning_rate=1.0)
-    start(again, BEFORE)
+    start(again, AFTER)
     assert standing(store, again).elsewhere == ""
-    report = store.sweep_folder("first") / "report"
-    report.mkdir()
-    (report / "report.md").touch()
+    train(store, of)
     assert "by the sweep first on 2025-12-30" in standing(store, again).elsewhere
+
+
+def test_a_copy_that_keeps_the_claim_that_came_out_says_how_many_there_were(store, start):
+    other = Claim(text="ppo > rnd by auc", better="ppo", worse="rnd", score="auc")
+    start(study(claims=(CLAIM, other)), "2025-12-30T00:00:00")
+    copy = study(name="copy")
+    start(copy, BEFORE)
+    train(store, copy)
+    assert standing(store, copy).doubts == []
+    late = study(name="late")
+    start(late, AFTER)
+    (doubt,) = standing(store, late).doubts
+    assert "First declared as one of 2 claims, of which 1 are not made here" in doubt
 
 
 def test_every_page_says_of_a_claim_what_the_records_prove(store, start, monkeypatch):

@@ -6,15 +6,16 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property, wraps
+from functools import cached_property, partial, wraps
 from itertools import pairwise
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from harness import health, stats
-from harness.declaration import Standing, standing
+from harness.declaration import Standing, ended_before, standing
 from harness.estimate import Experience, Progress, behind, progress, to_come
+from harness.files import Damaged
 from harness.report import claims, number, origin
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Studies
@@ -225,9 +226,8 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     counted = {(run.arm, run.env, run.seed): store.visits(run) for run in sweep.runs}
     visits = {run: each for run, each in counted.items() if each is not None}
     histories = store.histories()
-    looked_at = [name for name in histories if store.reported(name) and name != sweep.name]
     standings = tuple(
-        standing(claim, sweep, behind(claim, statuses), histories, looked_at)
+        standing(claim, sweep, behind(claim, statuses), histories, partial(_seen, store))
         for claim in sweep.claims
     )
     history = tuple(histories.get(sweep.name, ()))
@@ -247,6 +247,14 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
         sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
         models, _clocks(statuses), seconds, store.lost_history(sweep.name), standings,
     )  # fmt: skip
+
+
+def _seen(store: Store, name: str, at: str) -> bool:
+    """Whether a sweep had a finished run by then. What is damaged proves nothing."""
+    try:
+        return ended_before(map(store.result, store.sweep(name).runs), at)
+    except (Damaged, FileNotFoundError):
+        return False
 
 
 def _clocks(statuses: Iterable[RunStatus]) -> dict[RunId, Array]:
