@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import fake_store
 import pytest
@@ -13,6 +14,7 @@ from harness import listing, stats
 from harness.report import checklist, claims, page, write
 from harness.report.claims import decide, unexamined
 from harness.report.evidence import gather
+from harness.report.figures import FIGURES
 from harness.spec import Claim
 from harness.store import Store
 from harness.sweep import keep
@@ -149,6 +151,22 @@ def test_failed_and_missing_runs_stand_right_after_the_answer(store):
     assert sections[:2] == ["answer", "failed-and-missing-runs"]
     assert tex.index(r"\section{Failed and missing runs}") < tex.index(r"\section{Results}")
     assert r"1 of rnd on DeepSea-10: \texttt{ValueError: NaN in the policy}" in tex
+
+
+def test_no_empty_figure_is_drawn_while_no_arm_has_all_of_its_runs(store, monkeypatch):
+    asked = []
+    plot = replace(FIGURES["aggregates"], draw=lambda *_: asked.append("drawn"))
+    monkeypatch.setattr(page, "FIGURES", {"aggregates": plot})
+    left_out = "aggregate over environments are left out, because no arm has all of its runs"
+    sweep = half_done(store)
+
+    assert left_out in report(store, sweep)
+    assert not asked
+    for run in sweep.runs:
+        if run.arm == "ppo":
+            fake_store.write_run(store, run)
+    assert left_out not in report(store, sweep)
+    assert asked
 
 
 def test_a_finished_sweep_has_no_such_section(store):

@@ -290,6 +290,8 @@ def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:
     without = _without_anchors(sweep)
     if without:
         return f"no random and reference score is known for {', '.join(without)}"
+    if all(have < planned for have, planned in map(scores.count, scores.arms)):
+        return "no arm has all of its runs"
     return ""
 
 

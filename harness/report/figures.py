@@ -181,8 +181,9 @@ FIGURES: dict[str, Plot] = {
     ),
     "visits": Plot(
         "Visits in training",
-        "Where training went, {seeds} together, exploration and all: the share of each cell in the "
-        "visits of a quarter of the budget, on one logarithmic scale for all panels. A visit is a "
+        "Where training went, {seeds} together, or as many as an arm's row says, exploration and "
+        "all: the share of each cell in the visits of a quarter of the budget, on one logarithmic "
+        "scale for all panels. A visit is a "
         "cell in which an episode begins or to which a step leads. Hatched: never visited, inner "
         "walls among them; blank: out of reach. An arm that takes no steps in training has no row.",
         maps.visits,
