@@ -35,7 +35,6 @@ class Display:
         self.experience = experience
         self.specs = {spec.key: spec for spec in specs}
         self.left = dict(self.specs)
-        self.total = len(self.left)
         self.failed: set[str] = set()
         self._weigh()
         self.started = time.monotonic()
@@ -106,8 +105,7 @@ class Display:
 
     def _numbers(self, done: float, steps: float) -> str:
         elapsed = time.monotonic() - self.started
-        ready = self.total - len(self.left)
-        text = f"{ready}/{self.total} runs"
+        text = f"{len(self.specs) - len(self.left)}/{len(self.specs)} runs"
         if self.failed:
             text += f", {len(self.failed)} failed"
         if steps:
