@@ -143,14 +143,29 @@ def test_failed_and_missing_runs_stand_right_after_the_answer(store):
     sweep = half_done(store, failed=[("rnd", "DeepSea-10", 2)])
     text = report(store, sweep)
     html = (store.sweep_folder("fake") / "report" / "report.html").read_text()
-    tex = (store.sweep_folder("fake") / "report" / "paper" / "main.tex").read_text()
 
     assert re.findall("^## (.*)", text, re.M)[:2] == ["Answer", "Failed and missing runs"]
     assert text.count("1 of rnd on DeepSea-10: `ValueError: NaN in the policy`") == 1
     sections = re.findall(r'<section[^>]* id="([^"]*)"', html)
     assert sections[:2] == ["answer", "failed-and-missing-runs"]
-    assert tex.index(r"\section{Failed and missing runs}") < tex.index(r"\section{Results}")
-    assert r"1 of rnd on DeepSea-10: \texttt{ValueError: NaN in the policy}" in tex
+
+
+@pytest.mark.parametrize(
+    ("venue", "head"),
+    [
+        ("plain", r"\section{Failed and missing runs}"),
+        ("slides", r"\begin{frame}{Failed and missing runs}"),
+    ],
+)
+def test_the_paper_names_failed_and_missing_runs_before_its_results(store, venue, head):
+    sweep = half_done(store, failed=[("rnd", "DeepSea-10", 2)])
+    folder = store.sweep_folder("fake") / "report"
+
+    write(sweep, store, folder, page.Options(venue=venue))
+
+    tex = (folder / "paper" / "main.tex").read_text()
+    reason = tex.index(r"1 of rnd on DeepSea-10: \texttt{ValueError: NaN in the policy}")
+    assert tex.index("Pending: rnd") < tex.index(head) < reason < tex.index(r"\input{methods}")
 
 
 def test_no_empty_figure_is_drawn_while_no_arm_has_all_of_its_runs(store, monkeypatch):
