@@ -253,27 +253,35 @@ class Store:
             return True
         return any(row.get("sha256") == found.get(files.SEAL) for row in log.rows)
 
-    def lost_history(self, name: str) -> bool:
-        """Whether some of the history of a sweep is or was damaged: it may not tell every look."""
-        path = self.sweep_folder(name) / HISTORY
-        return self.history(name).damage is not None or files.was_set_aside(path)
-
     def histories(self) -> dict[str, list[dict[str, Any]]]:
         """Of every sweep that was started here, by its name."""
-        names = sorted(path.parent.name for path in self.root.glob("sweeps/*/history.jsonl"))
-        return {name: self.history(name).rows for name in names}
+        folders = sorted(self.root.glob("sweeps/*"))
+        return {folder.name: self.history(folder.name).rows for folder in folders}
+
+    def lost_histories(self) -> tuple[str, ...]:
+        """The sweeps of whose history some is or was damaged: it may not tell every look."""
+        return tuple(
+            folder.name
+            for folder in sorted(self.root.glob("sweeps/*"))
+            if self.history(folder.name).damage or files.was_set_aside(folder / HISTORY)
+        )
 
     def reported(self, name: str) -> bool:
         """Whether a report of the sweep has been written."""
         return (self.sweep_folder(name) / "report" / "report.md").exists()
 
 
+_CHANGE: files.Kinds = {
+    "at": str, "seeds": list, "claims": list, "declares": list, "reported": bool, "finished": dict,
+}  # fmt: skip
+
+
 def _wrong_change(row: Mapping[str, Any]) -> str:
     """What is wrong with a line of history.jsonl."""
-    flaw = files.unlike(row, {"at": str, "seeds": list})
+    flaw = files.unlike(row, _CHANGE)
     if not flaw and not all(type(seed) is int for seed in row["seeds"]):
         flaw = "'seeds' are no numbers"
-    if not flaw and not all(isinstance(claim, str) for claim in row.get("claims") or ()):
+    if not flaw and not all(isinstance(text, str) for text in (*row["claims"], *row["declares"])):
         flaw = "'claims' are no texts"
     if not flaw and not run_files.is_time(row["at"]):
         flaw = "'at' is no time"

@@ -306,7 +306,7 @@ def test_a_report_after_a_history_was_set_aside_says_that_looks_may_be_unknown(s
     said(folder, "report", "damage")
 
     text = (store.sweep_folder("damage") / "report" / "report.md").read_text()
-    assert "> **Warning.** The history of this sweep is damaged" in text
+    assert "> **Warning.** The history of the sweep damage is damaged" in text
 
 
 def test_the_state_of_a_search_that_is_damaged_is_named_and_the_others_are_listed(store):

@@ -146,6 +146,7 @@ def test_a_claim_needs_only_its_own_two_arms_on_all_environments(store, text_onl
 
 def history(store: Store, sweep: ResolvedSweep, *lines: dict) -> None:
     facts = {"at": "2026-02-03T04:05:06+00:00", "seeds": [0, 1, 2], "claims": [], "reported": False}
+    facts |= {"declares": [], "finished": {}}
     facts |= {"declares": [], "arms": {}, "finished": {}}
     path = store.sweep_folder(sweep.name) / "history.jsonl"
     path.write_text("".join(json.dumps(facts | line) + "\n" for line in lines))

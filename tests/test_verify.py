@@ -13,8 +13,9 @@ from tiny import files, store_at, tiny
 from harness import report, verify
 from harness.config import UserError
 from harness.executors import EXECUTORS
-from harness.record import CERTIFICATE, Record
+from harness.record import Record
 from harness.run import Job, run
+from harness.run_files import CERTIFICATE
 from harness.sweep import plan
 from harness.verify import Case
 

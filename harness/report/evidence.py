@@ -63,7 +63,7 @@ class Evidence:
     clocks: dict[RunId, Array] = field(default_factory=dict)  # see `_clocks`
     # What runs to come are expected to take, in CPU seconds by key; None: nobody knows.
     seconds_to_come: dict[str, float | None] = field(default_factory=dict)
-    lost_history: bool = False  # some of it is damaged
+    lost_histories: tuple[str, ...] = ()  # the sweeps of which some of it is damaged
     standings: tuple[Standing, ...] = ()  # of the sweep's claims, in their order
     found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
 
@@ -245,7 +245,7 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
     }
     return Evidence(
         sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
-        models, _clocks(statuses), seconds, store.lost_history(sweep.name), standings,
+        models, _clocks(statuses), seconds, store.lost_histories(), standings,
     )  # fmt: skip
 
 
@@ -329,10 +329,10 @@ def _damaged(evidence: Evidence) -> Iterable[str]:
     for name, n in sorted(beside.items()):
         runs = f"{n} run{'s' if n > 1 else ''}"
         yield f"{name} of {runs} is damaged: what it told is missing here, and no score."
-    if evidence.lost_history:
+    if evidence.lost_histories:
         yield (
-            "The history of this sweep is damaged: seeds and claims may have been changed after a "
-            "look without a word of it here."
+            f"The history of the sweep {', '.join(evidence.lost_histories)} is damaged: seeds and "
+            "claims may have been changed after a look without a word of it here."
         )
 
 
