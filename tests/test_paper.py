@@ -108,7 +108,7 @@ def as_check(rows: list[list[str]]) -> list[list[str]]:
         ends = f"{fixed(2)(float(low))}, {fixed(2)(float(high))}" if low else ""
         point = fixed(2)(float(point))
         if shows == "tied":
-            return f"{point} (all tie)"
+            return f"{point} (ties)"
         return point + {
             "": "", "range": f" {{{ends}}}", "interval": f" [{ends}]", "stamped": f" [{ends}]*",
         }[shows if ends else ""]  # fmt: skip

@@ -109,5 +109,5 @@ def test_the_report_of_a_design_shows_what_its_components_add(tmp_path, monkeypa
     for low, high in re.findall(r"0\.25 \[(\S+), (\S+)\]", row):
         assert float(low) < 0.25 < float(high)  # 6 equal runs an arm leave others possible
     assert row.count("0.25 [") == 3
-    assert "| + b | b | 0.25 (all tie) |" in text
+    assert "| + b | b | 0.25 (ties) |" in text
     assert (folder / "components_final.pdf").exists() and (folder / "path_final.pdf").exists()

@@ -92,7 +92,7 @@ def brackets(evidence: Evidence) -> str:
         text.append(f"`*` {stamp('IQM', min(stamped), 1)}")
     if "range" in shows.values():
         text.append("`{ }`: the range of the seeds, too few for an interval.")
-    text.append("`all tie`: no run differs, so no interval can be told.")
+    text.append("`(ties)`: the runs that decide it tie, so no interval can be told.")
     return " ".join(text)
 
 

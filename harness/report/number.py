@@ -38,7 +38,7 @@ def bracket(estimate: Estimate, number: Format) -> str:
     if estimate.shows == "point":
         return point
     if estimate.shows == "tied":
-        return f"{point} (all tie)"
+        return f"{point} (ties)"
     ends = f"{number(estimate.low)}, {number(estimate.high)}"
     if estimate.shows == "range":
         return f"{point} {{{ends}}}"
