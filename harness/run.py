@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -229,7 +230,9 @@ def trained(folder: Path, device: str | None = None) -> Trained:
     agent = agents.make(spec.agent, task, spec.hparams)
     model = folder / run_files.MODEL
     try:
-        agent.load(model)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of a pickle before it refuses it
+            agent.load(model)
     except Exception as error:  # as many kinds as there are formats, none of which may be a pickle
         why = f"cannot be read as weights: {type(error).__name__}: {error}"
         raise UserError([Problem(str(model), None, "", shortened(why))]) from None
