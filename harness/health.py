@@ -64,11 +64,15 @@ def diverged(found: Iterable[Symptom]) -> bool:
     return any(symptom.kind in DIVERGED for symptom in found)
 
 
-def of_error(error: str, step: int) -> Symptom | None:
-    """Whether a run ended because its numbers were no longer finite."""
-    if not any(sign in error for sign in RAISED):
+def of_error(error: str, text: str, step: int) -> Symptom | None:
+    """Whether a run ended because its numbers were no longer finite.
+
+    :param error: in one line.
+    :param text: the traceback.
+    """
+    if not any(sign in f"{error}\n{text}" for sign in RAISED):
         return None
-    return Symptom("not finite", error.strip().splitlines()[-1][:200], step, "raised")
+    return Symptom("not finite", "error", step, error[:100])
 
 
 def kinds(found: Iterable[Symptom]) -> list[Kind]:

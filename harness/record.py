@@ -125,7 +125,7 @@ class Record:
         self.spec = spec
         self._beat = 0.0
         self._clock = Clock()
-        self._step = 0
+        self.step = 0
         self.symptoms: list[Symptom] = []  # see health.py
         _end_lost_attempt(folder)
         for name in (EVALS, TEST_EVALS, TRAIN, VISITS, FAILURE, PROGRESS, CERTIFICATE):
@@ -168,7 +168,7 @@ class Record:
 
     def progress(self, step: int) -> None:
         """Tell whoever watches how far the run is; cheap, at most once a second."""
-        self._step = step
+        self.step = step
         if time.monotonic() - self._beat < HEARTBEAT:
             return
         self._beat = time.monotonic()
@@ -192,10 +192,10 @@ class Record:
         if self._published():
             return
         text = "".join(traceback.format_exception(error))
-        symptom = of_error(text, self._step)
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        symptom = of_error(reason, text, self.step)
         if symptom and not diverged(self.symptoms):
             self.symptoms.append(symptom)
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
         write_failure(self.folder, reason, text, self.symptoms)
         end_attempt(self.folder, "failed", self._clock.cost())
 

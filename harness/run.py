@@ -8,6 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -114,7 +115,12 @@ def _train(spec: RunSpec, log: record.Record, folder: Path, sacred_run: Any) -> 
     sacred_run.info.update(provenance.facts(agent, origins))
     watch = Watch(spec, card, agent, log, sacred_run, clock)
     watch.at(0)
-    steps_trained = agent.learn(watch)
+    try:
+        steps_trained = agent.learn(watch)
+    except Exception:
+        with suppress(Exception):  # the first error is the one to tell
+            watch.health.weights(log.step, agent.weights())  # what raised may be far from its cause
+        raise
     if steps_trained > spec.steps:
         raise RuntimeError(f"{spec.agent} took {steps_trained} steps of a budget of {spec.steps}")
     visits.save(folder / run_files.VISITS)

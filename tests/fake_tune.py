@@ -69,7 +69,9 @@ def attempt_in(
             value = score(spec)
             if isinstance(value, str):
                 store.folder(spec).mkdir(parents=True, exist_ok=True)
-                symptoms = [symptom] if (symptom := of_error(value, 0)) else []
+                symptoms = (
+                    [symptom] if (symptom := of_error(value.splitlines()[0], value, 0)) else []
+                )
                 write_failure(store.folder(spec), value.splitlines()[0], value, symptoms)
             else:
                 write_run(store, spec, lambda *_, it=value: np.full(_[3], it))
