@@ -110,7 +110,7 @@ def as_check(rows: list[list[str]]) -> list[list[str]]:
         if shows == "tied":
             return f"{point} (ties)"
         return point + {
-            "": "", "range": f" {{{ends}}}", "interval": f" [{ends}]", "stamped": f" [{ends}]*",
+            "": "", "range": f" {{{ends}}}", "interval": f" [{ends}]", "stamped": f" [{ends}]†",
         }[shows if ends else ""]  # fmt: skip
 
     found = [["arm", "statistic", "here", "rliable", "rliable covers"]]
@@ -127,7 +127,7 @@ def as_grid(rows: list[list[str]], grid: list[list[str]]) -> list[list[str]]:
     for env, arm, _, point, low, high, shows, have, planned in rows[1:]:
         cells[arm, env] = {
             "interval": f"{point} [{low}, {high}]",
-            "stamped": f"{point} [{low}, {high}]*",
+            "stamped": f"{point} [{low}, {high}]†",
             "missing": f"- ({have} of {planned} runs)",
         }[shows]
     arms = list(dict.fromkeys(row[1] for row in rows[1:]))

@@ -129,7 +129,7 @@ def test_the_table_says_who_has_nothing_yet_and_who_has_ended(store, text_only):
     assert head in text
     # After 12 s the first run of fast has ended, and all others are one evaluation from it; slow
     # takes 20 s to its first.
-    nearly, all_ = r"0\.92 \[0\.92, 0\.9\d\]\*", r"1\.00 \(ties\)"
+    nearly, all_ = r"0\.92 \[0\.92, 0\.9\d\]†", r"1\.00 \(ties\)"
     assert re.fullmatch(
         rf"\| fast \| 12\.0 to 12\.6 \| {nearly} \| {all_} \(ended\) \| {all_} \|", fast
     )

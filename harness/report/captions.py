@@ -89,7 +89,7 @@ def brackets(evidence: Evidence) -> str:
         text.append("`[ ]`: 95 % interval of the bootstrap over seeds.")
     stamped = [n for n, shown in shows.items() if shown == "stamped"]
     if stamped:
-        text.append(f"`*` {stamp('IQM', min(stamped), 1)}")
+        text.append(f"`†` {stamp('IQM', min(stamped), 1)}")
     if "range" in shows.values():
         text.append("`{ }`: the range of the seeds, too few for an interval.")
     text.append("`(ties)`: the runs that decide it tie, so no interval can be told.")

@@ -191,7 +191,7 @@ def method(verdicts: Sequence[Verdict]) -> str:
 
 
 def _stamps(verdicts: Sequence[Verdict]) -> str:
-    """What `*` says, where it stands."""
+    """What `†` says, where it stands."""
     found = {
         text
         for verdict in verdicts
@@ -202,4 +202,4 @@ def _stamps(verdicts: Sequence[Verdict]) -> str:
         )
         if estimate.shows == "stamped" and (text := stamp(statistic, estimate.n, estimate.tasks))
     }
-    return "".join(f" `*` {text}" for text in sorted(found))
+    return "".join(f" `†` {text}" for text in sorted(found))

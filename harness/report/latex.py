@@ -14,7 +14,7 @@ _SIGNS = {
     "−": "$-$", "·": r"$\cdot$", "∞": r"$\infty$", "α": r"$\alpha$", "β": r"$\beta$",  # noqa: RUF001
     "γ": r"$\gamma$", "δ": r"$\delta$", "ε": r"$\epsilon$", "η": r"$\eta$", "κ": r"$\kappa$",  # noqa: RUF001
     "λ": r"$\lambda$", "μ": r"$\mu$", "π": r"$\pi$", "ρ": r"$\rho$", "σ": r"$\sigma$",  # noqa: RUF001
-    "τ": r"$\tau$", "φ": r"$\phi$", "ω": r"$\omega$",
+    "†": r"$\dagger$", "τ": r"$\tau$", "φ": r"$\phi$", "ω": r"$\omega$",
 }  # fmt: skip
 _LATIN = range(0xA0, 0x100)  # pdfLaTeX has these letters in its T1 fonts
 

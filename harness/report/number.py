@@ -31,7 +31,7 @@ def raw(anchors: Anchors | None, largest: float) -> Format:
 
 
 def bracket(estimate: Estimate, number: Format) -> str:
-    """`0.93 [0.88, 0.97]` is an interval, with `*` if stamped; `0.93 {0.88, 0.97}` a range."""
+    """`0.93 [0.88, 0.97]` is an interval, with `†` if stamped; `0.93 {0.88, 0.97}` a range."""
     if estimate.shows == "missing":
         return f"- ({estimate.note})"
     point = number(estimate.point)
@@ -42,7 +42,7 @@ def bracket(estimate: Estimate, number: Format) -> str:
     ends = f"{number(estimate.low)}, {number(estimate.high)}"
     if estimate.shows == "range":
         return f"{point} {{{ends}}}"
-    return f"{point} [{ends}]" + ("*" if estimate.shows == "stamped" else "")
+    return f"{point} [{ends}]" + ("†" if estimate.shows == "stamped" else "")
 
 
 def count(seeds: int) -> str:
