@@ -3,10 +3,14 @@
 import signal
 
 
-def main() -> None:
-    # While modules are imported, Ctrl-C ends the process as SIGTERM does: without a traceback.
+def end_silently() -> None:
+    """While modules are imported, let Ctrl-C end the process as SIGTERM does: no traceback."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def main() -> None:
+    end_silently()
     from harness.cli import main as command
 
     command()
