@@ -37,7 +37,8 @@ Results = Annotated[
     typer.Option("--results", envvar="HARNESS_RESULTS", help="Where runs and reports are kept."),
 ]
 Workers = Annotated[
-    int, typer.Option("--workers", "-w", min=0, help="Runs side by side; 0: one per core.")
+    int,
+    typer.Option("--workers", "-w", min=0, max=1_024, help="Runs side by side; 0: one per core."),
 ]
 Executor = Annotated[str, typer.Option("--executor", help="processes or serial.")]
 Observers = Annotated[
@@ -335,7 +336,9 @@ def tune(
 @app.command("calibrate-env")
 def calibrate_env(
     env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
-    episodes: Annotated[int, typer.Option(min=2, help="Episodes of the random policy.")] = 1_000,
+    episodes: Annotated[
+        int, typer.Option(min=2, max=10**6, help="Episodes of the random policy.")
+    ] = 1_000,
 ) -> None:
     """Measure what chance scores in an environment, as its card has it."""
     with _users_errors():
@@ -347,7 +350,9 @@ def calibrate_env(
 
 @app.command()
 def calibrate(
-    trials: Annotated[int, typer.Option(min=10, help="Simulated experiments a row.")] = 1_000,
+    trials: Annotated[
+        int, typer.Option(min=10, max=10**6, help="Simulated experiments a row.")
+    ] = 1_000,
     out: Annotated[
         Path | None, typer.Option(help="Also write the table, as configs/coverage.csv is.")
     ] = None,
@@ -384,15 +389,21 @@ def preview(
         typer.Argument(metavar="ENV|RUN", help="An environment; or a run, by its key or folder."),
     ],
     out: Annotated[Path, typer.Option(help="The picture; default: <ENV or key>.png.")] = Path(),
-    seed: Annotated[int, typer.Option(help="Of an environment's episode: its reset seed.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of an environment's episode: its reset seed.")
+    ] = 0,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
     """Draw a random and a scripted episode; or a trained run's first success and failure."""
     with _users_errors():
-        from harness.preview import draw, draw_run
+        from harness.config import suggest
+        from harness.preview import FORMATS, draw, draw_run
 
         folder = _run_folder("preview", what, _store(results))
         path = Path(f"{folder.name if folder else what}.png") if out == Path() else out
+        if path.suffix not in FORMATS:
+            message = f"no picture ends in '{path.suffix}'.{suggest(path.suffix, FORMATS)}"
+            raise _user_error("--out", message)
         if folder is not None:
             warning = draw_run(folder, path)
             if warning:

@@ -261,7 +261,7 @@ def _quoted(value: Any) -> str:
 def _explain(detail: dict[str, Any], data: Any, model: type[BaseModel]) -> tuple[Path_, str]:
     """One of pydantic's errors as (where, what), in words for someone who wrote YAML."""
     path: list[str | int] = []
-    *_, last = detail["loc"]
+    last = detail["loc"][-1] if detail["loc"] else None  # None: the document as a whole
     for part in detail["loc"]:  # pydantic also names the branch of a union it tried: skip those
         here = _at(data, path)
         absent = part == last and detail["type"] in ("missing", "extra_forbidden")

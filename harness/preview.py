@@ -24,6 +24,7 @@ from harness.run import Trained, trained
 from harness.seeding import episode_seeds, untouched_rng
 from harness.store import final_returns
 
+FORMATS = (".png", ".pdf", ".svg", ".jpg")  # of the picture, by the end of its file's name
 FRAMES = 8
 INCHES = 1.5  # the side of a frame
 

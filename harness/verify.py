@@ -26,7 +26,7 @@ from harness.run_files import CERTIFICATE, EVALS, TEST_EVALS, TRAIN
 from harness.spec import RunSpec
 from harness.store import Store
 
-SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<percent>%?)")
+SIZE = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,9})?)(?P<percent>%?)")
 OUTCOMES = ("steps_trained", "final", "test", "weights")  # of result.json; the rest is circumstance
 
 # Makes runs in a store that is empty.

@@ -24,7 +24,11 @@ SWEEP: dict[str, Any] = {
     "base": {"agent": "ppo", "hparams": {"policy_kwargs": {"net_arch": [8]}}},
     "arms": {
         "a": {},
-        "b": {"hparams": {"gamma": 0.9}, "wrappers": ["sticky_actions"], "components": ["x"]},
+        "b": {
+            "hparams": {"gamma": 0.9},
+            "wrappers": ["sticky_actions", {"name": "noisy_tv", "numbers": 4}],
+            "components": ["x"],
+        },
         "c": {"grid": {"gamma": [0.8, 0.7], "n_epochs": [2, 3]}, "envs": ["CartPole-v1"]},
         "d": {"agent": "dqn", "steps": {"CartPole-v1": 30_000}},
     },

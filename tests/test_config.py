@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness import config
 
@@ -97,6 +97,21 @@ def test_what_is_no_usable_yaml_is_refused_with_its_line(tmp_path, text, line, w
 
     assert found_line == line
     assert words in message
+
+
+class Whole(BaseModel):
+    a: int = 0
+
+    @model_validator(mode="after")
+    def _never(self):
+        raise ValueError("these do not go together")
+
+
+def test_what_is_wrong_with_a_document_as_a_whole_has_no_line(tmp_path):
+    ((line, key, message),) = problems(tmp_path, "a: 1\n", Whole)
+
+    assert (line, key) == (None, "")
+    assert message.startswith("these do not go together")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -115,6 +115,42 @@ def test_any_file_is_read_or_refused_in_lines_that_say_where(tmp_path, kind, exa
     every()
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["preview", "CartPole-v1", "--seed", "-1"], "--seed"),
+        (["preview", "CartPole-v1", "--out", "x.foo"], "no picture ends in '.foo'"),
+        (["preview", "CartPole-v1", "--out", "folder"], "no picture ends in ''"),
+        (["preview", "../CartPole-v1", "--out", "x.png"], "no name of an environment"),
+        (["calibrate", "--trials", "9" * 30], "--trials"),
+        (["calibrate-env", "CartPole-v1", "--episodes", "9" * 30], "--episodes"),
+        (["check", "smoke", "--workers", "9" * 30], "--workers"),
+        (["check", "smoke", "--workers", "-1"], "--workers"),
+        (["check", "smoke", "--set", "gamma=0.9", "--set", "gamma.x=1"], "--set: gamma.x=1"),
+        (["check", "x" * 300], "File name too long"),
+        (["check", "."], "a folder"),
+        (["check", "/dev/zero"], "no file that ends"),
+        (["report", "x" * 300], "no name of a sweep"),
+        (["report", "a\nb"], "no name of a sweep"),
+        (["report", "../results"], "no name of a sweep"),
+        (["report", "nowhere", "--results", "x" * 300], "File name too long"),
+        (["run", "ppo", "CartPole-v1", "--steps", "9" * 30], "1 to 1,000,000,000,000 steps"),
+        (["run", "ppo", "CartPole-v1", "--seed", "9" * 30], "outside 0 ... 9999"),
+        (["run", "ppo", "CartPole-v1", "--evaluation", "3"], "evaluation"),
+        (["run", "ppo", "CartPole-v1", "--engine", "{threads: 1e9}"], "engine.threads"),
+        (["run", "ppo", "CartPole-v1", "--wrapper", "{name: [x]}"], "wrapper"),
+        (["tune", "--agent", "ppo", "--env", "../x"], "no name of an environment"),
+    ],
+)
+def test_an_option_out_of_its_range_is_refused_at_once(tmp_path, words, says):
+    with chdir(tmp_path), patience():
+        done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+
+    assert done.exit_code == cli.USERS_ERROR, done.output
+    assert says in done.output and "Traceback" not in done.output
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("examples", [SAMPLE, pytest.param(SOAK, marks=pytest.mark.soak)])
 def test_any_command_ends_with_a_code_and_lines_that_say_why(tmp_path, monkeypatch, examples):
     def trains(*arguments, **options):

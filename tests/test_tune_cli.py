@@ -187,6 +187,7 @@ def test_one_worker_killed_costs_one_run_and_changes_nothing(searched, tmp_path)
         (("seeds: 5", "seeds: five"), "gains.yaml:13: seeds: input should be a valid integer"),
         (("kd: {", "kd: {when: {k: 1}, "), "kd: depends on 'k', which is not in this space"),
         (("{top: 1,", "{noise_runs: 2, top: 1,"), "gains.yaml:16: confirm.noise_runs: the noise"),
+        (("    agent: pid\n", ""), "gains.yaml:7: arms.pid: no agent: set `agent:` here"),
         (("      kd:", "      kp.x:"), "gains.yaml:12: arms.pid.space.kp.x: 'kp' is searched as a"),
         (("      kd:", "      kd..x:"), "arms.pid.space.kd..x: no name of a hyper-parameter"),
         (

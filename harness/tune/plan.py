@@ -392,7 +392,7 @@ def _expand(
     arm = file.arms[label].model_dump(mode="json", include={"agent", "hparams", "wrappers"})
     arm["hparams"] = _merged(arm["hparams"], hparams)
     base = {}
-    if file.default == "own":
+    if file.default == "own" and arm["agent"] is not None:
         with contextlib.suppress(KeyError):  # no such agent: the sweep will say so, with its line
             base["hparams"] = agents.own_defaults(arm["agent"])
     data |= {"question": file.question, "seeds": [0], "arms": {label: arm}, "base": base}

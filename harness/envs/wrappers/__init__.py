@@ -122,10 +122,10 @@ def check_wrapper(wrapper: Mapping[str, Any]) -> list[str]:
     """All that is wrong with {"name": ..., **options}, in words; nothing if it can be applied."""
     options = dict(wrapper)
     name = options.pop("name", None)
-    if name is None:
+    if not isinstance(name, str):
         return ["a wrapper needs a 'name'"]
     if name not in WRAPPERS:
-        return [f"unknown wrapper '{name}'.{suggest(str(name), WRAPPERS)}"]
+        return [f"unknown wrapper '{name}'.{suggest(name, WRAPPERS)}"]
     try:
         _options(name).model_validate(options)
     except ValidationError as error:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.envs.extra import need
-from harness.envs.wrappers.option import Amount, Count, Env, Index, Random
+from harness.envs.wrappers.option import Amount, Env, Index, Random, Size
 
 Hidden = Annotated[list[Index | str], Field(min_length=1)]
 
@@ -42,7 +42,7 @@ def time_aware(env: Env) -> Env:
     return stock.TimeAwareObservation(env, flatten=True, normalize_time=True)
 
 
-def frame_stack(env: Env, frames: Count = 4) -> Env:
+def frame_stack(env: Env, frames: Size = 4) -> Env:
     """Colour images are stacked along their channels, where convolutional policies look."""
     stacked = stock.FrameStackObservation(env, frames)
     one = env.observation_space
@@ -68,7 +68,7 @@ def single_precision(env: Env) -> Env:
     )
 
 
-def resize(env: Env, width: Count, height: Count) -> Env:
+def resize(env: Env, width: Size, height: Size) -> Env:
     need("pixels", "resize")
     return stock.ResizeObservation(env, (height, width))
 
@@ -213,8 +213,8 @@ class NoisyTV(Random):
 def noisy_tv(
     env: Env,
     idle: Index | None = None,
-    patterns: Count | None = 10,
-    numbers: Count = 8,
+    patterns: Size | None = 10,
+    numbers: Size = 8,
     pattern_seed: Index = 0,
 ) -> Env:
     return NoisyTV(env, idle, patterns, numbers, pattern_seed)

@@ -13,7 +13,8 @@ Env = gym.Env[Any, Any]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Amount = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10**12)]  # of steps and episodes
+Size = Annotated[int, Field(ge=1, le=1_000)]  # of what is held in memory
 Index = Annotated[int, Field(ge=0)]
 
 
