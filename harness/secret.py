@@ -9,7 +9,7 @@ MASK = "***"
 SHORTEST = 3  # letters of what is looked for: each word has parts of one or two
 
 # From the user to the last @ before a space: what a password must escape may not be escaped.
-_LOGIN = re.compile(r"(?P<user>[A-Za-z][\w+.-]*://[^\s:/@'\"]*):(?P<password>[^\s'\"]*)@")
+_LOGIN = re.compile(r"(?P<user>\w://[^\s:/@'\"]*):(?P<password>[^\s'\"]*)@")
 _NAME = r"[\w.-]*(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|key|authMechanismProperties)"
 _OPTION = re.compile(
     rf"(?P<mark>[?&;])(?:{_NAME}=(?P<password>[^\s&;'\"]*)(?P<more>[&;]?))+", re.IGNORECASE
