@@ -40,10 +40,10 @@ def sweep_file(tmp_path_factory):
 UNDRAWN = """
 from harness import cli
 write = cli._report
-def undrawn(*given):
+def undrawn(*given, **more):
     from harness.report import page
     page.FIGURES = {}
-    return write(*given)
+    return write(*given, **more)
 cli._report = undrawn
 cli.main()
 """

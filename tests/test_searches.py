@@ -73,7 +73,8 @@ def test_status_and_ls_show_the_searches(finished):
 
 
 def test_a_store_without_searches_says_nothing_of_them(tmp_path):
-    assert "search" not in harness("status", "--results", str(tmp_path))
+    out = harness("status", "--results", str(tmp_path))
+    assert out.split() == f"no sweep was started in {tmp_path}".split()
     assert harness("ls", "searches", "--results", str(tmp_path)).startswith("no search was started")
 
 
