@@ -390,9 +390,9 @@ def test_what_was_changed_after_a_report_is_written_down(expand, tmp_path):
     (report / "report.md").touch()
     keep(expand(text.replace("seeds: 6", "seeds: 8")), store)
 
-    history = [(len(line["seeds"]), line["reported"]) for line in store.history("test")]
+    history = [(len(line["seeds"]), line["reported"]) for line in store.history("test").rows]
     assert history == [(6, False), (7, False), (8, True)]
-    assert store.history("test")[0]["claims"] == ["a > b by final"]
+    assert store.history("test").rows[0]["claims"] == ["a > b by final"]
 
 
 def test_an_arm_may_say_what_it_is_made_of_and_a_design_says_it_by_itself(expand):
