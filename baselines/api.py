@@ -8,32 +8,96 @@ Nothing here imports the harness, so that every learner can be used without it::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 import gymnasium as gym
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from gymnasium import spaces
+from gymnasium.spaces.utils import flatdim
+from pydantic import BaseModel, ConfigDict, model_validator
 
 # What an observation consists of where the goal can be another one, and what tells an environment's
 # reward and end for other goals; Gymnasium-Robotics' names.
 GOAL_PARTS = ("observation", "achieved_goal", "desired_goal")
 GOAL_METHODS = ("compute_reward", "compute_terminated")
 
+NUMBER = 4  # bytes of a float32
+TRAINED = 4 * NUMBER  # of a weight: itself, its gradient and Adam's two moments
+
 # A task's own seeds for resets are those from its `env_seed` on, so many; others judge.
 RESET_SEEDS = 1 << 16
+
+
+class Clash(ValueError):
+    """Hyper-parameters that cannot stand beside one another.
+
+    :param misfits: (dotted key, what is wrong with it and the way out), one or more.
+    """
+
+    def __init__(self, misfits: Iterable[tuple[str, str]]) -> None:
+        self.misfits = list(misfits)
+        super().__init__("; ".join(f"{key}: {why}" for key, why in self.misfits))
+
+
+class Sizes(NamedTuple):
+    """What decides, beside the hyper-parameters, how much memory a learner needs."""
+
+    obs: int  # numbers of an observation
+    obs_bytes: int  # of one that is kept as the environment gave it
+    actions: int  # to choose from, or numbers of one
+    steps: int  # the budget
+
+    @classmethod
+    def of(cls, env: gym.Env, steps: int) -> Sizes:
+        seen, acts = env.observation_space, env.action_space
+        obs = flatdim(seen)
+        parts: list[Any] = list(seen.values()) if isinstance(seen, spaces.Dict) else [seen]
+        obs_bytes = NUMBER * obs
+        if all(isinstance(part, spaces.Box) for part in parts):
+            obs_bytes = sum(math.prod(part.shape) * part.dtype.itemsize for part in parts)
+        return cls(obs, obs_bytes, flatdim(acts), steps)
 
 
 class Config(BaseModel):
     """The hyper-parameters of a learner, in Stable-Baselines3's spelling; no unknown names."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _without_clashes(self) -> Self:
+        misfits = list(self.clashes())
+        if misfits:
+            raise Clash(misfits)
+        return self
+
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        """The hyper-parameters that contradict others: dotted key, why and the way out."""
+        yield from ()
 
     def least_steps(self) -> int:
         """The smallest budget, in environment steps, in which anything is learned."""
         return 1
+
+    def paced_by(self) -> tuple[str, ...]:
+        """The hyper-parameters that decide `least_steps`."""
+        return ()
+
+    def memory(self, sizes: Sizes) -> dict[str, float]:
+        """Bytes that training needs at least, by the hyper-parameter that decides them.
+
+        Only what can become too much: networks, buffers and batches.
+        """
+        return {}
+
+
+def weights_of(*widths: int) -> int:
+    """Numbers in a perceptron with layers of these widths, its input and output included."""
+    return sum((width_in + 1) * width for width_in, width in pairwise(widths))
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
 from baselines.api import Config, Progress, Task
+from baselines.bound import Count, Positive
 from baselines.hindsight import GoalsEnd, PaidAlike
-from baselines.sb3_config import BUILDERS, Count, Positive, config_of
+from baselines.sb3_config import BUILDERS, config_of
+from baselines.sb3_family import OffPolicy
 from baselines.target import load as load_target
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
@@ -66,6 +68,8 @@ class SB3Agent:
         given = dict(self.config)  # not model_dump: nested models stay what they are
         normalize, n_envs = given.pop("normalize"), given.pop("n_envs")
         del normalize, n_envs  # they have shaped `env`
+        if isinstance(self.config, OffPolicy):
+            given["buffer_size"] = self.config.buffer_rows(self.task.steps)
         given["policy"] = self._policy(given["policy"], env.observation_space)
         for name, build in BUILDERS.items():
             if given.get(name) is not None:
@@ -74,13 +78,17 @@ class SB3Agent:
 
     def _policy(self, chosen: str, observation_space: spaces.Space) -> str:
         """`auto` takes the first of the algorithm's policies that reads such observations."""
+        kind, others = "Mlp", ("MultiInput", "Cnn")
+        if isinstance(observation_space, spaces.Dict):
+            kind, others = "MultiInput", ("Mlp", "Cnn", "Linear")
+        elif is_image_space(observation_space) and min(_sides(observation_space)) >= SMALLEST_IMAGE:
+            kind, others = "Cnn", ("MultiInput",)
+        if chosen.startswith(others):
+            shape = getattr(observation_space, "shape", None)
+            what = f"{type(observation_space).__name__} observations of shape {shape}"
+            raise ValueError(f"policy: {chosen} does not read {what}: leave it at auto")
         if chosen != "auto":
             return chosen
-        kind = "Mlp"
-        if isinstance(observation_space, spaces.Dict):
-            kind = "MultiInput"
-        elif is_image_space(observation_space) and min(_sides(observation_space)) >= SMALLEST_IMAGE:
-            kind = "Cnn"
         found = [name for name in self.algorithm.policy_aliases if name.startswith(kind)]
         if not found:
             raise ValueError(

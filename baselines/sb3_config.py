@@ -19,17 +19,30 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     Strict,
     WithJsonSchema,
     create_model,
 )
 from stable_baselines3.common import noise
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines.api import Config
+from baselines.bound import (
+    LEAST,
+    MOST,
+    OFTEN,
+    Above0,
+    Amount,
+    Count,
+    Fraction,
+    Positive,
+    Real,
+    Repeats,
+    Share,
+    Widths,
+)
+from baselines.sb3_family import STRICT, family_of
 
 ACTIVATIONS = {
     "tanh": torch.nn.Tanh,
@@ -41,10 +54,6 @@ NOISES: dict[str, type[noise.ActionNoise]] = {
     "normal": noise.NormalActionNoise,
     "ornstein-uhlenbeck": noise.OrnsteinUhlenbeckActionNoise,
 }
-
-STRICT = ConfigDict(
-    extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False
-)
 
 # What the harness decides (seeds, devices, output), and hooks that take Python objects.
 EXCLUDED = {
@@ -64,8 +73,10 @@ def spell_schedule(value: float | str) -> float | str:
         start = float(value.removeprefix(LINEAR)) if isinstance(value, str) else value
     except ValueError:
         start = -1.0
-    if not 0 < start < float("inf") or (isinstance(value, str) and not value.startswith(LINEAR)):
-        raise ValueError("a number above 0, or lin_<number> to fall linearly from it to 0")
+    if not LEAST <= start <= MOST or (isinstance(value, str) and not value.startswith(LINEAR)):
+        raise ValueError(
+            f"a number from {LEAST:g} to {MOST:g}, or lin_<number> to fall linearly from it to 0"
+        )
     return f"{LINEAR}{start}" if isinstance(value, str) else start
 
 
@@ -81,9 +92,27 @@ def spell_ent_coef(value: float | str) -> float | str:
     """SB3's SAC: a number, `auto`, or `auto_0.1` to begin the search there."""
     if isinstance(value, str) and value != "auto":
         try:
-            return f"auto_{float(value.removeprefix('auto_'))}"
+            first = float(value.removeprefix("auto_"))
         except ValueError:
-            raise ValueError("a number, auto, or auto_<first value>") from None
+            first = -1.0
+        if not LEAST <= first <= MOST:
+            raise ValueError("a number, auto, or auto_<first value above 0>")
+        return f"auto_{first}"
+    return value
+
+
+def some_steps(value: int) -> int:
+    if value != -1 and not 1 <= value <= OFTEN:
+        raise ValueError(
+            f"from 1 to {OFTEN} gradient steps, or -1 for as many as there were steps since the "
+            "last update"
+        )
+    return value
+
+
+def sampled(value: int) -> int:
+    if value != -1 and value < 1:
+        raise ValueError("every so many steps, 1 or more; -1: once for each rollout")
     return value
 
 
@@ -102,7 +131,7 @@ class ActionNoise(BaseModel):
     model_config = STRICT
 
     type: Literal[tuple(NOISES)] = "normal"
-    std: float = Field(ge=0)
+    std: float = Field(ge=0, le=MOST)
 
 
 def policy_kwargs(chosen: BaseModel) -> dict[str, Any]:
@@ -139,36 +168,49 @@ Schedule = Annotated[
     AfterValidator(spell_schedule),
     WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^lin_"}]}),
 ]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0)]
-Widths = list[Positive]
 # JSON and YAML have lists only, which a strict tuple would refuse.
 Episodes = Annotated[tuple[Positive, Literal["step", "episode"]], Strict(False)]
 
 # Types narrower than the constructor's annotation. A name that is not here keeps its annotation.
 TYPES: dict[str, Any] = {
     "action_noise": ActionNoise | None,
+    "alive_bonus_offset": Real,
     "batch_size": Positive,
     "buffer_size": Positive,
+    "cg_damping": Amount,
+    "cg_max_steps": Repeats,
+    "clip_range": Schedule,
+    "clip_range_vf": Schedule,
+    "delta_std": Schedule,
     "ent_coef": Amount,
     "exploration_final_eps": Fraction,
-    "exploration_fraction": Fraction,
+    "exploration_fraction": Share,
     "exploration_initial_eps": Fraction,
     "gae_lambda": Fraction,
     "gamma": Fraction,
-    "gradient_steps": Annotated[int, Field(ge=-1)],
+    "gradient_steps": Annotated[int, AfterValidator(some_steps)],
+    "learning_rate": Schedule,
     "learning_starts": Count,
-    "n_critic_updates": Positive,
+    "line_search_max_iter": Repeats,
+    "line_search_shrinking_factor": Annotated[float, Field(gt=0, lt=1)],
+    "max_grad_norm": Above0,
+    "n_critic_updates": Repeats,
     "n_delta": Positive,
-    "n_epochs": Positive,
+    "n_epochs": Repeats,
     "n_eval_episodes": Positive,
     "n_steps": Positive,
+    "n_top": Positive,
     "policy_delay": Positive,
+    "rms_prop_eps": Above0,
+    "sde_sample_freq": Annotated[int, AfterValidator(sampled)],
     "sub_sampling_factor": Positive,
+    "target_entropy": Real | Literal["auto"],
+    "target_kl": Above0,
+    "target_noise_clip": Amount,
+    "target_policy_noise": Amount,
     "target_update_interval": Positive,
-    "tau": Fraction,
+    "tau": Share,
+    "top_quantiles_to_drop_per_net": Count,
     "train_freq": Positive | Episodes,
     "vf_coef": Amount,
 }
@@ -181,7 +223,7 @@ POLICY_TYPES: dict[str, Any] = {
     "clip_mean": Amount,
     "enable_critic_lstm": bool,
     "full_std": bool,
-    "log_std_init": float,
+    "log_std_init": Annotated[float, Field(ge=-20, le=20)],  # of a logarithm
     "lstm_hidden_size": Positive,
     "n_critics": Positive,
     "n_lstm_layers": Positive,
@@ -214,22 +256,10 @@ def config_of(algorithm: type, changed: Mapping[str, tuple[Any, Any]]) -> type[C
     fields |= changed
     return create_model(
         f"{algorithm.__name__}Config",
-        __base__=_OnPolicyConfig if issubclass(algorithm, OnPolicyAlgorithm) else _StrictConfig,
+        __base__=family_of(algorithm, fields),
         __doc__=f"The hyper-parameters of {algorithm.__module__}.{algorithm.__qualname__}.",
         **fields,
     )
-
-
-class _StrictConfig(Config):
-    model_config = STRICT
-
-
-class _OnPolicyConfig(_StrictConfig):
-    n_envs: Positive
-    n_steps: Positive
-
-    def least_steps(self) -> int:
-        return self.n_envs * self.n_steps
 
 
 def policy_model(algorithm: type) -> type[BaseModel]:
@@ -265,14 +295,12 @@ def _type(name: str, parameter: inspect.Parameter) -> Any:
     annotation = parameter.annotation
     arms = _arms(annotation)
     optional = type(None) in arms
-    if CALLABLE in map(typing.get_origin, arms):
-        return Schedule | None if optional else Schedule
     if name == "ent_coef" and str in arms:
         return Annotated[Amount | str, AfterValidator(spell_ent_coef)]
-    if name == "target_entropy":
-        return float | Literal["auto"]
     kind = TYPES.get(name, annotation)
-    return kind | None if optional and name in TYPES else kind
+    if CALLABLE in map(typing.get_origin, arms):
+        kind = TYPES.get(name, Schedule)
+    return kind | None if optional and kind is not annotation else kind
 
 
 def _arms(annotation: Any) -> tuple[Any, ...]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field
 
 from baselines import AGENTS, Entry
-from baselines.api import GOAL_METHODS, GOAL_PARTS, Agent, Task
+from baselines.api import GOAL_METHODS, GOAL_PARTS, Agent, Config, Task
 from harness import provenance
 from harness.config import (
     Document,
@@ -75,6 +75,7 @@ class Settings(NamedTuple):
 
     hparams: dict[str, Any]
     origins: dict[str, str]  # dotted key -> origin
+    problem: Callable[[Path_, str], Problem]  # what is wrong with one, at the place that set it
 
 
 def entry(name: str) -> Entry:
@@ -93,7 +94,7 @@ def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
     missing = no_device(task.device)
     if missing:
         raise RuntimeError(missing)
-    agent: Agent = learner(task, learner.Config.model_validate(dict(hparams)))
+    agent: Agent = learner(task, config(name, hparams))
     used = provenance.devices(agent)
     if used and not any(task.device in (at, at.partition(":")[0]) for at in used):
         places = ", ".join(sorted(used))
@@ -121,9 +122,27 @@ def no_device(name: str) -> str:
     return f"there is no device '{name}' here: this machine has {here}"
 
 
+def config(name: str, hparams: Mapping[str, Any]) -> Config:
+    """Complete hyper-parameters as the agent's own Config."""
+    return cast(Config, entry(name).load().Config.model_validate(dict(hparams)))
+
+
 def least_steps(name: str, hparams: Mapping[str, Any]) -> int:
     """The smallest budget in which the agent learns anything."""
-    return int(entry(name).load().Config.model_validate(dict(hparams)).least_steps())
+    return config(name, hparams).least_steps()
+
+
+def too_short(name: str, hparams: Mapping[str, Any], steps: int) -> str | None:
+    """Why nothing is learned in so many steps, if so, and the way out."""
+    given = config(name, hparams)
+    if steps >= given.least_steps():
+        return None
+    *some, last = given.paced_by() or ("what it does before its first update",)
+    lower = f"{', '.join(some)} or {last}" if some else last
+    return (
+        f"hold no update of {name}, which needs {given.least_steps()}: raise `steps`, or lower "
+        f"{lower}"
+    )
 
 
 def watch_noise(agent: Agent) -> list[tuple[int, float, float]]:
@@ -212,12 +231,12 @@ def resolve(name: str, env: str, layers: Iterable[Layer]) -> Settings:
             owner[path] = layer, path
     model, problems = validate(merged, AGENTS[name].load().Config)
     if model is None:
-        raise UserError(_locate(path, message, owner, name) for path, message in problems)
+        raise UserError(_locate(owner, name, path, message) for path, message in problems)
     hparams = model.model_dump(mode="json")
     named = {dotted(path): layer.origin for path, (layer, _) in owner.items()}
     leaves = [dotted(path) for path, _ in _leaves(hparams)]
     origins = {key: named.get(key, "the agent's own default") for key in leaves}
-    return Settings(hparams, origins)
+    return Settings(hparams, origins, partial(_locate, owner, name))
 
 
 def _leaves(tree: Mapping[str, Any], at: Path_ = ()) -> Iterable[tuple[Path_, Any]]:
@@ -237,7 +256,7 @@ def _set(tree: dict[str, Any], path: Path_, value: Any) -> None:
 
 
 def _locate(
-    path: Path_, message: str, owner: Mapping[Path_, tuple[Layer, Path_]], name: str
+    owner: Mapping[Path_, tuple[Layer, Path_]], name: str, path: Path_, message: str
 ) -> Problem:
     """An error of the merged hyper-parameters, at the place in the file that caused it."""
     message = f"{message} (hyper-parameter of {name})"

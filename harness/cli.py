@@ -95,7 +95,7 @@ def sweep(
     with _users_errors():
         from harness.sweep import Sweep, keep
 
-        resolved = Sweep.load(_find(file)).expand(_overrides(set_), anyway)
+        resolved = Sweep.load(_find(file)).expand(_overrides(set_), anyway, rehearse=True)
         store = _store(results)
         _answers(resolved)  # wrong ones are told before anything trains
         for line in keep(resolved, store):
@@ -127,7 +127,7 @@ def run(
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
         said = {"evaluation": evaluation, "engine": engine}
         protocol = {name: spoken(f"--{name}", text, text) for name, text in said.items() if text}
-        spec = single(agent, env, seed, steps, _overrides(set_), wrappers, protocol)
+        spec = single(agent, env, seed, steps, _overrides(set_), wrappers, protocol, rehearse=True)
         store = _store(results)
         _train([spec], store, 1, "processes", observer)
         status = store.status(spec)
@@ -261,7 +261,7 @@ def check(
         from harness.sweep import Sweep
 
         loaded, overrides = Sweep.load(_find(file)), _overrides(set_)
-        resolved = loaded.expand(overrides, anyway)
+        resolved = loaded.expand(overrides, anyway, rehearse=True)
         console = _console()
         console.print(listing.matrix(resolved))
         console.print(listing.hyperparameters(loaded.explain(overrides)))

@@ -7,7 +7,7 @@ import difflib
 import json
 import stat
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
@@ -229,7 +229,7 @@ def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Path_, str
         return model.model_validate_json(json.dumps(data), strict=True), []
     except ValidationError as error:
         details = error.errors(include_url=False)[:MOST_PROBLEMS]
-        found = [_explain(dict(detail), data, model) for detail in details]
+        found = [problem for detail in details for problem in _explain(dict(detail), data, model)]
         return None, list(dict.fromkeys(found))
 
 
@@ -258,24 +258,33 @@ def _quoted(value: Any) -> str:
     return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 3]}..."
 
 
-def _explain(detail: dict[str, Any], data: Any, model: type[BaseModel]) -> tuple[Path_, str]:
-    """One of pydantic's errors as (where, what), in words for someone who wrote YAML."""
+def _explain(
+    detail: dict[str, Any], data: Any, model: type[BaseModel]
+) -> Iterator[tuple[Path_, str]]:
+    """One of pydantic's errors as (where, what), in words for someone who wrote YAML.
+
+    An error that knows its own keys, as `baselines.api.Clash` does, is one for each of them.
+    """
     path: list[str | int] = []
-    last = detail["loc"][-1] if detail["loc"] else None  # None: the document as a whole
     for part in detail["loc"]:  # pydantic also names the branch of a union it tried: skip those
         here = _at(data, path)
-        absent = part == last and detail["type"] in ("missing", "extra_forbidden")
+        last = part == detail["loc"][-1]
+        absent = last and detail["type"] in ("missing", "extra_forbidden")
         item = isinstance(here, list) and isinstance(part, int) and part < len(here)
         if absent or item or (isinstance(here, dict) and part in here):
             path.append(part)
     where = tuple(path)
-    if detail["type"] == "extra_forbidden":
+    misfits = getattr(detail.get("ctx", {}).get("error"), "misfits", ())
+    if misfits:
+        yield from (((*where, *key.split(".")), why) for key, why in misfits)
+    elif detail["type"] == "extra_forbidden":
         known = _fields(model, where[:-1])
-        return where, f"unknown key '{where[-1]}'.{suggest(str(where[-1]), known)}"
-    if detail["type"] == "missing":
-        return where, "this key is required"
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return where, f"{message[:1].lower()}{message[1:]}, but {_quoted(_at(data, path))} is given"
+        yield where, f"unknown key '{where[-1]}'.{suggest(str(where[-1]), known)}"
+    elif detail["type"] == "missing":
+        yield where, "this key is required"
+    else:
+        message = str(detail["msg"]).removeprefix("Value error, ")
+        yield where, f"{message[:1].lower()}{message[1:]}, but {_quoted(_at(data, path))} is given"
 
 
 def _at(data: Any, path: Iterable[str | int]) -> Any:

@@ -7,10 +7,11 @@ import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import agents, claim, declaration, envs, stats
+from harness import agents, claim, declaration, envs, rehearsal, stats
 from harness.agents import Layer, Settings
 from harness.claim import SCORES
 from harness.config import Document, Problem, Survey, UserError, load, suggest, survey
@@ -70,14 +71,17 @@ class Sweep(NamedTuple):
             further = expansion.problems
         raise UserError(in_order([*found.problems, *further]))
 
-    def expand(self, overrides: Layer | None = None, anyway: bool = False) -> ResolvedSweep:
+    def expand(
+        self, overrides: Layer | None = None, anyway: bool = False, rehearse: bool = False
+    ) -> ResolvedSweep:
         """Every run of the sweep. Pure: looks at nothing but the file and what is shipped.
 
         :param overrides: hyper-parameters that win over everything, from `--set`.
         :param anyway: allow claims that no outcome could support; the objections are recorded.
+        :param rehearse: look at this machine, too, and make each learner once, as before training.
         :raises UserError: with everything that is wrong at once, before anything trains.
         """
-        return _Expansion(self, overrides).resolved(anyway)
+        return _Expansion(self, overrides, rehearse=rehearse).resolved(anyway)
 
     def explain(self, overrides: Layer | None = None) -> list[Origins]:
         """Every hyper-parameter of every arm in every environment, with its origin."""
@@ -110,11 +114,15 @@ class _Expansion:
     """The walk from a sweep file to its runs; gathers problems on the way."""
 
     def __init__(
-        self, sweep: Sweep, overrides: Layer | None, survey: Survey[SweepFile] | None = None
+        self,
+        sweep: Sweep,
+        overrides: Layer | None,
+        survey: Survey[SweepFile] | None = None,
+        rehearse: bool = False,
     ) -> None:
         """:param survey: what is wrong with the file already: the walk goes over the rest."""
         self.file, self.document = sweep
-        self.overrides = overrides
+        self.overrides, self.rehearse = overrides, rehearse
         self.survey = survey or Survey(self.file, [], [])
         self.lost = set(self._unread("arms"))  # labels that are no arms because of a mistake
         self.problems: list[Problem] = []
@@ -389,6 +397,7 @@ class _Expansion:
         for name, card in cards.items():
             if arm.envs is not None and name not in arm.envs:
                 continue
+            before = len(self.problems)
             self._fits(arm, agent, card, wrappers)
             misfit = agents.unfit(agent, name, card.actions)
             steps = self._steps(arm, name)
@@ -397,13 +406,11 @@ class _Expansion:
                 self._wrong(path, misfit)
             if misfit or steps is None or settings is None:
                 continue
-            least = agents.least_steps(agent, settings.hparams)
-            if steps < least:
-                self._wrong(
-                    arm.path,
-                    f"{steps} steps on {name} hold no update of {agent}, which needs {least}: "
-                    "raise `steps`, or lower n_steps or n_envs",
-                )
+            short = agents.too_short(agent, settings.hparams, steps)
+            if short:
+                self._wrong(arm.path, f"{steps} steps on {name} {short}")
+            elif self.rehearse and len(self.problems) == before:
+                self._rehearse(arm, agent, partial(envs.make, card, wrappers), settings, steps)
             self.origins.append(Origins(arm.label, name, settings))
             for seed in seeds:
                 yield RunSpec(
@@ -453,6 +460,21 @@ class _Expansion:
                 "wrapper goal_observation, if it is a task that has goals",
             )
         env.close()
+
+    def _rehearse(
+        self,
+        arm: _Layered,
+        agent: str,
+        make_env: Callable[[], Any],
+        settings: Settings,
+        steps: int,
+    ) -> None:
+        """Whether this machine can hold the learner, and the learner can be made."""
+        for key, message in rehearsal.misfits(agent, settings.hparams, make_env, steps):
+            if key:
+                self.problems.append(settings.problem(tuple(key.split(".")), message))
+            else:
+                self._wrong(arm.path, message)
 
     def _settings(self, agent: str, env: str, arm: _Layered) -> Settings | None:
         layers = []
@@ -558,11 +580,13 @@ def single(
     overrides: Layer | None = None,
     wrappers: Sequence[Any] = (),
     protocol: Mapping[str, Any] | None = None,
+    rehearse: bool = False,
 ) -> RunSpec:
     """The spec of one run, as a sweep of one arm and one seed would make it.
 
     :param wrappers: as a sweep file has them.
     :param protocol: its `evaluation` and its `engine`, likewise.
+    :param rehearse: as `Sweep.expand`.
     :raises UserError: with everything that is wrong with it.
     """
     data = {
@@ -575,7 +599,7 @@ def single(
         **(protocol or {}),
     }
     document = Document("harness run", data, {})
-    return Sweep.of(document).expand(overrides).runs[0]
+    return Sweep.of(document).expand(overrides, rehearse=rehearse).runs[0]
 
 
 def keep(resolved: ResolvedSweep, store: Store) -> list[str]:

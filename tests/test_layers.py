@@ -19,7 +19,7 @@ LEVELS = [
     {"tune"},
     {"progress", "sweep", "verify", "report"},
     {"declaration", "executors", "stats", "estimate", "searches"},
-    {"run", "cost"},
+    {"run", "cost", "rehearsal"},
     {"agents", "claim", "evaluate", "notary", "store", "sweep_file", "winner"},
     {"provenance", "record"},
     {"run_files"},
@@ -41,6 +41,7 @@ WRITERS = {
     "record",
     "notary",
     "provenance",
+    "rehearsal",
     "executors",
     "sweep",
 }
@@ -93,6 +94,7 @@ def test_imports_point_down(path):
                 "evaluate",
                 "listing",
                 "preview",
+                "rehearsal",
                 "schema",
                 "model_report",
             }

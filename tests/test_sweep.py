@@ -294,7 +294,7 @@ def test_a_budget_that_holds_no_update_is_refused_before_training(problems):
 
 
 def test_an_agent_that_needs_goals_is_refused_where_none_are_observed(problems, expand):
-    head = "name: test\nquestion: Does it?\nenvs: [PushPose-v0]\nseeds: 2\nsteps: 100\n"
+    head = "name: test\nquestion: Does it?\nenvs: [PushPose-v0]\nseeds: 2\nsteps: 2_000\n"
     found = problems(head + "arms: {a: {agent: sac_her}}\n")
 
     [(key, message)] = [(key, text) for (_, key), text in found.items()]

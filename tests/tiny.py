@@ -85,17 +85,26 @@ def each(names: Iterable[str], slow: Container[str] = ()) -> list[Any]:
     return [pytest.param(n, marks=marks[n in slow or n in others]) for n in names]
 
 
-def tiny(agent: str, seed: int = 0, steps: int = STEPS, **hparams: object) -> RunSpec:
-    """A spec of `agent` in the smallest environment it can act in."""
+def tiny(
+    agent: str,
+    seed: int = 0,
+    steps: int = STEPS,
+    env: str | None = None,
+    rehearse: bool = False,
+    **hparams: object,
+) -> RunSpec:
+    """A spec of `agent`, in the smallest environment it can act in unless another is named."""
     entry = AGENTS[agent]
-    env, wrappers = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1", []
+    smallest, wrappers = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1", []
     if entry.goals:
-        env = "PushPoseDirections-v0" if "discrete" in entry.actions else "PushPose-v0"
+        smallest = "PushPoseDirections-v0" if "discrete" in entry.actions else "PushPose-v0"
         wrappers = ["goal_observation"]
     if entry.envs:
-        env = entry.envs[0]
+        smallest = entry.envs[0]
+    env = env or smallest
     chosen = HPARAMS.get(agent, {}) | hparams
-    spec = single(agent, env, seed, steps, Layer("tests/tiny.py", chosen), wrappers)
+    layer = Layer("tests/tiny.py", chosen)
+    spec = single(agent, env, seed, steps, layer, wrappers, rehearse=rehearse)
     return spec.model_copy(update={"evaluation": PROTOCOL})
 
 

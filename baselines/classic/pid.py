@@ -16,6 +16,7 @@ from gymnasium.envs.classic_control import CartPoleEnv, PendulumEnv
 from pydantic import Field
 
 from baselines import api
+from baselines.bound import Real
 from baselines.classic.script import Script
 from baselines.classic.space import probe
 
@@ -26,13 +27,13 @@ class PID(Script):
     class Config(api.Config):
         """Gains. The angle is measured from upright, in radians."""
 
-        kp: float = Field(10.0, description="Of the angle.")
-        ki: float = Field(0.0, description="Of the angle's integral over time.")
-        kd: float = Field(2.0, description="Of the angular velocity.")
-        kp_position: float = Field(0.5, description="CartPole: of the cart's position.")
-        kd_position: float = Field(1.0, description="CartPole: of the cart's velocity.")
-        k_energy: float = Field(2.0, description="Pendulum: torque per missing energy and speed.")
-        catch_angle: float = Field(0.5, description="Pendulum: nearer to the top, PID takes over.")
+        kp: Real = Field(10.0, description="Of the angle.")
+        ki: Real = Field(0.0, description="Of the angle's integral over time.")
+        kd: Real = Field(2.0, description="Of the angular velocity.")
+        kp_position: Real = Field(0.5, description="CartPole: of the cart's position.")
+        kd_position: Real = Field(1.0, description="CartPole: of the cart's velocity.")
+        k_energy: Real = Field(2.0, description="Pendulum: torque per missing energy and speed.")
+        catch_angle: Real = Field(0.5, description="Pendulum: nearer to the top, PID takes over.")
 
     def __init__(self, task: api.Task, config: Any) -> None:
         env = probe(task).unwrapped

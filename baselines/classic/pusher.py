@@ -16,6 +16,7 @@ from gymnasium import spaces
 from pydantic import Field
 
 from baselines import api
+from baselines.bound import Real
 from baselines.classic.script import Script
 from baselines.classic.space import probe
 
@@ -37,9 +38,9 @@ class Pusher(Script):
     class Config(api.Config):
         """What it tries to make small, and how it walks."""
 
-        travel: float = Field(2.0, description="Cost of a metre of way, in tolerances of error.")
-        clearance: float = Field(0.01, description="Metres kept from the box on the way around.")
-        enough: float = Field(0.7, description="Errors below this share of the tolerance are none.")
+        travel: Real = Field(2.0, description="Cost of a metre of way, in tolerances of error.")
+        clearance: Real = Field(0.01, description="Metres kept from the box on the way around.")
+        enough: Real = Field(0.7, description="Errors below this share of the tolerance are none.")
 
     def __init__(self, task: api.Task, config: Any) -> None:
         env: Any = probe(task).unwrapped

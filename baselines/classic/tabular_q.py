@@ -14,6 +14,7 @@ from gymnasium import spaces
 from pydantic import ConfigDict, Field
 
 from baselines import api
+from baselines.bound import MOST, Real
 from baselines.classic.space import only_of, probe
 
 FEW = 8  # numbers in an observation, up to which it is bucketed: the table is a product
@@ -21,7 +22,7 @@ ENDLESS = 1e6  # a bound beyond this is a way of writing "none"
 LOG_EVERY = 1000  # steps
 
 Bins = Annotated[int, Field(ge=1)]
-Bound = Annotated[float, Field(gt=0)]
+Bound = Annotated[float, Field(gt=0, le=MOST)]
 
 
 class TabularQ:
@@ -39,7 +40,7 @@ class TabularQ:
         exploration_initial_eps: float = Field(1.0, ge=0, le=1)
         exploration_final_eps: float = Field(0.02, ge=0, le=1)
         exploration_fraction: float = Field(0.5, gt=0, le=1)
-        initial_value: float = Field(0.0, description="Of every entry; high explores by itself.")
+        initial_value: Real = Field(0.0, description="Of every entry; high explores by itself.")
         states: Literal["auto", "buckets", "exact"] = Field(
             "auto", description=f"auto: buckets for up to {FEW} numbers, else exact."
         )
@@ -47,6 +48,10 @@ class TabularQ:
         bound: Bound | list[Bound] = Field(
             3.0, description="Buckets cover [-bound, bound] where the space has no bounds."
         )
+
+        def memory(self, sizes: api.Sizes) -> dict[str, float]:
+            bins = self.bins if isinstance(self.bins, list) else [self.bins]
+            return super().memory(sizes) | {"bins": 8.0 * sum(bins)}
 
     def __init__(self, task: api.Task, config: Any) -> None:
         env = probe(task)

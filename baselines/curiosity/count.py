@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines import api
+from baselines.bound import Above0
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.episodic import EpisodeMemory
 from baselines.curiosity.visits import Visits, digests, earlier
@@ -28,8 +29,8 @@ class Config(api.Config):
         "first visit in the episode and 0 later; or the first of these times the third. With all "
         "but the first, int_episodic should be true.",
     )
-    cell_width: float | None = Field(
-        None, gt=0, description="Count cells of this width instead of exact observations."
+    cell_width: Above0 | None = Field(
+        None, description="Count cells of this width instead of exact observations."
     )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from gymnasium import spaces
 from pydantic import Field
 from torch import Tensor
 
@@ -24,8 +23,15 @@ class Config(rf.Config):
 
     ensemble_size: int = Field(5, ge=2, description="Forward models.")
     loss_keep: float = Field(
-        0.8, gt=0, le=1, description="Share of a minibatch's samples that each model learns from."
+        0.8,
+        ge=1e-3,
+        le=1,
+        description="Share of a minibatch's samples that each model learns from.",
     )
+
+    @property
+    def members(self) -> int:
+        return self.ensemble_size
 
 
 def disagreement(predicted: Tensor) -> Tensor:  # (K, ..., F)
@@ -35,12 +41,6 @@ def disagreement(predicted: Tensor) -> Tensor:  # (K, ..., F)
 
 class Disagreement(rf.RF):
     Config: ClassVar[type[Config]] = Config
-
-    def __init__(
-        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
-    ) -> None:
-        self.members = config.ensemble_size
-        super().__init__(obs_dim, action_space, config, generator)
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)

@@ -15,6 +15,8 @@ from gymnasium import spaces
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines import api
+from baselines.bound import MOST
 from baselines.curiosity import feature
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.feature import Features
@@ -24,7 +26,14 @@ from baselines.curiosity.visits import Growing
 class Config(feature.LearnedConfig):
     """The hyper-parameters of elliptical bonuses."""
 
-    ridge: float = Field(0.1, gt=0, description="C begins an episode as the identity times this.")
+    ridge: float = Field(
+        0.1, ge=1e-6, le=MOST, description="C begins an episode as the identity times this."
+    )
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        """C and its inverse, in double precision."""
+        inverse = 3.0 * 8 * self.dim(sizes) ** 2
+        return super().memory(sizes) | {"embedding_dim": inverse}
 
 
 def sherman_morrison(inverse: Tensor, row: Tensor) -> Tensor:  # (B, F, F), (B, F)

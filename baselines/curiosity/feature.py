@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines import api
+from baselines.bound import Widths
 from baselines.curiosity.network import RunningMoments, mlp
 
 
@@ -22,8 +23,8 @@ class Config(api.Config):
         description="What tells actions apart, a fixed random network, or the observation itself.",
     )
     embedding_dim: int = Field(64, ge=1, description="Numbers per embedded observation.")
-    embedding_net: list[int] = Field([64], description="Widths of the encoder's hidden layers.")
-    inverse_net: list[int] = Field(
+    embedding_net: Widths = Field([64], description="Widths of the encoder's hidden layers.")
+    inverse_net: Widths = Field(
         [64], description="Hidden widths of what guesses the action between two embeddings."
     )
     obs_scale: Literal["none", "fixed", "running"] = Field(
@@ -31,6 +32,18 @@ class Config(api.Config):
         description="Observations as they are; by the mean of each feature and one deviation of "
         "the first rollout, kept (arXiv:1808.04355); or whitened as by RND.",
     )
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        encoder = api.weights_of(sizes.obs, *self.embedding_net, self.embedding_dim)
+        inverse = api.weights_of(2 * self.embedding_dim, *self.inverse_net, sizes.actions)
+        found = super().memory(sizes) | {"embedding_net": api.TRAINED * encoder}
+        if self.feature_space == "inverse":
+            found["inverse_net"] = api.TRAINED * inverse
+        return found
+
+    def dim(self, sizes: api.Sizes) -> int:
+        """Numbers of an embedded observation."""
+        return sizes.obs if self.feature_space == "pixels" else self.embedding_dim
 
 
 class LearnedConfig(Config):

@@ -15,6 +15,8 @@ from gymnasium import spaces
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines import api
+from baselines.bound import Widths
 from baselines.curiosity import feature
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.feature import Features
@@ -24,13 +26,18 @@ from baselines.curiosity.network import mlp
 class Config(feature.LearnedConfig):
     """The hyper-parameters of the intrinsic curiosity module."""
 
-    forward_net: list[int] = Field([64], description="Hidden widths of the forward model.")
+    forward_net: Widths = Field([64], description="Hidden widths of the forward model.")
     forward_weight: float = Field(
         0.2, ge=0, le=1, description="Weight of the forward loss; the inverse loss has the rest."
     )
     stop_gradient: bool = Field(
         False, description="Keep the forward loss from the features, as later papers do."
     )
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        dim = self.dim(sizes)
+        forward = api.weights_of(dim + sizes.actions, *self.forward_net, dim)
+        return super().memory(sizes) | {"forward_net": api.TRAINED * forward}
 
 
 def forward_error(predicted: Tensor, goal: Tensor) -> Tensor:  # (..., F)

@@ -16,6 +16,7 @@ from gymnasium import spaces
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines.bound import MOST, Above0, Amount
 from baselines.curiosity import feature, rnd
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.episodic import EpisodeMemory
@@ -28,12 +29,14 @@ class Config(feature.Config, rnd.Config):
 
     embedding_dim: int = Field(32, ge=1, description="Numbers per embedded observation.")
     lifelong: bool = Field(True, description="Multiply by RND's error; else the episode alone.")
-    max_lifelong: float = Field(5.0, ge=1, description="The most that the lifelong term can be.")
+    max_lifelong: float = Field(
+        5.0, ge=1, le=MOST, description="The most that the lifelong term can be."
+    )
     neighbours: int = Field(10, ge=1, description="Nearest embeddings that are compared.")
-    kernel_epsilon: float = Field(1e-4, gt=0, description="Small: only near embeddings count.")
-    cluster_distance: float = Field(0.008, ge=0, description="Nearer than this is the same place.")
-    pseudo_count: float = Field(1e-3, gt=0, description="Keeps the bonus finite.")
-    max_similarity: float = Field(8.0, gt=0, description="From here on the bonus is 0.")
+    kernel_epsilon: Above0 = Field(1e-4, description="Small: only near embeddings count.")
+    cluster_distance: Amount = Field(0.008, description="Nearer than this is the same place.")
+    pseudo_count: Above0 = Field(1e-3, description="Keeps the bonus finite.")
+    max_similarity: Above0 = Field(8.0, description="From here on the bonus is 0.")
     memory_size: int = Field(30_000, ge=1, description="Embeddings kept of an episode, the newest.")
 
 

@@ -23,10 +23,11 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from baselines import REPLAYS, STEPWISE, api, sb3
+from baselines.bound import Positive
 from baselines.curiosity import load_bonus
 from baselines.curiosity.agent import CuriosityAgent
 from baselines.curiosity.replay import Config, CuriousReplay, Novelty
-from baselines.sb3_config import Positive, config_of
+from baselines.sb3_config import config_of
 
 ALGORITHMS = tuple(name for name, *_ in REPLAYS)  # of sb3.ALGORITHMS
 

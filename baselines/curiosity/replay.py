@@ -21,6 +21,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor, nn
 
 from baselines import api
+from baselines.bound import Amount, LearningRate, Repeats0
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.network import RunningMoments
 from baselines.curiosity.stream import discounted_sums
@@ -29,19 +30,19 @@ from baselines.curiosity.stream import discounted_sums
 class Config(api.Config):
     """What every bonus shares: how it is scaled, mixed and learned."""
 
-    int_coef: float = Field(1.0, ge=0, description="Weight of the bonus.")
+    int_coef: Amount = Field(1.0, description="Weight of the bonus.")
     int_coef_end: float = Field(
         1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
     )
-    ext_coef: float = Field(1.0, ge=0, description="Weight of the reward.")
+    ext_coef: Amount = Field(1.0, description="Weight of the reward.")
     normalize_reward: bool = Field(
         True, description="Divide the bonus by the running deviation of its discounted return."
     )
     warmup_steps: int = Field(
         1000, ge=0, description="First steps, for which nothing is paid: they train the bonus only."
     )
-    warmup_epochs: int = Field(
-        10, ge=0, description="Passes over them before the running deviation begins to count."
+    warmup_epochs: Repeats0 = Field(
+        10, description="Passes over them before the running deviation begins to count."
     )
     deviation: Literal["running", "moving"] = Field(
         "running",
@@ -54,11 +55,20 @@ class Config(api.Config):
     deviation_floor: float = Field(
         0.05, ge=0, le=1, description="The least moving deviation, as a share of the first one."
     )
-    bonus_learning_rate: float = Field(1e-3, gt=0, description="Of what the bonus learns.")
+    bonus_learning_rate: LearningRate = Field(1e-3, description="Of what the bonus learns.")
     bonus_batch_size: int = Field(
         32, ge=1, description="The bonus learns whenever so many steps have arrived, from these."
     )
-    bonus_gradient_steps: int = Field(1, ge=0, description="Its gradient steps on each of them.")
+    bonus_gradient_steps: Repeats0 = Field(1, description="Its gradient steps on each of them.")
+
+    def least_steps(self) -> int:
+        """To the first step that is paid for, and the first from which the bonus learns on."""
+        n_envs = getattr(self, "n_envs", 1)
+        rows = (-(-steps // n_envs) for steps in (self.warmup_steps, self.bonus_batch_size))
+        return max(super().least_steps(), n_envs * sum(rows))
+
+    def paced_by(self) -> tuple[str, ...]:
+        return (*super().paced_by(), "warmup_steps", "bonus_batch_size")
 
     def int_coef_at(self, done: float) -> float:
         """The weight of the bonus when a share of the budget is done."""

@@ -15,6 +15,7 @@ from gymnasium import spaces
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines import api
 from baselines.curiosity import feature
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.dynamics import Dynamics
@@ -36,6 +37,17 @@ class Config(feature.LearnedConfig):
     dynamics_width: int = Field(64, ge=1, description="Width of the forward model's layers.")
     residual_blocks: int = Field(4, ge=0, description="Of two layers each, in the forward model.")
 
+    @property
+    def members(self) -> int:
+        """Forward models."""
+        return 1
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        dim, width, acts = self.dim(sizes), self.dynamics_width, sizes.actions + 1
+        inner = 2 * self.residual_blocks * (width + acts) * width
+        forward = self.members * ((dim + acts) * width + inner + (width + acts) * dim)
+        return super().memory(sizes) | {"dynamics_width": api.TRAINED * forward}
+
 
 def forward_error(predicted: Tensor, goal: Tensor) -> Tensor:  # (K, ..., F), (..., F)
     """Mean squared over the features: one value per member and step, (K, ...)."""
@@ -45,7 +57,6 @@ def forward_error(predicted: Tensor, goal: Tensor) -> Tensor:  # (K, ..., F), (.
 class RF(nn.Module):
     Config: ClassVar[type[Config]] = Config
     episodic: ClassVar[bool] = False
-    members = 1
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
@@ -54,7 +65,7 @@ class RF(nn.Module):
         self.config = config
         self.features = Features(obs_dim, action_space, config, generator)
         self.dynamics = Dynamics(
-            self.members,
+            config.members,
             self.features.dim,
             self.features.actions.dim,
             config.dynamics_width,

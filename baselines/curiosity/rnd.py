@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from baselines import api
+from baselines.bound import Widths
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.network import RunningMoments, mlp
 
@@ -23,14 +24,21 @@ class Config(api.Config):
     """The hyper-parameters of RND."""
 
     features_dim: int = Field(64, ge=1, description="Outputs of the target and the predictor.")
-    target_net: list[int] = Field([64], description="Widths of the target's hidden layers.")
-    predictor_net: list[int] = Field(
+    target_net: Widths = Field([64], description="Widths of the target's hidden layers.")
+    predictor_net: Widths = Field(
         [64, 64], description="Widths of the predictor's hidden layers: deeper than the target."
     )
     normalize_obs: bool = Field(True, description="Whiten what the two networks see, clipped at 5.")
     update_proportion: float = Field(
         1.0, gt=0, le=1, description="Share of each minibatch that the predictor learns from."
     )
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        nets = {"target_net": self.target_net, "predictor_net": self.predictor_net}
+        return super().memory(sizes) | {
+            name: api.TRAINED * api.weights_of(sizes.obs, *widths, self.features_dim)
+            for name, widths in nets.items()
+        }
 
 
 def prediction_error(predictor: nn.Module, target: nn.Module, obs: Tensor) -> Tensor:  # (..., D)

@@ -7,14 +7,15 @@ from typing import Literal
 from pydantic import Field
 
 from baselines import api
+from baselines.bound import Amount, LearningRate, Repeats, Repeats0, Widths
 from baselines.curiosity import load_bonus
 
 
 class Config(api.Config):
     """What every bonus shares: how it is scaled, propagated, mixed and learned."""
 
-    int_coef: float = Field(1.0, ge=0, description="Weight of the intrinsic advantage.")
-    ext_coef: float = Field(2.0, ge=0, description="Weight of the extrinsic advantage.")
+    int_coef: Amount = Field(1.0, description="Weight of the intrinsic advantage.")
+    ext_coef: Amount = Field(2.0, description="Weight of the extrinsic advantage.")
     int_gamma: float = Field(0.99, ge=0, le=1, description="Discount of the intrinsic return.")
     int_episodic: bool = Field(
         False, description="End the intrinsic return with the episode, as the extrinsic one does."
@@ -25,14 +26,14 @@ class Config(api.Config):
     random_rollouts: int = Field(
         1, ge=0, description="Rollouts by a random agent before training, counted in the budget."
     )
-    warmup_epochs: int = Field(
-        10, ge=0, description="Passes of the bonus over those rollouts before training."
+    warmup_epochs: Repeats0 = Field(
+        10, description="Passes of the bonus over those rollouts before training."
     )
-    int_learning_rate: float = Field(1e-3, gt=0, description="Of the intrinsic critic.")
-    bonus_learning_rate: float = Field(1e-3, gt=0, description="Of what the bonus learns.")
+    int_learning_rate: LearningRate = Field(1e-3, description="Of the intrinsic critic.")
+    bonus_learning_rate: LearningRate = Field(1e-3, description="Of what the bonus learns.")
     int_batch_size: int = Field(256, ge=1, description="Their minibatches.")
-    int_n_epochs: int = Field(4, ge=1, description="Their epochs.")
-    int_net_arch: list[int] = Field([64, 64], description="Hidden widths of the intrinsic critic.")
+    int_n_epochs: Repeats = Field(4, description="Their epochs.")
+    int_net_arch: Widths = Field([64, 64], description="Hidden widths of the intrinsic critic.")
     int_coef_end: float = Field(
         1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
     )
@@ -52,7 +53,14 @@ class Config(api.Config):
     )
 
     def least_steps(self) -> int:
-        return (1 + self.random_rollouts) * super().least_steps()
+        return super().least_steps() + self.random_rollouts * self.rollout()
+
+    def paced_by(self) -> tuple[str, ...]:
+        return (*super().paced_by(), "random_rollouts")
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        critic = api.TRAINED * api.weights_of(sizes.obs, *self.int_net_arch, 1)
+        return super().memory(sizes) | {"int_net_arch": critic}
 
     def coefficients(self, done: float) -> tuple[float, float]:
         """The weights of the two advantages when a share of the budget is done: (ext, int)."""

@@ -7,7 +7,7 @@ of it but the returns of whole episodes: dreamed ones, or real ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -18,10 +18,12 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from baselines import api
+from baselines.bound import Above0, Repeats0, Widths
 from baselines.world_models.action import ActionCode
 from baselines.world_models.config import Group
 from baselines.world_models.dream import Dream, dreamed_to_the_end
-from baselines.world_models.learner import check
+from baselines.world_models.learner import check, misfits
 
 Log = Callable[[Mapping[str, float]], None]
 
@@ -49,26 +51,47 @@ class Config(Group):
     shared_starts: bool = Field(
         False, description="real_share: all candidates of a generation play the same episodes."
     )
-    net_arch: list[int] = Field([], description="cma: hidden widths; none is a linear map.")
+    net_arch: Widths = Field([], description="cma: hidden widths; none is a linear map.")
     population: int = Field(16, ge=2, description="cma: candidates of a generation.")
     episodes: int = Field(8, ge=1, description="cma: episodes of each candidate.")
-    generations: int = Field(25, ge=0, description="cma: in each round.")
-    sigma: float = Field(0.1, gt=0, description="cma: first deviation of the candidates.")
-    steps: int = Field(100_000, ge=1, description="ppo, sac: dream steps in each round.")
+    generations: Repeats0 = Field(25, description="cma: in each round.")
+    sigma: Above0 = Field(0.1, description="cma: first deviation of the candidates.")
+    steps: int = Field(
+        100_000, ge=1, le=1_000_000_000, description="ppo, sac: dream steps in each round."
+    )
     hparams: dict[str, Any] = Field({}, description="ppo, sac: departures from SB3's defaults.")
 
     @model_validator(mode="after")
     def _complete(self) -> Config:
-        if self.learner == "cma":
-            if self.hparams:
-                raise ValueError("hparams are for ppo and sac: cma has its settings beside it")
-        elif self.real_share:
-            raise ValueError(f"real_share: {self.learner} learns in dreams; take cma")
-        else:
+        if self.learner != "cma":
             self.__dict__["hparams"] = check(self.learner, self.hparams)
-        if not self.real_share and (self.patience is not None or self.shared_starts):
-            raise ValueError("patience and shared_starts are for a real_share above 0")
         return self
+
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        yield from super().clashes()
+        if self.learner == "cma" and self.hparams:
+            yield "hparams", "they are for ppo and sac: cma has its settings beside it"
+        if self.learner != "cma" and self.real_share:
+            yield "real_share", f"{self.learner} learns in dreams: set it to 0, or take cma"
+        if self.learner != "cma":
+            yield from misfits(self.learner, self.hparams, self.steps)
+        for name, chosen in [
+            ("patience", self.patience is not None),
+            ("shared_starts", self.shared_starts),
+        ]:
+            if chosen and not self.real_share:
+                yield name, "only with a real_share above 0"
+
+    def memory(self, sizes: api.Sizes, features: int = 1) -> dict[str, float]:
+        """:param features: numbers that C sees."""
+        found = super().memory(sizes)
+        if self.learner == "cma":
+            weights = api.weights_of(features, *self.net_arch, sizes.actions)
+            dreams = (self.population + 1) * self.episodes
+            size = "net_arch" if self.net_arch else "inputs"
+            found[size] = 3.0 * 8 * weights**2  # the strategy's covariance
+            found["population"] = 8.0 * self.population * weights + api.NUMBER * dreams * features
+        return found
 
 
 class Policy:

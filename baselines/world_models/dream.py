@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from pydantic import Field
 from torch import Tensor
 
+from baselines.bound import Above0
 from baselines.world_models.action import ActionCode
 from baselines.world_models.config import Group
 from baselines.world_models.mdn_rnn import MDNRNN
@@ -22,9 +23,9 @@ from baselines.world_models.vae import Code
 class Config(Group):
     """What dreams are like."""
 
-    temperature: float = Field(1.0, gt=0, description="Above 1 dreams are less certain than M is.")
-    temperature_final: float | None = Field(
-        None, gt=0, description="Where the temperature ends, in a line over C's training."
+    temperature: Above0 = Field(1.0, description="Above 1 dreams are less certain than M is.")
+    temperature_final: Above0 | None = Field(
+        None, description="Where the temperature ends, in a line over C's training."
     )
     termination: Literal["sample", "threshold", "off"] = Field(
         "sample", description="threshold: a dream ends when that is likelier than not; off: never."
@@ -32,6 +33,7 @@ class Config(Group):
     horizon: int | None = Field(
         None,
         ge=1,
+        le=1_000_000,
         description="Steps after which a dream is cut off; null: as many as an episode of the "
         "environment may have, 1000 if there is no limit.",
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -23,12 +25,32 @@ N_VALIDATION = 16  # dreams in which what was learned is played
 def check(learner: str, hparams: Mapping[str, Any]) -> dict[str, Any]:
     """Complete hyper-parameters of an SB3 algorithm.
 
-    :raises ValueError: with what is wrong, if they are not its own.
+    :raises ValueError: if they are not its own.
     """
-    config = agent_class(learner).Config(**{"n_envs": N_ENVS, **hparams})
-    if config.normalize.obs or config.normalize.reward:
-        raise ValueError("normalize: the dream's observations are scaled already")
+    config: api.Config = agent_class(learner).Config(**{"n_envs": N_ENVS, **hparams})
     return config.model_dump(mode="json")
+
+
+def misfits(learner: str, hparams: Mapping[str, Any], steps: int) -> Iterator[tuple[str, str]]:
+    """What is wrong with them: (key beside `hparams`, why)."""
+    try:
+        config = agent_class(learner).Config(**{"n_envs": N_ENVS, **hparams})
+    except ValidationError as error:
+        yield from _named(error)
+        return
+    if config.normalize.obs or config.normalize.reward:
+        yield "hparams.normalize", "the dream's observations are scaled already"
+    if steps < config.least_steps():
+        lower = ", ".join(config.paced_by())
+        why = f"{steps} hold no update of {learner}, which needs {config.least_steps()}"
+        yield "steps", f"{why}: raise it, or lower {lower} in hparams"
+
+
+def _named(error: ValidationError) -> Iterator[tuple[str, str]]:
+    for detail in error.errors():
+        clash = detail.get("ctx", {}).get("error")
+        misfits = getattr(clash, "misfits", [(".".join(map(str, detail["loc"])), detail["msg"])])
+        yield from ((f"hparams.{key}", why) for key, why in misfits)
 
 
 class Learned:
@@ -41,7 +63,7 @@ class Learned:
         self.config, self.make_dream = config, make_dream
         learner = agent_class(config.learner)
         self.hparams = learner.Config(**config.hparams)
-        self.agent = learner(task, self.hparams, self._envs())
+        self.agent = learner(replace(task, steps=config.steps), self.hparams, self._envs())
 
     def act(self, features: Tensor, deterministic: bool = True) -> np.ndarray:  # (N, F)
         return self.agent.predict(features.cpu().numpy(), deterministic=deterministic)[0]

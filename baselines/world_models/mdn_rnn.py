@@ -17,6 +17,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines import api
+from baselines.bound import Above0, LearningRate, Repeats0, Widths
 from baselines.world_models.config import Group
 from baselines.world_models.vae import perceptron
 
@@ -28,25 +30,41 @@ class Config(Group):
 
     cell: Literal["lstm", "gru"] = "lstm"
     hidden_size: int = Field(256, ge=1, description="Numbers of the recurrent state.")
-    net_arch: list[int] = Field([], description="Hidden widths between that state and the mixture.")
+    net_arch: Widths = Field([], description="Hidden widths between that state and the mixture.")
     head: Literal["mixture", "deterministic"] = Field(
         "mixture", description="deterministic: one value with a squared error, nothing to sample."
     )
     mixtures: int = Field(5, ge=1, description="Gaussians for each number of the latent.")
-    min_log_std: float = Field(-3.0, description="Floor of the mixture's log deviations.")
+    min_log_std: float = Field(
+        -3.0, ge=-20, le=20, description="Floor of the mixture's log deviations."
+    )
     predict_delta: bool = Field(True, description="Tell the change of the latent, not the latent.")
-    outcome_net_arch: list[int] = Field(
+    outcome_net_arch: Widths = Field(
         [64, 64], description="Hidden widths of the networks for reward and termination."
     )
     trained: Literal["all", "heads", "none"] = Field(
         "all", description="heads: the recurrent network keeps its random weights, a reservoir."
     )
-    learning_rate: float = Field(1e-3, gt=0)
-    outcome_learning_rate: float = Field(3e-3, gt=0, description="Of reward and termination.")
+    learning_rate: LearningRate = 1e-3
+    outcome_learning_rate: LearningRate = Field(3e-3, description="Of reward and termination.")
     batch_size: int = Field(32, ge=1, description="Windows of a minibatch.")
     sequence_length: int = Field(50, ge=1, description="Steps of a window.")
-    epochs: int = Field(20, ge=0, description="Passes over the data in each round.")
-    max_grad: float = Field(1.0, gt=0, description="Every element of a gradient is clipped here.")
+    epochs: Repeats0 = Field(20, description="Passes over the data in each round.")
+    max_grad: Above0 = Field(1.0, description="Every element of a gradient is clipped here.")
+
+    def memory(self, sizes: api.Sizes, latents: int = 1) -> dict[str, float]:
+        """:param latents: numbers of a latent."""
+        hidden = self.hidden_size
+        outputs = latents * (3 * self.mixtures if self.head == "mixture" else 1)
+        learned = {
+            "hidden_size": 3 * hidden * (hidden + latents + sizes.actions),
+            "mixtures": (self.net_arch or [hidden])[-1] * outputs,
+            "net_arch": api.weights_of(hidden, *self.net_arch),
+            "outcome_net_arch": 2 * api.weights_of(hidden + latents, *self.outcome_net_arch, 1),
+        }
+        found = {name: api.TRAINED * weights for name, weights in learned.items()}
+        window = api.NUMBER * self.sequence_length * (sizes.actions + 3)
+        return super().memory(sizes) | found | {"sequence_length": window}
 
 
 class Mixture(NamedTuple):

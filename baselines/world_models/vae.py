@@ -16,6 +16,8 @@ from gymnasium import spaces
 from pydantic import Field
 from torch import Tensor, nn
 
+from baselines import api
+from baselines.bound import Amount, LearningRate, Repeats0, Widths
 from baselines.world_models.config import Group
 
 SIDE = 64  # pixels of an image: the convolutions fit no other
@@ -29,19 +31,34 @@ class Config(Group):
         "auto", description="auto: conv for images, identity for vectors."
     )
     latent_size: int = Field(32, ge=1, description="Numbers of a latent; not for the identity.")
-    channels: list[int] = Field(
+    channels: Widths = Field(
         [32, 64, 128, 256], min_length=4, max_length=4, description="Of the encoder's convolutions."
     )
-    net_arch: list[int] = Field(
+    net_arch: Widths = Field(
         [64, 64], min_length=1, description="Hidden widths of the perceptrons."
     )
-    kl_coef: float = Field(1.0, ge=0, description="Weight of the KL divergence.")
-    kl_tolerance: float = Field(
-        0.5, ge=0, description="KL divergence, per number of a latent, that costs nothing more."
+    kl_coef: Amount = Field(1.0, description="Weight of the KL divergence.")
+    kl_tolerance: Amount = Field(
+        0.5, description="KL divergence, per number of a latent, that costs nothing more."
     )
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: LearningRate = 1e-4
     batch_size: int = Field(100, ge=1)
-    epochs: int = Field(10, ge=0, description="Passes over the data in each round.")
+    epochs: Repeats0 = Field(10, description="Passes over the data in each round.")
+
+    def latents(self, sizes: api.Sizes) -> int:
+        """Numbers of a latent, as far as the kind says."""
+        return sizes.obs if self.kind == "identity" else self.latent_size
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        found = super().memory(sizes)
+        if self.kind == "mlp":
+            half = api.weights_of(sizes.obs, *self.net_arch, self.latent_size)
+            found["net_arch"] = api.TRAINED * 2 * half
+        elif self.kind != "identity":
+            found["latent_size"] = api.TRAINED * 3 * self.channels[-1] * self.latent_size
+            conv = [16 * a * b for a, b in pairwise(self.channels)]
+            found["channels"] = api.TRAINED * 2 * sum(conv)
+        return found
 
 
 class Code(NamedTuple):

@@ -10,6 +10,7 @@ spent on real ones.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium import spaces
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 
 from baselines import api
@@ -65,14 +66,26 @@ class Config(Group):
     dream: DreamConfig = DreamConfig()
     controller: ControllerConfig = ControllerConfig()
 
-    @model_validator(mode="after")
-    def _one_round(self) -> Config:
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        yield from super().clashes()
         if self.controller.real_share and self.data.rounds > 1:
-            raise ValueError("controller.real_share: with a share above 0 data.rounds must be 1")
-        return self
+            yield "data.rounds", "must be 1 with a controller.real_share above 0"
 
     def least_steps(self) -> int:
         return math.ceil(self.data.rounds / (1 - self.controller.real_share))
+
+    def paced_by(self) -> tuple[str, ...]:
+        return "data.rounds", "controller.real_share"
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        latents = self.vae.latents(sizes)
+        features = latents + self.rnn.hidden_size * (self.controller.inputs == "z_h")
+        groups = {
+            "vae": self.vae.memory(sizes),
+            "rnn": self.rnn.memory(sizes, latents),
+            "controller": self.controller.memory(sizes, features),
+        }
+        return {f"{name}.{key}": n for name, found in groups.items() for key, n in found.items()}
 
 
 class WorldModel:

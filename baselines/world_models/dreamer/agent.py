@@ -90,9 +90,8 @@ class Dreamer:
         return task.steps
 
     def _replay(self) -> Replay:
-        """Never larger than the budget can fill: each step may end an episode."""
         config = self._config
-        capacity = max(config.batch_length, min(config.buffer_size, 2 * self._task.steps + 1))
+        capacity = config.buffer_rows(self._task.steps)
         seen, on_disk = self._seen, config.replay == "disk"
         return Replay(capacity, seen.shape, seen.dtype, self._kind.width, on_disk)
 

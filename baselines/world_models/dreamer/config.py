@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from baselines import api
+from baselines.bound import Above0, Amount, Repeats
 from baselines.sb3_config import Schedule
 from baselines.world_models.config import Group
 
@@ -45,7 +48,9 @@ class Config(Group):
         "The paper: no.",
     )
     bins: int = Field(255, ge=3, description="Of the two-hot reward and value; odd.")
-    bin_limit: float = Field(20.0, gt=0, description="The outermost bin is symexp of this.")
+    bin_limit: float = Field(
+        20.0, ge=0.1, le=80, description="The outermost bin is symexp of this."
+    )
 
     # The data
     buffer_size: int = Field(1_000_000, ge=2, description="Rows; an episode's end takes one more.")
@@ -54,7 +59,7 @@ class Config(Group):
     )
     learning_starts: int = Field(1000, ge=0, description="Steps of uniform actions to begin with.")
     train_freq: int = Field(4, ge=1, description="Environment steps between two trainings.")
-    gradient_steps: int = Field(1, ge=1, description="Updates in each of them.")
+    gradient_steps: Repeats = Field(1, description="Updates in each of them.")
     batch_size: int = Field(16, ge=1, description="Sequences in an update.")
     batch_length: int = Field(64, ge=2, description="Rows in each.")
 
@@ -64,24 +69,22 @@ class Config(Group):
         description="Weigh each number of an observation by the error that is usual for it (Rybkin "
         "et al. 2021, arXiv:2006.13202): else what is left of a small one teaches nothing.",
     )
-    kl_dyn: float = Field(
-        1.0, ge=0, description="Pulls the prior to the posterior. DreamerV2: 0.8 (its KL balance)."
+    kl_dyn: Amount = Field(
+        1.0, description="Pulls the prior to the posterior. DreamerV2: 0.8 (its KL balance)."
     )
-    kl_rep: float = Field(
-        0.1, ge=0, description="Pulls the posterior to the prior. DreamerV2: 0.2."
-    )
-    free_nats: float = Field(
-        1.0, ge=0, description="KL below this, per row, is not pressed further. DreamerV2: 0."
+    kl_rep: Amount = Field(0.1, description="Pulls the posterior to the prior. DreamerV2: 0.2.")
+    free_nats: Amount = Field(
+        1.0, description="KL below this, per row, is not pressed further. DreamerV2: 0."
     )
 
     # The behaviour
-    imagination_horizon: int = Field(15, ge=1)
+    imagination_horizon: Repeats = 15
     imagination_starts: int = Field(
         0, ge=0, description="Rows of the batch to dream from, drawn at random; 0: all of them."
     )
-    gamma: float = Field(1 - 1 / 333, gt=0, lt=1)
+    gamma: float = Field(1 - 1 / 333, ge=1e-3, lt=1)
     return_lambda: float = Field(0.95, ge=0, le=1)
-    ent_coef: float = Field(3e-4, ge=0, description="Of the policy's entropy.")
+    ent_coef: Amount = Field(3e-4, description="Of the policy's entropy.")
     actor_grad: Literal["reinforce", "dynamics", "both"] = Field(
         "reinforce", description="dynamics: through the model. DreamerV2: so for continuous acts."
     )
@@ -89,14 +92,14 @@ class Config(Group):
     normalize_returns: bool = Field(
         True, description="Divide advantages by the range of returns. DreamerV2: no."
     )
-    replay_value_coef: float = Field(
-        0.3, ge=0, description="Of the critic's loss on replayed rewards. DreamerV2: 0."
+    replay_value_coef: Amount = Field(
+        0.3, description="Of the critic's loss on replayed rewards. DreamerV2: 0."
     )
     target_critic: bool = Field(
         False, description="Returns bootstrap with the slow critic. DreamerV2: yes."
     )
-    slow_critic_coef: float = Field(
-        1.0, ge=0, description="Of the critic's distance to its slow copy. DreamerV2: 0."
+    slow_critic_coef: Amount = Field(
+        1.0, description="Of the critic's distance to its slow copy. DreamerV2: 0."
     )
     tau: float = Field(0.02, gt=0, le=1, description="Step of the slow critic. DreamerV2: 1.")
     target_update_interval: int = Field(
@@ -109,8 +112,8 @@ class Config(Group):
         4e-5, description="lin_1e-3 falls in a line from 1e-3 to 0 at the budget's end."
     )
     warmup: int = Field(1000, ge=0, description="Updates over which the rate rises from 0.")
-    clip: float = Field(
-        0.3, gt=0, description="Largest norm of a gradient, in that of its parameter (AGC)."
+    clip: Above0 = Field(
+        0.3, description="Largest norm of a gradient, in that of its parameter (AGC)."
     )
 
     @model_validator(mode="before")
@@ -120,15 +123,41 @@ class Config(Group):
         widths = SIZES.get(given.get("size"), {}) if isinstance(given, dict) else {}
         return widths | given if widths else given
 
-    @model_validator(mode="after")
-    def _fits(self) -> Config:
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        yield from super().clashes()
         if self.bins % 2 == 0:
-            raise ValueError("bins: an odd number, so that one of them is 0")
+            yield "bins", f"an odd number, so that one of them is 0, but {self.bins} is given"
         if self.deter % self.blocks:
-            raise ValueError(f"blocks: {self.blocks} do not divide deter {self.deter}")
-        return self
+            yield "blocks", f"{self.blocks} do not divide deter, which is {self.deter}"
 
     def least_steps(self) -> int:
         """To the first update: one sequence must be there, and a reset is a row too."""
         first = max(self.learning_starts, self.batch_length - 1)
         return math.ceil(first / self.train_freq) * self.train_freq
+
+    def paced_by(self) -> tuple[str, ...]:
+        return "learning_starts", "batch_length", "train_freq"
+
+    def buffer_rows(self, steps: int) -> int:
+        """Never more than the budget can fill: each step may end an episode."""
+        return max(self.batch_length, min(self.buffer_size, 2 * steps + 1))
+
+    def memory(self, sizes: api.Sizes) -> dict[str, float]:
+        deter, units, latent = self.deter, self.units, self.groups * self.classes
+        rows, width = self.batch_size * self.batch_length, deter + latent
+        learned = {
+            "deter": deter * (4 * deter // self.blocks + 3 * units),
+            "groups": 4 * units * latent,
+            "units": units * units * 4 * self.layers,
+            "bins": 3 * units * self.bins,  # reward, critic and its slow copy
+        }
+        found = {name: float(api.TRAINED * weights) for name, weights in learned.items()}
+        found["batch_size"] = float(api.NUMBER * rows * (2 * sizes.obs + width + self.bins))
+        starts = min(self.imagination_starts or rows, rows)
+        found["imagination_horizon"] = float(
+            api.NUMBER * starts * self.imagination_horizon * (width + self.bins)
+        )
+        if self.replay == "memory":
+            row = sizes.obs_bytes + api.NUMBER * (sizes.actions + 1)
+            found["buffer_size"] = float(self.buffer_rows(sizes.steps) * row)
+        return super().memory(sizes) | found

@@ -1,0 +1,58 @@
+"""Whether a learner can be made for an environment on this machine: asked before anything trains.
+
+Nothing is stepped. Memory is reckoned from sizes alone, before anything of that size is made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from baselines.api import Sizes, Task
+from harness import agents
+from harness.seeding import untouched_rng
+
+GB = 1e9
+CGROUP = Path("/sys/fs/cgroup/memory.max")  # of the container, where there is one
+
+
+def installed_memory() -> float:
+    """Bytes that this machine, or its container, has in all."""
+    found = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    limit = CGROUP.read_text().strip() if CGROUP.is_file() else ""
+    return min(found, float(limit)) if limit.isdigit() else found
+
+
+def misfits(
+    agent: str, hparams: Mapping[str, Any], make_env: Callable[[], gym.Env[Any, Any]], steps: int
+) -> Iterator[tuple[str, str]]:
+    """Why such a run cannot be: (hyper-parameter, or "", and what is wrong with the way out)."""
+    made = [make_env()]
+    needed = agents.config(agent, hparams).memory(Sizes.of(made[0], steps))
+    least, installed = sum(needed.values()), installed_memory()
+    if least > installed:
+        largest = max(needed, key=lambda name: needed[name])
+        yield (
+            largest,
+            f"a run needs at least {least / GB:,.1f} GB of memory, {needed[largest] / GB:,.1f} GB "
+            f"of them for {largest}, and this machine has {installed / GB:,.1f} GB: make it "
+            "smaller",
+        )
+    else:
+        try:
+            with untouched_rng(0):
+                agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams)
+        except Exception as error:  # whatever a library raises for what it cannot do
+            text = " ".join(str(error).split())[:300] or type(error).__name__
+            yield "", f"{agent} cannot be made for this environment: {text}"
+    for env in made:
+        env.close()
+
+
+def _kept(env: gym.Env[Any, Any], among: list[gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    among.append(env)
+    return env
