@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
+import re
 import stat
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -230,7 +231,23 @@ def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Path_, str
     except ValidationError as error:
         details = error.errors(include_url=False)[:MOST_PROBLEMS]
         found = [problem for detail in details for problem in _explain(dict(detail), data, model)]
-        return None, list(dict.fromkeys(found))
+        return None, _alternatives(found)
+
+
+_KIND = re.compile("input should be (?P<kind>.*), but (?P<given>.*) is given", re.S)
+
+
+def _alternatives(found: Iterable[tuple[Path_, str]]) -> list[tuple[Path_, str]]:
+    """Each problem once; of a value that may be of several kinds and is of none, one for all."""
+    kinds: dict[tuple[Path_, str], list[str]] = {}
+    for where, what in dict.fromkeys(found):
+        match = _KIND.fullmatch(what)
+        of_value = kinds.setdefault((where, match["given"] if match else what), [])
+        of_value += [match["kind"]] if match else []
+    return [
+        (where, f"input should be {' or '.join(each)}, but {text} is given" if each else text)
+        for (where, text), each in kinds.items()
+    ]
 
 
 def _shown(path: Path) -> str:

@@ -50,7 +50,6 @@ def test_an_integer_may_stand_for_a_float_and_nothing_else_is_converted(tmp_path
     assert [(line, key) for line, key, _ in found] == [
         (1, "name"),
         (2, "steps"),
-        (2, "steps"),
         (3, "inner.rate"),
     ]
 
@@ -170,3 +169,15 @@ def test_what_is_wrong_with_the_values_hides_nothing_that_is_wrong_with_the_keys
         (3, "inner.rate"),
         (3, "inner.rato"),
     }
+
+
+def test_a_value_that_is_of_none_of_the_kinds_that_it_may_be_of_is_one_problem():
+    class Model(BaseModel):
+        seeds: int | list[int]
+        name: str
+
+    _, problems = config.validate({"seeds": "ten", "name": 3}, Model)
+    assert problems == [
+        (("seeds",), "input should be a valid integer or a valid array, but 'ten' is given"),
+        (("name",), "input should be a valid string, but 3 is given"),
+    ]
