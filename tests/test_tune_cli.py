@@ -230,3 +230,17 @@ def test_mistakes_of_every_kind_in_a_search_are_told_at_once(tmp_path):
         tune.read(tmp_path / "gains.yaml")
 
     assert [problem.line for problem in caught.value.problems] == [3, 9, 11, 13, 14, 15]
+
+
+def test_an_arm_of_a_search_tells_wrong_ranges_beside_wrong_hyper_parameters(tmp_path):
+    text = FILE.replace("low: 0.1", "low: 30.0")
+    text = text.replace("kp_position: 0.0", "kp_position: 0.0, kp_odd: 1")
+    (tmp_path / "gains.yaml").write_text(text)
+
+    with pytest.raises(UserError) as caught:
+        tune.read(tmp_path / "gains.yaml")
+
+    keys = [problem.key for problem in caught.value.problems]
+    assert any("kp_odd" in key for key in keys)
+    assert any(".space." in key for key in keys)
+    assert len(set(keys)) == len(keys)

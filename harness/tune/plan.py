@@ -263,8 +263,11 @@ def plans(document: Document) -> list[Plan]:
 
 
 def _plan(file: SearchFile, document: Document, label: str) -> Plan:
-    expanded = _expand(file, document, label, {}, None)
     arm = file.arms[label]
+    try:
+        expanded = _expand(file, document, label, {}, None)
+    except UserError as error:
+        raise UserError([*error.problems, *_hidden(file, document, label, error)]) from None
     space, places = _space(document, label, arm, expanded.runs)
     plan = Plan(file, document, label, space, expanded.anchors, expanded.runs)
     problems = [
@@ -276,6 +279,21 @@ def _plan(file: SearchFile, document: Document, label: str) -> Plan:
     if problems:
         raise UserError(problems)
     return plan
+
+
+def _hidden(
+    file: SearchFile, document: Document, label: str, error: UserError
+) -> Iterator[Problem]:
+    """What is wrong with the ranges of an arm, beside its own hyper-parameters."""
+    arm = file.arms[label]
+    if not arm.hparams:
+        return
+    without = file.arms | {label: arm.model_copy(update={"hparams": {}})}
+    try:
+        _plan(file.model_copy(update={"arms": without}), document, label)
+    except UserError as further:
+        known = {problem.key for problem in error.problems}
+        yield from (problem for problem in further.problems if problem.key not in known)
 
 
 def _settings(plan: Plan) -> list[Problem]:
