@@ -310,7 +310,7 @@ def tune(
         from harness import tune as tuning
 
         if file is not None:
-            plans = tuning.read(_find(file, "configs/search"))
+            plans = tuning.read(_find(file, "configs/search"), rehearse=True)
         elif agent and env:
             plans = tuning.shipped(agent, env, steps, trials)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -244,3 +245,14 @@ def test_an_arm_of_a_search_tells_wrong_ranges_beside_wrong_hyper_parameters(tmp
     assert any("kp_odd" in key for key in keys)
     assert any(".space." in key for key in keys)
     assert len(set(keys)) == len(keys)
+
+
+def test_a_learner_that_cannot_be_made_is_refused_before_the_search_trains(tmp_path):
+    text = FILE.replace("agent: pid", "agent: ppo").replace("steps: 200", "steps: 4000")
+    text = re.sub(r"hparams: .*", "hparams: {policy: CnnPolicy}", text)
+    text = re.sub(r"kp: .*", "gamma: {why: Far, low: 0.9, high: 0.99}", text)
+    text = re.sub(r"      kd: .*\n", "", text)
+    (tmp_path / "cnn.yaml").write_text(text)
+
+    with pytest.raises(UserError, match="CnnPolicy does not read Box"):
+        tune.read(tmp_path / "cnn.yaml", rehearse=True)

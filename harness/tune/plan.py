@@ -219,12 +219,13 @@ def at(hparams: Mapping[str, Any], name: str) -> Any:
     return value
 
 
-def read(path: Path) -> list[Plan]:
+def read(path: Path, rehearse: bool = False) -> list[Plan]:
     """A search file's plans, one for each arm.
 
+    :param rehearse: as `plans`.
     :raises UserError: with everything that is wrong at once, before anything trains.
     """
-    return plans(load(path))
+    return plans(load(path), rehearse)
 
 
 def shipped(
@@ -246,15 +247,19 @@ def shipped(
     return plans(Document("harness tune", data, {}))
 
 
-def plans(document: Document) -> list[Plan]:
-    """:raises UserError: with everything that is wrong with the keys, and with what they say."""
+def plans(document: Document, rehearse: bool = False) -> list[Plan]:
+    """A plan for each arm.
+
+    :param rehearse: make the learner of each default trial once, too, as before training.
+    :raises UserError: with everything that is wrong with the keys, and with what they say.
+    """
     read = survey(document, SearchFile, SearchFile.STAND_INS)
     problems, found = list(read.problems), []
     if read.value is None:
         raise UserError(problems)
     for label in read.value.arms:
         try:
-            found.append(_plan(read.value, document, label))
+            found.append(_plan(read.value, document, label, rehearse))
         except UserError as error:
             problems += [problem for problem in error.problems if not read.follows(problem)]
     if problems:
@@ -262,10 +267,10 @@ def plans(document: Document) -> list[Plan]:
     return found
 
 
-def _plan(file: SearchFile, document: Document, label: str) -> Plan:
+def _plan(file: SearchFile, document: Document, label: str, rehearse: bool = False) -> Plan:
     arm = file.arms[label]
     try:
-        expanded = _expand(file, document, label, {}, None)
+        expanded = _expand(file, document, label, {}, None, rehearse)
     except UserError as error:
         raise UserError([*error.problems, *_hidden(file, document, label, error)]) from None
     space, places = _space(document, label, arm, expanded.runs)
@@ -404,6 +409,7 @@ def _expand(
     label: str,
     hparams: Mapping[str, Any],
     steps: Mapping[str, int] | None,
+    rehearse: bool = False,
 ) -> ResolvedSweep:
     """An arm with further hyper-parameters, as a sweep of one seed."""
     data = file.model_dump(mode="json", include=SHARED, exclude_unset=True)
@@ -415,7 +421,7 @@ def _expand(
             base["hparams"] = agents.own_defaults(arm["agent"])
     data |= {"question": file.question, "seeds": [0], "arms": {label: arm}, "base": base}
     data |= {"steps": dict(steps)} if steps is not None else {}
-    return Sweep.of(document._replace(data=data, flaws=(), flawed=())).expand()
+    return Sweep.of(document._replace(data=data, flaws=(), flawed=())).expand(rehearse=rehearse)
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
