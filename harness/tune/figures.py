@@ -161,7 +161,8 @@ FIGURES: dict[str, Plot] = {
         "What the winner is worth",
         "The best trials on the seeds that they were chosen by, and again on seeds that are new to "
         "them; the winner of these, and the default, on seeds that chose nothing, with 95 % "
-        "intervals. A line that falls is optimism: values on fresh seeds are of as many of them as "
+        "intervals where so many seeds have one that covers. A line that falls is optimism: values "
+        "on fresh seeds are of as many of them as "
         "the search had, on average over all choices. Where a value has a penalty for spread, the "
         "last ones are shown without it.",
         reruns,
@@ -181,14 +182,16 @@ FIGURES: dict[str, Plot] = {
         "What matters",
         "The share of each hyper-parameter in the differences between trials. PED-ANOVA: how much "
         "the better half stands out along it (Watanabe et al. 2023). fANOVA: the variance that a "
-        "forest explains by it alone (Hutter et al. 2014). Bars: 95 % of {resamples} resamples of "
-        "the trials. fANOVA knows no conditional ones.",
+        "forest explains by it alone (Hutter et al. 2014). Bars: where 95 % of {resamples} "
+        "resamples of the trials lie; how far these trials decide it, and no confidence interval. "
+        "fANOVA knows no conditional ones.",
         importance,
     ),
     "sensitivity": Plot(
         "How much each hyper-parameter moves the value",
         "The value along each hyper-parameter, averaged over what the trials had beside it, by a "
-        "random forest; bands: 95 % of {resamples} resamples of the trials.",
+        "random forest; bands: where 95 % of {resamples} resamples of the trials lie, and no "
+        "confidence interval.",
         slices.sensitivity,
     ),
     "batch_map": Plot(
@@ -199,7 +202,8 @@ FIGURES: dict[str, Plot] = {
     "path": Plot(
         "From the default to the winner",
         "One hyper-parameter after the other, those that a forest expects most of first; each "
-        "configuration run again on {path_seeds} fresh seeds. Bars: 95 % intervals; ticks: seeds.",
+        "configuration run again on {path_seeds} fresh seeds. Bars: 95 % intervals, where so many "
+        "seeds have one that covers; ticks: seeds.",
         path,
     ),
 }

@@ -62,7 +62,8 @@ def _answer(studies: Sequence[Evidence]) -> str:
     average = "interquartile means" if plan.statistic is stats.iqm else "means"
     note = (
         f"Winner, default and difference are {average} of normalised scores, with "
-        f"{stats.LEVEL:.0%} intervals over {n} seeds on which nothing was chosen; the optimism gap "
+        f"{stats.LEVEL:.0%} intervals, where one covers (docs/statistics.md), over {n} seeds on "
+        "which nothing was chosen; the optimism gap "
         f"is the value while tuning (`{plan.file.value}`) minus the value on these seeds, by the "
         f"same definition and of {min(plan.file.seeds, n)} seeds each: on average over all choices "
         "of them, as a value depends on their number. Without any choice its mean is 0."

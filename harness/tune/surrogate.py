@@ -1,7 +1,7 @@
 """What matters, judged by the trials: importance, marginals, and the order of an ablation path.
 
 A forest stands in for the search: hyper-parameters in, value out. It knows only what was tried, so
-everything here comes with intervals over resampled trials.
+everything here comes with the range of resampled trials, which is no confidence interval.
 """
 
 from __future__ import annotations
