@@ -828,3 +828,32 @@ def test_runs_of_a_broken_learner_are_counted_and_named_at_the_top_beside_their_
     assert [row["symptoms"] for row in rows(store, "runs")] == ["0", "2"]
     checklist = (store.sweep_folder("fake") / "report" / "checklist.md").read_text()
     assert "With symptoms of a broken learner, and in the numbers: 2 runs." in checklist
+
+
+@pytest.mark.parametrize("seeds", [6, 10, 13, 20])
+def test_arms_whose_runs_all_tie_are_told_apart_with_any_number_of_seeds(store, text_only, seeds):
+    (answer,) = answers_of_ties(store, seeds, {"rnd": 0.99, "ppo": 0.0})
+    assert answer.startswith("- **Supported: rnd beats ppo on DeepSea-20**")
+    assert ("difference 0.99 (ties)" in answer) == (seeds >= 13)
+
+
+def test_arms_that_tie_at_one_value_are_undecided(store, text_only):
+    (answer,) = answers_of_ties(store, 20, {"rnd": 0.5, "ppo": 0.5})
+    assert answer.startswith("- **Undecided")
+
+
+def answers_of_ties(store: Store, seeds: int, level: dict[str, float]) -> list[str]:
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, seeds, claims=(CLAIM,))
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs:
+        fake_store.write_run(store, run, lambda run, fraction, rng, n: [level[run.arm]] * n)
+    return [line for line in report(store, sweep).splitlines() if line.startswith("- **")]
+
+
+@pytest.mark.parametrize(("seeds", "stamped"), [(6, True), (8, False)])
+def test_a_stamp_is_explained_where_it_stands_in_the_paper_too(store, text_only, seeds, stamped):
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, seeds, claims=(CLAIM,))
+    fake_store.write_sweep(store, sweep)
+    report(store, sweep)
+    tex = (store.sweep_folder("fake") / "report" / "paper" / "main.tex").read_text()
+    assert ("Stamped: with 6 seeds" in tex) == stamped

@@ -171,9 +171,13 @@ def test_the_difference_of_arms_that_each_tie_allows_for_what_was_not_seen(n):
     assert wider.high == pytest.approx(1 + off * 9, abs=0.2)
 
 
-def test_arms_that_all_tie_at_one_value_have_no_interval_of_their_difference():
-    ones = np.ones((10, 2))
-    assert stats.difference(ones, ones, stats.iqm, "x", "y").shows == "tied"
+@pytest.mark.parametrize(("runs", "settled"), [(10, False), (12, False), (13, True), (30, True)])
+def test_runs_that_all_tie_settle_a_difference_once_there_are_enough(runs, settled):
+    """With 13 equal runs at most a quarter of all may differ (0.025^(1/13) > 0.75)."""
+    found = stats.difference(np.ones((runs, 1)), np.ones((runs, 1)), stats.iqm, "x", "y")
+    assert found.shows == "tied"
+    assert (found.low == found.high == 0) == settled
+    assert np.isnan(found.low) != settled
 
 
 def test_a_band_of_the_whole_line_is_wider_than_that_of_each_point():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -61,8 +62,10 @@ def examine(claim: Claim, scores: Scores, span: Array | None = None) -> Finding:
     x, y = (scores.matrix(arm, envs) for arm in arms)
     gap = stats.difference(x, y, stats.iqm, *arms, *(envs or ()), span=span)
     chance = stats.improvement(x, y)
-    if not stats.has_interval(gap.shows):
+    if math.isnan(gap.low):
         why = f"{gap.n} seeds give no interval, and decide nothing"
+        if gap.shows == "tied":
+            why = f"all runs tie, and {gap.n} seeds leave others possible"
         return Finding(claim, better, worse, gap, chance, 1.0, why)
     return Finding(claim, better, worse, gap, chance, stats.permutation_p(x, y))
 

@@ -216,6 +216,7 @@ def _equal_cpu(
         tables.write(table, folder, name, cpu_time.listed(evidence, env))
         lines += [f"### {env}, after CPU seconds of learning", table.markdown()]
         lines += [f"[CSV]({name}.csv), [LaTeX]({name}.tex). {cpu_time.TABLE_NOTE}"]
+        lines[-1] += f" {captions.brackets(evidence)}"
     return [_paragraphs(lines)]
 
 
@@ -230,7 +231,8 @@ def _components(evidence: Evidence, folder: Path) -> list[str]:
         ):
             heading = f"{_COMPONENT_TITLES[kind]}: {title}"
             lines += _table(folder, f"{kind}_{score}", heading, found)
-    return [_paragraphs([*lines, _COMPONENT_NOTE])] if len(lines) > 1 else []
+    note = f"{_COMPONENT_NOTE} {captions.brackets(evidence)}"
+    return [_paragraphs([*lines, note])] if len(lines) > 1 else []
 
 
 _COMPONENT_TITLES = {"components": "What each adds", "path": "From none to all"}

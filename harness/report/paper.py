@@ -10,7 +10,6 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from harness import stats
 from harness.report import (
     captions,
     citation,
@@ -150,13 +149,8 @@ def _tables(evidence: Evidence, venue: style.Venue, folder: Path) -> list[_Shown
 
 
 def _brackets(evidence: Evidence) -> str:
-    shown = {stats.gate("IQM", n, 1) for n in captions.seed_counts(evidence)}
-    words = [f"IQM over {captions.seeds(evidence)}; higher is better."]
-    if any(map(stats.has_interval, shown)):
-        words.append(f"[ ]: {claims.percent(stats.LEVEL)} interval of the bootstrap over seeds.")
-    if "range" in shown:
-        words.append("{ }: the range of the seeds, too few for an interval.")
-    return " ".join(words)
+    what = captions.brackets(evidence).replace("`", "")
+    return f"IQM over {captions.seeds(evidence)}; higher is better. {what}"
 
 
 def narrow(table: Table) -> Table:
