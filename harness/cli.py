@@ -264,6 +264,7 @@ def check(
         resolved = loaded.expand(overrides, anyway, rehearse=True)
         console = _console()
         console.print(listing.matrix(resolved))
+        console.print(listing.acting(loaded))
         console.print(listing.hyperparameters(loaded.explain(overrides)))
         if resolved.claims:
             console.print(listing.power(resolved))

@@ -219,6 +219,15 @@ def hyperparameters(explained: Sequence[Origins]) -> RenderableType:
     return Group(*parts)
 
 
+def acting(loaded: Sweep) -> RenderableType:
+    """How agents act when they are scored, and who says so."""
+    rows = table("environment", "actions", "from", title="\nevaluation")
+    for env in loaded.file.envs:
+        found = loaded.acting(envs.card(env))
+        rows.add_row(env, "greedy" if found.deterministic else "sampled", found.origin)
+    return rows
+
+
 def _at(tree: Any, key: str) -> Any:
     for part in key.split("."):
         tree = tree[part]

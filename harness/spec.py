@@ -32,7 +32,11 @@ class Evaluation(BaseModel):
     final_episodes: int = Field(
         100, ge=1, le=10**6, description="Episodes of the evaluation after training."
     )
-    deterministic: bool = Field(True, description="Act greedily; false samples from the policy.")
+    deterministic: bool = Field(
+        True,
+        description="Act greedily; false samples from the policy. Left out of a file: as the "
+        "environment's card says.",
+    )
 
 
 class Engine(BaseModel):

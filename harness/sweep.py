@@ -43,6 +43,13 @@ class Origins(NamedTuple):
     settings: Settings
 
 
+class Acting(NamedTuple):
+    """How agents act when they are scored in one environment, and who says so."""
+
+    deterministic: bool
+    origin: str
+
+
 class Sweep(NamedTuple):
     """A sweep file that reads well, with the lines its errors point to."""
 
@@ -89,6 +96,14 @@ class Sweep(NamedTuple):
         expansion.resolved(anyway=True)
         return expansion.origins
 
+    def acting(self, card: envs.Card) -> Acting:
+        """The file's own word, else the card's, else greedily."""
+        evaluation = self.file.evaluation
+        if "deterministic" in evaluation.model_fields_set:
+            return Acting(evaluation.deterministic, f"{self.document.file}: evaluation")
+        said = "deterministic" in card.model_fields_set
+        return Acting(card.deterministic, f"the card of {card.name}" if said else "the default")
+
 
 class _Layered(NamedTuple):
     """An arm after grids and designs: departures in order, each with its place in the file."""
@@ -121,6 +136,7 @@ class _Expansion:
         rehearse: bool = False,
     ) -> None:
         """:param survey: what is wrong with the file already: the walk goes over the rest."""
+        self.sweep = sweep
         self.file, self.document = sweep
         self.overrides, self.rehearse = overrides, rehearse
         self.survey = survey or Survey(self.file, [], [])
@@ -412,6 +428,7 @@ class _Expansion:
             elif self.rehearse and len(self.problems) == before:
                 self._rehearse(arm, agent, partial(envs.make, card, wrappers), settings, steps)
             self.origins.append(Origins(arm.label, name, settings))
+            acting = {"deterministic": self.sweep.acting(card).deterministic}
             for seed in seeds:
                 yield RunSpec(
                     agent=agent,
@@ -422,7 +439,7 @@ class _Expansion:
                     seed=seed,
                     steps=steps,
                     hparams=settings.hparams,
-                    evaluation=self.file.evaluation,
+                    evaluation=self.file.evaluation.model_copy(update=acting),
                     engine=self.file.engine,
                     arm=arm.label,
                 )

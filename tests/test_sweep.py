@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from harness import envs
 from harness.agents import Layer
 from harness.config import UserError, shipped
 from harness.store import Store
@@ -50,6 +51,54 @@ def test_arms_environments_and_seeds_multiply(expand):
         for env, steps in (("CartPole-v1", 4_000), ("DeepSea-10", 2_000))
         for seed in (0, 1)
     ]
+
+
+PARTLY_SEEN = [name for name in envs.card_names() if name.startswith("MiniGrid-")]
+
+
+@pytest.mark.parametrize("name", [*PARTLY_SEEN, "Pong-v5", "MontezumaRevenge-v5"])
+def test_where_a_greedy_policy_gets_stuck_the_card_has_agents_sample(name):
+    assert not envs.card(name).deterministic
+
+
+@pytest.mark.parametrize(
+    ("said", "acting", "origin"),
+    [
+        ("", {"CartPole-v1": True, "MiniGrid-Unlock-v0": False}, "the card of MiniGrid-Unlock-v0"),
+        ("deterministic: true", {"CartPole-v1": True, "MiniGrid-Unlock-v0": True}, "evaluation"),
+        ("deterministic: false", {"CartPole-v1": False, "MiniGrid-Unlock-v0": False}, "evaluation"),
+    ],
+)
+def test_how_agents_act_is_said_by_the_sweep_else_by_the_card(
+    tmp_path, expand, said, acting, origin
+):
+    text = (
+        "name: test\nquestion: Does it?\nenvs: [CartPole-v1, MiniGrid-Unlock-v0]\nseeds: 1\n"
+        f"steps: 4_000\narms: {{a: {{agent: random}}}}\nevaluation: {{every: 500, {said}}}\n"
+    )
+    runs = expand(text).runs
+
+    assert {run.env: run.evaluation.deterministic for run in runs} == acting
+    assert {run.evaluation.every for run in runs} == {500}
+    loaded = Sweep.load(tmp_path / "sweep.yaml")
+    assert loaded.acting(envs.card("MiniGrid-Unlock-v0")).origin.endswith(origin)
+
+
+def test_a_single_run_acts_as_its_environments_card_says():
+    asked = ("random", "MiniGrid-Unlock-v0", 0, 100)
+
+    assert not single(*asked).evaluation.deterministic
+    protocol = {"evaluation": {"deterministic": True}}
+    assert single(*asked, protocol=protocol).evaluation.deterministic
+
+
+def test_how_agents_are_scored_on_a_card_changes_no_run_whose_sweep_says_it(monkeypatch):
+    protocol = {"evaluation": {"deterministic": True}}
+    before = single("random", "CartPole-v1", 0, 100, protocol=protocol)
+    turned = envs.card("CartPole-v1").model_copy(update={"deterministic": False})
+    monkeypatch.setattr(envs, "card", lambda name: turned)
+
+    assert single("random", "CartPole-v1", 0, 100, protocol=protocol).key == before.key
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "meta", "nonsense"])

@@ -98,6 +98,11 @@ class Card(BaseModel):
         description="Episodes are truncated here. Left out: each ends by itself in a fixed time.",
     )
     actions: Literal["discrete", "continuous"] = Field(description="The kind of action space.")
+    deterministic: bool = Field(
+        True,
+        description="Agents are scored as they act greedily; false: as they sample from their "
+        "policy, where a greedy one gets stuck. A sweep's own `evaluation` wins.",
+    )
     null_action: int | None = Field(
         None,
         description="Of discrete actions, the one that does nothing; left out: the first. Models "
