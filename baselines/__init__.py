@@ -56,8 +56,8 @@ STEPWISE = {
 }
 
 AGENTS: dict[str, Entry] = {
-    "ppo": Entry("baselines.sb3:ppo", 1, "Proximal policy optimisation (Schulman et al., 2017)"),
-    "a2c": Entry("baselines.sb3:a2c", 1, "Advantage actor-critic, synchronous (Mnih et al., 2016)"),
+    "ppo": Entry("baselines.sb3:ppo", 2, "Proximal policy optimisation (Schulman et al., 2017)"),
+    "a2c": Entry("baselines.sb3:a2c", 2, "Advantage actor-critic, synchronous (Mnih et al., 2016)"),
     "dqn": Entry("baselines.sb3:dqn", 1, "Deep Q-network (Mnih et al., 2015)", DISCRETE),
     "dqn_reset": Entry(
         "baselines.reset:DQNReset", 1, "DQN with resets (Nikishin et al., 2022)", DISCRETE
@@ -70,12 +70,12 @@ AGENTS: dict[str, Entry] = {
     "tqc": Entry(
         "baselines.sb3:tqc", 1, "Truncated quantile critics (Kuznetsov et al., 2020)", CONTINUOUS
     ),
-    "trpo": Entry("baselines.sb3:trpo", 1, "Trust-region policy optimisation (Schulman, 2015)"),
-    "recurrent_ppo": Entry("baselines.sb3:recurrent_ppo", 1, "PPO with an LSTM"),
+    "trpo": Entry("baselines.sb3:trpo", 2, "Trust-region policy optimisation (Schulman, 2015)"),
+    "recurrent_ppo": Entry("baselines.sb3:recurrent_ppo", 2, "PPO with an LSTM"),
     "maskable_ppo": Entry(
-        "baselines.sb3:maskable_ppo", 1, "PPO without invalid actions (Huang, 2022)", DISCRETE
+        "baselines.sb3:maskable_ppo", 2, "PPO without invalid actions (Huang, 2022)", DISCRETE
     ),
-    "ars": Entry("baselines.sb3:ars", 1, "Augmented random search (Mania et al., 2018)"),
+    "ars": Entry("baselines.sb3:ars", 2, "Augmented random search (Mania et al., 2018)"),
     "crossq": Entry(
         "baselines.sb3:crossq", 1, "SAC without target networks (Bhatt et al., 2024)", CONTINUOUS
     ),
@@ -93,7 +93,7 @@ AGENTS: dict[str, Entry] = {
         "baselines.sb3:dqn_her", 1, "DQN with hindsight replay of goals", DISCRETE, goals=True
     ),
     "ppo_rnd": Entry(
-        "baselines.curiosity:ppo_rnd", 1, "PPO and random network distillation (Burda et al., 2018)"
+        "baselines.curiosity:ppo_rnd", 2, "PPO and random network distillation (Burda et al., 2018)"
     ),
     **{
         f"{algorithm}_{bonus}": Entry(
@@ -106,31 +106,31 @@ AGENTS: dict[str, Entry] = {
         for algorithm, title, actions in REPLAYS
     },
     "ppo_icm": Entry(
-        "baselines.curiosity:ppo_icm", 1, "PPO and the intrinsic curiosity module (Pathak, 2017)"
+        "baselines.curiosity:ppo_icm", 2, "PPO and the intrinsic curiosity module (Pathak, 2017)"
     ),
     "ppo_rf": Entry(
-        "baselines.curiosity:ppo_rf", 1, "PPO and errors in random features (Burda et al., 2018)"
+        "baselines.curiosity:ppo_rf", 2, "PPO and errors in random features (Burda et al., 2018)"
     ),
     "ppo_disagreement": Entry(
-        "baselines.curiosity:ppo_disagreement", 1, "PPO and ensemble disagreement (Pathak, 2019)"
+        "baselines.curiosity:ppo_disagreement", 2, "PPO and ensemble disagreement (Pathak, 2019)"
     ),
     "ppo_count": Entry(
-        "baselines.curiosity:ppo_count", 1, "PPO and exact counts (Strehl and Littman, 2008)"
+        "baselines.curiosity:ppo_count", 2, "PPO and exact counts (Strehl and Littman, 2008)"
     ),
     "ppo_ngu": Entry(
-        "baselines.curiosity:ppo_ngu", 1, "PPO and never give up (Badia et al., 2020)"
+        "baselines.curiosity:ppo_ngu", 2, "PPO and never give up (Badia et al., 2020)"
     ),
     "ppo_e3b": Entry(
-        "baselines.curiosity:ppo_e3b", 1, "PPO and elliptical bonuses (Henaff et al., 2022)"
+        "baselines.curiosity:ppo_e3b", 2, "PPO and elliptical bonuses (Henaff et al., 2022)"
     ),
     "recurrent_ppo_rnd": Entry(
         "baselines.curiosity.recurrent:recurrent_ppo_rnd",
-        1,
+        2,
         "PPO with an LSTM and random network distillation (Burda et al., 2018)",
     ),
     "recurrent_ppo_icm": Entry(
         "baselines.curiosity.recurrent:recurrent_ppo_icm",
-        1,
+        2,
         "PPO with an LSTM and the intrinsic curiosity module (Pathak, 2017)",
     ),
     "world_model": Entry(

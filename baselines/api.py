@@ -87,6 +87,10 @@ class Config(BaseModel):
         """The hyper-parameters that decide `least_steps`."""
         return ()
 
+    def trained_steps(self, budget: int) -> int:
+        """The part of a budget that is learned from, as far as it is known before."""
+        return budget
+
     def memory(self, sizes: Sizes) -> dict[str, float]:
         """Bytes that training needs at least, by the hyper-parameter that decides them.
 
@@ -144,7 +148,7 @@ class Agent(Protocol):
     def __init__(self, task: Task, config: Any) -> None: ...
 
     def learn(self, progress: Progress) -> int:
-        """Train to the end of the budget; return the steps taken, at most task.steps."""
+        """Train to the end of the budget; return the steps learned from, at most task.steps."""
 
     def predict(
         self,

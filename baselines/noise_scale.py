@@ -38,7 +38,8 @@ def watch(agent: api.Agent) -> list[Sample]:
     update = model.train
 
     def measured_update() -> None:
-        found.append(measure(model))
+        if model.rollout_buffer.buffer_size == model.n_steps:  # no shorter one at the end
+            found.append(measure(model))
         update()
 
     model.train = measured_update

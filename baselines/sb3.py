@@ -12,7 +12,6 @@ Its Config then follows from CuriosityPPO's constructor, PPO's arguments include
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,19 +23,18 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.save_util import load_from_zip_file, recursive_getattr
-from stable_baselines3.common.type_aliases import TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
 from baselines.api import Config, Progress, Task
 from baselines.bound import Count, Positive
 from baselines.hindsight import GoalsEnd, PaidAlike
+from baselines.rollout import fitted
 from baselines.sb3_config import BUILDERS, config_of
-from baselines.sb3_family import OffPolicy
+from baselines.sb3_family import OffPolicy, OnPolicy
 from baselines.target import load as load_target
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
@@ -59,7 +57,9 @@ class SB3Agent:
         self.task = task
         self.config = config
         env = training_envs(task, config) if env is None else env
-        self.model = self.algorithm(env=env, **self._arguments(env))
+        on_policy = issubclass(self.algorithm, OnPolicyAlgorithm)
+        algorithm = fitted(self.algorithm) if on_policy else self.algorithm
+        self.model = algorithm(env=env, **self._arguments(env))
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self._normalize = self.model.get_vec_normalize_env()
 
@@ -97,45 +97,36 @@ class SB3Agent:
             )
         return found[0]
 
-    def rollout_steps(self) -> int | None:
-        """Environment steps between two updates; None where an update waits for episodes."""
-        model = self.model
-        if isinstance(model, OnPolicyAlgorithm):
-            return model.n_steps * model.n_envs
-        if isinstance(model, OffPolicyAlgorithm):
-            frequency, unit = model.train_freq
-            return frequency * model.n_envs if unit == TrainFrequencyUnit.STEP else None
-        return None
-
     def total_steps(self) -> int:
-        """The part of the budget that whole rollouts fill: SB3 finishes each one that it begins.
+        """The part of the budget that is learned from, or the budget if only the run can tell.
 
         :raises ValueError: if not one rollout fits.
         """
-        rollout = self.rollout_steps()
-        if rollout is None:
-            return self.task.steps
-        if rollout > self.task.steps:
-            length = "n_steps" if isinstance(self.model, OnPolicyAlgorithm) else "train_freq"
+        rollout = self.config.rollout()
+        if rollout is not None and rollout > self.task.steps:
+            length = "n_steps" if isinstance(self.config, OnPolicy) else "train_freq"
             raise ValueError(
                 f"one rollout is {rollout} steps ({length} times n_envs), more than the "
                 f"budget of {self.task.steps}: lower {length} or n_envs, or raise the budget"
             )
-        return self.task.steps // rollout * rollout
+        return self.config.trained_steps(self.task.steps)
 
     def learn(self, progress: Progress) -> int:
-        """Train to the end of the budget; return the steps taken (at most task.steps)."""
+        """Train to the end of the budget; return the steps before the last update."""
         # SB3's constructor has seeded them with the agent's seed; this one is paired over arms.
         self.model.env.seed(self.task.env_seed)
         # Rollouts that fit are never cut: SB3 would skip the update after the last one.
-        ceiling = self.task.steps if self.rollout_steps() is None else None
+        ceiling = self.task.steps if self.config.rollout() is None else None
         report = _Report(progress, ceiling)
-        with suppress(_BudgetSpent):
+        trained = None
+        try:
             self.model.learn(
                 self.total_steps(), callback=report, log_interval=None, **self._learn_options()
             )
+        except _BudgetSpent:
+            trained = report.updated
         report.log()
-        return self.model.num_timesteps
+        return self.model.num_timesteps if trained is None else trained
 
     def _learn_options(self) -> dict[str, Any]:
         return {}
@@ -277,6 +268,7 @@ class _Report(BaseCallback):
         self._progress = progress
         self._ceiling = ceiling
         self._logged = 0
+        self.updated = 0  # steps before the last update, for what waits for episodes
         self._remote: list[bool] = []
 
     def _on_step(self) -> bool:
@@ -289,6 +281,7 @@ class _Report(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:  # the update on the rollout before is done
+        self.updated = self.model.num_timesteps
         if self.model.num_timesteps - self._logged >= LOG_EVERY:
             self.log()
 

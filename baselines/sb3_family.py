@@ -15,6 +15,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from baselines.api import NUMBER, TRAINED, Config, Sizes, weights_of
+from baselines.rollout import last_two
 
 STRICT = ConfigDict(
     extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False
@@ -44,6 +45,10 @@ class Family(Config):
     def fades(self) -> bool:
         """Whether the learning rate has fallen to 0 at the last update of a budget."""
         return isinstance(self.learning_rate, str)
+
+    def rollout(self) -> int | None:
+        """Environment steps from one update to the next; None where it waits for episodes."""
+        return None
 
     def _chosen(self, name: str, default: Any = None) -> Any:
         value = getattr(self.policy_kwargs, name, None)
@@ -88,11 +93,27 @@ class OnPolicy(Family):
         return -(-self.rollout() // getattr(self, "sub_sampling_factor", 1))  # TRPO's
 
     def rollout(self) -> int:
-        """Environment steps from one update to the next."""
+        """Environment steps from one update to the next, the last two of a budget left out."""
         return self.n_envs * self.n_steps
 
+    def trained_steps(self, budget: int) -> int:
+        """All that the environments share equally; less where a last rollout holds no update."""
+        steps = budget // self.n_envs
+        if steps < self.n_steps:
+            return 0
+        while any(map(self._unfit, last_two(steps, self.n_steps))):
+            steps -= 1
+        return steps * self.n_envs
+
+    def _unfit(self, n_steps: int) -> bool:
+        """Whether no update is possible on a rollout of this length."""
+        return any(self.model_copy(update={"n_steps": n_steps}).clashes())
+
     def least_steps(self) -> int:
-        return self.rollout() * (2 if self.fades() else 1)
+        least = self.rollout()
+        while self.fades() and self.trained_steps(least) == self.rollout():
+            least += self.n_envs  # to a second rollout: at the last one nothing moves
+        return least
 
     def paced_by(self) -> tuple[str, ...]:
         return (*super().paced_by(), "n_steps", "n_envs")
@@ -163,10 +184,18 @@ class OffPolicy(Family):
     def _rhythm(self) -> tuple[int, str]:
         return (self.train_freq, "step") if isinstance(self.train_freq, int) else self.train_freq
 
+    def rollout(self) -> int | None:
+        count, unit = self._rhythm()
+        return count * self.n_envs if unit == "step" else None
+
+    def trained_steps(self, budget: int) -> int:
+        """What whole rollouts fill: SB3 finishes each one that it begins."""
+        return budget // (self.rollout() or 1) * (self.rollout() or 1)
+
     def least_steps(self) -> int:
         """SB3 collects whole rollouts, and updates after those that end beyond learning_starts."""
-        count, unit = self._rhythm()
-        rollout = count * self.n_envs if unit == "step" else 1
+        count, _ = self._rhythm()
+        rollout = self.rollout() or 1
         first = max(count, (self.learning_starts // rollout + 1) * rollout)
         return first + rollout if self.fades() else first
 

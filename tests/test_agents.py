@@ -112,7 +112,7 @@ class Counted(gym.Wrapper):
 class Trained(NamedTuple):
     agent: Agent
     diary: Diary
-    reported: int  # steps
+    reported: int  # steps that were learned from
     taken: int  # by its environments
 
 
@@ -162,7 +162,9 @@ def test_looking_at_the_learner_while_it_trains_does_not_change_what_it_learns(n
 def test_the_budget_is_a_ceiling_on_the_steps_that_environments_really_take(name):
     found = trained(name)
 
-    assert found.reported == found.taken <= STEPS
+    assert found.reported <= found.taken <= STEPS
+    # Its updates wait for whole episodes; test_budget.py asks what became of the others.
+    assert found.reported == found.taken or name == "ars"
     assert (found.reported > STEPS / 2) == AGENTS[name].learns
 
 
@@ -171,7 +173,7 @@ def test_progress_hears_of_every_step_in_order_and_of_the_last(name):
     found = trained(name)
 
     assert all(before < after for before, after in pairwise(found.diary.steps))
-    assert found.diary.steps[-1] == found.reported
+    assert found.diary.steps[-1] == found.taken
 
 
 @pytest.mark.parametrize("name", [name for name in ALGORITHMS])

@@ -800,6 +800,36 @@ def test_a_caption_that_tells_of_bars_knows_whose_they_are(name):
         assert all(stats.expected(statistic, 10, 5) for statistic in plot.statistics)
 
 
+# Budgets ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("used", "words"),
+    [
+        ([0.98, 0.98], "58,800"),
+        ([0.98, 0.5], "30,000 to 58,800"),
+        ([0.99, 0.995], ""),
+        ([0, 0], ""),  # it learns nothing
+    ],
+)
+def test_the_steps_that_were_learned_from_are_told_where_they_fall_short_of_the_budget(
+    store, text_only, used, words
+):
+    sweep = fake_store.sweep(TWO_ARMS, ["DeepSea-20"], 2)
+    fake_store.write_sweep(store, sweep, finish=False)
+    for run in sweep.runs:
+        part = used[run.seed] if run.arm == "rnd" else 1
+        fake_store.write_run(store, run, result={"steps_trained": int(part * run.steps)})
+    text = report(store, sweep)
+    steps = sweep.runs[0].steps
+    told = re.findall(r"rnd on DeepSea-20 learned from (.*): the rest held no update", text)
+    assert told == ([f"{words} of {steps:,} steps"] if words else [])
+    cells = re.findall(r"after ([^|]*) steps \|", text)
+    assert set(cells) == ({words} if words else set())
+    column = [row["steps_trained"] for row in rows(store, "scores") if row["arm"] == "rnd"]
+    assert column == [str(int(part * steps)) for part in used]
+
+
 # Broken learners ---------------------------------------------------------------------------------
 
 

@@ -24,6 +24,8 @@ from harness.store import RunStatus, Store, Visits
 MOST_JOINT_BANDS = 4  # in one panel
 # How many times as much CPU time one arm takes to learn as another before it is compared.
 FAR_APART = 2.0
+# The part of a budget that may go unused without a word.
+UNUSED = 0.01
 _TICK = 0.001  # second: times are written down to it, and an axis of powers of ten has no 0
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -129,6 +131,19 @@ class Evidence:
 
     def specs(self, arm: str, env: str) -> list[RunSpec]:
         return self._runs.get((arm, env), [])
+
+    @once
+    def learned_from(self, arm: str, env: str) -> str:
+        """The steps that finished runs learned from: `16,384`; empty where it is their budget.
+
+        What learns nothing has learned from 0.
+        """
+        results = [(s.spec.steps, s.result["steps_trained"]) for s in self.statuses_of(arm, env)
+                   if s.result and s.result.get("steps_trained")]  # fmt: skip
+        if all(used >= (1 - UNUSED) * steps for steps, used in results):
+            return ""
+        low, high = (f(used for _, used in results) for f in (min, max))
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
     @once
     def format(self, env: str | None) -> number.Format:
@@ -310,6 +325,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_looked(evidence),
         *_allowed_anyway(evidence),
         *_unequal_budgets(evidence),
+        *_unused_budgets(evidence),
         *origin.warnings(evidence.statuses),
         *_shared_runs(evidence),
         *_unwitnessed(evidence),
@@ -388,6 +404,16 @@ def _unequal_budgets(evidence: Evidence) -> Iterable[str]:
     for env in evidence.unequal:
         each = (f"{steps:,}: {', '.join(of)}" for steps, of in evidence.budgets(env).items())
         yield f"Unequal budgets on {env}, in steps ({'; '.join(each)}): not a fair comparison."
+
+
+def _unused_budgets(evidence: Evidence) -> Iterable[str]:
+    for env in evidence.sweep.envs:
+        for arm in evidence.arms_on(env):
+            used = evidence.learned_from(arm, env)
+            if used:
+                steps = sorted({spec.steps for spec in evidence.specs(arm, env)})
+                of = " or ".join(f"{n:,}" for n in steps)
+                yield f"{arm} on {env} learned from {used} of {of} steps: the rest held no update."
 
 
 def _shared_runs(evidence: Evidence) -> Iterable[str]:

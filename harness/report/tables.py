@@ -135,7 +135,10 @@ def score_grid(evidence: Evidence, found: dict[tuple[str, str], Estimate]) -> Ta
     formats = {env: evidence.format(env) for env in envs}
 
     def cell(arm: str, env: str) -> str:
-        return bracket(found[arm, env], formats[env]) if (arm, env) in found else ""
+        if (arm, env) not in found:
+            return ""
+        used = evidence.learned_from(arm, env)
+        return bracket(found[arm, env], formats[env]) + (f" after {used} steps" if used else "")
 
     rows = [(arm, *(cell(arm, env) for env in envs)) for arm in evidence.sweep.arms]
     anchors = evidence.sweep.anchors
@@ -272,9 +275,11 @@ def run_scores(evidence: Evidence) -> Table:
         spec = status.spec
         curve = evidence.curves.get((spec.arm, spec.env, spec.seed))
         each = (repr(f(curve)) if curve else "" for f in stats.SCORES.values())
-        what = (spec.env, spec.arm, str(spec.seed), str(spec.steps))
+        used = str((status.result or {}).get("steps_trained", ""))
+        what = (spec.env, spec.arm, str(spec.seed), str(spec.steps), used)
         rows.append((*what, status.state, *each, spec.key))
-    return Table(("env", "arm", "seed", "steps", "state", *stats.SCORES, "key"), tuple(rows))
+    head = ("env", "arm", "seed", "steps", "steps_trained", "state", *stats.SCORES, "key")
+    return Table(head, tuple(rows))
 
 
 # Runs --------------------------------------------------------------------------------------------
