@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import gymnasium as gym
@@ -30,6 +31,33 @@ class GoalsEnd(HerReplayBuffer):
         infos = [{}] * len(reached)
         ends = self.env.env_method("compute_terminated", reached, self._goals, infos, indices=[0])
         return found._replace(dones=self.to_torch(ends[0].astype(np.float32)).reshape(-1, 1))
+
+
+class ManyGoals(gym.Wrapper[Any, Any, Any, Any]):
+    """Answers for a batch of goals where the environment only answers for one.
+
+    Gymnasium-Robotics asks for no more of `compute_reward` and `compute_terminated`: Fetch says
+    False to any batch, and a maze that ends takes the distance of all its rows together. So an
+    answer without one value a row is none, and the rows are asked one by one.
+    """
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray, infos: Any) -> np.ndarray:
+        """(n, ...), (n, ...), n infos -> (n,)"""
+        return self._ask("compute_reward", achieved, desired, infos)
+
+    def compute_terminated(
+        self, achieved: np.ndarray, desired: np.ndarray, infos: Any
+    ) -> np.ndarray:
+        """(n, ...), (n, ...), n infos -> (n,)"""
+        return self._ask("compute_terminated", achieved, desired, infos)
+
+    def _ask(self, name: str, achieved: np.ndarray, desired: np.ndarray, infos: Any) -> np.ndarray:
+        method = self.env.get_wrapper_attr(name)
+        with suppress(Exception):  # whatever a method for one goal raises for many
+            found = method(achieved, desired, infos)
+            if np.shape(found) == (len(achieved),):
+                return np.asarray(found)
+        return np.array([method(*row) for row in zip(achieved, desired, infos, strict=True)])
 
 
 class PaidAlike(gym.Wrapper[Any, Any, Any, Any]):

@@ -31,7 +31,7 @@ from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
 from baselines.api import Config, Progress, Task
 from baselines.bound import Count, Positive
-from baselines.hindsight import GoalsEnd, PaidAlike
+from baselines.hindsight import GoalsEnd, ManyGoals, PaidAlike
 from baselines.rollout import fitted
 from baselines.sb3_config import BUILDERS, config_of
 from baselines.sb3_family import OffPolicy, OnPolicy
@@ -236,7 +236,8 @@ class HindsightAgent(SB3Agent):
     }
 
     def __init__(self, task: Task, config: Any) -> None:
-        super().__init__(replace(task, make_env=lambda: PaidAlike(task.make_env())), config)
+        goals = replace(task, make_env=lambda: PaidAlike(ManyGoals(task.make_env())))
+        super().__init__(goals, config)
         for limit in self.model.env.get_attr("time_limit"):
             self._check_buffer(limit * config.n_envs)
 

@@ -111,6 +111,36 @@ class Goals(gym.ObservationWrapper):
         return (np.abs(achieved - desired)[..., 0] < cls.NEAR).astype(np.float32)
 
 
+class GoalsOneByOne(Goals):
+    """The same, whose end is a plain bool: of a batch, for all its rows together."""
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> bool:
+        return bool(np.linalg.norm(achieved - desired) < self.NEAR)
+
+    def compute_truncated(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> bool:
+        return False
+
+
+class PlainGoals(GoalsOneByOne):
+    """The same, whose reward is a plain number and cannot be asked for a batch at all."""
+
+    def compute_reward(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> float:
+        if info.get("stuck"):
+            raise RuntimeError("it is never stuck")
+        return 1.0 if np.linalg.norm(achieved - desired) < self.NEAR else 0.0
+
+
+class Endless(Goals):
+    """Walk to a place and stay: no goal ends the episode, and a plain False says so."""
+
+    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        observation, reward, _, truncated, info = super().step(action)
+        return observation, reward, False, truncated, info
+
+    def compute_terminated(self, achieved: np.ndarray, desired: np.ndarray, info: Any) -> bool:
+        return False
+
+
 class Corridor(gym.Env):
     """States 0, 1, 2, ... for `length` steps; the last observation is unlike all others."""
 

@@ -15,7 +15,16 @@ import pytest
 import stable_baselines3
 import torch
 from gymnasium.vector.utils import concatenate, create_empty_array
-from probe_envs_agents import Goals, Masked, Pair, continuous, discrete
+from probe_envs_agents import (
+    Endless,
+    Goals,
+    GoalsOneByOne,
+    Masked,
+    Pair,
+    PlainGoals,
+    continuous,
+    discrete,
+)
 from pydantic import BaseModel, ValidationError
 from tiny import NESTED, each, env_of
 
@@ -472,6 +481,24 @@ def test_hindsight_replays_goals_that_were_reached_and_pays_for_them(strategy):
     assert (goals != 2.0).sum() == 300  # 3 for each goal that was asked for
     assert sampled.rewards.numpy()[:, 0].tolist() == Goals.paid(place, goals).tolist()
     assert sampled.dones.numpy().tolist() == sampled.rewards.numpy().tolist()
+
+
+@pytest.mark.parametrize("goals", [GoalsOneByOne, PlainGoals])
+def test_hindsight_learns_the_same_where_an_environment_answers_for_one_goal_only(goals):
+    agent = make("sac_her", env=lambda: goals(continuous()))
+    agent.learn(NoProgress())
+
+    assert_equal(agent.weights(), trained("sac_her").agent.weights())
+
+
+def test_hindsight_ends_no_episode_where_no_goal_does():
+    agent = make("sac_her", env=lambda: Endless(continuous()))
+    agent.learn(NoProgress())
+    with untouched_rng(0):
+        sampled = agent.model.replay_buffer.sample(400)
+
+    assert sampled.rewards.sum() > 0
+    assert sampled.dones.sum() == 0
 
 
 @pytest.mark.parametrize("name", ["learning_starts", "buffer_size"])
