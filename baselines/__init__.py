@@ -20,6 +20,7 @@ class Entry:
     goals: bool = False  # needs observations in `api.GOAL_PARTS`, and `api.GOAL_METHODS`
     seed_batch: bool = False  # trains many seeds at once in one process
     learns: bool = True
+    samples: bool = True  # may act otherwise where it is not to act greedily
 
     @property
     def module(self) -> str:
@@ -58,14 +59,30 @@ STEPWISE = {
 AGENTS: dict[str, Entry] = {
     "ppo": Entry("baselines.sb3:ppo", 2, "Proximal policy optimisation (Schulman et al., 2017)"),
     "a2c": Entry("baselines.sb3:a2c", 2, "Advantage actor-critic, synchronous (Mnih et al., 2016)"),
-    "dqn": Entry("baselines.sb3:dqn", 1, "Deep Q-network (Mnih et al., 2015)", DISCRETE),
+    "dqn": Entry(
+        "baselines.sb3:dqn", 1, "Deep Q-network (Mnih et al., 2015)", DISCRETE, samples=False
+    ),
     "dqn_reset": Entry(
-        "baselines.reset:DQNReset", 1, "DQN with resets (Nikishin et al., 2022)", DISCRETE
+        "baselines.reset:DQNReset",
+        1,
+        "DQN with resets (Nikishin et al., 2022)",
+        DISCRETE,
+        samples=False,
     ),
     "sac": Entry("baselines.sb3:sac", 1, "Soft actor-critic (Haarnoja et al., 2018)", CONTINUOUS),
-    "td3": Entry("baselines.sb3:td3", 1, "Twin delayed DDPG (Fujimoto et al., 2018)", CONTINUOUS),
+    "td3": Entry(
+        "baselines.sb3:td3",
+        1,
+        "Twin delayed DDPG (Fujimoto et al., 2018)",
+        CONTINUOUS,
+        samples=False,
+    ),
     "qrdqn": Entry(
-        "baselines.sb3:qrdqn", 1, "DQN by quantile regression (Dabney et al., 2018)", DISCRETE
+        "baselines.sb3:qrdqn",
+        1,
+        "DQN by quantile regression (Dabney et al., 2018)",
+        DISCRETE,
+        samples=False,
     ),
     "tqc": Entry(
         "baselines.sb3:tqc", 1, "Truncated quantile critics (Kuznetsov et al., 2020)", CONTINUOUS
@@ -75,7 +92,9 @@ AGENTS: dict[str, Entry] = {
     "maskable_ppo": Entry(
         "baselines.sb3:maskable_ppo", 2, "PPO without invalid actions (Huang, 2022)", DISCRETE
     ),
-    "ars": Entry("baselines.sb3:ars", 2, "Augmented random search (Mania et al., 2018)"),
+    "ars": Entry(
+        "baselines.sb3:ars", 2, "Augmented random search (Mania et al., 2018)", samples=False
+    ),
     "crossq": Entry(
         "baselines.sb3:crossq", 1, "SAC without target networks (Bhatt et al., 2024)", CONTINUOUS
     ),
@@ -90,7 +109,12 @@ AGENTS: dict[str, Entry] = {
         "baselines.sb3:tqc_her", 1, "TQC with hindsight replay of goals", CONTINUOUS, goals=True
     ),
     "dqn_her": Entry(
-        "baselines.sb3:dqn_her", 1, "DQN with hindsight replay of goals", DISCRETE, goals=True
+        "baselines.sb3:dqn_her",
+        1,
+        "DQN with hindsight replay of goals",
+        DISCRETE,
+        goals=True,
+        samples=False,
     ),
     "ppo_rnd": Entry(
         "baselines.curiosity:ppo_rnd", 2, "PPO and random network distillation (Burda et al., 2018)"
@@ -101,6 +125,7 @@ AGENTS: dict[str, Entry] = {
             1,
             f"{title} whose replay buffer pays {pays}",
             actions,
+            samples=actions != DISCRETE,  # DQN's kin take the best action, always
         )
         for bonus, pays in STEPWISE.items()
         for algorithm, title, actions in REPLAYS
@@ -143,13 +168,20 @@ AGENTS: dict[str, Entry] = {
         2,
         "A world model with discrete latents, an actor trained in it (DreamerV3, Hafner, 2023)",
     ),
-    "random": Entry("baselines.classic.random:Random", 1, "Uniform random actions", learns=False),
+    "random": Entry(
+        "baselines.classic.random:Random",
+        1,
+        "Uniform random actions",
+        learns=False,
+        samples=False,
+    ),
     "pid": Entry(
         "baselines.classic.pid:PID",
         1,
         "Feedback controllers with fixed gains, no learning",
         envs=("CartPole-v1", "Pendulum-v1"),
         learns=False,
+        samples=False,
     ),
     "pusher": Entry(
         "baselines.classic.pusher:Pusher",
@@ -157,8 +189,13 @@ AGENTS: dict[str, Entry] = {
         "A scripted pusher that knows how a box slides, no learning",
         envs=("PushPose-v0", "PushPoseDirections-v0", "PushPoseStrict-v0", "PushPoseSplit-v0"),
         learns=False,
+        samples=False,
     ),
     "tabular_q": Entry(
-        "baselines.classic.tabular_q:TabularQ", 1, "Q-learning in a table (Watkins, 1989)", DISCRETE
+        "baselines.classic.tabular_q:TabularQ",
+        1,
+        "Q-learning in a table (Watkins, 1989)",
+        DISCRETE,
+        samples=False,
     ),
 }

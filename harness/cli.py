@@ -133,11 +133,15 @@ def run(
         status = store.status(spec)
         if status.result is None:
             raise typer.Exit(SOME_FAILED)
-        final = status.result["final"]
-        _console().print(
+        final, other = status.result["final"], status.result.get("other_mode")
+        text = (
             f"{spec}: return {final['mean']:.2f} ± {final['sd']:.2f} (mean ± deviation over "
-            f"{final['episodes']} evaluation episodes)\n{store.folder(spec)}"
+            f"{final['episodes']} evaluation episodes)"
         )
+        if other is not None:
+            acting = "greedily" if other["deterministic"] else "by sampling"
+            text += f"; acting {acting} {other['mean']:.2f} ± {other['sd']:.2f}"
+        _console().print(f"{text}\n{store.folder(spec)}")
 
 
 @app.command()

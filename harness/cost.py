@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from baselines import AGENTS
 from harness import run_files
 from harness.config import read, shipped
 from harness.files import Damaged
@@ -76,11 +77,12 @@ def learning_steps(steps: int, hparams: Mapping[str, Any]) -> int:
 
 
 def evaluation_episodes(spec: RunSpec) -> int:
-    """All that the protocol plays."""
+    """All that is played: see `run_files.Evaluated`."""
     protocol = spec.evaluation
-    splits = 2 if spec.card.get("variants") else 1
     along = math.ceil(spec.steps / protocol.every) * protocol.episodes
-    return along + splits * protocol.final_episodes
+    test = bool(spec.card.get("variants"))
+    other_mode = spec.agent in AGENTS and AGENTS[spec.agent].samples
+    return along + (1 + test + other_mode) * protocol.final_episodes
 
 
 def finished_in(folder: Path) -> list[Measured]:

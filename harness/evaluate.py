@@ -32,26 +32,23 @@ class Evaluator:
     """Plays an agent in environments of its own, which it keeps from one evaluation to the next.
 
     :param make_env: a fresh evaluation environment: without any training-only wrapper.
-    :param deterministic: act greedily; false samples from the policy.
     """
 
-    def __init__(
-        self, make_env: Callable[[], gym.Env[Any, Any]], deterministic: bool = True
-    ) -> None:
+    def __init__(self, make_env: Callable[[], gym.Env[Any, Any]]) -> None:
         self._make_env = make_env
-        self._deterministic = deterministic
         self._envs: list[gym.Env[Any, Any]] = []
 
-    def play(self, agent: Agent, seeds: Sequence[int]) -> Episodes:
+    def play(self, agent: Agent, seeds: Sequence[int], deterministic: bool = True) -> Episodes:
         """One episode for each seed. Leaves the global random generators as they were.
 
+        :param deterministic: act greedily; false samples from the policy.
         :raises FloatingPointError: if the agent's actions are not finite: it has diverged.
         """
         lanes = min(LANES, len(seeds))
         while len(self._envs) < lanes:
             self._envs.append(self._make_env())
         with untouched_rng(seeds[0]):
-            return _Play(agent, self._envs[:lanes], seeds, self._deterministic).to_the_end()
+            return _Play(agent, self._envs[:lanes], seeds, deterministic).to_the_end()
 
     def close(self) -> None:
         for env in self._envs:

@@ -113,11 +113,8 @@ def _final_episodes(found: Trained, seeds: list[int]) -> tuple[list[float], list
     """As evaluation plays them, side by side: the shape of a batch can move a network's bits."""
     spec, card = found.spec, found.card
     tapes: dict[int, Tape] = {}
-    evaluator = Evaluator(
-        lambda: _Recorder(envs.make(card, spec.wrappers, training=False), tapes),
-        deterministic=spec.evaluation.deterministic,
-    )
-    episodes = evaluator.play(found.agent, seeds)
+    evaluator = Evaluator(lambda: _Recorder(envs.make(card, spec.wrappers, training=False), tapes))
+    episodes = evaluator.play(found.agent, seeds, spec.evaluation.deterministic)
     evaluator.close()
     return episodes.returns, [tapes[seed] for seed in seeds]
 

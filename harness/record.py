@@ -29,12 +29,14 @@ from harness.run_files import (
     FAILURE,
     LOCK,
     MODEL,
+    OTHER_MODE,
     PROGRESS,
     RESULT,
     SPEC,
     TEST_EVALS,
     TRAIN,
     VISITS,
+    Evaluated,
 )
 from harness.secret import without_password
 from harness.spec import RunSpec
@@ -142,20 +144,19 @@ class Record:
     def evaluation(
         self,
         step: int,
-        final: bool,
+        kind: Evaluated,
         returns: list[float],
         lengths: list[int],
         measures: Mapping[str, list[float]],
-        on_test: bool,
     ) -> None:
         """One evaluation. The file holds nothing but outcomes: equal specs write equal bytes.
 
         :param measures: what the card reports beside the score, by name, one for each episode.
-        :param on_test: on variants of the environment that training never sees.
         """
-        row: dict[str, Any] = {"step": step, "final": final, "returns": returns}
+        row: dict[str, Any] = {"step": step, "final": kind != "curve", "returns": returns}
         row |= {"lengths": lengths} | ({"measures": dict(measures)} if measures else {})
-        append_json(self.folder / (TEST_EVALS if on_test else EVALS), row)
+        row |= {OTHER_MODE: True} if kind == "other_mode" else {}
+        append_json(self.folder / (TEST_EVALS if kind == "test" else EVALS), row)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """`seconds` are the CPU time of the process: see `Clock.cpu_seconds_before`.

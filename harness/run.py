@@ -294,15 +294,12 @@ class Watch:
         self._on_test = self._over(card, "test") if card.variants else None
 
     def _over(self, card: envs.Card, split: Literal["train", "test"]) -> Evaluator:
-        return Evaluator(
-            lambda: envs.make(card, self.spec.wrappers, training=False, split=split),
-            deterministic=self.spec.evaluation.deterministic,
-        )
+        return Evaluator(lambda: envs.make(card, self.spec.wrappers, training=False, split=split))
 
     def at(self, step: int) -> None:
         self.log_file.progress(step)
         while self._due <= step and self._due < self.spec.steps:
-            self._evaluate(self._due, final=False)
+            self._evaluate(self._due, "curve")
             self._due += self.spec.evaluation.every
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -317,32 +314,39 @@ class Watch:
         nothing to learn.
         """
         self.at(self.spec.steps)
-        found = {"final": self._evaluate(self.spec.steps, final=True)}
-        self.health.end(self.spec.steps)
+        steps = self.spec.steps
+        found = {"final": self._evaluate(steps, "final")}
+        self.health.end(steps)
+        if agents.entry(self.spec.agent).samples:
+            greedy = not self.spec.evaluation.deterministic
+            other = self._evaluate(steps, "other_mode")
+            found[run_files.OTHER_MODE] = {"deterministic": greedy, **other}
         self._evaluator.close()
         if self._on_test:
-            found["test"] = self._evaluate(self.spec.steps, final=True, on_test=True)
+            found["test"] = self._evaluate(steps, "test")
             self._on_test.close()
         return found
 
-    def _evaluate(self, step: int, final: bool, on_test: bool = False) -> dict[str, Any]:
+    def _evaluate(self, step: int, kind: run_files.Evaluated) -> dict[str, Any]:
         before = self._clock.cpu()
-        if not on_test:
+        if kind in ("curve", "final"):
             self.learning_seconds[step] = round(before - self.seconds, 3)
-        protocol = self.spec.evaluation
-        pool, n = ("final", protocol.final_episodes) if final else ("curve", protocol.episodes)
+        protocol, along = self.spec.evaluation, kind == "curve"
+        pool, n = ("curve", protocol.episodes) if along else ("final", protocol.final_episodes)
         seeds = episode_seeds(pool, self.spec.env, self.spec.seed, n)
-        evaluator = self._on_test if on_test and self._on_test else self._evaluator
+        evaluator = self._on_test if kind == "test" and self._on_test else self._evaluator
         self.health.weights(step, self.agent.weights())
-        episodes = evaluator.play(self.agent, seeds)
-        self.health.returns(step, episodes.returns)
+        greedy = protocol.deterministic != (kind == "other_mode")
+        episodes = evaluator.play(self.agent, seeds, greedy)
+        if kind != "other_mode":
+            self.health.returns(step, episodes.returns)
         measures = {
             str(measure): [measure.factor * float(info[key]) for info in episodes.last_infos]
             for key, measure in self._measures.items()
         }
-        self.log_file.evaluation(step, final, episodes.returns, episodes.lengths, measures, on_test)
+        self.log_file.evaluation(step, kind, episodes.returns, episodes.lengths, measures)
         mean = float(np.mean(episodes.returns))
-        self.sacred_run.log_scalar(f"return.{'test' if on_test else pool}", mean, step)
+        self.sacred_run.log_scalar(f"return.{kind}", mean, step)
         self.seconds += self._clock.cpu() - before
         sd = float(np.std(episodes.returns))
         found: dict[str, Any] = {"mean": mean, "sd": sd, "episodes": n}

@@ -15,7 +15,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -32,6 +32,11 @@ CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
 MODEL_REPORT = "model_report"  # a folder: how true the model is that the run learned
 MEASURES = f"{MODEL_REPORT}/measures.json"
 LOCK = "lock"
+
+# What is played: along the way, after training, then once more greedily where the protocol samples
+# and the reverse, and on variants of the environment that training never sees.
+Evaluated = Literal["curve", "final", "other_mode", "test"]
+OTHER_MODE = "other_mode"  # marks a row of EVALS that is no part of the score
 
 KEY = re.compile("[0-9a-f]{16}")
 OUTCOMES = ("finished", "failed", "interrupted", "lost")
@@ -225,7 +230,7 @@ def spec(folder: Path) -> RunSpec:
 
 
 def evaluations(folder: Path, name: str = EVALS) -> list[dict[str, Any]]:
-    """Every evaluation, the final one last, wherever it stands in the file.
+    """Every evaluation by the protocol, the final one last, wherever it stands in the file.
 
     :raises Damaged: unless exactly one is marked final, at the last step.
     """
@@ -233,7 +238,8 @@ def evaluations(folder: Path, name: str = EVALS) -> list[dict[str, Any]]:
     log = files.read_lines(path, _wrong_evaluation)
     if log.damage:
         raise Damaged(*log.damage)
-    rows = sorted(log.rows, key=lambda row: (row["step"], row["final"]))
+    played = (row for row in log.rows if not row.get(OTHER_MODE, False))
+    rows = sorted(played, key=lambda row: (row["step"], row["final"]))
     if [row["final"] for row in rows].count(True) != 1 or not rows[-1]["final"]:
         raise Damaged(path, "one evaluation after the last step must be marked final")
     return rows
@@ -244,6 +250,8 @@ def _wrong_evaluation(row: Mapping[str, Any]) -> str:
     flaw = files.unlike(row, _EVALUATION)
     if not flaw and not (numbers and all(type(number) in _NUMBER for number in numbers)):
         flaw = "'returns' is no list of numbers"
+    if not flaw and OTHER_MODE in row and not (row[OTHER_MODE] is True and row["final"]):
+        flaw = f"'{OTHER_MODE}' marks no final evaluation"
     return flaw
 
 

@@ -27,7 +27,8 @@ from harness.spec import RunSpec
 from harness.store import Store
 
 SIZE = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,9})?)(?P<percent>%?)")
-OUTCOMES = ("steps_trained", "final", "test", "weights")  # of result.json; the rest is circumstance
+# Of result.json; the rest is circumstance.
+OUTCOMES = ("steps_trained", "final", run_files.OTHER_MODE, "test", "weights")
 
 # Makes runs in a store that is empty.
 Train = Callable[[list[RunSpec], Store], None]

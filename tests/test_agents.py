@@ -245,6 +245,21 @@ def test_a_saved_learner_acts_as_before(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", each(AGENTS))
+def test_an_agent_whose_entry_says_that_it_samples_does_and_no_other(name):
+    agent, batch = trained(name).agent, observations(name, n=200)
+
+    def acted(deterministic):
+        with untouched_rng(3):
+            return agent.predict(batch, deterministic=deterministic)[0]
+
+    alike = np.array_equal(acted(True), acted(False))
+    if name == "world_model":  # draws latents of images; these numbers are its latents
+        assert AGENTS[name].samples and alike
+    else:
+        assert AGENTS[name].samples == (not alike)
+
+
+@pytest.mark.parametrize("name", each(AGENTS))
 def test_actions_are_one_for_each_observation_and_in_the_space(name):
     space = env_of(name)().action_space
     actions, _ = trained(name).agent.predict(observations(name, n=4))

@@ -57,14 +57,22 @@ def test_runs_with_other_settings_stand_in_for_what_was_never_run_here(store):
     assert Experience(store).of(spec(hparams={"gamma": 0.1})).source == estimate.SAME_TASK
 
 
+def test_an_agent_that_can_sample_plays_its_final_episodes_twice():
+    along = 10 * PROTOCOL.episodes
+
+    assert cost.evaluation_episodes(spec("ppo")) == along + 2 * PROTOCOL.final_episodes
+    assert cost.evaluation_episodes(spec("dqn")) == along + PROTOCOL.final_episodes
+    assert cost.evaluation_episodes(spec("nobody")) == along + PROTOCOL.final_episodes
+
+
 def test_evaluation_is_counted_by_episodes_and_training_by_steps(store):
-    finish(store, spec())  # 10 evaluations of 5 episodes and a last one of 10: 1 s
+    finish(store, spec())  # 10 evaluations of 5 episodes and 2 of 10: 1 s
 
     often = Evaluation(every=100, episodes=5, final_episodes=10)
 
     assert seconds(store, spec()) == pytest.approx(21.0, rel=1e-3)
-    assert seconds(store, spec(steps=20_000)) == pytest.approx(40 + 110 / 60, rel=1e-3)
-    assert seconds(store, spec(evaluation=often)) == pytest.approx(20 + 510 / 60, rel=1e-3)
+    assert seconds(store, spec(steps=20_000)) == pytest.approx(40 + 120 / 70, rel=1e-3)
+    assert seconds(store, spec(evaluation=often)) == pytest.approx(20 + 520 / 70, rel=1e-3)
 
 
 def test_an_agent_that_does_not_learn_costs_its_evaluation_only(store):
@@ -76,7 +84,7 @@ def test_steps_before_learning_starts_are_free(store):
     finish(store, spec(hparams={"learning_starts": 5_000}))
 
     assert seconds(store, spec(hparams={"learning_starts": 5_000}, steps=15_000)) == (
-        pytest.approx(40 + 85 / 60, rel=1e-3)
+        pytest.approx(40 + 95 / 70, rel=1e-3)
     )
 
 

@@ -15,8 +15,8 @@ from harness.evaluate import LANES, Evaluator
 SEEDS = [11, 7, 1_000_003, *range(40, 40 + LANES)]  # more than there are lanes
 
 
-def evaluator(name, wrappers=(), deterministic=True):
-    return Evaluator(lambda: make(card(name), wrappers, training=False), deterministic)
+def evaluator(name, wrappers=()):
+    return Evaluator(lambda: make(card(name), wrappers, training=False))
 
 
 class Agent:
@@ -166,7 +166,7 @@ def test_an_evaluation_leaves_every_global_generator_as_it_was(deterministic):
     seeded()
     expected = drawn()
     seeded()
-    evaluator("CartPole-v1", deterministic=deterministic).play(Gambler(), SEEDS)
+    evaluator("CartPole-v1").play(Gambler(), SEEDS, deterministic)
     assert drawn() == expected
 
 
@@ -243,7 +243,7 @@ def test_the_protocol_says_whether_the_agent_acts_greedily():
 
     for greedy in (True, False):
         told = []
-        Evaluator(Counter, deterministic=greedy).play(Told(push), [0])
+        Evaluator(Counter).play(Told(push), [0], greedy)
         assert told == [greedy]
 
 

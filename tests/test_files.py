@@ -203,6 +203,29 @@ def test_the_final_score_is_the_row_that_is_marked_final_wherever_it_stands(stor
     assert store.frame([RUN]).equals(frame)
 
 
+def test_the_final_episodes_in_the_other_mode_are_no_part_of_the_score(store):
+    path = store.folder(RUN) / "evals.jsonl"
+    scored, frame = final_returns(store.folder(RUN)), store.frame([RUN])
+    other = {"step": RUN.steps, "final": True, "returns": [-99.0], "other_mode": True}
+    path.write_text(json.dumps(other) + "\n" + path.read_text() + json.dumps(other) + "\n")
+    fake_store.seal(store.folder(RUN))
+
+    assert final_returns(store.folder(RUN)) == scored
+    assert store.frame([RUN]).equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("final", "mark"), [(False, True), (True, False), (True, "yes"), (True, None)]
+)
+def test_a_mark_of_the_other_mode_that_marks_no_final_evaluation_is_damage(store, final, mark):
+    path = store.folder(RUN) / "evals.jsonl"
+    row = {"step": RUN.steps, "final": final, "returns": [1.0], "other_mode": mark}
+    path.write_text(path.read_text() + json.dumps(row) + "\n")
+
+    with pytest.raises(Damaged, match="'other_mode' marks no final evaluation"):
+        run_files.evaluations(store.folder(RUN))
+
+
 @pytest.mark.parametrize("marks", [(False, False), (True, True)])
 def test_a_run_without_one_final_evaluation_is_never_published(marks, store):
     rows = [{"step": 10 * i, "final": mark, "returns": [1.0]} for i, mark in enumerate(marks)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from tiny import PROTOCOL, STEPS, each, files, store_at, tiny
 from baselines import AGENTS
 from harness import record
 from harness.envs.extra import installed
+from harness.evaluate import Episodes, Evaluator
 from harness.executors import EXECUTORS
 from harness.run import Job, fingerprint, run
 from harness.spec import Evaluation
-from harness.store import lock_is_held
+from harness.store import final_returns, lock_is_held
 from harness.sweep import plan, single
 
 LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
@@ -68,12 +70,61 @@ def test_the_curve_has_a_point_at_every_interval_and_ends_with_the_final_evaluat
     run(spec, Job(store.root))
 
     rows = [json.loads(line) for line in files(store, spec, "evals.jsonl").splitlines()]
-    assert [(row["step"], row["final"]) for row in rows] == [
-        (0, False), (100, False), (200, False), (STEPS, True),
+    assert [(row["step"], row["final"], "other_mode" in row) for row in rows] == [
+        (0, False, False), (100, False, False), (200, False, False),
+        (STEPS, True, False), (STEPS, True, True),
     ]  # fmt: skip
-    assert [len(row["returns"]) for row in rows] == [2, 2, 2, 3]
-    assert result(store, spec)["final"]["mean"] == np.mean(rows[-1]["returns"])
+    assert [len(row["returns"]) for row in rows] == [2, 2, 2, 3, 3]
+    assert result(store, spec)["final"]["mean"] == np.mean(rows[-2]["returns"])
     assert result(store, spec)["steps_trained"] <= STEPS
+
+
+def test_the_final_episodes_are_played_in_the_other_mode_too_and_count_for_nothing(tmp_path):
+    store, spec = store_at(tmp_path), tiny("ppo")
+    protocol = spec.evaluation.model_copy(update={"deterministic": False, "final_episodes": 10})
+    sampled = spec.model_copy(update={"evaluation": protocol})
+    protocol = protocol.model_copy(update={"deterministic": True})
+    greedy = spec.model_copy(update={"evaluation": protocol})
+
+    for spec in (sampled, greedy):
+        run(spec, Job(store.root))
+
+    found, turned = result(store, sampled), result(store, greedy)
+    assert found["weights"] == turned["weights"]
+    assert found["final"] != turned["final"]
+    assert found["other_mode"] == {"deterministic": True, **turned["final"]}
+    assert turned["other_mode"] == {"deterministic": False, **found["final"]}
+    for spec in (sampled, greedy):
+        assert store.frame([spec])["mean"].iloc[-1] == result(store, spec)["final"]["mean"]
+        assert len(final_returns(store.folder(spec))) == 10
+
+
+@pytest.mark.parametrize("name", ["random", "dqn"])
+def test_an_agent_with_one_mode_is_evaluated_once(tmp_path, name):
+    store, spec = store_at(tmp_path), tiny(name)
+
+    run(spec, Job(store.root))
+
+    assert "other_mode" not in result(store, spec)
+    rows = files(store, spec, "evals.jsonl").splitlines()
+    assert [json.loads(row)["final"] for row in rows] == [False] * 3 + [True]
+
+
+def test_an_evaluation_in_the_other_mode_is_paid_for_as_evaluation(tmp_path, monkeypatch):
+    spent, clock = [0.0], time.process_time
+    monkeypatch.setattr(time, "process_time", lambda: clock() + spent[0])
+
+    def play(evaluator, agent, seeds, deterministic=True):
+        spent[0] += 0 if deterministic else 1_000
+        return Episodes([0.0] * len(seeds), [1] * len(seeds), [{}] * len(seeds))
+
+    monkeypatch.setattr(Evaluator, "play", play)
+    store, spec = store_at(tmp_path), tiny("ppo")
+    run(spec, Job(store.root))
+
+    found = result(store, spec)
+    assert 1_000 <= found["evaluation_seconds"] < 1_100 and found["cpu_seconds"] >= 1_000
+    assert max(found["learning_seconds"].values()) < 500
 
 
 def test_a_finished_run_is_not_trained_again(tmp_path):

@@ -43,11 +43,8 @@ def players(run: Trained) -> dict[str, Agent]:
 def play(run: Trained, player: Agent) -> list[Episode]:
     spec, found = run.spec, dict[int, _Tape]()
     seeds = episode_seeds("model", spec.env, spec.seed, _number(run))
-    evaluator = Evaluator(
-        lambda: _Recorder(envs.make(run.card, spec.wrappers), found),
-        deterministic=spec.evaluation.deterministic,
-    )
-    evaluator.play(player, seeds)
+    evaluator = Evaluator(lambda: _Recorder(envs.make(run.card, spec.wrappers), found))
+    evaluator.play(player, seeds, spec.evaluation.deterministic)
     evaluator.close()
     return [found[seed].episode() for seed in seeds]
 
