@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from harness import stats
-from harness.report import claims, judge, protocol
+from harness.report import claims, judge, modes, protocol
 from harness.report.citation import cite
 from harness.report.evidence import Evidence
 from harness.report.latex import code, escape, text
@@ -86,7 +86,8 @@ def _evaluation(evidence: Evidence) -> list[str]:
         else f"The policy is {line}"
         for line in protocol.evaluation(evidence)
     ]
-    return [*(text(line) for line in found), text(protocol.EVERYWHERE)]
+    said = [*found, protocol.EVERYWHERE, modes.about(evidence)]
+    return [text(line) for line in said if line]
 
 
 def _statistics(evidence: Evidence) -> list[str]:

@@ -22,6 +22,7 @@ from harness.report import (
     crosscheck,
     gaps,
     models,
+    modes,
     paper,
     protocol,
     reference,
@@ -165,6 +166,7 @@ def _scores(evidence: Evidence, folder: Path) -> str:
             f"[CSV]({name}.csv), [LaTeX]({name}.tex). Higher is better; "
             f"{captions.seeds(evidence)}.",
         ]
+    lines += _ways_of_acting(evidence, folder)
     lines += _beside(evidence, folder)
     note = f"IQM over seeds. {captions.brackets(evidence)}"
     for name, (title, make, about) in MORE_TABLES.items():
@@ -174,6 +176,14 @@ def _scores(evidence: Evidence, folder: Path) -> str:
         name, table = metric.replace("/", "_"), tables.metric(evidence, metric)
         lines += _table(folder, name, title, table, "From each run's train.jsonl.")
     return _paragraphs([*lines, note])
+
+
+def _ways_of_acting(evidence: Evidence, folder: Path) -> list[str]:
+    """Scores by the other way of acting where they differ, or a sentence that they do not."""
+    table, about = modes.table(evidence), modes.about(evidence)
+    if table is None:
+        return [f"### {modes.TITLE}", about] if about else []
+    return _table(folder, "modes", modes.TITLE, table, about)
 
 
 def _beside(evidence: Evidence, folder: Path) -> list[str]:

@@ -16,6 +16,7 @@ from harness.report import (
     claims,
     gaps,
     methods,
+    modes,
     protocol,
     reference,
     stamp,
@@ -113,6 +114,10 @@ class _Shown:
 
 _PARTS: dict[str, tuple[str, tuple[float, ...]]] = {
     "hyperparameters": ("Every hyper-parameter of every arm", (0.36, 0.26, 0.38)),
+    "modes": (
+        f"{modes.TITLE}, where the two differ by more than their error",
+        (0.2, 0.12, 0.12, 0.18, 0.18, 0.2),
+    ),
     "references": (
         "Beside public numbers",
         (0.22, 0.08, 0.09, 0.07, 0.16, 0.12, 0.07, 0.19),
@@ -135,6 +140,7 @@ def _tables(evidence: Evidence, venue: style.Venue, folder: Path) -> list[_Shown
     beside = reference.compare(evidence)
     made = {
         "hyperparameters": protocol.settings(evidence),
+        "modes": modes.table(evidence),
         "references": reference.table(beside, evidence) if beside else None,
         "environments": protocol.environments(evidence),
         "anchors": protocol.anchors(evidence) if evidence.sweep.anchors else None,

@@ -26,7 +26,9 @@ def evaluation(evidence: Evidence) -> list[str]:
 
 
 def _protocol(protocol: Evaluation) -> str:
-    acting = "greedily" if protocol.deterministic else "by sampling from the policy"
+    acting = "greedily"
+    if not protocol.deterministic:
+        acting = "by sampling from the policy, where an agent has one to sample from"
     return (
         f"evaluated before training, every {protocol.every:,} steps on {protocol.episodes} "
         f"episodes, and after training on {protocol.final_episodes} episodes, acting {acting}."
