@@ -133,7 +133,7 @@ def run(
         status = store.status(spec)
         if status.result is None:
             raise typer.Exit(SOME_FAILED)
-        final, other = status.result["final"], status.result.get("other_mode")
+        final, other = status.result["final"], status.result["other_mode"]
         text = (
             f"{spec}: return {final['mean']:.2f} ± {final['sd']:.2f} (mean ± deviation over "
             f"{final['episodes']} evaluation episodes)"

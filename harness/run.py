@@ -315,8 +315,9 @@ class Watch:
         """
         self.at(self.spec.steps)
         steps = self.spec.steps
-        found = {"final": self._evaluate(steps, "final")}
+        found: dict[str, Any] = {"final": self._evaluate(steps, "final")}
         self.health.end(steps)
+        found[run_files.OTHER_MODE] = None  # it acts alike in both
         if agents.entry(self.spec.agent).samples:
             greedy = not self.spec.evaluation.deterministic
             other = self._evaluate(steps, "other_mode")

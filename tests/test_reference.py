@@ -22,6 +22,10 @@ FILE |= {"score": "evaluation", "deterministic": True, "seeds": 1, "spread": "ep
 SCORE = {"agent": "ppo", "env": ENV, "steps": 60_000, "score": 0.5, "sd": 0.1, "episodes": 100}
 
 
+SAMPLED = Evaluation(deterministic=False)
+STICKY = ({"name": "sticky_actions"},)
+
+
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path)
@@ -124,15 +128,112 @@ def test_an_unknown_number_of_episodes_counts_as_one(store, monkeypatch):
         ({"steps": 100_000}, {}, {}, "it trained for 100,000 steps, not 60,000"),
         ({"measured_on": "DeepSea-v2"}, {}, {}, "it was measured on DeepSea-v2"),
         ({}, {"score": "training"}, {}, "it is a score of training episodes"),
-        ({}, {"deterministic": False}, {}, "its actions were sampled"),
-        ({}, {}, {"wrappers": ({"name": "sticky_actions"},)}, "the arm wears sticky_actions"),
-        ({}, {}, {"evaluation": Evaluation(deterministic=False)}, "its actions were greedy"),
+        ({}, {"deterministic": False}, {}, "its actions were sampled, not greedy"),
+        ({"deterministic": False}, {}, {}, "its actions were sampled, not greedy"),
+        ({}, {}, {"wrappers": STICKY}, "its wrappers were none, not sticky_actions"),
+        ({"wrappers": ["clip"]}, {}, {"wrappers": STICKY}, "its wrappers were clip, not sticky_a"),
+        ({}, {}, {"evaluation": SAMPLED}, "its actions were greedy, not sampled"),
+        (
+            {"steps": 9, "measured_on": "DeepSea-v2", "deterministic": False}, {},
+            {"wrappers": STICKY},
+            "it was measured on DeepSea-v2; it trained for 9 steps, not 60,000; its actions were "
+            "sampled, not greedy; its wrappers were none, not sticky_actions",
+        ),
     ],
-)
+)  # fmt: skip
 def test_another_protocol_is_not_compared(store, monkeypatch, score, file, change, why):
     public(monkeypatch, score, **file)
     found = compared(store, ours(store, **change))
-    assert (found.verdict, found.why) == ("not comparable", why)
+    assert found.verdict == "not comparable"
+    assert found.why.startswith(why) and found.why.count("; ") == why.count("; ")
+
+
+@pytest.mark.parametrize(
+    ("row", "file", "change"),
+    [
+        ({"deterministic": False}, {"deterministic": False}, {"evaluation": SAMPLED}),
+        ({"deterministic": False}, {}, {"evaluation": SAMPLED}),
+        ({}, {"deterministic": None}, {"evaluation": SAMPLED}),
+        ({"wrappers": ["sticky_actions"]}, {}, {"wrappers": STICKY}),
+    ],
+)
+def test_a_row_has_a_protocol_of_its_own(store, monkeypatch, row, file, change):
+    public(monkeypatch, row, **file)
+    assert compared(store, ours(store, **change)).verdict == "consistent"
+
+
+def play_in_both_ways(store, sweep, mean, **other):
+    for run in sweep.runs:
+        greedy = not run.evaluation.deterministic
+        told = {"deterministic": greedy, "mean": mean + 0.01 * run.seed, **other}
+        fake_store.edit_result(
+            store.folder(run), lambda facts, told=told: facts.update(other_mode=told)
+        )
+
+
+@pytest.mark.parametrize(
+    ("row", "change", "way"),
+    [
+        ({"deterministic": False}, {}, "by sampling"),
+        ({}, {"evaluation": SAMPLED}, "greedily"),
+    ],
+)
+def test_runs_that_were_also_played_as_the_public_ones_are_compared_so(
+    store, monkeypatch, row, change, way
+):
+    public(monkeypatch, row)
+    sweep = ours(store, 0.1, **change)
+    play_in_both_ways(store, sweep, 0.6)
+
+    found = compared(store, sweep)
+
+    assert (found.verdict, found.turned) == ("better", way)
+    assert found.mean == pytest.approx(0.625)
+    shown = reference.table([found], evidence_module.gather(sweep, store)).rows[0]
+    assert shown[2] == f"0.62 ({way})" or shown[2] == f"0.63 ({way})"
+    assert f"`({way})`: our final episodes, played as the public ones were" in (
+        reference.about([found])
+    )
+
+
+def test_runs_that_are_scored_as_the_public_ones_are_compared_by_their_score(store, monkeypatch):
+    public(monkeypatch)
+    sweep = ours(store, 0.5)
+    play_in_both_ways(store, sweep, 0.9)
+
+    found = compared(store, sweep)
+
+    assert (found.verdict, found.turned, found.mean) == ("consistent", "", pytest.approx(0.5))
+    assert "played as the public ones" not in reference.about([found])
+
+
+def test_an_agent_that_acts_alike_in_both_ways_is_compared_in_either(store, monkeypatch):
+    public(monkeypatch)
+    sweep = ours(store, 0.5, evaluation=SAMPLED)
+    for run in sweep.runs:
+        fake_store.edit_result(store.folder(run), lambda facts: facts.update(other_mode=None))
+
+    found = compared(store, sweep)
+
+    assert (found.verdict, found.turned) == ("consistent", "")
+
+
+def test_runs_of_which_some_were_not_played_as_the_public_ones_are_not_mixed(store, monkeypatch):
+    public(monkeypatch, {"deterministic": False})
+    sweep = ours(store)
+    play_in_both_ways(store, sweep, 0.5)
+    fake_store.edit_result(store.folder(sweep.runs[0]), lambda facts: facts.pop("other_mode"))
+    assert compared(store, sweep).why == "its actions were sampled, not greedy"
+
+    fake_store.remove_result(store, sweep.runs[0])
+    assert compared(store, sweep).why == "5 of 6 runs are finished"
+
+
+def test_the_zoos_rows_are_sampled_where_its_enjoy_script_samples():
+    (zoo,) = (file for file in reference.references() if file.name == "rl-baselines3-zoo")
+    sampled = {row.env for row in zoo.scores if not zoo.acting(row)}
+
+    assert sampled == {row.env for row in zoo.scores if row.env.startswith("MiniGrid-")} != set()
 
 
 def test_too_few_runs_are_not_compared(store, monkeypatch):
@@ -152,8 +253,8 @@ def test_the_report_and_the_command_show_the_same_verdict(store, monkeypatch):
     text = write(sweep, store, store.sweep_folder("fake") / "report").read_text()
     assert "### Beside public numbers" in text
     assert (
-        "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo) | 0.10 [0.05, 0.15] | 0.07 | better (low n) |"
-        in text
+        "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo, 1 run) | 0.10 [0.05, 0.15] | 0.07 | better "
+        "(low n) |" in text
     )
     shown = CliRunner().invoke(app, ["compare-reference", "fake", "--results", str(store.root)])
     assert shown.exit_code == 0

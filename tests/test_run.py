@@ -105,7 +105,7 @@ def test_an_agent_with_one_mode_is_evaluated_once(tmp_path, name):
 
     run(spec, Job(store.root))
 
-    assert "other_mode" not in result(store, spec)
+    assert result(store, spec)["other_mode"] is None
     rows = files(store, spec, "evals.jsonl").splitlines()
     assert [json.loads(row)["final"] for row in rows] == [False] * 3 + [True]
 

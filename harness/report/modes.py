@@ -48,7 +48,7 @@ def _modes(evidence: Evidence) -> _Modes:
     for env in evidence.sweep.envs:
         for arm in evidence.arms_on(env):
             statuses = evidence.statuses_of(arm, env)
-            both = [s for s in statuses if s.result and "other_mode" in s.result]
+            both = [s for s in statuses if s.result and s.result.get("other_mode")]
             if both and len(both) < len(statuses):
                 incomplete += 1
             elif both:

@@ -2,8 +2,10 @@
 
 The rule, for an arm with n runs of mean m and deviation s, and a public score r:
 
-1. Protocols come first. Another environment version or budget, other wrappers, scores of training
-   episodes, or actions drawn another way: "not comparable because ...", whatever the numbers.
+1. Protocols come first, field by field. Another environment version or budget, other wrappers,
+   scores of training episodes, or actions drawn another way: "not comparable because ...", which
+   names each, whatever the numbers. Where our runs were also played as the public ones were,
+   greedily or by sampling, those scores are compared, and the row says so.
 2. A public score of ONE run knows nothing of its seeds: its ± is over episodes. It is then asked
    whether that run could be one more of ours: the difference m - r has the variance
    s^2 (1 + 1/n) + sd^2 / episodes, its seed's deviation taken to be ours, and n - 1 degrees of
@@ -27,7 +29,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +38,7 @@ from harness import stats
 from harness.config import read, shipped
 from harness.report.evidence import Evidence
 from harness.report.tables import Table
+from harness.run_files import OTHER_MODE
 from harness.spec import RunSpec
 from harness.stats import Array, Gap, Public
 
@@ -53,6 +56,13 @@ class PublicScore(BaseModel):
         None, description="The environment's name there, if it is another version."
     )
     steps: int = Field(ge=1, description="Environment steps of training.")
+    deterministic: bool | None = Field(
+        None, description="Greedy actions, or sampled ones; left out: as the file says."
+    )
+    wrappers: tuple[str, ...] = Field(
+        (),
+        description="What it wore on top of the environment's card, by their names here.",
+    )
     score: float
     sd: float = Field(ge=0, description="The ± beside it, over what `spread` says.")
     episodes: int | None = Field(None, ge=1, description="Episodes of the evaluation, if told.")
@@ -69,10 +79,18 @@ class ReferenceFile(BaseModel):
     score: Literal["evaluation", "training"] = Field(
         description="Of episodes after training, or of those of training itself."
     )
-    deterministic: bool | None = Field(None, description="Greedy actions; absent: it is not told.")
+    deterministic: bool | None = Field(
+        None,
+        description="Greedy actions, or sampled ones, where a row does not say it; left out: it is "
+        "not told.",
+    )
     seeds: int = Field(ge=1, description="Runs behind each number.")
     spread: Literal["episodes", "seeds"] = Field(description="What the ± is taken over.")
     scores: tuple[PublicScore, ...]
+
+    def acting(self, public: PublicScore) -> bool | None:
+        """Greedily, or by sampling; None: it is not told."""
+        return self.deterministic if public.deterministic is None else public.deterministic
 
 
 @dataclass(frozen=True)
@@ -84,6 +102,7 @@ class Comparison:
     file: ReferenceFile
     public: PublicScore
     mean: float  # ours; NaN: a run is missing
+    turned: str  # how ours acted, where that is not how they are scored here; empty: it is
     seeds: int
     gap: Gap | None  # of our mean and the public score; None: they cannot be compared
     why: str  # not comparable because of it; empty: comparable
@@ -105,13 +124,16 @@ def references() -> tuple[ReferenceFile, ...]:
 def compare(evidence: Evidence) -> list[Comparison]:
     """Every arm with a public score for its agent in its environment, in the sweep's order."""
     rows = list(_rows(evidence, references()))
-    whys = ["; ".join(_obstacles(*row)) for row in rows]
+    whys = ["; ".join(_obstacles(row)) for row in rows]
     level = _level(whys.count(""))
     found = []
-    for (ours, run, file, public), why in zip(rows, whys, strict=True):
-        gap = None if why else stats.gap(ours, published(file, public), level)
-        mean = float(ours.mean())
-        found.append(Comparison(run.arm, run.env, file, public, mean, len(ours), gap, why))
+    for row, why in zip(rows, whys, strict=True):
+        (scores, acting), run, file, public = row
+        gap = None if why else stats.gap(scores, published(file, public), level)
+        alike = acting in (None, run.evaluation.deterministic)
+        turned = "" if alike else "greedily" if acting else "by sampling"
+        mean, n = float(scores.mean()), len(scores)
+        found.append(Comparison(run.arm, run.env, file, public, mean, turned, n, gap, why))
     return found
 
 
@@ -120,7 +142,18 @@ def _level(rows: int) -> float:
     return 1 - (1 - stats.LEVEL) / max(1, rows)
 
 
-_Row = tuple[Array, RunSpec, ReferenceFile, PublicScore]
+class _Ours(NamedTuple):
+    """What our runs score."""
+
+    scores: Array  # of all seeds; NaN: a run is missing
+    deterministic: bool | None  # acting so; None: they act alike in both ways
+
+
+class _Row(NamedTuple):
+    ours: _Ours
+    run: RunSpec
+    file: ReferenceFile
+    public: PublicScore
 
 
 def _rows(evidence: Evidence, files: tuple[ReferenceFile, ...]) -> Iterator[_Row]:
@@ -130,27 +163,35 @@ def _rows(evidence: Evidence, files: tuple[ReferenceFile, ...]) -> Iterator[_Row
             for file in files:
                 for public in file.scores:
                     if (public.agent, public.env) == (run.agent, env):
-                        yield _ours(evidence, run), run, file, public
+                        yield _Row(_ours(evidence, run, file.acting(public)), run, file, public)
 
 
-def _ours(evidence: Evidence, run: RunSpec) -> Array:
-    """The final scores of all seeds; NaN: a run is missing."""
+def _ours(evidence: Evidence, run: RunSpec, deterministic: bool | None) -> _Ours:
+    """The final scores of an arm, acting as it is asked where its runs were played so."""
+    statuses = evidence.statuses_of(run.arm, run.env)
+    results = [status.result for status in statuses if status.result]
+    others = [result[OTHER_MODE] for result in results if OTHER_MODE in result]
+    told = bool(others) and len(others) == len(results)
+    if told and all(other and other["deterministic"] == deterministic for other in others):
+        means = (s.result[OTHER_MODE]["mean"] if s.result else math.nan for s in statuses)
+        return _Ours(np.array(list(means)), deterministic)
     curves = (
         evidence.curves.get((run.arm, run.env, s.seed)) for s in evidence.specs(run.arm, run.env)
     )
-    return np.array([math.nan if curve is None else stats.final(curve) for curve in curves])
+    scores = np.array([math.nan if curve is None else stats.final(curve) for curve in curves])
+    alike = told and not any(others)
+    return _Ours(scores, None if alike else run.evaluation.deterministic)
 
 
-def _obstacles(
-    ours: Array, run: RunSpec, file: ReferenceFile, public: PublicScore
-) -> Iterator[str]:
+def _obstacles(row: _Row) -> Iterator[str]:
     """Why the two cannot be compared."""
-    have = int(np.isfinite(ours).sum())
-    if have < len(ours):
-        yield f"{have} of {len(ours)} runs are finished"
+    (scores, acting), run, file, public = row
+    have = int(np.isfinite(scores).sum())
+    if have < len(scores):
+        yield f"{have} of {len(scores)} runs are finished"
     elif have < stats.SEEDS_FOR_A_RANGE:
         yield f"{have} seeds have no interval"
-    elif np.ptp(ours) == 0:
+    elif np.ptp(scores) == 0:
         yield f"all of its {have} runs score the same, which says nothing of other seeds"
     if public.measured_on:
         yield f"it was measured on {public.measured_on}"
@@ -158,10 +199,13 @@ def _obstacles(
         yield f"it trained for {public.steps:,} steps, not {run.steps:,}"
     if file.score == "training":
         yield "it is a score of training episodes"
-    elif file.deterministic not in (None, run.evaluation.deterministic):
-        yield "its actions were " + ("greedy" if file.deterministic else "sampled")
-    if run.wrappers:
-        yield f"the arm wears {', '.join(str(wrapper['name']) for wrapper in run.wrappers)}"
+    elif acting is not None and file.acting(public) not in (None, acting):
+        greedy = "greedy, not sampled" if file.acting(public) else "sampled, not greedy"
+        yield f"its actions were {greedy}"
+    wears = tuple(str(wrapper["name"]) for wrapper in run.wrappers)
+    if wears != public.wrappers:
+        theirs, here = (", ".join(names) or "none" for names in (public.wrappers, wears))
+        yield f"its wrappers were {theirs}, not {here}"
 
 
 def published(file: ReferenceFile, public: PublicScore) -> Public:
@@ -187,7 +231,15 @@ def about(found: list[Comparison]) -> str:
         f"{_holds(found)}Consistent is not equal: if seeds vary as "
         f"they did here, a true difference as large as `detectable` is called better or worse in "
         f"{10 * stats.POWER:g} of 10 such comparisons, and a smaller one is missed more often."
+        f"{_turned(found)}"
     )
+
+
+def _turned(found: list[Comparison]) -> str:
+    """Which scores of ours are not those of the other tables."""
+    ways = " or ".join(f"`({way})`" for way in dict.fromkeys(one.turned for one in found) if way)
+    played = "our final episodes, played as the public ones were and not as we score them"
+    return f" {ways}: {played}." if ways else ""
 
 
 def _holds(found: list[Comparison]) -> str:
@@ -221,13 +273,15 @@ def table(found: list[Comparison], evidence: Evidence) -> Table:
     for one in found:
         number = evidence.format(one.env)
         ours = "-" if math.isnan(one.mean) else number(one.mean)
+        ours += f" ({one.turned})" if one.turned else ""
         cells = ("", "")
         if one.gap is not None:
             ends = f"[{number(one.gap.low)}, {number(one.gap.high)}]"
             cells = f"{number(one.mean - one.public.score)} {ends}", number(one.gap.detectable)
         low_n = " (low n)" if not one.why and one.seeds < stats.FEW_SEEDS else ""
         verdict = f"not comparable because {one.why}" if one.why else one.verdict + low_n
-        public = f"{number(one.public.score)} ({one.file.name})"
+        runs = f"{one.file.seeds} run{'s' if one.file.seeds > 1 else ''}"
+        public = f"{number(one.public.score)} ({one.file.name}, {runs})"
         rows.append((one.env, one.arm, ours, str(one.seeds), public, *cells, verdict))
     head = ("environment", "arm", "here", "seeds", "public", "difference", "detectable")
     return Table((*head, "verdict"), tuple(rows))
