@@ -29,6 +29,7 @@ TORN = b" torn"  # ends a line that a crash cut short
 MOST = 2**28  # bytes of a file of JSON; what is larger is none of ours
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 WRITTEN = ".written.json"  # in a folder that `replacing` made: the names of its files
+ROOMS = {"runs", "sweeps", "searches", "sacred"}  # of a results folder, in which all else lies
 
 Kinds = Mapping[str, type | tuple[type, ...]]  # the keys that a value must have, and their types
 
@@ -51,14 +52,43 @@ class Damaged(UserError):
         super().__init__([Problem(str(path), None, "", why)])
 
 
+# Links --------------------------------------------------------------------------------------------
+
+
+def astray(path: Path) -> Damage | None:
+    """The link that takes `path` out of its results folder, as an unpacked archive may bring one.
+
+    The results folder itself may be a link. Of a path in none, its last part alone is looked at.
+    """
+    rooms = [i for i, part in enumerate(path.parts) if part in ROOMS]
+    depth = rooms[-1] if rooms else len(path.parts) - 1
+    root = os.path.join(*path.parts[:depth], "")
+    places = (Path(*path.parts[:end]) for end in range(depth + 1, len(path.parts) + 1))
+    for place in filter(os.path.islink, places):
+        if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root)):
+            return Damage(place, "it is a link out of the results folder, which is not followed")
+    return None
+
+
+def no_folder(place: Path) -> Damage | None:
+    """What stands in the place of a folder, where something else does."""
+    if not os.path.lexists(place):
+        return None
+    if not place.is_dir():
+        return Damage(place, "it stands in the place of a folder")
+    return astray(place)
+
+
 # Reading ------------------------------------------------------------------------------------------
 
 
 def size(path: Path) -> int | None:
     """The bytes of a plain file; None if there is nothing of that name.
 
-    :raises Damaged: if something else stands in its place.
+    :raises Damaged: if something else stands in its place, or a link leads out to it.
     """
+    if stray := astray(path):
+        raise Damaged(*stray)
     try:
         facts = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -308,7 +338,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     with temporary(folder) as new:
         yield new
         write_json(new / WRITTEN, {"files": sorted(_files(new))})
-        if os.path.lexists(folder) and not folder.is_dir():
+        if no_folder(folder):
             set_aside(folder)
         if folder.is_dir():
             _keep_the_users(folder, new)

@@ -87,11 +87,13 @@ def clear_way(folder: Path, root: Path) -> list[str]:
     said = []
     around = (place for place in reversed(folder.parents) if root in place.parents)
     for place in [*around, folder, root / "sacred"]:
-        if os.path.lexists(place) and not place.is_dir():
-            said.append(_aside(Damage(place, "it stands in the place of a folder")))
+        if damage := files.no_folder(place):
+            said.append(_aside(damage))
     lock = folder / LOCK
     if os.path.lexists(lock) and not lock.is_file():
         said.append(_aside(Damage(lock, "it is no plain file")))
+    elif damage := files.astray(lock):
+        said.append(_aside(damage))
     return said
 
 

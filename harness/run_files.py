@@ -79,6 +79,8 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
 
     :param deep: compare every byte of what was learned, too, and not only how many there are.
     """
+    if stray := files.astray(folder):
+        return RunFiles(None, [], None, None, (stray,), ())
     result, broken = finished(folder, deep)
     aside: list[Damage] = []
     if folder.exists() and not folder.is_dir():
@@ -121,7 +123,7 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
             raise Damaged(path, f"it is swapped: it is that of the run {result['key']}")
         if not _are_digests(result["files"]):
             raise Damaged(path, "it does not tell what the run wrote")
-        broken = list(_changed(folder, result["files"], deep))
+        broken = list(dict.fromkeys(_changed(folder, result["files"], deep)))
     except Damaged as error:
         return None, [error.damage]
     return (None if broken else result), broken
@@ -152,6 +154,9 @@ def _changed(folder: Path, written: Mapping[str, Any], deep: bool) -> Iterator[D
     """The files that are not those that the run wrote."""
     for name, facts in written.items():
         path = folder / name
+        if stray := files.astray(path):
+            yield stray
+            continue
         try:
             now = path.stat()
         except OSError:
@@ -334,8 +339,7 @@ def _unfinished(folder: Path) -> Iterator[Damage | None]:
             files.size(folder / name)
         except Damaged as error:
             yield error.damage
-    if os.path.lexists(folder / MODEL) and not (folder / MODEL).is_dir():
-        yield Damage(folder / MODEL, "it is no folder")
+    yield files.no_folder(folder / MODEL)
     if os.path.lexists(folder / SPEC):
         try:
             spec(folder)

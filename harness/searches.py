@@ -1,12 +1,11 @@
 """The reader of all searches: how far each is, asked without disturbing one that runs.
 
-A study is read from a copy in memory of its journal, or from its database, where nothing is made. A
-search's folder is never held.
+A study is read from a copy in memory of its journal, or from its SQLite file, where nothing is
+made. A search's folder is never held, and no server is connected to on the word of a record.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -17,18 +16,14 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import make_url
 
-from harness.files import Damaged, read_json
+from harness.files import Damaged, parse, read, read_json
+from harness.name import shortened
 from harness.secret import without_password
 from harness.store import Store, lock_is_held
 
 JOURNAL, BEST = "journal.log", "best.yaml"  # in the folder of each arm
 STATE = "search.json"  # what the search says of itself: its stage, its budget, its storage
 SEARCHING, CONFIRMING, DONE = "searching", "confirming", "done"
-
-# What is connected to on the word of a search's record alone, and with which options.
-DRIVERS = {"sqlite", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"}
-DRIVERS |= {"mysql", "mysql+pymysql", "mysql+mysqlconnector", "mariadb+pymysql"}
-OPTIONS = ("sslmode", "charset")
 
 # What a search writes on its trials.
 STEPS, SECONDS, FULL = "steps", "seconds", "full"
@@ -67,7 +62,9 @@ def _standing(folder: Path) -> Standing:
         said = read_json(folder / STATE, {"stage": str, "budget": dict}) or {}
         trials = _trials(folder, said)
     except Damaged as error:
-        problem = f"damaged: {error}: `harness tune` writes it again"
+        problem = f"damaged: {error}: `harness tune` with the search's file makes it anew"
+    except NotAskedError as error:
+        problem = without_password(str(error))
     except Exception as error:  # each driver of a database has its own kinds
         cause = error.__cause__ or error  # Optuna's own words for it say nothing
         problem = without_password(f"{type(cause).__name__}: {cause}".splitlines()[0])
@@ -104,60 +101,81 @@ def _is_held(path: Path) -> bool:
 
 
 def _trials(folder: Path, said: dict[str, Any]) -> list[FrozenTrial]:
-    where = said.get("storage") or str(folder / JOURNAL)
-    storage = _database(where) if "://" in where else _journal(Path(where))
-    if storage is None:
+    name, where = f"{folder.parent.name}.{folder.name}", said.get("storage")
+    if where and "://" in where:
+        return _trials_in(_database(where), name) or []
+    return journal(Path(where) if where else folder / JOURNAL, name, begun=bool(said))
+
+
+def journal(path: Path, name: str, begun: bool) -> list[FrozenTrial]:
+    """The trials of a study, from a copy of its journal. A record that is half written is none.
+
+    :param begun: the search has said that it has a study.
+    :raises Damaged: if there is none then, or the file holds anything but a journal.
+    """
+    content = read(path)
+    if content is None and not begun:
         return []
-    names = {study.study_name for study in storage.get_all_studies()}
-    name = f"{folder.parent.name}.{folder.name}"
-    if name not in names:  # it has only just begun
-        return []
+    if content is None:
+        raise Damaged(path, "it is gone")
+    try:
+        trials = _trials_in(JournalStorage(_Copy(list(_records(path, content)))), name)
+    except Damaged:
+        raise
+    except Exception as error:  # Optuna asks a record for whatever it expects there
+        why = f"it holds no records of a study ({type(error).__name__}: {error})"
+        raise Damaged(path, shortened(why)) from None
+    if trials is None and begun:
+        why = "it is empty" if not content.strip() else f"the study {name} is not in it"
+        raise Damaged(path, why)
+    return trials or []
+
+
+def _trials_in(storage: BaseStorage | None, name: str) -> list[FrozenTrial] | None:
+    """None: there is no such study."""
+    if storage is None or name not in {s.study_name for s in storage.get_all_studies()}:
+        return None
     return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
 
 
-def _journal(path: Path) -> BaseStorage | None:
-    return JournalStorage(_Copy(path)) if path.is_file() else None
+def _records(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    """:raises Damaged: for a line that is none; the last one may be cut short."""
+    *lines, _ = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield parse(line)
+        except ValueError as error:
+            raise Damaged(path, f"line {number}: {error}") from None
+
+
+class NotAskedError(Exception):
+    """A server that a record names, which may be anybody's."""
 
 
 def _database(where: str) -> BaseStorage | None:
-    """What a record says of where it is, which is followed to no more than a database.
+    """The SQLite file that a record names; None: there is none, and SQLite would make it.
 
-    :raises ValueError: for another driver than `DRIVERS`: SQLAlchemy would import it.
+    :raises NotAskedError: for anything else: to connect to it tells a stranger who is asking.
     """
     url = make_url(where)
-    if url.drivername not in DRIVERS:
-        raise ValueError(f"a search's own record may not choose the driver {url.drivername}")
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        return None  # SQLite would make it
-    url = url.set(query={name: url.query[name] for name in OPTIONS if name in url.query})
-    return RDBStorage(url.render_as_string(hide_password=False), skip_table_creation=True)
+    if url.drivername != "sqlite":
+        raise NotAskedError(f"its trials are in {where}: only `harness tune` with its file asks there")
+    if not Path(url.database or "").is_file():
+        return None
+    return RDBStorage(str(url.set(query={})), skip_table_creation=True)
 
 
 class _Copy(BaseJournalBackend):
-    """What a journal held when it was read, but for records that are half written."""
+    """What a journal held when it was read."""
 
-    def __init__(self, path: Path) -> None:
-        self._records = list(_whole(path.read_bytes()))
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self._records = records
 
     def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
         return self._records[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> NoReturn:
         raise PermissionError("a search is only read here")
-
-
-def _whole(text: bytes) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines(keepends=True):
-        if is_record(line):
-            yield json.loads(line)
-
-
-def is_record(line: bytes) -> bool:
-    """Whether a line of a journal is whole."""
-    try:
-        return line.endswith(b"\n") and isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
 
 
 def _spent(trials: Iterable[FrozenTrial], budget: dict[str, float | None]) -> str:

@@ -232,7 +232,8 @@ class Store:
                 raise Damaged(path, f"it is swapped: it is that of the sweep '{found['name']}'")
             return ResolvedSweep.model_validate(found)
         except Damaged as error:
-            raise Damaged(path, f"{error.damage.why}: {STARTS_ANEW}") from None
+            where, why = error.damage
+            raise Damaged(where, f"{why}: {STARTS_ANEW}") from None
         except ValidationError as error:
             why = f"it is no sweep of this version ({error.errors()[0]['msg']}): {STARTS_ANEW}"
             raise Damaged(path, why) from None
@@ -321,7 +322,8 @@ def _unless_damaged(
 
 
 def _told(folder: Path, damages: Sequence[Damage]) -> str:
-    return "; ".join(f"{d.path.relative_to(folder).as_posix()}: {d.why}" for d in damages)
+    names = (d.path.relative_to(folder) if folder in d.path.parents else d.path for d in damages)
+    return "; ".join(f"{n.as_posix()}: {d.why}" for n, d in zip(names, damages, strict=True))
 
 
 def lock_is_held(path: Path) -> bool:

@@ -20,7 +20,7 @@ import numpy as np
 
 from harness import agents, provenance, record, run_files
 from harness.config import Problem, UserError
-from harness.files import Damage, Damaged, temporary, write_json
+from harness.files import Damage, Damaged, read, temporary, write_json
 from harness.run import moved
 from harness.run_files import CERTIFICATE, EVALS, TEST_EVALS, TRAIN
 from harness.spec import RunSpec
@@ -272,7 +272,7 @@ def _result(folder: Path) -> dict[str, Any]:
 
 def _lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file, without the clock's; one that is no JSON is kept as it is."""
-    return [_line(text) for text in path.read_text().splitlines()] if path.exists() else []
+    return [_line(text) for text in (read(path) or b"").decode(errors="replace").splitlines()]
 
 
 def _line(text: str) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.config import Document, load, parse
+from harness.config import Document, UserError, load, parse
+from harness.spec import canonical
 
 
 class Interval(BaseModel):
@@ -50,6 +53,7 @@ class Provenance(BaseModel):
     default_test_value: Interval = Field(description="The default's, on the test seeds.")
     difference: Interval = Field(description="test_value - default_test_value.")
     diverged_seeds: int = Field(description="Of the winner, over all its seeds.")
+    sha256: str = Field(description="Of `agent` and `hparams`, which all of this is about.")
     made_with: dict[str, str] = Field(description="Versions.")
 
 
@@ -58,13 +62,24 @@ class Winner(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    # First in the file: of one that is cut short, what is left does not match its hash.
+    provenance: Provenance | None = Field(None, description="Left out of a file made by hand.")
     agent: str
     hparams: dict[str, Any] = Field(description="All of them, those that were not searched too.")
-    provenance: Provenance | None = Field(None, description="Left out of a file made by hand.")
+
+def digest(agent: str, hparams: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical([agent, hparams]).encode()).hexdigest()
 
 
 @cache
 def read_winner(path: Path) -> tuple[Document, Winner]:
-    """:raises UserError: if it is missing or no best.yaml."""
+    """:raises UserError: if it is missing or no best.yaml, or its hyper-parameters were edited."""
     document = load(path)
-    return document, parse(document, Winner)
+    found = parse(document, Winner)
+    if found.provenance and found.provenance.sha256 != digest(found.agent, found.hparams):
+        message = (
+            "they are not those that the search found: let `harness tune` write the file again, or "
+            "leave out `provenance`, which does not tell of these"
+        )
+        raise UserError([document.problem(("hparams",), message)])
+    return document, found

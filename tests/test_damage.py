@@ -83,6 +83,14 @@ def replaced(make):
     return damage
 
 
+def linked_away(path):
+    """The file itself, behind a link that leads out of the results folder."""
+    root = next(place for place in path.parents if place.name == "results")
+    away = root.parent / "away"
+    path.rename(away)
+    path.symlink_to(away)
+
+
 DAMAGES = {
     "empty": lambda path: path.write_bytes(b""),
     "cut": cut,
@@ -95,6 +103,7 @@ DAMAGES = {
     "a folder": replaced(Path.mkdir),
     "a link to nothing": replaced(lambda path: path.symlink_to("nowhere")),
     "a pipe": replaced(os.mkfifo),
+    "a link out of the results folder": linked_away,
     "foreign": foreign,
     "not readable": lambda path: UNREADABLE.add(path.stat().st_ino),
 }
@@ -208,6 +217,7 @@ def true_scores(folder):
 def all_verbs(whole, store, name, damage):
     """What every reader says of a damage, that none believes it, and that `sweep` repairs it."""
     truth = true_scores(whole)
+    key = finished(store).name
     path = damaged(store, name, damage)
     before, folder = content(store), store.root.parent
     told = [said(folder, "status"), said(folder, "ls", "runs"), said(folder, "ls", "costs")]
@@ -221,6 +231,7 @@ def all_verbs(whole, store, name, damage):
         hashed = name.startswith("model/")  # by `sweep` alone, or when the model is loaded
         assert hashed or len(lost) == 1 + (name in DECISIVE), "a score is missing, or believed"
 
+    told += verified(store, name, path, key)
     told.append(said(folder, "sweep", "damage.yaml", code=0))
 
     assert any(path.name in text for text in told), "no verb names the file"
@@ -231,11 +242,29 @@ def all_verbs(whole, store, name, damage):
     assert "damaged:" not in said(folder, "status", "damage")
 
 
+def verified(store, name, path, key):
+    """What `verify` says of a damage. A run that it decides is not repeated, and the file named."""
+    folder = store.root.parent
+    where = str(path.relative_to(folder))
+    of_sweep = said(folder, "verify", "damage", "--sample", "1")
+    of_run = said(folder, "verify", key)
+    if name == "sweep.json":
+        assert f"{where}: " in of_sweep.replace("\n", ""), of_sweep
+    elif name in DECISIVE or name.startswith("model/"):
+        assert where in of_run.replace("\n", "") and "certificate" not in of_run, of_run
+        assert where in of_sweep.replace("\n", ""), of_sweep
+    else:
+        assert "1 of 1 runs were repeated, 1 of them bit for bit" in of_run, of_run
+    return [of_sweep, of_run]
+
+
 # One of each kind of damage, and one of each file, in the tests that always run.
 SAMPLE = [
     ("result.json", "a list"), ("spec.json", "foreign"), ("evals.jsonl", "altered"),
     ("evals.jsonl", "cut"), ("attempts.jsonl", "garbage"), ("sweep.json", "empty"),
     ("history.jsonl", "a folder"), ("failure.json", "a link to nothing"),
+    ("evals.jsonl", "a link out of the results folder"),
+    ("attempts.jsonl", "a link out of the results folder"),
 ]  # fmt: skip
 
 
@@ -278,6 +307,56 @@ def test_what_stands_in_the_place_of_a_folder_or_a_lock_is_set_aside(place, whol
 
     assert scores(store) == truth
     assert path.with_name(f"{path.name}.damaged-1").exists()
+
+
+LINKS = {
+    "a run's folder": finished,
+    "an environment's folder": lambda store: finished(store).parent,
+    "the folder of all runs": lambda store: store.root / "runs",
+    "the folder of the sweep": lambda store: store.sweep_folder("damage"),
+    "the folder of all sweeps": lambda store: store.root / "sweeps",
+    "the folder of what was learned": lambda store: finished(store) / "model",
+    "the lock": lambda store: finished(store) / "lock",
+    "the report's folder": lambda store: store.sweep_folder("damage") / "report",
+    "the folder of Sacred's records": lambda store: store.root / "sacred",
+}
+
+
+@pytest.mark.parametrize("place", LINKS)
+def test_no_link_is_followed_out_of_the_results_folder(place, whole, store, tmp_path_factory):
+    """Neither to read, nor to write or delete there."""
+    path, folder = LINKS[place](store), store.root.parent
+    truth, away = true_scores(whole), tmp_path_factory.mktemp("away") / "there"
+    path.rename(away)
+    path.symlink_to(away)
+    if away.is_dir():
+        (away / ".profile").write_text("the user's own")
+    before = there(away)
+
+    told = [said(folder, *words) for words in (["status"], ["ls", "runs"], ["ls", "costs"])]
+    told += [said(folder, verb, "damage") for verb in ("status", "report", "verify")]
+    told.append(said(folder, "sweep", "damage.yaml", code=0))
+
+    assert there(away) == before
+    assert scores(store) == truth
+    assert os.path.islink(f"{path}.damaged-1") and not path.is_symlink()
+    assert any(path.name in text and "link" in text for text in told), told
+
+
+def there(away):
+    paths = [away, *away.rglob("*")]
+    return {path: path.read_bytes() if path.is_file() else None for path in paths}
+
+
+def test_the_results_folder_itself_may_be_a_link(whole, store, tmp_path_factory):
+    away = tmp_path_factory.mktemp("disk") / "results"
+    store.root.rename(away)
+    store.root.symlink_to(away)
+
+    said(store.root.parent, "sweep", "damage.yaml", code=0)
+
+    assert scores(store) == true_scores(whole)
+    assert not list(away.rglob("*.damaged-*"))
 
 
 @pytest.mark.parametrize("verb", ["verify", "preview", "model-report"])

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
+import random
 import re
+import shutil
+import socket
+from pathlib import Path
 
 import pytest
-from fake_tune import FILE, hill, plan, run, trials
+from fake_tune import FILE, facts, hill, plan, run, trials
 from typer.testing import CliRunner
 
 from harness import searches, tune
 from harness.cli import app
+from harness.config import UserError
 from harness.store import Store
 from harness.tune import storage
+from harness.winner import read_winner
+
+TAKES_OVER = """\
+name: x
+question: Is the winner the one that was found?
+envs: [CartPole-v1]
+seeds: 2
+steps: 1000
+evaluation: {{every: 1000, episodes: 1, final_episodes: 1}}
+arms:
+  found: {{agent: pid, hparams: {{from: {}}}}}
+"""
 
 
 def standing(root):
@@ -127,6 +145,208 @@ def test_a_study_in_a_database_is_read_there(tmp_path):
 
     (tmp_path / "study.db").write_bytes(b"no database")
     assert "not a database" in harness("status", "--results", str(tmp_path))
+
+
+@pytest.mark.parametrize("scheme", [
+    "postgresql", "postgresql+psycopg", "mysql+pymysql", "mariadb+pymysql", "mssql", "redis",
+    "sqlite+aiosqlite", "intruder", "intruder+evil",
+])  # fmt: skip
+def test_no_server_is_connected_to_and_no_driver_imported_on_the_word_of_a_record(
+    scheme, tmp_path, monkeypatch
+):
+    (tmp_path / "intruder.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    home(tmp_path).mkdir(parents=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        url = f"{scheme}://me@127.0.0.1:{server.getsockname()[1]}/db"
+        storage.tell(plan(tmp_path, FILE + f"storage: {url}\n"), home(tmp_path), "searching")
+        for words in (["status"], ["ls", "searches"]):
+            out = " ".join(harness(*words, "--results", str(tmp_path)).split())
+            assert f"its trials are in {url}: only `harness tune` with its file asks there" in out
+        with pytest.raises(BlockingIOError):  # nobody has knocked
+            server.accept()
+
+
+# Damage -------------------------------------------------------------------------------------------
+
+
+def home(root):
+    return root / "searches" / "fake" / "pid"
+
+
+def replaced(make):
+    def damage(path):
+        path.unlink()
+        make(path)
+
+    return damage
+
+
+def altered_middle(path):
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:5], lines[5][:9] + b"\n", *lines[6:]]))
+
+
+def of_another_search(path):
+    path.write_bytes(path.read_bytes().replace(b"fake.pid", b"other.pid"))
+
+
+def linked_away(path):
+    away = path.parents[5] / f"{path.parents[4].name}-away"
+    away.write_bytes(path.read_bytes())
+    path.unlink()
+    path.symlink_to(away)
+
+
+DAMAGES = {
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+    "cut in the middle": altered_middle,
+    "of another search": of_another_search,
+    "JSON of another program": lambda path: path.write_bytes(b'{"a": 1}\n{"c": 3}\n'),
+    "a list": lambda path: path.write_bytes(b"[]\n"),
+    "a record of no operation": lambda path: path.write_bytes(b'{"op_code": 99}\n'),
+    "binary": lambda path: path.write_bytes(random.Random(0).randbytes(500) + b"\n"),
+    "not readable": lambda path: UNREADABLE.add(path.stat().st_ino),
+    "a folder": replaced(lambda path: path.mkdir()),
+    "a link to nothing": replaced(lambda path: path.symlink_to("nowhere")),
+    "a link out of the results folder": linked_away,
+    "a pipe": replaced(os.mkfifo),
+}
+UNREADABLE: set[int] = set()  # inodes: root, as whom tests may run, reads every file
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A finished search that is made again in a moment."""
+    root = tmp_path_factory.mktemp("small")
+    of = plan(root, FILE.replace("{trials: 12}", "{trials: 3}").replace("batch: 4", "batch: 3"))
+    return root, of, run(of, root)
+
+
+@pytest.fixture
+def copied(small, tmp_path, monkeypatch):
+    """The same in a results folder that a test may damage."""
+    root, of, found = small
+    for room in ("searches", "runs"):
+        shutil.copytree(root / room, tmp_path / "results" / room)
+    UNREADABLE.clear()
+    read_winner.cache_clear()
+    opened = Path.open
+
+    def open_(path, mode="r", *more, **named):
+        if UNREADABLE and path.exists() and path.stat().st_ino in UNREADABLE:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, mode, *more, **named)
+
+    monkeypatch.setattr(Path, "open", open_)
+    return tmp_path / "results", of, found
+
+
+def search_again(of, root):
+    said = []
+    tune.run(of, Store(root), lambda specs: pytest.fail("the runs are there"), said.append)
+    return said
+
+
+# A state that is cut between two lines is garbage as any other, and it names no search.
+CASES = [(searches.JOURNAL, damage) for damage in DAMAGES]
+CASES += [
+    (searches.STATE, damage)
+    for damage in DAMAGES
+    if damage not in ("gone", "cut in the middle", "of another search")
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), CASES)
+def test_a_damaged_file_of_a_search_is_named_and_the_same_study_made_of_the_runs(
+    name, damage, copied
+):
+    root, of, found = copied
+    path = home(root) / name
+    best = (home(root) / searches.BEST).read_text()
+    DAMAGES[damage](path)
+    for words in (["status"], ["ls", "searches"]):
+        out = "".join(harness(*words, "--results", str(root)).split())
+        assert f"damaged:{path}:" in out
+
+    said = search_again(of, root)
+
+    if name == searches.JOURNAL and damage != "gone":
+        assert [line for line in said if line.startswith(f"{path}: ")], said
+        assert os.path.lexists(path.with_name(f"{path.name}.damaged-1"))
+    assert facts(trials(of, root)) == facts(found.trials)
+    assert (home(root) / searches.BEST).read_text() == best
+    assert "damaged:" not in harness("status", "--results", str(root))
+
+
+def test_a_torn_last_record_is_taken_out_with_a_message_and_kept_beside(copied):
+    root, of, found = copied
+    journal = home(root) / searches.JOURNAL
+    torn = journal.read_bytes() + b'{"op_code": 4, "worker_'
+    journal.write_bytes(torn)
+
+    said = search_again(of, root)
+
+    aside = journal.with_name("journal.log.damaged-1")
+    assert said[0] == f"{journal}: a torn record is taken out; as it was: {aside.name}"
+    assert aside.read_bytes() == torn
+    assert facts(trials(of, root)) == facts(found.trials)
+
+
+def test_a_folder_of_a_search_that_links_out_of_the_results_folder_is_not_followed(copied):
+    root, of, found = copied
+    away = root.parent / "away"
+    home(root).rename(away)
+    home(root).symlink_to(away)
+    before = {path: path.read_bytes() for path in away.iterdir()}
+
+    shown = " ".join(harness("status", "--results", str(root)).split())
+    assert "it is a link out of the results folder" in shown
+    said = search_again(of, root)
+
+    assert said[0].startswith(f"{home(root)}: it is a link out of the results folder")
+    assert {path: path.read_bytes() for path in away.iterdir()} == before
+    assert facts(trials(of, root)) == facts(found.trials)
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "a torn end"])
+def test_a_sweep_is_told_of_a_damaged_winner_and_the_search_writes_it_again(
+    damage, copied, monkeypatch
+):
+    root, of, _ = copied
+    monkeypatch.chdir(root.parent)
+    path = home(root) / searches.BEST
+    before = path.read_bytes()
+    Path("x.yaml").write_text(TAKES_OVER.format(path.relative_to(root.parent)))
+    if damage == "a torn end":
+        path.write_bytes(before[:-3])
+    elif damage == "of another search":
+        path.write_bytes(before.replace(b"agent: pid", b"agent: ppo"))
+    else:
+        DAMAGES[damage](path)
+
+    done = CliRunner().invoke(app, ["check", "x.yaml"])
+
+    assert done.exit_code == 2 and len(done.output.splitlines()) < 5, done.output
+    assert all("best.yaml" in line for line in done.output.splitlines())
+    search_again(of, root)
+    assert path.read_bytes() == before and not path.is_symlink()
+    read_winner.cache_clear()
+    assert CliRunner().invoke(app, ["check", "x.yaml"]).exit_code == 0
+
+
+def test_a_winner_that_is_cut_short_anywhere_is_never_taken_over(copied):
+    root, of, _ = copied
+    path = home(root) / searches.BEST
+    whole = path.read_bytes().rstrip()
+
+    for end in range(0, len(whole), 7):
+        path.write_bytes(whole[:end])
+        read_winner.cache_clear()
+        with pytest.raises(UserError):
+            read_winner(path)
 
 
 def test_a_password_is_not_written_down(tmp_path):

@@ -178,11 +178,6 @@ def standing(folder, where):
     return found
 
 
-@pytest.mark.parametrize("where", ["evil://host/db", "sqlite+evil:///x.db", "mysql+evil://h/d"])
-def test_a_record_may_not_choose_what_is_imported_to_read_its_storage(where, tmp_path):
-    assert "may not choose the driver" in standing(tmp_path, where).problem
-
-
 @pytest.mark.parametrize("where", ["sqlite:///{}/new.db", "sqlite:///file:{}/new.db?uri=true"])
 def test_asking_how_far_a_search_is_makes_no_database(where, tmp_path):
     found = standing(tmp_path, where.format(tmp_path))

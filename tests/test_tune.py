@@ -108,18 +108,6 @@ def test_a_search_that_is_killed_at_any_write_of_its_journal_resumes_as_if_nothi
     assert outcome(of, one) == outcome(of, other)
 
 
-def test_a_torn_record_is_taken_out_with_a_message_and_kept_beside(tmp_path):
-    journal = tmp_path / "journal.log"
-    journal.write_bytes(b'{"a": 1}\n{"b": \n{"c": 3}\n{"d"')
-
-    message = storage.repair(journal)
-
-    assert "2 torn records" in message and "journal.log.torn-1" in message
-    assert journal.read_bytes() == b'{"a": 1}\n{"c": 3}\n'
-    assert (tmp_path / "journal.log.torn-1").read_bytes().endswith(b'{"d"')
-    assert storage.repair(journal) is None
-
-
 def test_the_default_is_trial_0_and_every_trial_runs_the_same_seeds(searched):
     folder, of, evidence = searched
     found = evidence.trials

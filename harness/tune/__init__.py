@@ -9,6 +9,7 @@ from pathlib import Path
 import optuna
 
 from harness import searches
+from harness.record import clear_way
 from harness.store import Store
 from harness.tune import confirm, noise, path, report, search, storage, surrogate
 from harness.tune.confirm import BEST, Confirmation
@@ -31,13 +32,14 @@ def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) ->
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     home = folder(plan, store)
+    for line in clear_way(home, store.root):
+        say(line)
     with storage.claimed(home, plan.name), warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        journal = home / storage.JOURNAL
-        repaired = storage.repair(journal)
-        if repaired:
-            say(repaired)
-        study = storage.open_study(plan, storage.connect(plan.file.storage or str(journal)))
+        for line in storage.mend(home, plan.name):
+            say(line)
+        where = plan.file.storage or str(home / storage.JOURNAL)
+        study = storage.open_study(plan, storage.connect(where))
         storage.tell(plan, home, searches.SEARCHING)
         search.run(plan, study, store, attempt, say)
         storage.tell(plan, home, searches.CONFIRMING)

@@ -20,7 +20,7 @@ from harness.store import Store
 from harness.tune import score, search
 from harness.tune.plan import CONFIRMATION, TUNING, Plan
 from harness.tune.score import Outcome, Train
-from harness.winner import Interval, Provenance, Winner
+from harness.winner import Interval, Provenance, Winner, digest
 
 BEST = searches.BEST
 
@@ -161,6 +161,7 @@ def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Winner:
             difference=difference(plan, found.winner, found.default),
             diverged_seeds=diverged + trial.user_attrs[search.DIVERGED],
             made_with={"optuna": version("optuna")},
+            sha256=digest(plan.agent, first.hparams),
         ),
     )
 

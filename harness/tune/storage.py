@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness import record, searches
 from harness.config import Problem, UserError
-from harness.files import write_json, write_whole
+from harness.files import Damaged, read, read_json, set_aside, write_json, write_whole
 from harness.secret import without_password
 from harness.spec import canonical
 from harness.tune.plan import Plan
@@ -38,36 +39,46 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def repair(path: Path) -> str | None:
-    """Take out what is no whole record; only a crash in the middle of writing one leaves that.
+def mend(folder: Path, name: str) -> Iterator[str]:
+    """Make way for a search: what is damaged in its folder is set aside, and told in a line each.
 
-    :return: what was done, if anything was. The file as it was found is kept beside it.
+    Of a journal whose last record a crash cut short, that record is taken out. Any other damage
+    could shift the trials: the journal is set aside, and the same trials come of the runs again.
     """
-    if not path.exists():
-        return None
-    found = path.read_bytes()
-    lines = found.splitlines(keepends=True)
-    whole = [line for line in lines if searches.is_record(line)]
-    if len(whole) == len(lines):
-        return None
-    backup = path.with_name(f"{path.name}.torn-{sum(1 for _ in path.parent.glob('*.torn-*')) + 1}")
-    backup.write_bytes(found)
-    write_whole(path, b"".join(whole))
-    dropped = len(lines) - len(whole)
-    return f"{path}: {dropped} torn record{'s'[: dropped > 1]} taken out; as it was: {backup.name}"
+    path = folder / JOURNAL
+    try:
+        searches.journal(path, name, begun=os.path.lexists(path) and _begun(folder))
+        content = read(path) or b""
+    except Damaged as error:
+        aside = set_aside(error.damage.path).name
+        yield f"{error}; set aside as {aside}: its trials are worked out again from their runs"
+        return
+    whole, _, torn = content.rpartition(b"\n")
+    if torn:
+        aside = set_aside(path).name
+        write_whole(path, whole + b"\n" if whole else b"")
+        yield f"{path}: a torn record is taken out; as it was: {aside}"
+
+
+def _begun(folder: Path) -> bool:
+    """Whether the search has said that it has a study."""
+    try:
+        return read_json(folder / searches.STATE, {}) is not None
+    except Damaged:
+        return False
 
 
 def connect(where: str) -> BaseStorage:
     """:param where: an Optuna URL, or the path of a journal file.
 
-    :raises UserError: if there is no such database, or no driver for it.
+    :raises UserError: if there is no such database, or no driver for it, or no journal.
     """
-    if "://" not in where:
-        # A killed process leaves its lock, and whoever follows waits for 30 seconds. We hold the
-        # whole search (`claimed`), so the lock is nobody's.
-        Path(f"{where}.lock").unlink(missing_ok=True)
-        return JournalStorage(JournalFileBackend(where))
     try:
+        if "://" not in where:
+            # A killed process leaves its lock, and whoever follows waits for 30 seconds. We hold
+            # the whole search (`claimed`), so the lock is nobody's.
+            Path(f"{where}.lock").unlink(missing_ok=True)
+            return JournalStorage(JournalFileBackend(where))
         # Makes the tables where there are none. Only this process does: workers know no study.
         return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
     except Exception as error:  # each driver has its own kinds
