@@ -159,7 +159,9 @@ def _database(where: str) -> BaseStorage | None:
     """
     url = make_url(where)
     if url.drivername != "sqlite":
-        raise NotAskedError(f"its trials are in {where}: only `harness tune` with its file asks there")
+        raise NotAskedError(
+            f"its trials are in {where}: only `harness tune` with its file asks there"
+        )
     if not Path(url.database or "").is_file():
         return None
     return RDBStorage(str(url.set(query={})), skip_table_creation=True)

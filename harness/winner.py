@@ -67,6 +67,7 @@ class Winner(BaseModel):
     agent: str
     hparams: dict[str, Any] = Field(description="All of them, those that were not searched too.")
 
+
 def digest(agent: str, hparams: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical([agent, hparams]).encode()).hexdigest()
 

@@ -338,7 +338,7 @@ def test_a_sweep_is_told_of_a_damaged_winner_and_the_search_writes_it_again(
 
 
 def test_a_winner_that_is_cut_short_anywhere_is_never_taken_over(copied):
-    root, of, _ = copied
+    root, *_ = copied
     path = home(root) / searches.BEST
     whole = path.read_bytes().rstrip()
 
