@@ -75,6 +75,14 @@ Crosscheck = Annotated[
         help="Set rliable's own estimates beside the report's: about a second for each arm.",
     ),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Go on with the code that is here where the run was made from other sources. What a "
+        "record names is not imported all the same.",
+    ),
+]
 SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name, or its file.")]
 DEFAULT_RESULTS = Path("results")
 FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
@@ -398,6 +406,7 @@ def preview(
         int, typer.Option(min=0, help="Of an environment's episode: its reset seed.")
     ] = 0,
     results: Results = DEFAULT_RESULTS,
+    trust: Trust = False,
 ) -> None:
     """Draw a random and a scripted episode; or a trained run's first success and failure."""
     with _users_errors():
@@ -410,7 +419,7 @@ def preview(
             message = f"no picture ends in '{path.suffix}'.{suggest(path.suffix, FORMATS)}"
             raise _user_error("--out", message)
         if folder is not None:
-            warning = draw_run(folder, path)
+            warning = draw_run(folder, path, trust)
             if warning:
                 print(f"Warning: {warning}.", file=sys.stderr)
         else:
@@ -433,6 +442,7 @@ def model_report(
         ),
     ] = False,
     results: Results = DEFAULT_RESULTS,
+    trust: Trust = False,
 ) -> None:
     """Measure whether the models that agents learned are true. Resumes where it was stopped."""
     with _users_errors("What was measured is kept; the same command resumes."):
@@ -441,7 +451,7 @@ def model_report(
         store, console = _store(results), _console()
         folder = _run_folder("model-report", what, store)
         if folder is not None:
-            page = judging.report(folder, learning_curve)
+            page = judging.report(folder, learning_curve, trust)
             console.print(f"report: {page}", soft_wrap=True)
             return
         name = _sweep_name(what)
@@ -450,7 +460,7 @@ def model_report(
             raise _user_error("model-report", f"no agent of {name} has a model of its environment")
         finished = [run for run in runs.values() if store.finished(run)]
         for i, run in enumerate(finished, start=1):
-            judging.report(store.folder(run), learning_curve)
+            judging.report(store.folder(run), learning_curve, trust)
             console.print(f"{i} of {len(finished)}: {run}", soft_wrap=True)
         _report(name, store)
         if len(finished) < len(runs):

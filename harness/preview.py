@@ -65,17 +65,18 @@ def draw(name: str, seed: int, path: Path) -> None:
     _sheet(card, rows, path)
 
 
-def draw_run(folder: Path, path: Path) -> str:
+def draw_run(folder: Path, path: Path, trust: bool = False) -> str:
     """Write a film strip of a run's first success and one of its first failure.
 
     They are the first among its final evaluation's episodes, played once more by the saved model.
     Where an environment has no success, they are the best and the worst episode.
 
     :param folder: the run's.
+    :param trust: see `trained`.
     :return: a warning, if these are not the very episodes that were scored then.
     :raises UserError: if the run is not finished, or its agent or card has changed since.
     """
-    found = trained(folder)
+    found = trained(folder, trust=trust)
     spec, card = found.spec, found.card
     seeds = episode_seeds("final", spec.env, spec.seed, spec.evaluation.final_episodes)
     returns, tapes = _final_episodes(found, seeds)

@@ -14,8 +14,9 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from importlib.util import resolve_name
 from itertools import accumulate
@@ -131,6 +132,53 @@ def _imports(content: bytes, package: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             base = resolve_name("." * node.level + (node.module or ""), package)
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+class Changed(NamedTuple):
+    """A source that is not here as a record has it."""
+
+    module: str
+    was: str  # its digest, or "not recorded"
+    now: str  # its digest, or "not here"
+
+
+def changed(recorded: Mapping[str, Any], needed: Iterable[str]) -> list[Changed]:
+    """The sources of a learner and its environment that are not here as a record has them.
+
+    Nothing is imported for this: a record may name anybody's modules.
+
+    :param recorded: its digests, by module. Those of the harness itself count in its environments.
+    :param needed: modules that must be among them.
+    """
+    learned_with = {name for name in recorded if not name.startswith(f"{OURS[0]}.")}
+    acted_in = {name for name in recorded if name.startswith(f"{OURS[0]}.envs.")}
+    found = []
+    for name in sorted(learned_with | acted_in | set(needed)):
+        each = Changed(name, str(recorded.get(name, "not recorded")), _here(name))
+        if each.was != each.now:
+            found.append(each)
+    return found
+
+
+def _here(name: str) -> str:
+    """The digest of a module's source as it was or would be imported here."""
+    imported = sys.modules.get(name)
+    if imported is not None:
+        file, package = getattr(imported, "__file__", None), str(imported.__package__)
+    else:
+        file, package = _found(name), name.rpartition(".")[0]
+    return _source(file, package).digest if file else "not here"
+
+
+def _found(name: str) -> str | None:
+    """Where the source of a module is that was not imported."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        return None
+    first, *others = accumulate(name.split("."), "{}.{}".format)
+    spec = PathFinder.find_spec(first)
+    for inner in others:
+        spec = spec and PathFinder.find_spec(inner, spec.submodule_search_locations or [])
+    return spec.origin if spec and spec.has_location else None
 
 
 def facts(agent: object, modules: set[str]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 
 AGAIN = "the sweep that made the run trains it again"
+MOST_TOLD = 3  # sources that a message names
 
 
 class Job(NamedTuple):
@@ -205,12 +206,13 @@ class Trained(NamedTuple):
     agent: Agent
 
 
-def trained(folder: Path, device: str | None = None) -> Trained:
+def trained(folder: Path, device: str | None = None, trust: bool = False) -> Trained:
     """Load what a finished run learned.
 
     :param device: where to; None: where it was trained.
+    :param trust: the sources that are here, where they are not those that the run was made from.
     :raises UserError: if the run is not finished or is damaged, its agent or card has changed
-        since, or there is no such device here.
+        since, its sources are not to be trusted, or there is no such device here.
     """
     spec = run_files.spec(folder)
     result, broken = run_files.finished(folder, deep=True)
@@ -221,6 +223,8 @@ def trained(folder: Path, device: str | None = None) -> Trained:
     device = device or spec.engine.device
     why = moved(spec) if result else "this run is not finished"
     why = why or agents.no_device(device)
+    if result and not why and not trust:
+        why = _other_sources(spec, result)
     if why or result is None:
         raise UserError([Problem(str(folder), None, "", why)])
     card = envs.card(spec.env)
@@ -243,6 +247,23 @@ def trained(folder: Path, device: str | None = None) -> Trained:
         why = f"cannot be read as weights: {type(error).__name__}: {error}"
         raise UserError([Problem(str(model), None, "", shortened(why))]) from None
     return Trained(spec, result, card, task, agent)
+
+
+def _other_sources(spec: RunSpec, result: Mapping[str, Any]) -> str:
+    """Which sources of the agent and the environment the run was not made from; empty: none."""
+    recorded = result.get("sources")
+    needed = {agents.entry(spec.agent).module}
+    if entry_point := envs.card(spec.env).entry_point:
+        needed.add(entry_point.partition(":")[0])
+    found = provenance.changed(recorded if isinstance(recorded, dict) else {}, needed)
+    if not found:
+        return ""
+    each = [f"{shortened(c.module)} (was {shortened(c.was)}, is {c.now})" for c in found]
+    more = f" and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
+    return (
+        f"made from other sources than are here: {', '.join(each[:MOST_TOLD])}{more}; what is "
+        "shown may not be what was trained: go back to those, or give --trust to go on"
+    )
 
 
 def rehearse(spec: RunSpec, look: Callable[[Agent], T]) -> T:

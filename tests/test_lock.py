@@ -10,6 +10,8 @@ import contextlib
 import json
 import os
 import pickle
+import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -32,6 +34,7 @@ from harness.config import UserError
 from harness.envs.registered import registered
 from harness.files import write_json
 from harness.record import publish
+from harness.report import page
 from harness.run import Job, run
 from harness.spec import Anchors, ResolvedSweep, RunSpec
 from harness.store import Store
@@ -397,6 +400,23 @@ def strangers_run(root, spec, **facts):
     return folder
 
 
+def strangers_sweep(spec, facts):
+    """A sweep of one such run in results/, as an archive may bring it."""
+    root = Path("results")
+    content = spec.model_dump(mode="json") | {"arm": "a"} | facts
+    strangers_run(root, spec, **facts)
+    with contextlib.suppress(ValueError):  # a name that no reader lets pass
+        store = Store(root)
+        shutil.rmtree(store.folder(RunSpec.model_validate(content)), ignore_errors=True)
+        shutil.move(next(root.glob("runs/a/b/*")), store.folder(RunSpec.model_validate(content)))
+    folder = root / "sweeps" / "x"
+    folder.mkdir(parents=True)
+    write_json(folder / "sweep.json", {
+        "name": "x", "question": "", "source": "x.yaml", "arms": ["a"], "envs": [content["env"]],
+        "runs": [content],
+    })  # fmt: skip
+
+
 def own_card(canary):
     """A spec whose card is the stranger's own, down to its name."""
     found = absolute(canary)
@@ -430,7 +450,13 @@ SPECS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", ["preview", "verify", "model-report"])
+OPENING = [  # verbs that open a stored run
+    ["preview"], ["preview", "--trust"], ["verify", "--sample", "1"], ["model-report"],
+    ["model-report", "--trust"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", OPENING, ids=" ".join)
 @pytest.mark.parametrize("kind", SPECS)
 def test_a_strangers_run_folder_is_refused_in_one_line_and_brings_no_code(
     verb, kind, canary, monkeypatch
@@ -440,10 +466,77 @@ def test_a_strangers_run_folder_is_refused_in_one_line_and_brings_no_code(
         (place / "intruder.py").write_text(f"open({str(canary)!r}, 'w')")
     monkeypatch.syspath_prepend(Path.cwd())
 
-    code, lines = typed(verb, folder, *(["--sample", "1"] if verb == "verify" else []))
+    code, lines = typed(verb[0], folder, *verb[1:])
 
     assert code in (1, 2)
     assert len(lines) <= 2, lines
+
+
+HOSTILE = ["os", "subprocess", "intruder", "intruder.part", "antigravity", "../intruder", ""]
+
+
+@pytest.mark.parametrize("verb", OPENING, ids=" ".join)
+def test_modules_that_a_record_calls_its_sources_are_not_imported(
+    verb, learned, canary, monkeypatch
+):
+    folder = copied(learned["world_model"], canary.parent)
+    Path("intruder.py").write_text(f"open({str(canary)!r}, 'w')")
+    monkeypatch.syspath_prepend(Path.cwd())
+    strange = dict.fromkeys(HOSTILE, "0" * 16)
+    fake_store.edit_result(folder, lambda facts: facts["sources"].update(strange))
+
+    code, lines = typed(verb[0], folder, *verb[1:])
+
+    assert "antigravity" not in sys.modules
+    if verb[0] == "verify" or "--trust" in verb:
+        assert code == 0, lines
+    else:
+        assert (code, len(lines)) == (2, 1), lines
+        assert "was 0000000000000000, is " in lines[0] and "--trust" in lines[0]
+
+
+@pytest.mark.parametrize("verb", ["preview", "model-report"])
+@pytest.mark.parametrize("module", ["baselines.world_models.vae", "harness.envs.build", None])
+def test_a_run_that_was_made_from_other_sources_is_shown_with_trust_alone(
+    verb, module, learned, canary
+):
+    """None: its record does not tell its sources."""
+    folder = copied(learned["world_model"], canary.parent)
+    fake_store.edit_result(
+        folder,
+        lambda facts: (
+            facts["sources"].update({module: "0" * 16}) if module else facts.pop("sources")
+        ),
+    )
+
+    line = refused(verb, folder)
+
+    assert f"{module} (was {'0' * 16}, is " in line if module else "(was not recorded, is " in line
+    assert typed(verb, folder, "--trust")[0] == 0
+
+
+def copied(run_folder, to):
+    """The folder of a run, in a store of its own."""
+    folder = to / "archive" / run_folder.name
+    shutil.copytree(run_folder, folder)
+    return folder
+
+
+@pytest.mark.parametrize("words", [
+    ["status"], ["status", "x"], ["report", "x"], ["verify", "x"], ["model-report", "x"],
+    ["compare-reference", "x"], ["ls", "runs"], ["ls", "costs"],
+], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize("facts", [
+    {"agent": "nobodys"}, {"env": "Nowhere-v0"}, {"wrappers": [{"name": "nobodys"}]},
+    {"wrappers": [{"no": "name"}]}, {"hparams": {"nobodys": 1}},
+], ids=str)  # fmt: skip
+def test_a_sweep_of_agents_and_environments_that_are_not_here_is_no_traceback(
+    facts, words, canary, monkeypatch
+):
+    strangers_sweep(tiny("world_model"), facts)
+    monkeypatch.setattr(page, "FIGURES", {})
+
+    typed(*words)
 
 
 @pytest.mark.parametrize(
@@ -454,17 +547,7 @@ def test_a_strangers_run_folder_is_refused_in_one_line_and_brings_no_code(
     ["compare-reference", "x"], ["ls", "runs"], ["ls", "costs"], ["ls", "searches"],
 ], ids=" ".join)  # fmt: skip
 def test_a_strangers_sweep_is_read_as_data(kind, words, canary, monkeypatch):
-    root = Path("results")
-    spec = tiny("pid")
-    facts = SPECS[kind](canary)
-    strangers_run(root, spec, **facts)
-    sweep = {
-        "name": "x", "question": "", "source": "x.yaml", "arms": ["a"], "envs": [facts["env"]],
-        "runs": [spec.model_dump(mode="json") | {"arm": "a"} | facts],
-    }  # fmt: skip
-    folder = root / "sweeps" / "x"
-    folder.mkdir(parents=True)
-    write_json(folder / "sweep.json", sweep)
+    strangers_sweep(tiny("pid"), SPECS[kind](canary))
     Path("intruder.py").write_text(f"open({str(canary)!r}, 'w')")
     monkeypatch.syspath_prepend(Path.cwd())
 

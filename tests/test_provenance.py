@@ -162,6 +162,47 @@ def test_a_run_records_the_sources_of_its_learner_and_of_its_environment(tmp_pat
     assert result["packages"]["cma"]
 
 
+@pytest.fixture
+def intruders(tmp_path, monkeypatch):
+    """Modules that leave a trace when they are imported: a package, one in it, and one alone."""
+    trace = tmp_path / "trace"
+    (tmp_path / "evil").mkdir()
+    for name in ("evil/__init__.py", "evil/part.py", "alone.py"):
+        (tmp_path / name).write_text(f"open({str(trace)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield
+    assert not trace.exists(), "imported"
+
+
+NAMES = ["os", "subprocess", "evil", "evil.part", "evil.nothing", "alone", "alone.evil", "..evil",
+         "", "a b", "../alone", "os:system", "x" * 5_000, "builtins", "__main__"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_record_calls_a_source_is_compared_and_not_imported(name, intruders):
+    (found,) = provenance.changed({name: "0" * 16}, set())
+
+    assert (found.module, found.was) == (name, "0" * 16)
+
+
+def test_a_source_that_is_not_imported_yet_is_compared_by_what_its_file_holds(intruders, tmp_path):
+    digests = {
+        name: hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()[:16]
+        for name, file in (("evil", "evil/__init__.py"), ("evil.part", "evil/part.py"))
+    }
+
+    assert provenance.changed(digests, digests) == []
+
+
+def test_what_reads_results_is_no_source_of_what_was_learned():
+    now = provenance.sources(["harness.run", "baselines.sb3"])
+
+    assert provenance.changed(now, ["baselines.sb3", "harness.envs.build"]) == []
+    assert provenance.changed(now | {"harness.config": "0" * 16}, []) == []
+    for name in ("baselines.sb3", "baselines.api", "harness.envs.build"):
+        assert provenance.changed(now | {name: "0" * 16}, []) == [(name, "0" * 16, now[name])]
+
+
 # Packages -----------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
+from baselines import AGENTS
 from baselines.api import ModelBased
 from baselines.world_models import truth
 from baselines.world_models.dreaming import fan
@@ -35,15 +36,18 @@ class Drawn(NamedTuple):
 
 
 def has_model(spec: RunSpec) -> bool:
-    """Whether such a run leaves a model that can be judged."""
+    """Whether such a run leaves a model that can be judged; no agent that is not here does."""
+    if spec.agent not in AGENTS:
+        return False
     return issubclass(agents.entry(spec.agent).load(), ModelBased) and not _moving(spec)
 
 
-def report(folder: Path, with_learning: bool = False) -> Path:
+def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Path:
     """Measure a finished run's model, unless that is done already; return the page.
 
     :param folder: the run's.
     :param with_learning: also train anew with parts of the budget, to see the model learn.
+    :param trust: see `trained`.
     :raises UserError: if the run is not finished or has changed since, if its agent has no model,
         or if the environment changed while it trained.
     """
@@ -51,7 +55,7 @@ def report(folder: Path, with_learning: bool = False) -> Path:
     kept = model_measures(folder)
     if kept and (kept["learning"] or not with_learning):
         return home / "report.md"
-    run = trained(folder, device="cpu")
+    run = trained(folder, device="cpu", trust=trust)
     if problem := _unfit(run):
         raise UserError([Problem(str(folder), None, "", problem)])
     episodes = held_out(run)
@@ -86,8 +90,8 @@ def _unfit(run: Trained) -> str:
 
 def _moving(spec: RunSpec) -> list[str]:
     """Wrappers that change the environment while a run trains."""
-    names = [str(wrapper["name"]) for wrapper in spec.wrappers]
-    return [name for name in names if WRAPPERS[name].moves]
+    names = [str(wrapper.get("name")) for wrapper in spec.wrappers]
+    return [name for name in names if name in WRAPPERS and WRAPPERS[name].moves]
 
 
 def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterator[Drawn]:
