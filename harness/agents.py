@@ -35,6 +35,10 @@ class Tuned(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(description="The public file, paper or command behind these numbers.")
+    tuned_on: tuple[str, ...] = Field(
+        description="The environments on which they were chosen, by a search or by hand, as far as "
+        "`source` tells; []: on none."
+    )
     hparams: dict[str, Any] = Field(description="Departures from `default`.")
 
 
@@ -190,13 +194,25 @@ def shipped_layers(name: str, env: str) -> list[Layer]:
     document, file = found
     label = f"configs/agents/{name}.yaml"
     layers = [Layer(f"{label}: default", file.default, document, ("default",))]
-    patterns = [key for key in file.envs if key == env] or [
-        key for key in file.envs if fnmatchcase(env, key)
-    ]
-    for key in patterns[:1]:
+    key = _entry_for(file, env)
+    if key is not None:
         path = ("envs", key, "hparams")
         layers.append(Layer(f"{label}: {key}", file.envs[key].hparams, document, path))
     return layers
+
+
+def _entry_for(file: AgentFile, env: str) -> str | None:
+    """Its name, or the first pattern that it fits."""
+    if env in file.envs:
+        return env
+    return next((key for key in file.envs if fnmatchcase(env, key)), None)
+
+
+def tuned_on(name: str, env: str) -> tuple[str, ...]:
+    """The environments on which configs/agents/<name>.yaml's settings for `env` were chosen."""
+    found = _shipped(name)
+    key = _entry_for(found[1], env) if found else None
+    return found[1].envs[key].tuned_on if found and key is not None else ()
 
 
 def search_space(name: str) -> dict[str, tuple[Range, Document]]:

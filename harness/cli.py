@@ -278,6 +278,7 @@ def check(
         console.print(listing.matrix(resolved))
         console.print(listing.acting(loaded))
         console.print(listing.hyperparameters(loaded.explain(overrides)))
+        console.print(listing.unequal_tuning(resolved))
         if resolved.claims:
             console.print(listing.power(resolved))
         console.print(listing.imports())

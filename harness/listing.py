@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from baselines import AGENTS, target
-from harness import cost, envs, run_files, stats
+from harness import cost, envs, equal_tuning, run_files, stats
 from harness.config import shipped
 from harness.estimate import Experience, behind, duration, not_counted, progress, to_come
 from harness.files import Damage, Damaged
@@ -204,11 +204,14 @@ def matrix(resolved: ResolvedSweep) -> RenderableType:
 def hyperparameters(explained: Sequence[Origins]) -> RenderableType:
     """Every hyper-parameter with its origin; arms that agree stand in one line."""
     grouped: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
-    for arm, env, settings in explained:
+    for arm, env, settings, tuned_on in explained:
         for key, origin in settings.origins.items():
             value = json.dumps(_at(settings.hparams, key))
             grouped.setdefault((env, key), {}).setdefault((value, origin), []).append(arm)
-    arms = {arm for arm, _, _ in explained}
+        if tuned_on is not None:
+            tuned = (", ".join(tuned_on) or equal_tuning.NOWHERE, "")
+            grouped.setdefault((env, "(tuned on)"), {}).setdefault(tuned, []).append(arm)
+    arms = {each.arm for each in explained}
     parts: list[RenderableType] = []
     for env in dict.fromkeys(env for env, _ in grouped):
         rows = table("hyper-parameter", "value", "arms", "from", title=f"\n{env}")
@@ -232,6 +235,12 @@ def _at(tree: Any, key: str) -> Any:
     for part in key.split("."):
         tree = tree[part]
     return tree
+
+
+def unequal_tuning(resolved: ResolvedSweep) -> RenderableType:
+    """Arms that are compared and were tuned on different environments."""
+    found = equal_tuning.warnings(resolved)
+    return Group(*("", *(escape(f"Warning: {text}") for text in found)) if found else ())
 
 
 def imports() -> RenderableType:

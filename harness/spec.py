@@ -167,5 +167,7 @@ class ResolvedSweep(BaseModel):
     report: ReportOptions = ReportOptions()
     anchors: dict[str, Anchors] = {}
     components: dict[str, tuple[str, ...]] = {}  # arm -> what it is made of, where that is known
+    # arm -> environment -> the environments on which its settings were tuned; left out: nothing is
+    tuned_on: dict[str, dict[str, tuple[str, ...]]] = {}
     anyway: tuple[str, ...] = ()  # objections to the claims that `--anyway` overrode
     runs: tuple[RunSpec, ...] = ()  # each with its arm; two arms may share a key

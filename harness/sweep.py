@@ -27,7 +27,7 @@ from harness.spec import (
 )
 from harness.store import HISTORY, SWEEP, Store
 from harness.sweep_file import FROM, Departure, SweepFile
-from harness.winner import read_winner
+from harness.winner import Winner, read_winner
 from harness.yaml import Path_
 
 FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
@@ -41,6 +41,7 @@ class Origins(NamedTuple):
     arm: str
     env: str
     settings: Settings
+    tuned_on: tuple[str, ...] | None  # the environments that chose them; None: nothing to tune
 
 
 class Acting(NamedTuple):
@@ -181,9 +182,17 @@ class _Expansion:
             report=file.report,
             anchors={name: card.scale() for name, card in cards.items()},
             components={a.label: a.components for a in arms if a.components is not None},
+            tuned_on=self._tuning(),
             runs=tuple(runs),
         )
         return found, self._objections(found, list(claims)) if complete else {}
+
+    def _tuning(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        found: dict[str, dict[str, tuple[str, ...]]] = {}
+        for each in self.origins:
+            if each.tuned_on is not None:
+                found.setdefault(each.arm, {})[each.env] = each.tuned_on
+        return found
 
     def _objections(self, found: ResolvedSweep, places: Sequence[int]) -> dict[int, str]:
         """Claims that no outcome could support, by their place in the file, and why."""
@@ -427,7 +436,8 @@ class _Expansion:
                 self._wrong(arm.path, f"{steps} steps on {name} {short}")
             elif self.rehearse and len(self.problems) == before:
                 self._rehearse(arm, agent, partial(envs.make, card, wrappers), settings, steps)
-            self.origins.append(Origins(arm.label, name, settings))
+            tuned_on = self._tuned_on(agent, name, arm) if entry.learns else None
+            self.origins.append(Origins(arm.label, name, settings, tuned_on))
             acting = {"deterministic": self.sweep.acting(card).deterministic}
             for seed in seeds:
                 yield RunSpec(
@@ -514,14 +524,36 @@ class _Expansion:
             self.problems += error.problems
             return None
 
+    def _tuned_on(self, agent: str, env: str, arm: _Layered) -> tuple[str, ...]:
+        """The environments on which an arm's settings were chosen: the last word of its layers."""
+        found = agents.tuned_on(agent, env)
+        for path, departure in arm.departures:
+            winner = self._winner(path, departure)
+            if winner is not None and winner[1].provenance is not None:
+                found = tuple(winner[1].provenance.envs)
+            if departure.tuned_on is not None:
+                found = tuple(departure.tuned_on)
+        return found
+
     def _found(self, path: Path_, departure: Departure) -> list[Layer]:
-        """What a search found: `from: best.yaml`, by its place relative to the sweep file.
+        """What a search found.
+
+        :raises UserError: see `_winner`.
+        """
+        found = self._winner(path, departure)
+        if found is None:
+            return []
+        document, winner = found
+        return [Layer(document.file, winner.hparams, document, ("hparams",))]
+
+    def _winner(self, path: Path_, departure: Departure) -> tuple[Document, Winner] | None:
+        """`from: best.yaml`, by its place relative to the sweep file; None: nothing is taken over.
 
         :raises UserError: if there is no such file, or it is no best.yaml.
         """
         given = departure.hparams.get(FROM)
         if given is None:
-            return []
+            return None
         place = (*path, "hparams", FROM)
         if not isinstance(given, str):
             raise UserError([self.document.problem(place, "the path of a best.yaml")])
@@ -532,8 +564,7 @@ class _Expansion:
         if not file.is_file():
             message = f"there is no {file}: paths are relative to the sweep file"
             raise UserError([self.document.problem(place, message)])
-        document, winner = read_winner(file)
-        return [Layer(document.file, winner.hparams, document, ("hparams",))]
+        return read_winner(file)
 
     def _distinct(self, runs: Iterable[RunSpec]) -> None:
         """Two arms that are one and the same would compare an arm with itself."""

@@ -23,6 +23,11 @@ class Departure(BaseModel):
         description="Hyper-parameters, spelled as in Stable-Baselines3. {from: best.yaml} takes "
         "over what `harness tune` found, by its path relative to this file; others beside it win.",
     )
+    tuned_on: list[str] | None = Field(
+        None,
+        description="The environments on which the hyper-parameters were tuned; []: on none. Left "
+        "out: as of what they depart from, or as the best.yaml says that they are taken from.",
+    )
     wrappers: list[dict[str, Any] | str] | None = Field(
         None,
         description="Wrappers on top of the environment card's: a name, or {name: ..., options}.",

@@ -18,7 +18,7 @@ LEVELS = [
     {"listing", "model_report", "preview", "schema"},
     {"tune"},
     {"progress", "sweep", "verify", "report"},
-    {"declaration", "executors", "stats", "estimate", "searches"},
+    {"declaration", "equal_tuning", "executors", "stats", "estimate", "searches"},
     {"run", "cost", "rehearsal"},
     {"agents", "claim", "evaluate", "notary", "store", "sweep_file", "winner"},
     {"provenance", "record"},

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from harness import health, stats
+from harness import equal_tuning, health, stats
 from harness.declaration import Standing, ended_before, standing
 from harness.estimate import Experience, Progress, behind, progress, to_come
 from harness.files import Damaged
@@ -325,6 +325,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_looked(evidence),
         *_allowed_anyway(evidence),
         *_unequal_budgets(evidence),
+        *equal_tuning.warnings(evidence.sweep),
         *_unused_budgets(evidence),
         *origin.warnings(evidence.statuses),
         *_shared_runs(evidence),

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from harness import stats
+from harness import equal_tuning, stats
 from harness.report.evidence import Evidence, first_result
 from harness.report.tables import Table
 from harness.spec import Evaluation, RunSpec, canonical
@@ -162,6 +162,9 @@ def settings(evidence: Evidence) -> Table:
     for arm, env in known:
         spec = evidence.specs(arm, env)[0]
         facts: dict[str, Any] = {"agent": spec.agent, "wrappers": list(spec.wrappers)}
+        if env in evidence.sweep.tuned_on.get(arm, {}):
+            tuned_on = evidence.sweep.tuned_on[arm][env]
+            facts["tuned on"] = ", ".join(tuned_on) or equal_tuning.NOWHERE
         for name, value in (facts | _flat(spec.hparams) | dict(spec.engine)).items():
             places[name, _show(value)].append((arm, env))
     names = dict.fromkeys(name for name, _ in places)
