@@ -1,12 +1,16 @@
 """The `harness` command, also as `python -m harness`."""
 
-import signal
+# Built into Python. `signal` would first import enum, while Ctrl-C still shows a traceback.
+import _signal  # type: ignore[import-not-found]
 
 
 def end_silently() -> None:
-    """While modules are imported, let Ctrl-C end the process as SIGTERM does: no traceback."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """While modules are imported, let Ctrl-C end the process as SIGTERM does: no traceback.
+
+    Before this line Python itself starts, and says so if it is interrupted.
+    """
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 def main() -> None:

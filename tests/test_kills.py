@@ -195,6 +195,12 @@ def test_ctrl_c_while_modules_are_imported_leaves_no_traceback():
     assert (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
+def test_nothing_is_imported_before_ctrl_c_is_silent():
+    code = "import sys; old = {*sys.modules}; import harness.__main__; print(*{*sys.modules} - old)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) <= {"harness", "harness.__main__", "_signal"}
+
+
 def ended_early(home, number, after):
     process = subprocess.Popen(
         [sys.executable, "-m", "harness", "status", "kills", "--results", "unbroken"],
