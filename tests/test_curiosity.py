@@ -298,6 +298,20 @@ def test_a_random_rollout_draws_nothing_from_the_generator_of_the_policy():
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.parametrize("normalized", [True, False])
+def test_where_the_advantage_is_normalised_the_weight_of_a_bonus_alone_cancels(normalized):
+    policies = []
+    for weight in (0.1, 1.0):
+        model = make_ppo(Forked, int_coef=weight, ext_coef=0.0)
+        model.normalize_advantage = normalized
+        model.learn(512)
+        policies.append(
+            torch.cat([each.flatten() for each in model.policy.action_net.parameters()])
+        )
+
+    assert torch.allclose(*policies, atol=1e-5) == normalized
+
+
 def test_a_saved_learner_gives_the_same_bonus(tmp_path):
     agent_class = curiosity.ppo_rnd
     config = agent_class.Config(n_envs=4, **SMALL)

@@ -2,8 +2,9 @@
 
 The bonus is phi' C^-1 phi, where C is the sum of phi phi' over the episode so far: a count within
 the episode for embeddings that never come twice. They learn to tell actions apart. Differences from
-the paper: perceptrons, a PPO learner, and each step is paid for where it arrives (in the authors'
-code it is paid for where it sets out).
+the paper: perceptrons, a PPO learner with a second stream for the bonus (the authors add it to the
+reward), and each step is paid for where it arrives. In the authors' code it is paid for where it
+sets out, one step later, an episode's first step with 0 and its last observation never.
 """
 
 from __future__ import annotations

@@ -14,7 +14,11 @@ from baselines.curiosity import load_bonus
 class Config(api.Config):
     """What every bonus shares: how it is scaled, propagated, mixed and learned."""
 
-    int_coef: Amount = Field(1.0, description="Weight of the intrinsic advantage.")
+    int_coef: Amount = Field(
+        1.0,
+        description="Weight of the intrinsic advantage. Where the mixed advantage is normalised, "
+        "it has no effect until a reward appears.",
+    )
     ext_coef: Amount = Field(2.0, description="Weight of the extrinsic advantage.")
     int_gamma: float = Field(0.99, ge=0, le=1, description="Discount of the intrinsic return.")
     int_episodic: bool = Field(
