@@ -9,6 +9,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import numpy as np
+
 from harness import cost
 from harness.cost import Cost, Measured
 from harness.spec import Claim, RunSpec
@@ -18,11 +20,15 @@ from harness.store import RunStatus, Store
 ALIKE = "runs like them in this folder"
 SAME_TASK = "runs with other settings in this folder"
 SHIPPED = "configs/costs.yaml"
-SHIPPED_ELSEWHERE = "configs/costs.yaml, of other environments"
-ELSEWHERE = "runs in other environments in this folder"
+ELSEWHERE = "the agent in other environments, and other agents in this one"
+
+# What the last of them is worth: so many of the pairs in configs/costs.yaml are within this factor
+# when each is judged by the others.
+WITHIN, OF_PAIRS = 2, 0.7
 
 # CPU seconds of 1,000 steps: smaller rates say little about the speed of a processor.
 LEAST_COMPARED = 0.05
+LEAST_EPISODE = 0.0005  # the same for the seconds of one evaluation episode
 
 
 class Known(NamedTuple):
@@ -58,6 +64,7 @@ class Experience:
         self._runs = store.root / "runs"
         self._probe = probe
         self._read: dict[Path, list[Measured]] = {}
+        self._judged: dict[tuple[str, str], Cost | None] = {}
 
     def of(self, spec: RunSpec) -> Known | None:
         """The closest measurement; None: nobody has measured such an agent."""
@@ -69,12 +76,54 @@ class Experience:
         table = self._shipped.agents.get(spec.agent, {})
         if spec.env in table:
             return Known(self._here(table[spec.env]), self._named(SHIPPED))
-        if table:
-            found = cost.middle(list(table.values()))
-            return Known(self._here(found), self._named(SHIPPED_ELSEWHERE))
-        folders = sorted((self._runs / spec.agent).glob("*"))
-        others = [run.cost for folder in folders for run in self._finished(*folder.parts[-2:])]
-        return Known(cost.middle(others), ELSEWHERE) if others else None
+        pair = spec.agent, spec.env
+        if pair not in self._judged:
+            self._judged[pair] = self.elsewhere(*pair)
+        judged = self._judged[pair]
+        return Known(judged, ELSEWHERE) if judged else None
+
+    def elsewhere(self, agent: str, env: str) -> Cost | None:
+        """A pair that nobody measured: the agent's cost in each other environment, times what other
+        agents take here for what they take there.
+
+        Of these the upper quartile, and no less than the agent's middle cost: where settings were
+        tuned they are often quicker than an agent's own defaults.
+
+        :return: None, if nobody has measured the agent.
+        """
+        there = {name: cost for name, cost in self._measured(agent).items() if name != env}
+        if not there:
+            return None
+        others = [self._measured(name) for name in self._agents() if name != agent]
+        found = {"memory_mb": max(c.memory_mb for c in there.values())}
+        found |= {"disk_mb": max(c.disk_mb for c in there.values())}
+        for field, least in (("training", LEAST_COMPARED), ("episode", LEAST_EPISODE)):
+            judged, alone = [], []
+            for name, cost_there in there.items():
+                ratios = [
+                    getattr(other[env], field) / getattr(other[name], field)
+                    for other in others
+                    if {env, name} <= other.keys()
+                    and min(getattr(other[env], field), getattr(other[name], field)) >= least
+                ]
+                if ratios:
+                    judged.append(getattr(cost_there, field) * median(ratios))
+                alone.append(getattr(cost_there, field))
+            found[field] = max(float(np.quantile(judged or alone, 0.75)), median(alone))
+        return Cost(**found)
+
+    def _agents(self) -> set[str]:
+        """All of which a run was measured, here or where configs/costs.yaml was made."""
+        return {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
+
+    def _measured(self, agent: str) -> dict[str, Cost]:
+        """What the agent takes on this machine, by environment."""
+        table = self._shipped.agents.get(agent, {})
+        found = {env: self._here(known) for env, known in table.items()}
+        for folder in sorted((self._runs / agent).glob("*")):
+            if runs := self._finished(agent, folder.name):
+                found[folder.name] = cost.middle([run.cost for run in runs])
+        return found
 
     def seconds(self, spec: RunSpec) -> float | None:
         """The CPU time of a run, its evaluations included."""
@@ -98,6 +147,7 @@ class Experience:
     def learn(self, folder: Path) -> None:
         """Take a run into account that has finished since."""
         known, run = self._read.get(folder.parent), cost.of_run(folder)
+        self._judged.clear()
         if known is not None and run is not None:
             known.append(run)
 

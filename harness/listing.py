@@ -16,7 +16,17 @@ from rich.text import Text
 from baselines import AGENTS, target
 from harness import cost, envs, equal_tuning, run_files, stats
 from harness.config import shipped
-from harness.estimate import Experience, behind, duration, not_counted, progress, to_come
+from harness.estimate import (
+    ELSEWHERE,
+    OF_PAIRS,
+    WITHIN,
+    Experience,
+    behind,
+    duration,
+    not_counted,
+    progress,
+    to_come,
+)
 from harness.files import Damage, Damaged
 from harness.health import told
 from harness.spec import ResolvedSweep
@@ -325,4 +335,9 @@ def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType
         rows.add_row("not counted", not_counted(found.unknown))
     for source, n in found.sources.most_common():
         rows.add_row("judged by", f"{source}: {n} run{'s' * (n > 1)}")
+    if ELSEWHERE in found.sources:
+        rows.add_row(
+            "",
+            f"so judged, {OF_PAIRS:.0%} of measured pairs come within a factor of {WITHIN}",
+        )
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import fake_store
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -109,9 +110,73 @@ def test_with_nothing_measured_here_a_probe_says_how_fast_the_machine_is(store):
     assert known.cost.training == pytest.approx(2 * table.agents["ppo"]["CartPole-v1"].training)
 
 
-def test_an_environment_that_was_never_measured_is_judged_by_others(store):
-    source = Experience(store, probe=None).of(spec(env="Unknown-v0")).source
-    assert source.startswith(estimate.SHIPPED_ELSEWHERE)
+TABLE = {
+    "a": {"Quick": 1.0, "Slow": 3.0},
+    "b": {"Quick": 2.0, "Slow": 10.0, "Middle": 4.0},
+    "c": {"Quick": 5.0, "Slow": 20.0},
+    "mine": {"Quick": 0.5, "Middle": 1.0},
+    "still": {"Quick": 0.001, "Slow": 9.0},
+}
+
+
+def shipping(monkeypatch, table):
+    agents = {
+        name: {env: Cost(training=t, episode=0.0, memory_mb=9.0, disk_mb=1.0)
+               for env, t in envs.items()}
+        for name, envs in table.items()
+    }  # fmt: skip
+    monkeypatch.setattr(
+        cost, "shipped_costs", lambda: CostFile(measured_on="", probe=1.0, agents=agents)
+    )
+
+
+def test_a_pair_that_nobody_measured_is_the_agents_rate_times_what_others_take_for_the_environment(
+    store, monkeypatch
+):
+    shipping(monkeypatch, TABLE)
+
+    known = Experience(store, probe=None).of(spec("mine", "Slow"))
+
+    assert known.source == estimate.ELSEWHERE
+    # Slow is 4 (3, 5, 4) times Quick and 2.5 times Middle; `still` learns nothing.
+    assert known.cost.training == pytest.approx(2.0 + 0.5 * 0.75)
+
+
+def test_runs_of_this_folder_tell_what_an_environment_takes_that_the_shipped_ones_do_not_have(
+    store, monkeypatch
+):
+    shipping(monkeypatch, TABLE)
+    finish(store, spec("a", "New-v0"))  # 2 s for 1,000 steps, where a takes 1 and 3
+
+    judged = Experience(store, probe=None)
+
+    assert judged.of(spec("b", "New-v0")).cost.training == pytest.approx(
+        np.quantile([2.0 * 2, 10.0 * 2 / 3], 0.75)
+    )
+    assert judged.of(spec("b", "Elsewhere-v0")).cost.training == np.quantile([2, 10, 4], 0.75)
+
+
+def test_pairs_that_were_measured_are_judged_by_the_others_within_the_factor_that_check_tells(
+    store, monkeypatch
+):
+    whole = {
+        name: {env: known.training for env, known in envs.items()}
+        for name, envs in cost.shipped_costs().agents.items()
+    }
+    ratios = []
+    for name, env in [(n, e) for n, envs in whole.items() for e in envs if len(envs) > 1]:
+        rest = {n: {e: t for e, t in whole[n].items() if (n, e) != (name, env)} for n in whole}
+        if whole[name][env] < estimate.LEAST_COMPARED:
+            continue
+        shipping(monkeypatch, rest)
+        ratios.append(
+            Experience(store, probe=None).elsewhere(name, env).training / whole[name][env]
+        )
+
+    close = [1 / estimate.WITHIN < ratio < estimate.WITHIN for ratio in ratios]
+    assert len(ratios) > 40
+    assert np.mean(close) >= estimate.OF_PAIRS
+    assert np.mean(np.array(ratios) < 0.8) <= 0.15  # told too little
 
 
 def test_an_agent_that_nobody_measured_has_no_estimate_and_is_named(store):
