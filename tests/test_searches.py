@@ -9,18 +9,19 @@ import random
 import re
 import shutil
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from fake_tune import FILE, facts, hill, plan, run, trials
 from typer.testing import CliRunner
 
-from harness import searches, tune
+from harness import agents, searches, tune
 from harness.cli import app
 from harness.config import UserError
 from harness.store import Store
-from harness.tune import storage
-from harness.winner import read_winner
+from harness.tune import confirm, storage
+from harness.winner import Winner, digest, read_winner
 
 TAKES_OVER = """\
 name: x
@@ -337,16 +338,38 @@ def test_a_sweep_is_told_of_a_damaged_winner_and_the_search_writes_it_again(
     assert CliRunner().invoke(app, ["check", "x.yaml"]).exit_code == 0
 
 
-def test_a_winner_that_is_cut_short_anywhere_is_never_taken_over(copied):
+def test_a_winner_that_is_cut_short_anywhere_gives_no_other_hyper_parameters(copied):
     root, *_ = copied
     path = home(root) / searches.BEST
-    whole = path.read_bytes().rstrip()
+    facts = read_winner(path)[1].provenance
+    hparams = agents.resolve("dqn", "CartPole-v1", []).hparams  # nested, as few are
+    facts = facts.model_copy(update={"sha256": digest("dqn", hparams)})
+    confirm.write(path, Winner(agent="dqn", hparams=hparams, provenance=facts))
+    whole, taken = path.read_bytes(), []
 
-    for end in range(0, len(whole), 7):
+    for end in range(0, len(whole), 5):
         path.write_bytes(whole[:end])
         read_winner.cache_clear()
-        with pytest.raises(UserError):
-            read_winner(path)
+        with suppress(UserError):
+            taken.append(read_winner(path)[1].hparams)
+
+    assert taken in ([], [hparams])  # without its last line's end it is whole
+
+
+def test_hyper_parameters_that_were_edited_are_taken_without_the_story_of_their_search(copied):
+    root, *_ = copied
+    path = home(root) / searches.BEST
+    text = path.read_text()
+    edited = text.replace("kp: 10.0", "kp: 11.0")
+    assert edited != text
+    path.write_text(edited)
+    read_winner.cache_clear()
+
+    with pytest.raises(UserError, match=r"best.yaml:\d+: hparams: .* leave out `provenance`"):
+        read_winner(path)
+
+    path.write_text(edited[edited.index("agent:") :])
+    assert read_winner(path)[1].hparams["kp"] == 11.0
 
 
 def test_a_password_is_not_written_down(tmp_path):
