@@ -528,15 +528,19 @@ def copied(run_folder, to):
 ], ids=" ".join)  # fmt: skip
 @pytest.mark.parametrize("facts", [
     {"agent": "nobodys"}, {"env": "Nowhere-v0"}, {"wrappers": [{"name": "nobodys"}]},
-    {"wrappers": [{"no": "name"}]}, {"hparams": {"nobodys": 1}},
+    {"wrappers": [{"no": "name"}]}, {"hparams": {"nobodys": 1}}, {"env": "DeepSea-10"},
 ], ids=str)  # fmt: skip
 def test_a_sweep_of_agents_and_environments_that_are_not_here_is_no_traceback(
     facts, words, canary, monkeypatch
 ):
     strangers_sweep(tiny("world_model"), facts)
     monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(target, "IMPORTED", {})
 
     typed(*words)
+
+    if words[0] not in ("verify", "model-report"):  # which act; the others read
+        assert target.IMPORTED == {}
 
 
 @pytest.mark.parametrize(
