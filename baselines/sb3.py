@@ -35,6 +35,7 @@ from baselines.hindsight import GoalsEnd, ManyGoals, PaidAlike
 from baselines.rollout import fitted
 from baselines.sb3_config import BUILDERS, config_of
 from baselines.sb3_family import OffPolicy, OnPolicy
+from baselines.space import observation_kind, shown
 from baselines.target import load as load_target
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
@@ -79,6 +80,11 @@ class SB3Agent:
     def _policy(self, chosen: str, observation_space: spaces.Space) -> str:
         """`auto` takes the first of the algorithm's policies that reads such observations."""
         kind, others = "Mlp", ("MultiInput", "Cnn")
+        if observation_kind(observation_space) == "array":
+            raise ValueError(
+                f"{shown(observation_space)} may be images, which a perceptron would read as a "
+                "list: show them as bytes from 0 to 255, or show a vector"
+            )
         if isinstance(observation_space, spaces.Dict):
             kind, others = "MultiInput", ("Mlp", "Cnn", "Linear")
         elif is_image_space(observation_space) and min(_sides(observation_space)) >= SMALLEST_IMAGE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache, partial
 from typing import Any, NamedTuple, cast
@@ -10,8 +11,9 @@ from typing import Any, NamedTuple, cast
 import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field
 
-from baselines import AGENTS, Entry
-from baselines.api import GOAL_METHODS, GOAL_PARTS, Agent, Config, Task
+from baselines import AGENTS, BOTH, OBSERVATIONS, Entry
+from baselines.api import GOAL_METHODS, Agent, Config, Task
+from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
 from harness.config import (
     Document,
@@ -93,12 +95,14 @@ def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
     """The learner `name` with complete hyper-parameters, ready to learn.
 
     :raises RuntimeError: if the task's device is not here, or the learner went to another one.
+    :raises ValueError: if it cannot read the observations of the environment, or take its actions.
     """
     learner = entry(name).load()
     missing = no_device(task.device)
     if missing:
         raise RuntimeError(missing)
-    agent: Agent = learner(task, config(name, hparams))
+    readable = replace(task, make_env=partial(_readable, name, task.make_env))
+    agent: Agent = learner(readable, config(name, hparams))
     used = provenance.devices(agent)
     if used and not any(task.device in (at, at.partition(":")[0]) for at in used):
         places = ", ".join(sorted(used))
@@ -106,6 +110,14 @@ def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
             f"{name} was to learn on {task.device}, and its parameters are on {places}"
         )
     return agent
+
+
+def _readable(name: str, make_env: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    env = make_env()
+    if why := unreadable(name, env):
+        env.close()
+        raise ValueError(why)
+    return env
 
 
 def no_device(name: str) -> str:
@@ -141,8 +153,7 @@ def too_short(name: str, hparams: Mapping[str, Any], steps: int) -> str | None:
     given = config(name, hparams)
     if steps >= given.least_steps():
         return None
-    *some, last = given.paced_by() or ("what it does before its first update",)
-    lower = f"{', '.join(some)} or {last}" if some else last
+    lower = _either(given.paced_by() or ("what it does before its first update",))
     return (
         f"hold no update of {name}, which needs {given.least_steps()}: raise `steps`, or lower "
         f"{lower}"
@@ -165,16 +176,51 @@ def unfit(name: str, env: str, actions: str) -> str | None:
     if found.envs and env not in found.envs:
         return f"{name} can act in {', '.join(found.envs)} only, not in {env}"
     if actions not in found.actions:
-        return f"{name} needs {' or '.join(found.actions)} actions, and {env} has {actions} ones"
+        takes = _either(kind for kind in BOTH if kind in found.actions)
+        return f"{name} needs {takes} actions, and {env} has {actions} ones"
     return None
+
+
+# What to do about a space that hardly any learner knows.
+OTHERWISE = {
+    "array": "an image among them would be flattened unseen: show it as bytes, or show a vector",
+    "shifted": "count from 0, in a wrapper",
+    "unbounded": "give them bounds, in a wrapper",
+    "other": "show or take others, in a wrapper",
+}
+
+
+def unreadable(name: str, env: gym.Env[Any, Any]) -> str | None:
+    """Why the agent cannot read an environment's observations or take its actions, if so."""
+    entry, seen, taken = AGENTS[name], env.observation_space, env.action_space
+    kind, action = observation_kind(seen), action_kind(taken)
+    if kind in entry.observations and action in entry.actions:
+        return None
+    others = [
+        other
+        for other, each in AGENTS.items()
+        if each.learns and kind in each.observations and action in each.actions
+    ]
+    instead = f"take one that does, such as {', '.join(others[:3])}, or add a wrapper"
+    if kind not in entry.observations:
+        reads = _either(OBSERVATIONS[each] for each in entry.observations)
+        way_out = OTHERWISE.get(kind, instead)
+        return f"{name} reads {reads}, not {shown(seen)}: {way_out}"
+    takes = _either(entry.actions)
+    return f"{name} takes {takes} actions, not {shown(taken)}: {OTHERWISE.get(action, instead)}"
+
+
+def _either(words: Iterable[str]) -> str:
+    *some, last = words
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 def lacks_goals(name: str, env: gym.Env[Any, Any]) -> bool:
     """Whether the agent needs goals, and the environment with its wrappers does not show them."""
-    space = env.observation_space
-    shown = isinstance(space, gym.spaces.Dict) and set(GOAL_PARTS) <= set(space)
+    if not AGENTS[name].goals:
+        return False
     told = all(env.has_wrapper_attr(method) for method in GOAL_METHODS)
-    return AGENTS[name].goals and not (shown and told)
+    return observation_kind(env.observation_space) != "goals" or not told
 
 
 @cache

@@ -28,10 +28,18 @@ def installed_memory() -> float:
 
 
 def misfits(
-    agent: str, hparams: Mapping[str, Any], make_env: Callable[[], gym.Env[Any, Any]], steps: int
+    agent: str,
+    hparams: Mapping[str, Any],
+    env: str,
+    make_env: Callable[[], gym.Env[Any, Any]],
+    steps: int,
 ) -> Iterator[tuple[str, str]]:
     """Why such a run cannot be: (hyper-parameter, or "", and what is wrong with the way out)."""
     made = [make_env()]
+    if why := agents.unreadable(agent, made[0]):
+        made[0].close()
+        yield "", f"{env}: {why}"
+        return
     needed = agents.config(agent, hparams).memory(Sizes.of(made[0], steps))
     least, installed = sum(needed.values()), installed_memory()
     if least > installed:
@@ -48,9 +56,9 @@ def misfits(
                 agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams)
         except Exception as error:  # whatever a library raises for what it cannot do
             text = " ".join(str(error).split())[:300] or type(error).__name__
-            yield "", f"{agent} cannot be made for this environment: {text}"
-    for env in made:
-        env.close()
+            yield "", f"{agent} cannot be made for {env}: {text}"
+    for each in made:
+        each.close()
 
 
 def _kept(env: gym.Env[Any, Any], among: list[gym.Env[Any, Any]]) -> gym.Env[Any, Any]:

@@ -435,7 +435,7 @@ class _Expansion:
             if short:
                 self._wrong(arm.path, f"{steps} steps on {name} {short}")
             elif self.rehearse and len(self.problems) == before:
-                self._rehearse(arm, agent, partial(envs.make, card, wrappers), settings, steps)
+                self._rehearse(arm, agent, card, wrappers, settings, steps)
             tuned_on = self._tuned_on(agent, name, arm) if entry.learns else None
             self.origins.append(Origins(arm.label, name, settings, tuned_on))
             acting = {"deterministic": self.sweep.acting(card).deterministic}
@@ -492,12 +492,15 @@ class _Expansion:
         self,
         arm: _Layered,
         agent: str,
-        make_env: Callable[[], Any],
+        card: envs.Card,
+        wrappers: tuple[dict[str, Any], ...],
         settings: Settings,
         steps: int,
     ) -> None:
         """Whether this machine can hold the learner, and the learner can be made."""
-        for key, message in rehearsal.misfits(agent, settings.hparams, make_env, steps):
+        make_env = partial(envs.make, card, wrappers)
+        found = rehearsal.misfits(agent, settings.hparams, card.name, make_env, steps)
+        for key, message in found:
             if key:
                 self.problems.append(settings.problem(tuple(key.split(".")), message))
             else:
