@@ -157,7 +157,11 @@ AGENTS: dict[str, Entry] = {
         samples=False,
     ),
     "crossq": Entry(
-        "baselines.sb3:crossq", 1, "SAC without target networks (Bhatt et al., 2024)", CONTINUOUS
+        "baselines.sb3:crossq",
+        1,
+        "SAC without target networks (Bhatt et al., 2024)",
+        CONTINUOUS,
+        FLAT,
     ),
     "sac_her": Entry(
         "baselines.sb3:sac_her",
