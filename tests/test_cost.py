@@ -176,7 +176,7 @@ def test_pairs_that_were_measured_are_judged_by_the_others_within_the_factor_tha
     close = [1 / estimate.WITHIN < ratio < estimate.WITHIN for ratio in ratios]
     assert len(ratios) > 40
     assert np.mean(close) >= estimate.OF_PAIRS
-    assert np.mean(np.array(ratios) < 0.8) <= 0.15  # told too little
+    assert np.mean(np.array(ratios) < 0.8) <= 0.2  # told too little
 
 
 def test_an_agent_that_nobody_measured_has_no_estimate_and_is_named(store):
