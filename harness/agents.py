@@ -148,6 +148,11 @@ def least_steps(name: str, hparams: Mapping[str, Any]) -> int:
     return config(name, hparams).least_steps()
 
 
+def trained_steps(name: str, hparams: Mapping[str, Any], steps: int) -> int:
+    """The part of a budget that the agent will learn from, as far as it is known before."""
+    return config(name, hparams).trained_steps(steps)
+
+
 def too_short(name: str, hparams: Mapping[str, Any], steps: int) -> str | None:
     """Why nothing is learned in so many steps, if so, and the way out."""
     given = config(name, hparams)

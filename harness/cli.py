@@ -279,6 +279,7 @@ def check(
         console.print(listing.acting(loaded))
         console.print(listing.hyperparameters(loaded.explain(overrides)))
         console.print(listing.unequal_tuning(resolved))
+        console.print(listing.unused_steps(resolved))
         if resolved.claims:
             console.print(listing.power(resolved))
         console.print(listing.imports())

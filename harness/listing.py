@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from baselines import AGENTS, target
-from harness import cost, envs, equal_tuning, run_files, stats
+from harness import agents, cost, envs, equal_tuning, run_files, stats
 from harness.config import shipped
 from harness.estimate import (
     ELSEWHERE,
@@ -29,6 +29,7 @@ from harness.estimate import (
 )
 from harness.files import Damage, Damaged
 from harness.health import told
+from harness.report.evidence import UNUSED
 from harness.spec import ResolvedSweep
 from harness.store import Store
 from harness.sweep import Origins, Sweep
@@ -251,6 +252,18 @@ def unequal_tuning(resolved: ResolvedSweep) -> RenderableType:
     """Arms that are compared and were tuned on different environments."""
     found = equal_tuning.warnings(resolved)
     return Group(*("", *(escape(f"Warning: {text}") for text in found)) if found else ())
+
+
+def unused_steps(resolved: ResolvedSweep) -> RenderableType:
+    """Arms whose rollouts leave more than a hundredth of their budget, the same for every seed."""
+    found = []
+    for run in {(run.arm, run.env): run for run in resolved.runs}.values():
+        used = agents.trained_steps(run.agent, run.hparams, run.steps)
+        if used < (1 - UNUSED) * run.steps:
+            where = f"{run.arm} on {run.env}"
+            found.append(f"{where} will learn from {used:,} of {run.steps:,} steps: the rest holds "
+                         "no whole rollout")  # fmt: skip
+    return Group(*("", *(escape(f"Warning: {text}.") for text in found)) if found else ())
 
 
 def imports() -> RenderableType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from probe_envs_agents import Masked, discrete
+from rich.console import Console
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 from test_agents import make, tiny
@@ -16,6 +17,8 @@ from baselines.rollout import last_two
 from baselines.sb3 import ALGORITHMS
 from baselines.sb3_family import OnPolicy
 from baselines.target import load
+from harness import config, listing
+from harness.sweep import Sweep
 
 ON_POLICY = [name for name in AGENTS if issubclass(AGENTS[name].load().Config, OnPolicy)]
 PLAIN = [name for name in ON_POLICY if name in ALGORITHMS]
@@ -104,3 +107,26 @@ def test_a_search_by_episodes_reports_the_steps_before_its_last_update():
 
     agent.model._do_one_update = watched
     assert agent.learn(NoProgress()) == before[-1] < agent.model.num_timesteps
+
+
+@pytest.mark.parametrize(
+    ("hparams", "words"),
+    [
+        ("train_freq: 600", "dqn on CartPole-v1 will learn from 600 of 1,000"),
+        ("train_freq: 99", ""),
+    ],
+)
+def test_check_says_where_rollouts_leave_more_than_a_hundredth_of_the_budget(
+    tmp_path, hparams, words
+):
+    path, rest = tmp_path / "short.yaml", "learning_starts: 0, learning_rate: 1e-3"
+    path.write_text(
+        "name: short\nquestion: Is it short?\nenvs: [CartPole-v1]\nseeds: 3\nsteps: 1000\n"
+        f"arms:\n  dqn: {{agent: dqn, hparams: {{{hparams}, {rest}}}}}\n  ppo: {{agent: ppo}}\n"
+    )
+    console = Console(width=200)
+    with console.capture() as shown:
+        console.print(listing.unused_steps(Sweep.of(config.load(path)).expand()))
+    assert shown.get().strip() == (
+        f"Warning: {words} steps: the rest holds no whole rollout." if words else ""
+    )
