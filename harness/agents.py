@@ -206,7 +206,9 @@ def unreadable(name: str, env: gym.Env[Any, Any]) -> str | None:
         for other, each in AGENTS.items()
         if each.learns and kind in each.observations and action in each.actions
     ]
-    instead = f"take one that does, such as {', '.join(others[:3])}, or add a wrapper"
+    instead = "add a wrapper"
+    if others:
+        instead = f"take one that does, such as {', '.join(others[:3])}, or {instead}"
     if kind not in entry.observations:
         reads = _either(OBSERVATIONS[each] for each in entry.observations)
         way_out = OTHERWISE.get(kind, instead)

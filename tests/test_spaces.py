@@ -166,6 +166,14 @@ def test_an_array_that_may_be_an_image_is_refused_without_the_harness_too(name):
         learn(name, SEEN["array"], TAKEN["discrete"], guarded=False)
 
 
+def test_no_learner_is_named_where_none_can_read_and_act():
+    env = Noise(SEEN["image"], TAKEN["unbounded"])
+    assert agents.unreadable("ppo_rnd", env) == (
+        "ppo_rnd reads a vector, Discrete, MultiBinary or MultiDiscrete, not Box (64, 64, 3) "
+        "uint8: add a wrapper"
+    )
+
+
 def test_check_says_which_arm_cannot_read_which_environment_and_what_can(tmp_path):
     path = tmp_path / "images.yaml"
     path.write_text(
