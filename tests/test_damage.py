@@ -214,8 +214,8 @@ def true_scores(folder):
     return scores(Store(folder / "results"))
 
 
-def all_verbs(whole, store, name, damage):
-    """What every reader says of a damage, that none believes it, and that `sweep` repairs it."""
+def all_verbs(whole, store, name, damage, repeat=True):
+    """What every verb says of a damage, that none believes it, and that `sweep` repairs it."""
     truth = true_scores(whole)
     key = finished(store).name
     path = damaged(store, name, damage)
@@ -231,7 +231,8 @@ def all_verbs(whole, store, name, damage):
         hashed = name.startswith("model/")  # by `sweep` alone, or when the model is loaded
         assert hashed or len(lost) == 1 + (name in DECISIVE), "a score is missing, or believed"
 
-    told += verified(store, name, path, key)
+    if repeat:
+        told += verified(store, name, path, key)
     told.append(said(folder, "sweep", "damage.yaml", code=0))
 
     assert any(path.name in text for text in told), "no verb names the file"
@@ -270,7 +271,7 @@ SAMPLE = [
 
 @pytest.mark.parametrize(("name", "damage"), SAMPLE)
 def test_a_damaged_file_is_named_not_believed_and_repaired(name, damage, whole, store):
-    all_verbs(whole, store, name, damage)
+    all_verbs(whole, store, name, damage, repeat=name in ("result.json", "sweep.json"))
 
 
 @pytest.mark.soak
