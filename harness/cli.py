@@ -615,7 +615,7 @@ def _report(
     crosscheck: bool = True,
 ) -> Path:
     from harness.config import suggest
-    from harness.files import no_folder, set_aside
+    from harness.files import make_way
     from harness.report import Options, write
     from harness.report.style import FORMATS, VENUES
 
@@ -628,8 +628,8 @@ def _report(
     sweep = _resolved(name, store)
     options = Options(style, tuple(formats), _answers(sweep), crosscheck)
     folder = store.sweep_folder(name) / "report"
-    if damage := no_folder(folder):
-        print(f"{damage}; set aside as {set_aside(folder).name}", file=sys.stderr)
+    for line in make_way(folder):
+        print(line, file=sys.stderr)
     path = write(sweep, store, folder, options)
     _console().print(f"report: {path}", soft_wrap=True)
     return path

@@ -79,6 +79,12 @@ def no_folder(place: Path) -> Damage | None:
     return astray(place)
 
 
+def make_way(*places: Path) -> list[str]:
+    """Set aside what stands in the place of folders, the outer first; told in a line each."""
+    damages = (damage for place in places if (damage := no_folder(place)))
+    return [f"{damage}; set aside as {set_aside(damage.path).name}" for damage in damages]
+
+
 # Reading ------------------------------------------------------------------------------------------
 
 
@@ -338,8 +344,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     with temporary(folder) as new:
         yield new
         write_json(new / WRITTEN, {"files": sorted(_files(new))})
-        if no_folder(folder):
-            set_aside(folder)
+        make_way(folder)
         if folder.is_dir():
             _keep_the_users(folder, new)
         _swap(new, folder)

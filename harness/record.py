@@ -84,11 +84,8 @@ def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
 
 def clear_way(folder: Path, root: Path) -> list[str]:
     """Set aside what stands in the place of a run's lock and folder, and of those around it."""
-    said = []
     around = (place for place in reversed(folder.parents) if root in place.parents)
-    for place in [*around, folder, root / "sacred"]:
-        if damage := files.no_folder(place):
-            said.append(_aside(damage))
+    said = files.make_way(*around, folder, root / "sacred")
     lock = folder / LOCK
     if os.path.lexists(lock) and not lock.is_file():
         said.append(_aside(Damage(lock, "it is no plain file")))

@@ -15,7 +15,7 @@ from harness import agents, claim, declaration, envs, rehearsal, stats
 from harness.agents import Layer, Settings
 from harness.claim import SCORES
 from harness.config import Document, Problem, Survey, UserError, load, suggest, survey
-from harness.files import Damaged, append_json, mend_lines, no_folder, set_aside, write_json
+from harness.files import Damaged, append_json, make_way, mend_lines, set_aside, write_json
 from harness.name import below
 from harness.record import now
 from harness.spec import (
@@ -658,10 +658,8 @@ def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
 
     :return: what was damaged and is set aside, a line each.
     """
-    folder, aside = store.sweep_folder(resolved.name), []
-    for place in (folder.parent, folder):
-        if damage := no_folder(place):
-            aside.append(f"{damage}; set aside as {set_aside(place).name}")
+    folder = store.sweep_folder(resolved.name)
+    aside = make_way(folder.parent, folder)
     folder.mkdir(parents=True, exist_ok=True)
     try:
         before: ResolvedSweep | None = store.sweep(resolved.name)
