@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from gymnasium import spaces
 
@@ -10,7 +12,7 @@ from baselines.api import GOAL_PARTS
 PARTS = ("vector", "image", "discrete", "multibinary", "multidiscrete")  # what a Dict may hold
 
 
-def observation_kind(space: spaces.Space) -> str:
+def observation_kind(space: spaces.Space[Any]) -> str:
     """One of `baselines.OBSERVATIONS`."""
     if isinstance(space, spaces.Box):
         if len(space.shape) < 3:
@@ -23,7 +25,7 @@ def observation_kind(space: spaces.Space) -> str:
     return _counted(space)
 
 
-def action_kind(space: spaces.Space) -> str:
+def action_kind(space: spaces.Space[Any]) -> str:
     """One of `baselines.ACTIONS`."""
     if isinstance(space, spaces.Box):
         return "continuous" if space.is_bounded() else "unbounded"
@@ -36,7 +38,7 @@ def is_image(space: spaces.Box) -> bool:
     return bool(len(space.shape) == 3 and space.dtype == np.uint8 and whole)
 
 
-def shown(space: spaces.Space) -> str:
+def shown(space: spaces.Space[Any]) -> str:
     """In a few words, for an error: `Box (12, 12, 3) float32`."""
     name = type(space).__name__
     if isinstance(space, spaces.Box):
@@ -46,7 +48,7 @@ def shown(space: spaces.Space) -> str:
     return str(space)
 
 
-def _counted(space: spaces.Space) -> str:
+def _counted(space: spaces.Space[Any]) -> str:
     if isinstance(space, spaces.Discrete):
         return "discrete" if space.start == 0 else "shifted"
     if isinstance(space, spaces.MultiBinary):
