@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from harness.name import joined
 from harness.spec import ResolvedSweep
 
 NOWHERE = "none"
@@ -42,8 +43,8 @@ def warnings(sweep: ResolvedSweep) -> list[str]:
     for env, arms_by_tuning in found.items():
         places.setdefault(_told(sweep, arms_by_tuning), []).append(env)
     return [
-        f"Arms that are compared on {_list(envs)} were not tuned on the same environments: {told}. "
-        "Tune all of them on the same, or say why not."
+        f"Arms that are compared on {joined(envs)} were not tuned on the same environments: "
+        f"{told}. Tune all of them on the same, or say why not."
         for told, envs in places.items()
     ]
 
@@ -52,8 +53,6 @@ def _told(sweep: ResolvedSweep, arms_by_tuning: Mapping[frozenset[str], list[str
     """`ppo on A; count and rnd on A and B`, in the sweep's order."""
     parts = [(sorted(arms, key=sweep.arms.index), where) for where, arms in arms_by_tuning.items()]
     parts.sort(key=lambda part: sweep.arms.index(part[0][0]))
-    return "; ".join(f"{_list(arms)} on {_list(sorted(where)) or NOWHERE}" for arms, where in parts)
-
-
-def _list(names: list[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+    return "; ".join(
+        f"{joined(arms)} on {joined(sorted(where)) or NOWHERE}" for arms, where in parts
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +30,12 @@ Name = Annotated[
     AfterValidator(_checked),
     WithJsonSchema({"type": "string", "pattern": f"^{PATTERN}$", "maxLength": LONGEST}),
 ]
+
+
+def joined(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *some, last = list(names) or [""]
+    return f"{', '.join(some)} and {last}" if some else last
 
 
 def shortened(text: str) -> str:

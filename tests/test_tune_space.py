@@ -126,6 +126,11 @@ def test_conditional_hyperparameters_are_drawn_only_where_they_apply(tmp_path):
     assert {suggest.chosen(of.space, t.params)["use_sde"] for t in before} == {False, True}
 
 
+def test_trials_are_scored_as_the_card_says_that_agents_act():
+    (found,) = tune.plan.shipped("ppo", "MiniGrid-Unlock-v0", 50_000, 10)
+    assert not found.base[0].evaluation.deterministic
+
+
 def test_ranges_for_continuous_actions_are_left_out_where_actions_are_discrete():
     (discrete,) = tune.plan.shipped("ppo", "CartPole-v1", 50_000, 10)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness import stats
+from harness.name import joined
 from harness.report.evidence import Evidence
 from harness.report.number import count, stamp
 
@@ -50,7 +51,7 @@ def bars(statistics: Sequence[str], seeds: int, tasks: int, ranges: bool = True)
     some = bool(known and others)  # then it must be said which
     text = []
     if known:
-        whose = f" of {_list(known)}" if some else ""
+        whose = f" of {joined(known)}" if some else ""
         kind = _KINDS.get(known[0], _BAR)
         text.append(f"A bar{whose} is {kind}: how the number would vary with other seeds.")
         text += [stamp(name, seeds, tasks) for name in known if shows[name] == "stamped"]
@@ -58,7 +59,7 @@ def bars(statistics: Sequence[str], seeds: int, tasks: int, ranges: bool = True)
         ranged = ranges and seeds >= stats.SEEDS_FOR_A_RANGE
         mark = "A dotted line" if ranged else "No bar"
         what = "the range of the single seeds: " if ranged else ""
-        whose = f" of {_list(others)}" if some else ""
+        whose = f" of {joined(others)}" if some else ""
         text.append(f"{mark}{whose} is {what}" if ranged else f"There is no bar{whose}: ")
         text[-1] += f"with {count(seeds)} no interval covers often enough."
     return " ".join(text)
@@ -94,10 +95,6 @@ def brackets(evidence: Evidence) -> str:
         text.append("`{ }`: the range of the seeds, too few for an interval.")
     text.append("`(ties)`: the runs that decide it tie, so no interval can be told.")
     return " ".join(text)
-
-
-def _list(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def describe_score(evidence: Evidence, score: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 
 from harness import stats
+from harness.name import joined
 from harness.report import claims, judge, modes, protocol
 from harness.report.citation import cite
 from harness.report.evidence import Evidence
@@ -21,24 +21,18 @@ def paragraphs(evidence: Evidence) -> list[str]:
     return [" ".join(clauses) for clauses in parts]
 
 
-def _join(words: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    found = list(words)
-    return " and ".join([", ".join(found[:-1]), found[-1]]) if len(found) > 1 else "".join(found)
-
-
 def _runs(evidence: Evidence) -> list[str]:
     sweep = evidence.sweep
     arms: dict[str, list[str]] = defaultdict(list)
     for arm in sweep.arms:
         agent = next(run.agent for run in sweep.runs if run.arm == arm)
         arms[agent].append(arm)
-    learners = _join(
-        f"{_join(map(code, names))} ({escape(agent)}{cite(f'agent:{agent}')})"
+    learners = joined(
+        f"{joined(map(code, names))} ({escape(agent)}{cite(f'agent:{agent}')})"
         for agent, names in arms.items()
     )
     counts = Counter(status.state for status in evidence.unique)
-    ended = _join(f"{n} {state}" for state, n in sorted(counts.items()))
+    ended = joined(f"{n} {state}" for state, n in sorted(counts.items()))
     number = len(sweep.arms)
     clauses = [
         f"We compare {number} arm{'s' if number > 1 else ''}, {learners}, on "
@@ -49,7 +43,7 @@ def _runs(evidence: Evidence) -> list[str]:
         else f"Of {len(evidence.unique)} training runs, {ended}.",
     ]
     if evidence.unequal:
-        clauses.append(f"Budgets differ between arms on {_join(map(escape, evidence.unequal))}.")
+        clauses.append(f"Budgets differ between arms on {joined(map(escape, evidence.unequal))}.")
     return clauses
 
 
@@ -59,7 +53,7 @@ def _environments(evidence: Evidence) -> str:
     for env in evidence.sweep.envs:
         card = next(run.card for run in evidence.sweep.runs if run.env == env)
         cited[cite(f"env:{card.get('id') or card.get('entry_point') or env}")].append(escape(env))
-    return _join(f"{_join(envs)}{source}" for source, envs in cited.items())
+    return joined(f"{joined(envs)}{source}" for source, envs in cited.items())
 
 
 def _budgets(evidence: Evidence) -> str:
@@ -68,12 +62,12 @@ def _budgets(evidence: Evidence) -> str:
     for env, budget, seeds in protocol.budgets(evidence).rows:
         steps[" or ".join(budget.split(", "))].append(escape(env))
         of_seeds[seeds.replace("-", "--")].append(escape(env))  # an en dash
-    each = _join(
-        budget if len(steps) == 1 else f"{budget} on {_join(envs)}"
+    each = joined(
+        budget if len(steps) == 1 else f"{budget} on {joined(envs)}"
         for budget, envs in steps.items()
     )
     with_ = "; ".join(
-        seeds if len(of_seeds) == 1 else f"{seeds} on {_join(envs)}"
+        seeds if len(of_seeds) == 1 else f"{seeds} on {joined(envs)}"
         for seeds, envs in of_seeds.items()
     )
     return f"Budgets in environment steps are {each}; seeds are {with_}."
@@ -152,10 +146,10 @@ def _made(evidence: Evidence) -> list[str]:
     clauses = []
     if named:
         python = f"Python {' or '.join(pythons)} and " if pythons else ""
-        clauses.append(f"The runs recorded {escape(python)}{_join(named)}.")
+        clauses.append(f"The runs recorded {escape(python)}{joined(named)}.")
     commits = sorted({str((r.get("git") or {}).get("commit", "")) for r in found} - {""})
     if commits:
-        clauses.append(f"Commits of the code: {_join(code(commit[:12]) for commit in commits)}.")
+        clauses.append(f"Commits of the code: {joined(code(commit[:12]) for commit in commits)}.")
     clauses.append(text(f"Machine: {judge.infrastructure(evidence).text}"))
     clauses.append(text(f"Compute: {judge.compute(evidence).text}"))
     return [*clauses, *(text(line) for line in protocol.repetition(evidence))]

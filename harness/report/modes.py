@@ -84,14 +84,14 @@ def table(evidence: Evidence) -> Table | None:
 
 
 def about(evidence: Evidence) -> str:
-    """How many were played in both ways, and in how many of them it matters; empty: none was."""
+    """In how many of those that were played in both ways it matters; empty: none was."""
     pairs, incomplete = _modes(evidence)
-    missing = f" Left out, because runs are missing: {incomplete} more." if incomplete else ""
     if not pairs:
-        return missing.strip()
+        return ""
+    missing = f" Left out, because runs are missing: {incomplete} more." if incomplete else ""
     apart, n = sum(pair.apart for pair in pairs), len(pairs)
-    where = f"{n} pair{'s' if n > 1 else ''} of an arm and an environment"
-    differ = f"in {apart} of {where} the two" if apart else f"in none of {where} do the two"
+    where = f"of {n} pair{'s' if n > 1 else ''} of an arm and an environment"
+    differ = f"in {apart} {where} the two" if apart else f"in none {where} do the two"
     return (
         "The final episodes were also played in the other way of acting: greedily where the score "
         f"is by sampling, and the reverse; {differ} differ by more than their error.{missing}"
