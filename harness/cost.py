@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from baselines import AGENTS
 from harness import run_files
 from harness.config import read, shipped
 from harness.files import Damaged
@@ -77,12 +76,15 @@ def learning_steps(steps: int, hparams: Mapping[str, Any]) -> int:
 
 
 def evaluation_episodes(spec: RunSpec) -> int:
-    """All that is played: see `run_files.Evaluated`."""
+    """All that is played: see `run_files.Evaluated`.
+
+    As if every agent were played in both ways. Of those that act alike in both, an episode counts
+    for less in what is measured and for as much less in what is estimated.
+    """
     protocol = spec.evaluation
     along = math.ceil(spec.steps / protocol.every) * protocol.episodes
     test = bool(spec.card.get("variants"))
-    other_mode = spec.agent in AGENTS and AGENTS[spec.agent].samples
-    return along + (1 + test + other_mode) * protocol.final_episodes
+    return along + (2 + test) * protocol.final_episodes
 
 
 def finished_in(folder: Path) -> list[Measured]:

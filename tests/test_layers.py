@@ -90,7 +90,6 @@ def test_imports_point_down(path):
         elif parts[0] == "baselines":
             assert here in {
                 "agents",
-                "cost",
                 "run",
                 "evaluate",
                 "listing",
