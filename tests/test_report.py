@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from harness import stats
-from harness.report import captions, maps, page, style, write
+from harness.report import captions, maps, modes, page, style, write
 from harness.report import evidence as evidence_module
 from harness.report.figures import FIGURES
 from harness.report.number import fixed, short
@@ -450,6 +450,23 @@ def test_with_few_seeds_all_must_say_that_the_ways_of_acting_differ(
     report(store, sweep)
 
     assert (store.sweep_folder("fake") / "report" / "table_modes.csv").exists() == apart
+
+
+SAME_POLICY = {
+    "0 or 1": lambda rng, n: rng.binomial(100, np.tile(rng.beta(2, 2, (n, 1)), 2)) / 100,
+    "normal": lambda rng, n: rng.normal(size=(n, 1)) + rng.normal(0, 0.1, (n, 2)),
+    "most at 0": lambda rng, n: rng.binomial(100, np.tile(rng.random((n, 1)) < 0.3, 2) / 2) / 100,
+}
+
+
+@pytest.mark.parametrize("scores", SAME_POLICY)
+@pytest.mark.parametrize(("seeds", "most"), [(3, 0.30), (5, 0.11), (6, 0.08), (10, 0.06)])
+def test_ways_of_acting_that_are_alike_are_seldom_said_to_differ(scores, seeds, most):
+    rng = np.random.default_rng(0)
+    found = [
+        modes.compared("", str(i), True, SAME_POLICY[scores](rng, seeds)).apart for i in range(100)
+    ]
+    assert np.mean(found) <= most
 
 
 def test_runs_that_were_played_in_one_way_are_counted_and_never_averaged_over(store, text_only):

@@ -54,7 +54,7 @@ def _modes(evidence: Evidence) -> _Modes:
             elif both:
                 scores = np.array([_scores(status.result or {}) for status in both])
                 greedily = both[0].spec.evaluation.deterministic
-                pairs.append(_pair(env, arm, greedily, scores))
+                pairs.append(compared(env, arm, greedily, scores))
     return _Modes(pairs, incomplete)
 
 
@@ -64,7 +64,8 @@ def _scores(result: dict[str, dict[str, float]]) -> tuple[float, float]:
     return (other, final) if result["other_mode"]["deterministic"] else (final, other)
 
 
-def _pair(env: str, arm: str, greedily: bool, scores: Array) -> Pair:  # scores (runs, 2)
+def compared(env: str, arm: str, greedily: bool, scores: Array) -> Pair:
+    """:param scores: greedily and by sampling, (runs, 2)."""
     greedy, sampled = scores[:, :1], scores[:, 1:]
     named = {"greedy": greedy, "sampled": sampled, "difference": greedy - sampled}
     found = {n: stats.estimate(values, stats.iqm, arm, env, n) for n, values in named.items()}
