@@ -45,7 +45,11 @@ YOUNG = 2.0  # seconds: a file that was just written may change within one tick 
 
 _NUMBER = (int, float)
 _RESULT: files.Kinds = {"key": str, "files": dict, "final": dict}
-_SCORE: files.Kinds = {"mean": _NUMBER}
+_SCORES: Mapping[str, files.Kinds] = {
+    "final": {"mean": _NUMBER},
+    OTHER_MODE: {"mean": _NUMBER, "deterministic": bool},
+    "test": {"mean": _NUMBER},
+}
 _DIGEST: files.Kinds = {"sha256": str, "size": int}
 _EVALUATION: files.Kinds = {"step": int, "final": bool, "returns": list}
 _FAILURE: files.Kinds = {"error": str, "traceback": str}
@@ -116,9 +120,9 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
         result = files.read_json(path, _RESULT)
         if result is None:
             return None, []
-        flaw = files.unlike(result["final"], _SCORE)
-        if flaw:
-            raise Damaged(path, f"in 'final', {flaw}")
+        for name, kinds in _SCORES.items():
+            if result.get(name) is not None and (flaw := _no_score(result[name], kinds)):
+                raise Damaged(path, f"in '{name}', {flaw}")
         if KEY.fullmatch(folder.name) and result["key"] != folder.name:
             raise Damaged(path, f"it is swapped: it is that of the run {result['key']}")
         if not _are_digests(result["files"]):
@@ -127,6 +131,10 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
     except Damaged as error:
         return None, [error.damage]
     return (None if broken else result), broken
+
+
+def _no_score(value: Any, kinds: files.Kinds) -> str:
+    return files.unlike(value, kinds) if isinstance(value, dict) else "there is no score"
 
 
 # What a finished run left -------------------------------------------------------------------------

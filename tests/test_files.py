@@ -226,6 +226,30 @@ def test_a_mark_of_the_other_mode_that_marks_no_final_evaluation_is_damage(store
         run_files.evaluations(store.folder(RUN))
 
 
+@pytest.mark.parametrize(
+    ("name", "score", "why"),
+    [
+        ("final", {"mean": "much"}, "in 'final', 'mean' is "),
+        ("other_mode", {"mean": 1.0}, "in 'other_mode', it has no key 'deterministic'"),
+        ("other_mode", {"mean": None, "deterministic": True}, "in 'other_mode', 'mean' is "),
+        ("other_mode", "better", "in 'other_mode', there is no score"),
+        ("test", {}, "in 'test', it has no key 'mean'"),
+    ],
+)
+def test_a_score_that_is_none_is_damage(store, name, score, why):
+    fake_store.edit_result(store.folder(RUN), lambda facts: facts.update({name: score}))
+
+    status = store.status(RUN)
+
+    assert status.state == "damaged" and why in status.error
+
+
+def test_an_agent_that_acts_alike_in_both_ways_is_no_damage(store):
+    fake_store.edit_result(store.folder(RUN), lambda facts: facts.update(other_mode=None))
+
+    assert store.status(RUN).state == "finished"
+
+
 @pytest.mark.parametrize("marks", [(False, False), (True, True)])
 def test_a_run_without_one_final_evaluation_is_never_published(marks, store):
     rows = [{"step": 10 * i, "final": mark, "returns": [1.0]} for i, mark in enumerate(marks)]
