@@ -261,7 +261,7 @@ AGENTS: dict[str, Entry] = {
     ),
     "dreamer": Entry(
         "baselines.world_models.dreamer.agent:Dreamer",
-        2,
+        3,
         "A world model with discrete latents, an actor trained in it (DreamerV3, Hafner, 2023)",
         (*BOTH, "shifted"),
         ("vector", "image", "discrete", "shifted"),

@@ -30,7 +30,7 @@ from harness.spec import ResolvedSweep, RunSpec
 # damaged: there is a result, and its files are not those that the run wrote
 State = Literal["finished", "failed", "running", "interrupted", "damaged", "missing"]
 
-MODEL_MEASURES = 2  # raise it whenever measuring changes: older measures are made anew
+MODEL_MEASURES = 3  # raise it whenever measuring changes: older measures are made anew
 SWEEP, HISTORY = "sweep.json", "history.jsonl"  # in the folder of a sweep
 STARTS_ANEW = "`harness sweep` with its file writes it again"
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]

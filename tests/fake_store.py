@@ -200,6 +200,7 @@ def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
     ahead = [error] * 12
     policy = {"error": ahead, "log_likelihood": [-error] * 12, "reconstruction": error / 2}
     policy |= {"by_number": [[error, 2 * error]] * 12}
+    policy |= {"slope": [[None, None], *[[1.0, 1 - error]] * 11]}
     events = {"termination": {"recall": 1 - error, "precision": None}}
     facts = {
         "version": MODEL_MEASURES,

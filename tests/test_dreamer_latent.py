@@ -63,6 +63,14 @@ def test_dyn_teaches_the_prior_alone_rep_the_posterior_alone_and_free_nats_nobod
     assert taught(0, 100.0) == taught(1, 100.0) == [False, False]
 
 
+def test_free_nats_are_in_proportion_to_the_groups_of_the_latent():
+    """As many in each group as in the paper's, which has 32: a thirty-second of them."""
+    world = World((3,), 3, config(free_nats=1e6), generator())  # 3 groups, all rows below it
+
+    metrics = world.loss(batch(), generator(1)).metrics
+    assert metrics["world/dyn_loss"].item() == pytest.approx(1e6 * 3 / 32)
+
+
 def test_unimix_leaves_every_class_a_floor():
     probs = mixed(torch.tensor([[1e4, 0.0, 0.0, 0.0]]), 0.01)
 
@@ -209,6 +217,22 @@ def test_actions_beyond_their_bounds_count_as_the_bounds():
     torch.testing.assert_close(beyond, bounds)
 
 
+def test_actions_in_one_direction_are_told_apart_by_their_size():
+    model = RSSM(tokens=5, action_width=1, config=config(units=64), generator=generator())
+
+    small, large = model.acted(torch.tensor([[0.25], [1.0]]))
+    assert (small - large).norm() > 0.1 * large.norm()
+
+
+def test_observations_are_told_apart_by_their_size_and_those_near_0_are_not_blown_up():
+    senses = World((3,), 3, config(units=64), generator()).senses
+    directions = nn.functional.normalize(draw(50, 3), dim=-1)
+    tiny, one, two = (senses.encode(size * directions) for size in (0.01, 1.0, 2.0))
+
+    assert ((one - two).norm(dim=-1) > 0.1 * one.norm(dim=-1)).all()
+    assert ((tiny - tiny.mean(dim=0)).norm(dim=-1) < 0.1 * tiny.norm(dim=-1)).all()
+
+
 class Told(gym.Env):
     """Observation 10 e + t, reward t, in episode e; ends after three steps, in turn either way."""
 
@@ -315,6 +339,6 @@ def test_calibrated_each_number_is_weighed_by_the_error_that_is_usual_for_it():
     as_in_the_paper = plain.loss(batch(), generator(1)).metrics["world/reconstruction_loss"]
 
     torch.testing.assert_close(as_in_the_paper, found.error.sum())
-    # The third would count without end, were it not for the floor of 1e-4.
-    expected = (0.5 * found.error / torch.tensor([0.5, 0.02, 1e-4])).sum()
+    # The third would count without end, were it not for the floor of 1e-5.
+    expected = (0.5 * found.error / torch.tensor([0.5, 0.02, 1e-5])).sum()
     torch.testing.assert_close(found.metrics["world/reconstruction_loss"], expected)

@@ -143,15 +143,16 @@ def counted(observation, actions, *, deter, groups, classes, units, blocks, laye
     """Parameters of the model for vectors, from the widths alone."""
 
     def dense(width):
-        return width * units + 2 * units
+        return (width + 1) * units + 2 * units
 
     def perceptron(width, depth, out):
         return dense(width) + (depth - 1) * dense(units) + (units + 1) * out
 
     latent = groups * classes
     features, block = deter + latent, deter // blocks
-    encoder = dense(observation) + (layers - 1) * dense(units)
-    core = dense(deter) + dense(latent) + dense(actions)
+    # A constant stands beside what is seen, and beside the action.
+    encoder = dense(observation + 1) + (layers - 1) * dense(units)
+    core = dense(deter) + dense(latent) + dense(actions + 1)
     core += blocks * (block + 3 * units + 1) * block + 2 * deter
     core += blocks * (block + 1) * 3 * block
     prior = perceptron(deter, 2, latent)
@@ -162,7 +163,7 @@ def counted(observation, actions, *, deter, groups, classes, units, blocks, laye
     return encoder + core + prior + posterior + decoder + heads + actor + 2 * critic
 
 
-@pytest.mark.parametrize(("size", "bins", "expected"), [("cpu", 63, 245_700), ("1m", 255, 704_004)])
+@pytest.mark.parametrize(("size", "bins", "expected"), [("cpu", 63, 246_980), ("1m", 255, 705_604)])
 def test_the_number_of_parameters_is_exact(size, bins, expected):
     settings = Config(size=size, bins=bins)
     kind = Discrete(spaces.Discrete(2), 0.01)

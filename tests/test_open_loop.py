@@ -85,6 +85,31 @@ def test_errors_grow_with_the_horizon_as_a_bias_adds_up_and_are_in_units_of_devi
     np.testing.assert_allclose(errors.skill, 1 - (errors.model / errors.persistence)[:, 0] ** 2)
 
 
+class Sluggish(Walk):
+    """Moves half as far as it is told to, and sees everything one to the right."""
+
+    def step(self, state, actions, generator=None):
+        state, prediction = super().step(state, actions / 2, generator)
+        return state, prediction._replace(observations=prediction.observations + 1)
+
+
+@pytest.mark.parametrize(("model", "slope"), [(Walk(), 1.0), (Sluggish(), 0.5), (Walk(0.5), 1.0)])
+def test_the_slope_is_the_share_of_the_way_that_is_predicted(model, slope):
+    """Walks in which as many go left as right, so that a constant drift says nothing of it."""
+    there = walks(n=30, steps=9)
+    back = [Episode(-e.observations, -e.actions, -e.rewards, True) for e in there]
+    slopes = open_loop.slopes(open_loop.roll_out(model, there + back, horizon=5))
+
+    assert np.isnan(slopes[0]).all()  # nothing has moved since the first step ahead
+    np.testing.assert_allclose(slopes[1:], slope)
+
+
+def test_what_never_moves_has_no_slope():
+    still = [Episode(np.zeros((8, 1)), np.zeros(7), np.zeros(7), True)]
+
+    assert np.isnan(open_loop.slopes(open_loop.roll_out(Walk(), still, horizon=5))).all()
+
+
 def test_too_long_a_horizon_is_refused():
     with pytest.raises(ValueError, match="50 steps"):
         open_loop.roll_out(Walk(), walks(), horizon=50)

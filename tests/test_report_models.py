@@ -39,6 +39,8 @@ def test_medians_and_ranges_of_the_arms_that_have_a_model(store):
 
     assert (found["arm"], found["k"]) == ("rnd", "10")
     assert found["error +1"] == found["error +k"] == "0.20 {0.10, 0.30}"
+    assert found["own policy: error +1"] == found["own policy: error +k"] == found["error +1"]
+    assert found["least slope +k"] == "0.80 {0.70, 0.90}"
     assert found["log likelihood +k"] == "-0.20 {-0.30, -0.10}"
     assert found["ends: recall"] == "80.0 % {70.0 %, 90.0 %}"
     assert found["ends: precision"] == found["rare rewards: recall"] == "-"
@@ -55,6 +57,7 @@ def test_errors_by_number_of_the_observation(store):
 
     assert [each["of the observation"] for each in found] == ["number 1", "number 2"]
     assert found[1]["error +1"] == found[1]["error +k"] == "0.40 {0.20, 0.60}"
+    assert [each["slope +k"] for each in found] == ["1.0 {1.0, 1.0}", "0.80 {0.70, 0.90}"]
 
 
 def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):

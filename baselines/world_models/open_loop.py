@@ -172,6 +172,19 @@ def errors(rollouts: Rollouts, deviation: np.ndarray) -> Errors:
     return Errors(np.sqrt(model.mean(axis=1)), np.sqrt(persistence.mean(axis=1)), 1 - ratio)
 
 
+def slopes(rollouts: Rollouts) -> np.ndarray:  # (K, D)
+    """Of the predicted displacement on the real one, since the first step ahead, number by number.
+
+    Least squares through 0: 1 is right, and at 0 nothing moves in what is predicted. An error that
+    is there at the first step already is not counted again. NaN where nothing really moved: in the
+    first row, and for constants.
+    """
+    predicted = rollouts.predicted - rollouts.predicted[0]
+    observed = rollouts.observed - rollouts.observed[0]
+    moved = (observed**2).sum(axis=1)
+    return (predicted * observed).sum(axis=1) / np.where(moved > 0, moved, np.nan)
+
+
 def deviations(episodes: Sequence[Episode]) -> np.ndarray:
     """Of every number of the observations: (D,); 1 for a constant."""
     found = np.concatenate([_flat(episode.observations) for episode in episodes]).std(axis=0)

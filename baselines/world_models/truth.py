@@ -104,6 +104,7 @@ def judge(
         "skill": errors.skill.tolist(),
         "useful_horizon": open_loop.useful_horizon(errors.skill),
         "by_number": None if are_images(episodes) else errors.model.tolist(),
+        "slope": None if are_images(episodes) else open_loop.slopes(rollouts).tolist(),
         "log_likelihood": likelihoods(dynamics, episodes, far, most, seed),
         "reconstruction": reconstruction(dynamics, episodes, deviation),
         **events(steps),

@@ -101,12 +101,23 @@ def _by_number(found: Found) -> list[str]:
     if not policies or len(policies["random"][0]) > MOST_NUMBERS:
         return []
     ends = [(name, k) for name, errors in policies.items() for k in (1, len(errors))]
+    slopes = {name: found["policies"][name]["slope"][-1] for name in policies}
     rows = tuple(
-        (f"number {i + 1}", *(significant(policies[name][k - 1][i]) for name, k in ends))
+        (
+            f"number {i + 1}",
+            *(significant(policies[name][k - 1][i]) for name, k in ends),
+            *(significant(each[i]) for each in slopes.values()),
+        )
         for i in range(len(policies["random"][0]))
     )
-    table = Table(("observation", *(f"{name} +{k}" for name, k in ends)), rows)
-    return ["## By number of the observation", table.markdown(), "Errors, in its own deviations."]
+    head = (f"{name} +{k}" for name, k in ends)
+    slope_head = (f"slope, {name} +{len(errors)}" for name, errors in policies.items())
+    return [
+        "## By number of the observation",
+        Table(("observation", *head, *slope_head), rows).markdown(),
+        "Errors, in its own deviations. Slope: of the predicted displacement on the real one, from "
+        "the first step ahead to the last; 1 is right, and at 0 it stands still in the dream.",
+    ]
 
 
 def _warning(spec: RunSpec) -> list[str]:
@@ -213,11 +224,11 @@ def _errors(found: Found) -> Table:
     width = max(len((p["by_number"] or [[]])[0]) for p in found["policies"].values())
     for name, p in found["policies"].items():
         for k, error in enumerate(p["error"]):
-            each = p["by_number"][k] if p["by_number"] else []
+            each = [*p["by_number"][k], *p["slope"][k]] if p["by_number"] else []
             told = p["log_likelihood"][k] if k < len(p["log_likelihood"]) else None
             cells = (error, p["persistence"][k], p["skill"][k], told, *each)
             rows.append((name, str(k + 1), *("" if v is None else repr(v) for v in cells)))
-    numbers = (f"number_{i + 1}" for i in range(width))
+    numbers = (f"{kind}_{i + 1}" for kind in ("number", "slope") for i in range(width))
     head = ("policy", "steps_ahead", "error", "persistence", "skill", "log_likelihood", *numbers)
     return Table(head, tuple(rows))
 

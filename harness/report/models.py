@@ -51,9 +51,10 @@ def table(evidence: Evidence) -> Table | None:
 
 
 _HEAD = (
-    "environment", "arm", "k", "seeing alone", "error +1", "error +k", "log likelihood +1",
-    "log likelihood +k", "ends: recall", "ends: precision", "rewards: mean error",
-    "rare rewards: recall",
+    "environment", "arm", "k", "seeing alone", "error +1", "error +k", "least slope +k",
+    "own policy: error +1", "own policy: error +k",
+    "log likelihood +1", "log likelihood +k", "ends: recall", "ends: precision",
+    "rewards: mean error", "rare rewards: recall",
 )  # fmt: skip
 
 
@@ -70,6 +71,9 @@ def _columns(ahead: int) -> list[tuple[Callable[[Measures], float | None], Forma
         (lambda run: _random(run)["reconstruction"], significant),
         (lambda run: _random(run)["error"][0], significant),
         (lambda run: _random(run)["error"][ahead - 1], significant),
+        (lambda run: _least_slope(run, ahead), significant),
+        (lambda run: _own(run, 1), significant),
+        (lambda run: _own(run, ahead), significant),
         (lambda run: _random(run)["log_likelihood"][0], significant),
         (lambda run: _random(run)["log_likelihood"][ahead - 1], significant),
         (lambda run: run["together"][ends]["recall"], share),
@@ -89,17 +93,35 @@ def by_number(evidence: Evidence) -> Table | None:
                 len((_random(run)["by_number"] or [[]])[0]) for run in of(evidence, arm, env)
             )
             for i in range(numbers if numbers <= MOST_NUMBERS else 0):
-                cells = (
-                    _over_seeds(evidence, arm, env, _error_of(i, k), significant)
-                    for k in (1, ahead)
-                )
+                values = (_error_of(i, 1), _error_of(i, ahead), _slope_of(i, ahead))
+                cells = (_over_seeds(evidence, arm, env, each, significant) for each in values)
                 rows.append((env, arm, f"number {i + 1}", str(ahead), *cells))
-    head = ("environment", "arm", "of the observation", "k", "error +1", "error +k")
+    head = ("environment", "arm", "of the observation", "k", "error +1", "error +k", "slope +k")
     return Table(head, tuple(rows)) if rows else None
 
 
 def _error_of(number: int, ahead: int) -> Callable[[Measures], float]:
     return lambda run: float(_random(run)["by_number"][ahead - 1][number])
+
+
+def _own(run: Measures, ahead: int) -> float | None:
+    """The error where the run's own policy leads; None: its episodes are shorter than that."""
+    errors = run["policies"]["trained"]["error"]
+    return float(errors[ahead - 1]) if len(errors) >= ahead else None
+
+
+def _slope_of(number: int, ahead: int) -> Callable[[Measures], float | None]:
+    return lambda run: _random(run)["slope"][ahead - 1][number]
+
+
+def _least_slope(run: Measures, ahead: int) -> float | None:
+    """Of the number of the observation that moves least in what is predicted, for its real way."""
+    slopes = _random(run)["slope"]  # None: of images
+    return (
+        min((each for each in slopes[ahead - 1] if each is not None), default=None)
+        if slopes
+        else None
+    )
 
 
 def _random(run: Measures) -> Mapping[str, Any]:

@@ -74,7 +74,9 @@ class Config(Group):
     )
     kl_rep: Amount = Field(0.1, description="Pulls the posterior to the prior. DreamerV2: 0.2.")
     free_nats: Amount = Field(
-        1.0, description="KL below this, per row, is not pressed further. DreamerV2: 0."
+        1.0,
+        description="KL below this, per row and in every 32 groups of the latent (the paper's "
+        "number), is not pressed further. DreamerV2: 0.",
     )
 
     # The behaviour

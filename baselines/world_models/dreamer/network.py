@@ -20,13 +20,11 @@ def truncated_normal(weight: Tensor, fan_in: int, generator: torch.Generator, sc
     nn.init.trunc_normal_(weight, 0.0, std, -2 * std, 2 * std, generator=generator)
 
 
-def linear(
-    width_in: int, width: int, generator: torch.Generator, scale: float = 1.0, bias: bool = True
-) -> nn.Linear:
-    layer = nn.utils.skip_init(nn.Linear, width_in, width, bias=bias)
+def linear(width_in: int, width: int, generator: torch.Generator, scale: float = 1.0) -> nn.Linear:
+    """With a bias always: a norm behind a layer that has none forgets how long a vector is."""
+    layer = nn.utils.skip_init(nn.Linear, width_in, width)
     truncated_normal(layer.weight, width_in, generator, scale)
-    if bias:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -50,11 +48,19 @@ class Dense(nn.Module):
 
     def __init__(self, width_in: int, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.linear = linear(width_in, width, generator, bias=False)
+        self.linear = linear(width_in, width, generator)
         self.norm = nn.LayerNorm(width, eps=EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.silu(self.norm(self.linear(x)))
+
+
+def beside_one(x: Tensor) -> Tensor:  # (..., D) -> (..., D + 1)
+    """A constant beside a few numbers, so that a norm behind the first layer keeps their size.
+
+    Without it all multiples of a vector look alike, and those near 0 are blown up.
+    """
+    return torch.cat([x, torch.ones_like(x[..., :1])], dim=-1)
 
 
 def mlp(width_in: int, units: int, layers: int, generator: torch.Generator) -> nn.Sequential:
@@ -83,15 +89,14 @@ class _ChannelNorm(nn.LayerNorm):
 
 
 def _convolution(
-    kind: type[nn.Module], depth_in: int, depth: int, generator: torch.Generator, bias: bool
+    kind: type[nn.Module], depth_in: int, depth: int, generator: torch.Generator
 ) -> nn.Module:
     """4 x 4 with stride 2: halves an image, or doubles it if transposed."""
-    layer = nn.utils.skip_init(kind, depth_in, depth, 4, 2, 1, bias=bias)
+    layer = nn.utils.skip_init(kind, depth_in, depth, 4, 2, 1)
     # A transposed one adds only a quarter of its taps into each place.
     taps = 4 if kind is nn.ConvTranspose2d else 16
     truncated_normal(layer.weight, depth_in * taps, generator, scale=1.0)
-    if bias:
-        nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)
     return layer
 
 
@@ -115,7 +120,7 @@ class ImageEncoder(nn.Module):
         depths = image_depths(shape, depth)
         layers: list[nn.Module] = []
         for depth_in, depth_out in zip([shape[2], *depths], depths, strict=False):
-            conv = _convolution(nn.Conv2d, depth_in, depth_out, generator, bias=False)
+            conv = _convolution(nn.Conv2d, depth_in, depth_out, generator)
             layers += [conv, _ChannelNorm(depth_out, eps=EPSILON), nn.SiLU()]
         self.layers = nn.Sequential(*layers)
         self.width = depths[-1] * SMALLEST**2
@@ -136,9 +141,9 @@ class ImageDecoder(nn.Module):
         self.linear = linear(width, depths[-1] * SMALLEST**2, generator)
         layers: list[nn.Module] = [_ChannelNorm(depths[-1], eps=EPSILON), nn.SiLU()]
         for depth_in, depth_out in zip(depths[:0:-1], depths[-2::-1], strict=True):
-            conv = _convolution(nn.ConvTranspose2d, depth_in, depth_out, generator, bias=False)
+            conv = _convolution(nn.ConvTranspose2d, depth_in, depth_out, generator)
             layers += [conv, _ChannelNorm(depth_out, eps=EPSILON), nn.SiLU()]
-        layers += [_convolution(nn.ConvTranspose2d, depths[0], shape[2], generator, bias=True)]
+        layers += [_convolution(nn.ConvTranspose2d, depths[0], shape[2], generator)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:

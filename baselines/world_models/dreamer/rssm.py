@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from baselines.world_models.dreamer.config import Config
-from baselines.world_models.dreamer.network import EPSILON, BlockLinear, Dense, linear, mlp
+from baselines.world_models.dreamer.network import (
+    EPSILON,
+    BlockLinear,
+    Dense,
+    beside_one,
+    linear,
+    mlp,
+)
 
 
 class State(NamedTuple):
@@ -61,7 +68,7 @@ class RSSM(nn.Module):
         self.latent = config.groups * config.classes
         self.from_deter = Dense(deter, units, generator)
         self.from_stoch = Dense(self.latent, units, generator)
-        self.from_action = Dense(action_width, units, generator)
+        self.from_action = Dense(action_width + 1, units, generator)
         block = deter // blocks
         self.hidden = BlockLinear(blocks, block + 3 * units, block, generator)
         self.hidden_norm = nn.LayerNorm(deter, eps=EPSILON)
@@ -69,9 +76,10 @@ class RSSM(nn.Module):
         self.prior_layers = mlp(deter, units, 2, generator)
         self.prior_out = linear(units, self.latent, generator)
         # One layer over both, in two parts: the tokens' part is done for all times at once.
-        both = linear(deter + tokens, units, generator, bias=False).weight
-        self.post_deter = nn.Parameter(both[:, :deter].detach().clone())
-        self.post_tokens = nn.Parameter(both[:, deter:].detach().clone())
+        both = linear(deter + tokens, units, generator)
+        self.post_deter = nn.Parameter(both.weight[:, :deter].detach().clone())
+        self.post_tokens = nn.Parameter(both.weight[:, deter:].detach().clone())
+        self.post_bias = both.bias
         self.post_norm = nn.LayerNorm(units, eps=EPSILON)
         self.post_out = linear(units, self.latent, generator)
 
@@ -85,10 +93,10 @@ class RSSM(nn.Module):
         return self.post_deter.new_empty(full).exponential_(generator=generator)
 
     def acted(self, action: Tensor) -> Tensor:  # (..., A) -> (..., units)
-        return self.from_action(action / action.abs().clamp(min=1).detach())
+        return self.from_action(beside_one(action / action.abs().clamp(min=1).detach()))
 
     def seen(self, tokens: Tensor) -> Tensor:  # (..., tokens) -> (..., units)
-        return nn.functional.linear(tokens, self.post_tokens)
+        return nn.functional.linear(tokens, self.post_tokens, self.post_bias)
 
     def forward(self, state: State, acted: Tensor) -> Tensor:  # (N, ...) -> (N, deter)
         """The next h: a GRU behind one hidden layer."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from baselines.curiosity.network import RunningMoments
 from baselines.world_models.dreamer.config import Config
-from baselines.world_models.dreamer.network import ImageDecoder, ImageEncoder, head, mlp
+from baselines.world_models.dreamer.network import ImageDecoder, ImageEncoder, beside_one, head, mlp
 from baselines.world_models.dreamer.symlog import symexp, symlog
 
 LEAST_STD = 1e-6
@@ -58,7 +58,7 @@ class Vectors(nn.Module):
         self, width: int, features: int, config: Config, generator: torch.Generator
     ) -> None:
         super().__init__()
-        self.encoder = mlp(width, config.units, config.layers, generator)
+        self.encoder = mlp(width + 1, config.units, config.layers, generator)
         self.decoder = head(features, width, config.units, config.layers, generator)
         self.moments = RunningMoments(width) if config.normalize else None
         self.tokens, self.dimensions = config.units, width
@@ -75,7 +75,7 @@ class Vectors(nn.Module):
         return symlog((rows - mean) / std)
 
     def encode(self, rows: Tensor) -> Tensor:
-        return self.encoder(self.target(rows))
+        return self.encoder(beside_one(self.target(rows)))
 
     def restore(self, output: Tensor) -> np.ndarray:
         """Rows, from what the decoder says."""

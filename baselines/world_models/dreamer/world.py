@@ -15,7 +15,8 @@ from baselines.world_models.dreamer.rssm import RSSM, State
 from baselines.world_models.dreamer.senses import Images, Vectors
 from baselines.world_models.dreamer.symlog import TwoHot
 
-LEAST_VARIANCE = 1e-4  # of a calibrated error: a hundredth of what it is an error of
+PAPER_GROUPS = 32  # of the latent, in networks of every size
+LEAST_VARIANCE = 1e-5  # of a calibrated error, where what it is an error of has about 1
 
 
 def divergence(p: Tensor, q: Tensor) -> Tensor:  # (..., groups, classes) -> (...)
@@ -91,7 +92,9 @@ class World(nn.Module):
         states, posterior = self.rssm.observe(tokens, batch.action, batch.first, generator)
         prior = self.rssm.prior(states.deter)
         features = states.features()
-        dyn, rep = latent_loss(posterior, prior, config.free_nats)
+        # In proportion to what a latent can hold: else the KL of a small one lies below it always.
+        free = config.free_nats * config.groups / PAPER_GROUPS
+        dyn, rep = latent_loss(posterior, prior, free)
         # A row's error is a sum, so the mean over rows is the sum of the means.
         output = self.senses.decoder(features.flatten(0, 1))
         error = (output - self.senses.target(rows)).pow(2).mean(dim=0)
