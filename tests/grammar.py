@@ -94,7 +94,13 @@ CARD: dict[str, Any] = {
 AGENT_FILE: dict[str, Any] = {
     "source": "measured",
     "default": {"gamma": 0.9},
-    "envs": {"CartPole-*": {"source": "measured", "hparams": {"n_steps": 32}}},
+    "envs": {
+        "CartPole-*": {
+            "source": "measured",
+            "tuned_on": ["CartPole-v1"],
+            "hparams": {"n_steps": 32},
+        }
+    },
     "search": {"gamma": {"why": "x", "low": 0.9, "high": 0.99}, "n_epochs": None},
     "search_like": "ppo",
 }

@@ -76,10 +76,10 @@ def test_no_evaluation_is_charged_to_the_arm(tmp_path, monkeypatch):
     """An evaluation that takes 50 ms, 11 times: to learn takes what it takes without them."""
     play, took = Evaluator.play, []
 
-    def slow(self, agent, seeds):
+    def slow(self, agent, seeds, deterministic):
         burn(0.05)
         took.append(None)
-        return play(self, agent, seeds)
+        return play(self, agent, seeds, deterministic)
 
     monkeypatch.setattr(Evaluator, "play", slow)
     protocol = {"evaluation": Evaluation(every=100, episodes=1, final_episodes=1)}
