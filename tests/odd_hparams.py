@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import torch
 from pydantic import BaseModel
 from tiny import HPARAMS, tiny
 
@@ -340,6 +341,7 @@ def prepare() -> None:
     """Before anything is forked: what each child would import, and the memory that it may use."""
     rehearsal.installed_memory = lambda: float(MEMORY)
     importlib.import_module("torch._dynamo")
+    torch.set_num_threads(1)  # a child cannot use the threads that its parent started
     gc.freeze()  # children write into no page of what was made before them
 
 
