@@ -17,8 +17,8 @@ import numpy as np
 from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs
-from harness.evaluate import Evaluator
 from harness.seeding import episode_seeds
+from harness.train.evaluate import Evaluator
 
 ROUNDS, SECONDS, EPISODES = 3, 0.7, 100
 

@@ -1,4 +1,4 @@
-"""How often healthy and broken learners show symptoms: see harness/health.py and docs/health.md.
+"""How often healthy and broken learners show symptoms: harness/store/health.py, docs/health.md.
 
 python -m benchmarks.health [--only ppo] [--seeds 2]
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.agents import Layer
-from harness.run import Job, run
 from harness.spec import Evaluation
-from harness.store import RunStatus, Store
-from harness.sweep import single
+from harness.store.reader import RunStatus, Store
+from harness.sweep.resolve import single
+from harness.train.run import Job, run
 
 # Agent, environment, steps: enough for several updates, and to learn something where that is quick.
 HEALTHY: list[tuple[str, str, int, dict[str, Any]]] = [

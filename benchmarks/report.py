@@ -18,7 +18,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import fake_store
 
 from harness.spec import Anchor, Anchors, ResolvedSweep
-from harness.store import Store
+from harness.store.reader import Store
 
 LIMIT_SECONDS = 60.0
 LIMIT_MB = 3.0  # of report.html

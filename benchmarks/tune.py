@@ -20,12 +20,11 @@ import numpy as np
 import optuna
 from optuna.storages import InMemoryStorage
 
-from harness import tune
-from harness.record import write_json
+from harness.search import confirm, loop, storage
+from harness.search.plan import Plan, read
 from harness.spec import RunSpec
-from harness.store import Store
-from harness.tune import storage
-from harness.tune.plan import Plan
+from harness.store.reader import Store
+from harness.store.writer import write_json
 
 RUNS = 200
 HARD, LUCK, FAILS = 0.15, 0.2, 0.05  # deviations of the two noises, and how often a run fails
@@ -92,22 +91,22 @@ def attempt_in(store: Store, plan: Plan, repeat: int) -> Callable[[list[RunSpec]
 
 def search(arm: str, repeat: int, value: str) -> tuple[float, float, int]:
     """Regret, the optimism of the tuning value, and how many trials there were."""
-    seeds, pruner, top, confirm = ARMS[arm]
+    seeds, pruner, top, fresh = ARMS[arm]
     space = ", ".join(f"{name}: {{why: Known., low: 0.0, high: 1.0}}" for name in TOP)
     text = FILE.format(
         start="{" + ", ".join(f"{name}: 0.0" for name in TOP) + "}",
         space="{" + space + "}", seeds=seeds, seed=repeat, value=value, pruner=pruner,
-        budget=RUNS - (top * confirm if top > 1 else 0), top=top, confirm=confirm,
+        budget=RUNS - (top * fresh if top > 1 else 0), top=top, confirm=fresh,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "known.yaml"
         path.write_text(text)
-        (plan,) = tune.read(path)
+        (plan,) = read(path)
         store = Store(Path(folder))
         attempt = attempt_in(store, plan, repeat)
         study = storage.open_study(plan, InMemoryStorage())
-        tune.search.run(plan, study, store, attempt, lambda text: None)
-        found = tune.confirm.run(plan, study, store, attempt)
+        loop.run(plan, study, store, attempt, lambda text: None)
+        found = confirm.run(plan, study, store, attempt)
     assert found is not None
     true = truth(found.winner.specs[0])
     return 1.0 - true, float(found.winner.trial.value or 0.0) - true, len(study.trials)

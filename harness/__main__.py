@@ -15,7 +15,7 @@ def end_silently() -> None:
 
 def main() -> None:
     end_silently()
-    from harness.cli import main as command
+    from harness.cli.main import main as command
 
     command()
 

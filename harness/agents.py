@@ -15,7 +15,9 @@ from baselines import AGENTS, BOTH, OBSERVATIONS, Entry
 from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
-from harness.config import (
+from harness.config.name import is_name
+from harness.config.space import Range
+from harness.config.strict import (
     Document,
     Problem,
     UserError,
@@ -26,9 +28,7 @@ from harness.config import (
     suggest,
     validate,
 )
-from harness.name import is_name
-from harness.space import Range
-from harness.yaml import Path_
+from harness.config.yaml import Path_
 
 
 class Tuned(BaseModel):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -11,7 +10,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.name import Name
+from harness.config.name import Name
+from harness.config.tree import canonical
 
 
 class Evaluation(BaseModel):
@@ -88,14 +88,6 @@ class Batch(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     specs: tuple[RunSpec, ...]
-
-
-def canonical(value: Any) -> str:
-    """JSON with one spelling for each value: sorted keys, no spaces, no NaN.
-
-    :raises ValueError: for a number that JSON cannot hold.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def finite(values: Sequence[float]) -> bool:

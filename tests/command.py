@@ -6,7 +6,7 @@ import contextlib
 
 from typer.testing import CliRunner
 
-from harness.cli import app
+from harness.cli.main import app
 
 
 def typed(*words, cwd, code=0):

@@ -12,22 +12,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from pytest import MonkeyPatch
 
-from harness import declaration
-from harness.files import SEAL, write_json
-from harness.record import publish
+from harness.config.tree import canonical
 from harness.report import page, style
-from harness.run_files import MODEL_REPORT, digests
-from harness.spec import (
-    Anchor,
-    Anchors,
-    Claim,
-    Evaluation,
-    ReportOptions,
-    ResolvedSweep,
-    RunSpec,
-    canonical,
-)
-from harness.store import MODEL_MEASURES, Store
+from harness.spec import Anchor, Anchors, Claim, Evaluation, ReportOptions, ResolvedSweep, RunSpec
+from harness.store import declaration
+from harness.store.files import SEAL, write_json
+from harness.store.reader import MODEL_MEASURES, Store
+from harness.store.run_files import MODEL_REPORT, digests
+from harness.store.writer import publish
 
 # env -> random score, reference score, steps
 ENVS = {
@@ -53,7 +45,11 @@ CLAIMS = (
 )  # fmt: skip
 PACKAGES = {"torch": "2.13.0", "stable-baselines3": "2.9.2", "gymnasium": "1.4.0"}
 MACHINE = {"cpu": "A processor", "cores": 2, "os": "Linux", "python": "3.11.7"}
-SOURCES = {"baselines.sb3": "a" * 16, "harness.evaluate": "a" * 16, "harness.run": "a" * 16}
+SOURCES = {
+    "baselines.sb3": "a" * 16,
+    "harness.train.evaluate": "a" * 16,
+    "harness.train.run": "a" * 16,
+}
 EVALUATIONS = 12
 
 

@@ -15,13 +15,12 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 from pytest import MonkeyPatch
 
-from harness import tune
-from harness.health import of_error
-from harness.record import write_failure
+from harness.search import charts, loop, report, storage, study, surrogate
+from harness.search.plan import Plan
 from harness.spec import RunSpec
-from harness.store import Store
-from harness.tune import charts, report, search, storage, surrogate
-from harness.tune.plan import Plan
+from harness.store.health import of_error
+from harness.store.reader import Store
+from harness.store.writer import write_failure
 
 FILE = """\
 name: fake
@@ -46,7 +45,7 @@ SPREAD = 20.0  # of the seeds
 def plan(folder: Path, text: str = FILE) -> Plan:
     path = folder / "fake.yaml"
     path.write_text(text)
-    (found,) = tune.read(path)
+    (found,) = study.read(path)
     return found
 
 
@@ -59,7 +58,7 @@ def hill(spec: RunSpec) -> float:
 
 def attempt_in(
     store: Store, score: Callable[[RunSpec], Any] = hill, after: Callable[[], None] | None = None
-) -> tune.Train:
+) -> study.Train:
     """:param score: what a run returns; text: the error that it dies of.
     :param after: called after every run.
     """
@@ -84,13 +83,13 @@ def attempt_in(
 def run(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill, **more: Any) -> Any:
     """Search; what came of it."""
     store = Store(root)
-    return tune.run(of, store, attempt_in(store, score, **more), lambda text: None)
+    return study.run(of, store, attempt_in(store, score, **more), lambda text: None)
 
 
 def write_page(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill) -> Path:
     """report.html as `harness tune` makes it, but for the pictures, which take long to draw."""
 
-    def blank(name: str) -> Callable[[tune.Evidence], Figure | None]:
+    def blank(name: str) -> Callable[[study.Evidence], Figure | None]:
         return lambda found: Figure() if charts.CHARTS[name](found) else None
 
     with MonkeyPatch.context() as patch:
@@ -100,13 +99,12 @@ def write_page(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill) -> 
         patch.setattr(report, "FIGURES", figures)
         patch.setattr(report.style, "save", lambda figure, path: None)
         found = run(of, root, score)
-        return tune.write_report([found], Store(root)).with_suffix(".html")
+        return study.write_report([found], Store(root)).with_suffix(".html")
 
 
 def trials(of: Plan, root: Path) -> list[FrozenTrial]:
-    journal = tune.folder(of, Store(root)) / storage.JOURNAL
-    study = storage.open_study(of, storage.connect(of.file.storage or str(journal)))
-    return study.get_trials()
+    journal = study.folder(of, Store(root)) / storage.JOURNAL
+    return storage.open_study(of, storage.connect(of.file.storage or str(journal))).get_trials()
 
 
 def facts(found: list[FrozenTrial]) -> list[Any]:
@@ -118,7 +116,7 @@ def facts(found: list[FrozenTrial]) -> list[Any]:
             trial.value,
             trial.params,
             trial.intermediate_values,
-            {key: v for key, v in trial.user_attrs.items() if key != search.SECONDS},
+            {key: v for key, v in trial.user_attrs.items() if key != loop.SECONDS},
         )
         for trial in found
     ]

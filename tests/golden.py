@@ -24,9 +24,9 @@ from tiny import HPARAMS, env_of
 from baselines import AGENTS
 from baselines.api import NoProgress, Task
 from harness import provenance
-from harness.evaluate import Evaluator
-from harness.run import fingerprint
-from harness.spec import canonical
+from harness.config.tree import canonical
+from harness.train.evaluate import Evaluator
+from harness.train.run import fingerprint
 
 ROOT = Path(__file__).parent.parent
 FILE = Path(__file__).with_name("golden.json")

@@ -31,9 +31,10 @@ from tiny import HPARAMS, tiny
 
 from baselines import AGENTS, REPLAYS
 from baselines.api import Config, NoProgress, Task
-from harness import agents, envs, rehearsal
-from harness.config import UserError
+from harness import agents, envs
+from harness.config.strict import UserError
 from harness.spec import RunSpec
+from harness.sweep import rehearsal
 
 KNOWN = Path(__file__).with_name("odd_hparams.txt")
 LEAST_BUDGET, LARGEST_BUDGET = 130, 1024

@@ -14,7 +14,7 @@ from browser import browser, program
 from PIL import Image
 from test_report_page import ARMS, CLAIMS, ENVS
 
-from harness.store import Store
+from harness.store.reader import Store
 
 pytestmark = [
     pytest.mark.slow,

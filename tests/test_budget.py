@@ -17,8 +17,9 @@ from baselines.rollout import last_two
 from baselines.sb3 import ALGORITHMS
 from baselines.sb3_family import OnPolicy
 from baselines.target import load
-from harness import config, listing
-from harness.sweep import Sweep
+from harness.cli import listing
+from harness.config import strict
+from harness.sweep.resolve import Sweep
 
 ON_POLICY = [name for name in AGENTS if issubclass(AGENTS[name].load().Config, OnPolicy)]
 PLAIN = [name for name in ON_POLICY if name in ALGORITHMS]
@@ -126,7 +127,7 @@ def test_check_says_where_rollouts_leave_more_than_a_hundredth_of_the_budget(
     )
     console = Console(width=200)
     with console.capture() as shown:
-        console.print(listing.unused_steps(Sweep.of(config.load(path)).expand()))
+        console.print(listing.unused_steps(Sweep.of(strict.load(path)).expand()))
     assert shown.get().strip() == (
         f"Warning: {words} steps: the rest holds no whole rollout." if words else ""
     )

@@ -7,13 +7,13 @@ import csv
 import fake_store
 import pytest
 
-from harness.config import UserError
+from harness.config.strict import UserError
 from harness.report import Options, checklist, page, write
 from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer, Entry
 from harness.report.questions import QUESTIONS
 from harness.spec import ReportOptions, ResolvedSweep
-from harness.store import Store
+from harness.store.reader import Store
 
 ARMS, ENVS = ("ppo", "rnd"), ("DeepSea-20",)
 FIELDS = ("wall_seconds", "cpu_seconds")

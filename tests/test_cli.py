@@ -10,7 +10,7 @@ import sys
 import pytest
 from command import typed
 
-from harness.executors import EXECUTORS
+from harness.train.executors import EXECUTORS
 
 SWEEP = """\
 name: cli

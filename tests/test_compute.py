@@ -10,11 +10,12 @@ import fake_store
 import pytest
 from rich.console import Console
 
-from harness import listing, record
-from harness.cost import spent
+from harness.cli import listing
 from harness.report import compute, page
 from harness.report.evidence import gather
-from harness.store import Store
+from harness.store import writer
+from harness.store.cost import spent
+from harness.store.reader import Store
 
 ARMS = ("ppo", "rnd")
 
@@ -59,8 +60,8 @@ def test_a_killed_attempt_is_closed_with_its_last_beat_before_the_next_one_wipes
     run = fake_store.spec("ppo", "DeepSea-20", 0)
     folder = store.folder(run)
     folder.mkdir(parents=True)
-    record.Record(folder, run).progress(100)  # and no word since
-    record.Record(folder, run).failed(ValueError("no"))
+    writer.Record(folder, run).progress(100)  # and no word since
+    writer.Record(folder, run).failed(ValueError("no"))
     lost, failed = store.status(run).tries
     assert (lost.outcome, failed.outcome) == ("lost", "failed")
     for one in (lost, failed):

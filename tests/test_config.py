@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness import config
+from harness.config import strict
 
 
 class Inner(BaseModel):
@@ -26,15 +26,15 @@ class Outer(BaseModel):
 def problems(tmp_path, text, model=Outer):
     path = tmp_path / "file.yaml"
     path.write_text(text)
-    with pytest.raises(config.UserError) as caught:
-        config.read(path, model)
+    with pytest.raises(strict.UserError) as caught:
+        strict.read(path, model)
     return [(p.line, p.key, p.message) for p in caught.value.problems]
 
 
 def read(tmp_path, text):
     path = tmp_path / "file.yaml"
     path.write_text(text)
-    return config.read(path, Outer)
+    return strict.read(path, Outer)
 
 
 def test_numbers_are_read_as_yaml_1_2_means_them(tmp_path):
@@ -114,12 +114,12 @@ def test_what_is_wrong_with_a_document_as_a_whole_has_no_line(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(config.UserError, match=r"nowhere\.yaml: there is no such file"):
-        config.load(tmp_path / "nowhere.yaml")
+    with pytest.raises(strict.UserError, match=r"nowhere\.yaml: there is no such file"):
+        strict.load(tmp_path / "nowhere.yaml")
 
 
 def test_assignments_make_a_tree_of_yaml_values():
-    found = config.assignments(
+    found = strict.assignments(
         ["learning_rate=1e-3", "policy_kwargs.net_arch=[64, 64]", "use=true"]
     )
 
@@ -143,16 +143,16 @@ def test_assignments_make_a_tree_of_yaml_values():
     ],
 )
 def test_a_bad_assignment_is_the_users_error(pairs):
-    with pytest.raises(config.UserError, match="--set"):
-        config.assignments(pairs)
+    with pytest.raises(strict.UserError, match="--set"):
+        strict.assignments(pairs)
 
 
 @pytest.mark.parametrize(
     "problem",
     [
-        config.Problem("a\nb", 3, "c\x1b[31m", "no 'd\r'"),
-        config.Problem("x" * 5_000, None, "", "no\ud800"),
-        config.Problem("x", None, "y" * 10**6, "known: " + "z, " * 10**6),
+        strict.Problem("a\nb", 3, "c\x1b[31m", "no 'd\r'"),
+        strict.Problem("x" * 5_000, None, "", "no\ud800"),
+        strict.Problem("x", None, "y" * 10**6, "known: " + "z, " * 10**6),
     ],
 )
 def test_a_problem_is_one_line_that_a_terminal_can_show(problem):
@@ -176,7 +176,7 @@ def test_a_value_that_is_of_none_of_the_kinds_that_it_may_be_of_is_one_problem()
         seeds: int | list[int]
         name: str
 
-    _, problems = config.validate({"seeds": "ten", "name": 3}, Model)
+    _, problems = strict.validate({"seeds": "ten", "name": 3}, Model)
     assert problems == [
         (("seeds",), "input should be a valid integer or a valid array, but 'ten' is given"),
         (("name",), "input should be a valid string, but 3 is given"),

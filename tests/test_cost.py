@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness import config, cost, estimate, listing
-from harness.cost import Cost, CostFile
-from harness.estimate import Experience, duration, not_counted
-from harness.progress import Display
+from harness.cli import listing
+from harness.config import strict
 from harness.spec import Evaluation
-from harness.store import Store
+from harness.store import cost, estimate
+from harness.store.cost import Cost, CostFile
+from harness.store.estimate import Experience, duration, not_counted
+from harness.store.reader import Store
+from harness.train.progress import Display
 
 PROTOCOL = Evaluation(every=1_000, episodes=5, final_episodes=10)
 SLOW = {"cpu_seconds": 21.0, "evaluation_seconds": 1.0, "peak_memory_mb": 400.0}
@@ -207,7 +209,7 @@ def test_the_time_left_is_judged_by_the_runs_that_have_ended_since(store, monkey
     runs = [spec(agent, seed=seed) for seed in range(3) for agent in ("quick", "slow")]
     console = Console(file=io.StringIO(), width=180)
     clock = [0.0]
-    monkeypatch.setattr("harness.progress.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("harness.train.progress.time.monotonic", lambda: clock[0])
 
     display = Display(runs, store, console, Experience(store, probe=None))
     display.tick(last=True)
@@ -237,7 +239,7 @@ def written(store, tmp_path):
     )
     path = tmp_path / "costs.yaml"
     path.write_text(cost.text(store.root, before))
-    return config.read(path, CostFile)
+    return strict.read(path, CostFile)
 
 
 def test_the_file_holds_what_was_measured_and_keeps_the_rest(store, written):

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from harness import cli, stats
+from harness import stats
+from harness.cli import main as cli
 from harness.report import crosscheck as section
 from harness.report import page
 from harness.stats import crosscheck
-from harness.store import Store
+from harness.store.reader import Store
 
 ARMS, ENVS = ("ppo", "rnd"), ("DeepSea-20", "DeepSea-10")
 

@@ -18,7 +18,7 @@ from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.off_policy import ALGORITHMS, STEPWISE, curious
 from baselines.curiosity.replay import Config, CuriousReplay, Novelty
 from baselines.curiosity.rnd import RND
-from harness.config import load, shipped
+from harness.config.strict import load, shipped
 
 SMALL = {"learning_starts": 20, "buffer_size": 500, "batch_size": 16, "train_freq": 4}
 NET = {"net_arch": [8]}

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from harness import record
-from harness.cli import app
-from harness.files import write_json
+from harness.cli.main import app
 from harness.report import page
-from harness.store import Store
+from harness.store import writer
+from harness.store.files import write_json
+from harness.store.reader import Store
 
 SWEEP = """\
 name: damage
@@ -142,7 +142,7 @@ def store(whole, tmp_path, monkeypatch):
     (sound / "model_report").mkdir()
     write_json(sound / "model_report/measures.json", {"version": 0, "weights": weights})
     (failed / "result.json").unlink()
-    record.write_failure(failed, "MemoryError: too large", "Traceback ...")
+    writer.write_failure(failed, "MemoryError: too large", "Traceback ...")
     beat = {"step": 60, "steps": 120, "wall_seconds": 1.0, "cpu_seconds": 1.0}
     write_json(failed / "progress.json", beat, sealed=False)
     UNREADABLE.clear()

@@ -14,14 +14,15 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from harness import envs
-from harness.config import UserError, read, shipped
+from harness.config.strict import UserError, read, shipped
+from harness.config.tree import canonical
 from harness.envs import Card, card, card_names, make, rockfall
 from harness.envs.calibrate import best_score, block, random_score
 from harness.envs.deep_sea import DeepSea
 from harness.envs.extra import installed
 from harness.envs.rockfall import Rockfall
-from harness.preview import HEADLESS, film
-from harness.spec import Anchor, canonical
+from harness.spec import Anchor
+from harness.train.preview import HEADLESS, film
 
 NAMES = card_names()
 GRIDS = [name for name in NAMES if name.startswith("MiniGrid")]

@@ -9,14 +9,14 @@ import fake_store
 import pytest
 from typer.testing import CliRunner
 
-from harness import agents, envs, equal_tuning
-from harness.cli import app
-from harness.config import UserError, load, parse, shipped
-from harness.report import page, write
+from harness import agents, envs
+from harness.cli.main import app
+from harness.config.strict import UserError, load, parse, shipped
+from harness.report import equal_tuning, page, write
 from harness.spec import Claim
-from harness.store import Store
-from harness.sweep import Sweep
-from harness.winner import digest
+from harness.store.reader import Store
+from harness.sweep.best import digest
+from harness.sweep.resolve import Sweep
 
 # Names that public files have and no card here.
 ELSEWHERE = {"CartPoleNoVel-v1", "FetchPush-v1", "Pendulum-v0"}

@@ -8,9 +8,9 @@ import pytest
 import torch
 from gymnasium import spaces
 
-from harness import evaluate
 from harness.envs import card, make
-from harness.evaluate import LANES, Evaluator
+from harness.train import evaluate
+from harness.train.evaluate import LANES, Evaluator
 
 SEEDS = [11, 7, 1_000_003, *range(40, 40 + LANES)]  # more than there are lanes
 

@@ -11,12 +11,12 @@ import fake_store
 import pytest
 from typer.testing import CliRunner
 
-from harness import files, record, run_files
-from harness.cli import app
-from harness.cost import spent
-from harness.files import Damaged, append_json, read_json, read_lines, replacing, write_json
+from harness.cli.main import app
 from harness.report import page
-from harness.store import Store, final_returns
+from harness.store import files, run_files, writer
+from harness.store.cost import spent
+from harness.store.files import Damaged, append_json, read_json, read_lines, replacing, write_json
+from harness.store.reader import Store, final_returns
 
 RUN = fake_store.spec("ppo", "DeepSea-20", 0)
 SWEEP = """\
@@ -106,7 +106,7 @@ def test_scratch_files_of_processes_that_are_gone_are_cleaned(store):
 
     foreign = folder / ".evals.jsonl.another-machine.17"
     foreign.write_text("half")
-    record.Record(folder, RUN)
+    writer.Record(folder, RUN)
     assert not foreign.exists()
 
 
@@ -133,14 +133,14 @@ def test_a_run_killed_before_its_result_was_published_has_not(store, monkeypatch
     fake_store.write_run(store, run)
     result = run_files.finished(store.folder(run))[0]
     (store.folder(run) / "result.json").unlink()
-    log = record.Record(store.folder(run), run)
+    log = writer.Record(store.folder(run), run)
     rows = [{"step": run.steps, "final": True, "returns": [1.0]}]
     (store.folder(run) / "evals.jsonl").write_text(json.dumps(rows[0]) + "\n")
 
     def killed(*_):
         raise SystemExit
 
-    monkeypatch.setattr(record, "write_json", killed)
+    monkeypatch.setattr(writer, "write_json", killed)
     with pytest.raises(SystemExit):
         log.finish(result)
 
@@ -150,7 +150,7 @@ def test_a_run_killed_before_its_result_was_published_has_not(store, monkeypatch
 
 def test_an_interrupt_after_the_result_is_no_interrupted_run(store):
     before = lines(store)
-    log = record.Record.__new__(record.Record)
+    log = writer.Record.__new__(writer.Record)
     log.folder = store.folder(RUN)
 
     log.interrupted()
@@ -166,7 +166,7 @@ def test_a_finished_attempt_whose_result_was_set_aside_is_counted_as_lost(store)
     assert store.status(RUN).state == "damaged"
     assert [attempt.outcome for attempt in store.status(RUN).tries] == ["lost"]
 
-    said = record.mend(folder, store.root)
+    said = writer.mend(folder, store.root)
     fake_store.write_run(store, RUN)
 
     assert said == [
@@ -257,7 +257,7 @@ def test_a_run_without_one_final_evaluation_is_never_published(marks, store):
     (store.folder(RUN) / "evals.jsonl").write_text(text)
 
     with pytest.raises(Damaged, match="must be marked final"):
-        record.publish(store.folder(RUN), {"key": RUN.key, "final": {"mean": 1.0}})
+        writer.publish(store.folder(RUN), {"key": RUN.key, "final": {"mean": 1.0}})
 
 
 def test_what_was_cut_altered_or_swapped_is_told(store):
@@ -361,15 +361,15 @@ def test_a_full_disk_loses_no_finished_run_and_is_told_in_one_line(here, monkeyp
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device", "results")
 
-    end_attempt = record.end_attempt
+    end_attempt = writer.end_attempt
 
     def last_words(*args):  # of the first run; then nothing can be written any more
         end_attempt(*args)
         for name in ("write_json", "append_json"):
-            monkeypatch.setattr(record, name, full)
+            monkeypatch.setattr(writer, name, full)
 
     with monkeypatch.context() as patch:
-        patch.setattr(record, "end_attempt", last_words)
+        patch.setattr(writer, "end_attempt", last_words)
         code, said = typed("sweep", "disk.yaml")
     assert code == 1
     assert [line for line in said if "the disk is full; what was finished is kept" in line]

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tiny import STEPS, store_at, tiny
 
-from harness import health
-from harness.health import Health, Symptom
-from harness.record import Record
-from harness.run import Job, run
+from harness.store import health
+from harness.store.health import Health, Symptom
+from harness.store.writer import Record
+from harness.train.run import Job, run
 
 BUDGET = 10_000
 ACTOR = "behaviour/actor_entropy"

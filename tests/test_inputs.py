@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from typer.testing import CliRunner
 
-from harness import cli, config, tune
 from harness.agents import AgentFile
-from harness.cli import app
+from harness.cli import main as cli
+from harness.cli.main import app
+from harness.config import strict
 from harness.envs.card import Card
-from harness.sweep import Sweep
-from harness.tune import suggest
+from harness.search import study, suggest
+from harness.sweep.resolve import Sweep
 
 PATIENCE = 5.0  # seconds of CPU time that one input may take
 SAMPLE, SOAK = 40, 1_700  # inputs of each of the six kinds: 240 and 10,200
@@ -45,18 +46,18 @@ def sweep(path):
 
 
 def search(path):
-    for plan in tune.read(path):
+    for plan in study.read(path):
         plan.stages()
         for one in plan.space.values():
             suggest.distribution(one)
 
 
 def card(path):
-    config.read(path, Card).identity()
+    strict.read(path, Card).identity()
 
 
 def agent_file(path):
-    config.read(path, AgentFile)
+    strict.read(path, AgentFile)
 
 
 FILES = {
@@ -85,7 +86,7 @@ def right_or_refused(read, path):
     try:
         with patience():
             read(path)
-    except config.UserError as error:
+    except strict.UserError as error:
         assert error.problems
         for problem in error.problems:
             assert str(problem).isprintable() and len(str(problem)) < 1_100
@@ -154,10 +155,10 @@ def test_an_option_out_of_its_range_is_refused_at_once(tmp_path, words, says):
 @pytest.mark.parametrize("examples", [SAMPLE, pytest.param(SOAK, marks=pytest.mark.soak)])
 def test_any_command_ends_with_a_code_and_lines_that_say_why(tmp_path, monkeypatch, examples):
     def trains(*arguments, **options):
-        raise config.UserError([config.Problem("test", None, "", "would train")])
+        raise strict.UserError([strict.Problem("test", None, "", "would train")])
 
     monkeypatch.setattr(cli, "_train", trains)
-    monkeypatch.setattr(tune, "run", trains)
+    monkeypatch.setattr(study, "run", trains)
     (tmp_path / "drawn.yaml").write_text(json.dumps(grammar.SWEEP))
     (tmp_path / "search.yaml").write_text(json.dumps(grammar.SEARCH))
 

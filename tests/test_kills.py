@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness.store import Store
+from harness.store.reader import Store
 
 SWEEP = """\
 name: kills
@@ -27,7 +27,7 @@ arms:
 UNDRAWN = """
 from harness.__main__ import end_silently
 end_silently()
-from harness import cli
+from harness.cli import main as cli
 write = cli._report
 def undrawn(*given, **more):
     from harness.report import page

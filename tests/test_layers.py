@@ -15,37 +15,22 @@ ROOT = Path(__file__).parent.parent
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"listing", "model_report", "preview", "schema"},
-    {"tune"},
-    {"progress", "sweep", "verify", "report"},
-    {"declaration", "equal_tuning", "executors", "stats", "estimate", "searches"},
-    {"run", "cost", "rehearsal"},
-    {"agents", "claim", "evaluate", "notary", "store", "sweep_file", "winner"},
-    {"provenance", "record"},
-    {"run_files"},
-    {"envs", "files", "space"},
-    {"config", "seeding"},
+    {"search"},
+    {"train", "report"},
+    {"sweep"},
+    {"stats"},
+    {"store"},
+    {"agents"},
+    {"envs"},
     {"spec"},
-    {"name", "secret", "yaml", "health"},
+    {"config", "seeding", "provenance"},
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 
 # The branch that reads results: it must run where nothing can train.
-READERS = {"store", "searches", "stats", "report"}
+READERS = {"store", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
-WRITERS = {
-    "agents",
-    "evaluate",
-    "envs",
-    "run",
-    "record",
-    "notary",
-    "provenance",
-    "rehearsal",
-    "executors",
-    "sweep",
-}
-WRITERS |= {"claim", "sweep_file", "verify"}
+WRITERS = {"agents", "envs", "train", "sweep"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
 
@@ -86,18 +71,9 @@ def test_imports_point_down(path):
         if parts[0] == "harness" and len(parts) > 1 and parts[1] in LEVEL and parts[1] != here:
             assert LEVEL[parts[1]] > LEVEL[here], f"{here} imports {parts[1]}"
         if parts[:2] == ["baselines", "target"]:  # where names become imports
-            assert here in {"envs", "listing"}
+            assert here in {"envs", "cli"}
         elif parts[0] == "baselines":
-            assert here in {
-                "agents",
-                "run",
-                "evaluate",
-                "listing",
-                "preview",
-                "rehearsal",
-                "schema",
-                "model_report",
-            }
+            assert here in {"agents", "train", "sweep", "cli"}
 
 
 @pytest.mark.parametrize(
@@ -116,7 +92,7 @@ def test_help_imports_nothing_heavy():
     heavy = {"torch", "numpy", "pandas", "gymnasium", "matplotlib", "sacred", "scipy", "optuna"}
     verbs = [[], ["sweep"], ["tune"], ["report"], ["check"]]
     code = (
-        "import sys; from harness.cli import app\n"
+        "import sys; from harness.cli.main import app\n"
         f"for verb in {verbs!r}:\n"
         "    try: app([*verb, '--help'])\n"
         "    except SystemExit as ended: print('HELPED', ended.code)\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny import store_at
 
-from harness.run import Job, run
-from harness.sweep import single
+from harness.sweep.resolve import single
+from harness.train.run import Job, run
 
 
 @pytest.mark.slow

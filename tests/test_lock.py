@@ -28,20 +28,21 @@ from tiny import tiny
 from typer.testing import CliRunner
 
 from baselines import target
-from harness import config, envs
-from harness.cli import app
-from harness.config import Problem, UserError
+from harness import envs
+from harness.cli import model_report as write
+from harness.cli.main import app
+from harness.config import strict
+from harness.config.strict import Problem, UserError
 from harness.envs.registered import registered
-from harness.files import write_json
-from harness.model_report import write
-from harness.record import publish
 from harness.report import page
-from harness.run import Job, run
+from harness.search.cmaes import CMAES
+from harness.search.suggest import draw, first
 from harness.spec import Anchors, ResolvedSweep, RunSpec
-from harness.store import Store
-from harness.sweep import keep
-from harness.tune.cmaes import CMAES
-from harness.tune.suggest import draw, first
+from harness.store.files import write_json
+from harness.store.reader import Store
+from harness.store.writer import publish
+from harness.sweep.resolve import keep
+from harness.train.run import Job, run
 
 ROOT = Path(__file__).parent.parent
 
@@ -311,7 +312,7 @@ def calls(path):
 def test_names_become_imports_in_one_place_and_pickles_nowhere():
     found = set()
     for path in sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")]):
-        if path != ROOT / "harness/tune/cmaes.py":  # which lets nothing be named
+        if path != ROOT / "harness/search/cmaes.py":  # which lets nothing be named
             assert not PICKLES & {name.partition(".")[0] for name in imports(path)}, path
         for call, keywords, where in calls(path):
             assert call not in NOWHERE, where
@@ -330,9 +331,9 @@ def shipping(monkeypatch, folder, **cards):
     (folder / "configs/envs").mkdir(parents=True)
     for name, text in cards.items():
         (folder / f"configs/envs/{name}.yaml").write_text(text)
-    shipped = config.shipped
+    shipped = strict.shipped
     monkeypatch.setattr(
-        config, "shipped", lambda of: folder / of if of == "configs/envs" else shipped(of)
+        strict, "shipped", lambda of: folder / of if of == "configs/envs" else shipped(of)
     )
 
 

@@ -6,10 +6,10 @@ import sqlite3
 
 from tiny import store_at, tiny
 
-from harness.executors import EXECUTORS
-from harness.notary import unreachable
-from harness.run import Job
-from harness.sweep import plan
+from harness.sweep.resolve import plan
+from harness.train.executors import EXECUTORS
+from harness.train.run import Job
+from harness.train.sacred_log import unreachable
 
 NOTHING_LISTENS = "mongodb://127.0.0.1:9/sacred"
 

@@ -9,8 +9,9 @@ from odd_hparams import WRONG, allowed, ask, cases, known
 from tiny import OFF_POLICY, SMALL_NET, tiny
 
 from baselines.api import NoProgress, Task
-from harness import agents, envs, rehearsal
-from harness.config import UserError
+from harness import agents, envs
+from harness.config.strict import UserError
+from harness.sweep import rehearsal
 
 HUGE = 10**10
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from baselines import AGENTS
-from harness.executors.processes import _preload
-from harness.sweep import Sweep, plan
+from harness.sweep.resolve import Sweep, plan
+from harness.train.executors.processes import _preload
 
 SIX_SEEDS = """\
 name: test
@@ -80,7 +80,7 @@ def test_seeds_that_train_together_are_one_batch_at_the_place_of_the_first(runs,
 def imported(first):
     """Whether importing the last module of the server brings torch, or its compiler, in."""
     code = (
-        f"import sys, {first}, harness.executors.warm\n"
+        f"import sys, {first}, harness.train.executors.warm\n"
         "print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -98,5 +98,5 @@ def test_what_the_first_optimizer_would_import_is_imported_once_for_all_workers(
 
 def test_the_server_imports_the_agents_first_and_then_what_depends_on_them(runs):
     names = _preload(plan(runs))
-    assert names.index("baselines.sb3") < names.index("harness.executors.warm")
-    assert names[-1] == "harness.executors.hashed"
+    assert names.index("baselines.sb3") < names.index("harness.train.executors.warm")
+    assert names[-1] == "harness.train.executors.hashed"

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from baselines import AGENTS
-from harness.cli import app
+from harness.cli.main import app
 from harness.report import Options, citation, latex, page, style, write
 from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer
@@ -23,7 +23,7 @@ from harness.report.number import fixed
 from harness.report.paper import narrow
 from harness.report.tables import Table
 from harness.spec import Claim, Evaluation, ReportOptions, ResolvedSweep
-from harness.store import Store
+from harness.store.reader import Store
 
 TWO_ENVS = ("DeepSea-20", "DeepSea-10")
 NASTY = (

@@ -10,14 +10,15 @@ import fake_store
 import pytest
 from rich.console import Console
 
-from harness import listing, stats
+from harness import stats
+from harness.cli import listing
 from harness.report import checklist, claims, page, write
 from harness.report.claims import decide, unexamined
 from harness.report.evidence import gather
 from harness.report.figures import FIGURES
 from harness.spec import Claim
-from harness.store import Store
-from harness.sweep import keep
+from harness.store.reader import Store
+from harness.sweep.resolve import keep
 
 ARMS, ENVS = ("ppo", "rnd"), ("DeepSea-20", "DeepSea-10")
 CLAIM = Claim(text="rnd > ppo on DeepSea-20", better="rnd", worse="ppo", env="DeepSea-20")

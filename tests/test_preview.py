@@ -14,14 +14,14 @@ from matplotlib import image
 from tiny import tiny
 from typer.testing import CliRunner
 
-from harness import preview
-from harness.cli import app
-from harness.config import UserError
+from harness.cli.main import app
+from harness.config.strict import UserError
 from harness.envs import card
 from harness.envs.extra import installed
-from harness.preview import Tape, chosen
-from harness.run import Job, run
-from harness.store import Store, final_returns
+from harness.store.reader import Store, final_returns
+from harness.train import preview
+from harness.train.preview import Tape, chosen
+from harness.train.run import Job, run
 
 SCREEN = {"DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", *preview.HEADLESS}
 

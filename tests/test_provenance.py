@@ -21,7 +21,7 @@ import harness.report.page
 from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs, provenance
-from harness.run import Job, run
+from harness.train.run import Job, run
 
 ROOT = Path(__file__).parent.parent
 # Third-party packages that a learner, an environment or a run imports and that compute nothing.
@@ -114,9 +114,14 @@ def test_a_source_that_is_gone_or_broken_by_now_ends_no_run(own):
 
 
 def test_neither_what_reads_results_nor_the_table_of_all_learners_is_a_source_of_a_run():
-    found = set(provenance.sources(["harness.run", "baselines.sb3"]))
+    found = set(provenance.sources(["harness.train.run", "baselines.sb3"]))
 
-    assert {"harness.run", "harness.evaluate", "harness.envs.build", "baselines.api"} <= found
+    assert {
+        "harness.train.run",
+        "harness.train.evaluate",
+        "harness.envs.build",
+        "baselines.api",
+    } <= found
     assert harness.report.page.__name__ not in found
     assert provenance.REGISTRY not in found
 
@@ -155,7 +160,7 @@ def test_a_run_records_the_sources_of_its_learner_and_of_its_environment(tmp_pat
 
     result = json.loads(files(store, spec, "result.json"))
     (info,) = [json.loads(path.read_text()) for path in store.root.glob("sacred/*/info.json")]
-    wanted = {"baselines.classic.random", "harness.envs.deep_sea", "harness.run"}
+    wanted = {"baselines.classic.random", "harness.envs.deep_sea", "harness.train.run"}
     assert wanted <= set(result["sources"])
     assert info["sources"] == result["sources"]
     assert result["device"] == "cpu"
@@ -195,10 +200,10 @@ def test_a_source_that_is_not_imported_yet_is_compared_by_what_its_file_holds(in
 
 
 def test_what_reads_results_is_no_source_of_what_was_learned():
-    now = provenance.sources(["harness.run", "baselines.sb3"])
+    now = provenance.sources(["harness.train.run", "baselines.sb3"])
 
     assert provenance.changed(now, ["baselines.sb3", "harness.envs.build"]) == []
-    assert provenance.changed(now | {"harness.config": "0" * 16}, []) == []
+    assert provenance.changed(now | {"harness.config.strict": "0" * 16}, []) == []
     for name in ("baselines.sb3", "baselines.api", "harness.envs.build"):
         assert provenance.changed(now | {name: "0" * 16}, []) == [(name, "0" * 16, now[name])]
 
@@ -208,7 +213,8 @@ def test_what_reads_results_is_no_source_of_what_was_learned():
 
 def test_every_package_that_a_learner_or_an_environment_imports_is_recorded():
     room = [*ROOT.glob("baselines/**/*.py"), *ROOT.glob("harness/envs/**/*.py")]
-    room += [ROOT / f"harness/{name}.py" for name in ("run", "evaluate", "seeding", "agents")]
+    names = ("train/run", "train/evaluate", "seeding", "agents")
+    room += [ROOT / f"harness/{name}.py" for name in names]
     imported = set()
     for path in room:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -18,8 +18,8 @@ from baselines.api import Task
 from harness.envs import card, make
 from harness.envs.push_pose import DIRECTIONS, LENGTH, RING, SPEED, STAY, PushPose, Settings
 from harness.envs.push_scene import DECISION, SHAPES, TABLE, Physics, Pose, Scene
-from harness.evaluate import Evaluator
 from harness.seeding import episode_seeds
+from harness.train.evaluate import Evaluator
 
 CARDS = [
     f"PushPose{kind}-v0"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from harness.cli import app
-from harness.config import UserError
-from harness.executors import EXECUTORS
-from harness.sweep import Sweep
+from harness.cli.main import app
+from harness.config.strict import UserError
+from harness.sweep.resolve import Sweep
+from harness.train.executors import EXECUTORS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 from harness import envs, stats
 from harness.agents import entry
-from harness.cli import app
+from harness.cli.main import app
 from harness.report import evidence as evidence_module
 from harness.report import page, reference, write
 from harness.report.reference import PublicScore, ReferenceFile
 from harness.spec import Evaluation, ResolvedSweep
-from harness.store import Store
+from harness.store.reader import Store
 
 ENV = "DeepSea-20"
 FILE = {"name": "Zoo", "source": "a table", "protocol": "one run a row"}

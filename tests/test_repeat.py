@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness import cli
+from harness.cli import main as cli
 from harness.report.command import repeat
-from harness.sweep import Sweep
+from harness.sweep.resolve import Sweep
 
 # <sweep>.checklist.yaml is no sweep.
 FILES = sorted(Path(__file__).parents[1].glob("ablations/*.yaml"))

@@ -30,7 +30,7 @@ from harness.report.number import fixed, short
 from harness.report.tables import Table
 from harness.spec import Claim, ReportOptions, ResolvedSweep
 from harness.stats import crosscheck
-from harness.store import Store
+from harness.store.reader import Store
 
 TWO_ARMS = ("ppo", "rnd")
 ONE_ENV = ("DeepSea-20",)
@@ -268,8 +268,9 @@ def test_what_a_run_costs_is_told_for_each_environment_by_itself(store, text_onl
 
 
 OTHERS = {
-    "versions of the code (harness.evaluate, and with it harness.run": {
-        "sources": fake_store.SOURCES | {"harness.run": "b" * 16, "harness.evaluate": "b" * 16}
+    "versions of the code (harness.train.evaluate, and with it harness.train.run": {
+        "sources": fake_store.SOURCES
+        | {"harness.train.run": "b" * 16, "harness.train.evaluate": "b" * 16}
     },
     "commits of the code (commit": {"sources": None, "git": {"commit": "4567def", "dirty": False}},
     "package versions (torch": {"packages": fake_store.PACKAGES | {"torch": "2.14.0"}},
@@ -831,7 +832,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from harness import report
-from harness.store import Store
+from harness.store.reader import Store
 store = Store(Path(sys.argv[1]))
 report.write(store.sweep("fake"), store, Path(sys.argv[2]))
 heavy = {"torch", "jax", "gymnasium", "stable_baselines3", "baselines"} & set(sys.modules)

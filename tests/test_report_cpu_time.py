@@ -12,14 +12,14 @@ import pytest
 from tiny import tiny
 
 from harness import stats
-from harness.evaluate import Evaluator
 from harness.report import cpu_time, page, style
 from harness.report.evidence import gather
 from harness.report.figures import FIGURES
 from harness.report.web import charts
-from harness.run import Job, run
 from harness.spec import Evaluation
-from harness.store import Store
+from harness.store.reader import Store
+from harness.train.evaluate import Evaluator
+from harness.train.run import Job, run
 
 ENV = "DeepSea-20"  # 60,000 steps, evaluated every 5,000
 STEPS = fake_store.ENVS[ENV][2]

@@ -7,7 +7,7 @@ import pytest
 
 from harness.report import models, page, write
 from harness.report.evidence import gather
-from harness.store import Store
+from harness.store.reader import Store
 
 ENV = "DeepSea-20"
 ERRORS = (0.1, 0.3, 0.2)

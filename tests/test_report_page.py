@@ -18,7 +18,7 @@ from harness.report.number import fixed
 from harness.report.web import runs, shell
 from harness.report.web.plain import plain
 from harness.spec import Claim
-from harness.store import Store
+from harness.store.reader import Store
 
 ARMS, ENVS = ("ppo", "rnd", "no_obs_norm"), ("DeepSea-20", "DeepSea-10")
 MADE_OF = {"ppo": (), "rnd": ("bonus",)}

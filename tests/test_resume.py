@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from harness.store import Store
+from harness.store.reader import Store
 
 SWEEP = """\
 name: resume
@@ -38,7 +38,7 @@ def sweep_file(tmp_path_factory):
 
 # Drawing takes most of the time of a report, and no table hangs on its figures.
 UNDRAWN = """
-from harness import cli
+from harness.cli import main as cli
 write = cli._report
 def undrawn(*given, **more):
     from harness.report import page

@@ -11,14 +11,14 @@ import pytest
 from tiny import PROTOCOL, STEPS, each, files, store_at, tiny
 
 from baselines import AGENTS
-from harness import record
 from harness.envs.extra import installed
-from harness.evaluate import Episodes, Evaluator
-from harness.executors import EXECUTORS
-from harness.run import Job, fingerprint, run
 from harness.spec import Evaluation
-from harness.store import final_returns, lock_is_held
-from harness.sweep import plan, single
+from harness.store import writer
+from harness.store.reader import final_returns, lock_is_held
+from harness.sweep.resolve import plan, single
+from harness.train.evaluate import Episodes, Evaluator
+from harness.train.executors import EXECUTORS
+from harness.train.run import Job, fingerprint, run
 
 LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
 
@@ -164,10 +164,10 @@ def test_a_spec_of_another_version_is_refused(tmp_path):
 def test_a_run_that_another_process_holds_is_left_alone(tmp_path):
     store, spec = store_at(tmp_path), tiny("random")
 
-    with record.claimed(store.folder(spec)):
+    with writer.claimed(store.folder(spec)):
         assert lock_is_held(store.folder(spec) / "lock")
         assert store.status(spec).state == "running"
-        with pytest.raises(record.Busy):
+        with pytest.raises(writer.Busy):
             run(spec, Job(store.root))
 
     assert not lock_is_held(store.folder(spec) / "lock")

@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from harness import config
-from harness.schema import HERE, schemas, text
+from harness.cli.schema import HERE, schemas, text
+from harness.config import strict
 
 ROOT = Path(__file__).parent.parent
 FILES = sorted([*ROOT.glob("configs/**/*.yaml"), *ROOT.glob("ablations/*.yaml")])
@@ -18,7 +18,7 @@ FILES = sorted([*ROOT.glob("configs/**/*.yaml"), *ROOT.glob("ablations/*.yaml")]
 
 @pytest.mark.parametrize("name", schemas())
 def test_a_shipped_schema_is_what_the_model_says(name):
-    assert (HERE / name).read_text() == text(schemas()[name]), "run: python -m harness.schema"
+    assert (HERE / name).read_text() == text(schemas()[name]), "run: python -m harness.cli.schema"
 
 
 @cache
@@ -34,7 +34,7 @@ def test_every_yaml_names_its_schema_and_agrees_with_it(path):
     first = path.read_text().splitlines()[0]
     reference = first.removeprefix("# yaml-language-server: $schema=")
 
-    validator((path.parent / reference).resolve()).validate(config.load(path).data)
+    validator((path.parent / reference).resolve()).validate(strict.load(path).data)
 
 
 def test_the_schema_knows_agents_and_environments():

@@ -16,12 +16,12 @@ import pytest
 from fake_tune import FILE, facts, hill, plan, run, trials
 from typer.testing import CliRunner
 
-from harness import searches, tune
-from harness.cli import app
-from harness.config import UserError
-from harness.store import Store
-from harness.tune import confirm, storage
-from harness.winner import Winner, digest, read_winner
+from harness.cli.main import app
+from harness.config.strict import UserError
+from harness.search import confirm, storage, study
+from harness.store import searches
+from harness.store.reader import Store
+from harness.sweep.best import Winner, digest, read_winner
 
 TAKES_OVER = """\
 name: x
@@ -51,7 +51,7 @@ def finished(tmp_path_factory):
     """What was seen from outside after every run, and at the end."""
     root = tmp_path_factory.mktemp("searches")
     of = plan(root)
-    journal = tune.folder(of, Store(root)) / searches.JOURNAL
+    journal = study.folder(of, Store(root)) / searches.JOURNAL
     seen = []
 
     def look():
@@ -99,7 +99,7 @@ def test_a_store_without_searches_says_nothing_of_them(tmp_path):
 
 def test_a_record_that_is_half_written_is_left_out_and_left_alone(finished):
     root, of, _, _ = finished
-    journal = tune.folder(of, Store(root)) / searches.JOURNAL
+    journal = study.folder(of, Store(root)) / searches.JOURNAL
     whole, before = journal.read_bytes(), standing(root)
     lines = whole.splitlines(keepends=True)
     last = max(i for i, line in enumerate(lines) if json.loads(line).get("state") == 1)
@@ -247,7 +247,7 @@ def copied(small, tmp_path, monkeypatch):
 
 def search_again(of, root):
     said = []
-    tune.run(of, Store(root), lambda specs: pytest.fail("the runs are there"), said.append)
+    study.run(of, Store(root), lambda specs: pytest.fail("the runs are there"), said.append)
     return said
 
 

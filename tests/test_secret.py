@@ -13,14 +13,14 @@ from fake_tune import FILE, plan
 from fake_tune import run as search
 from typer.testing import CliRunner
 
-from harness import searches
-from harness.cli import app
-from harness.config import UserError
-from harness.files import write_json
-from harness.record import write_failure
-from harness.secret import without_password
-from harness.store import Store
-from harness.tune import storage
+from harness.cli.main import app
+from harness.config.secret import without_password
+from harness.config.strict import UserError
+from harness.search import storage
+from harness.store import searches
+from harness.store.files import write_json
+from harness.store.reader import Store
+from harness.store.writer import write_failure
 
 SECRET = "hunter2!"
 

@@ -14,8 +14,8 @@ from baselines import ACTIONS, AGENTS, OBSERVATIONS
 from baselines.api import NoProgress, Task
 from baselines.space import action_kind, observation_kind
 from harness import agents
-from harness.config import UserError, load
-from harness.sweep import Sweep
+from harness.config.strict import UserError, load
+from harness.sweep.resolve import Sweep
 
 VECTOR = spaces.Box(-1, 1, (3,), np.float32)
 PLACE = spaces.Box(-1, 1, (1,), np.float32)

@@ -12,7 +12,7 @@ import pytest
 from harness import stats
 from harness.report import page, write
 from harness.report.figures import FIGURES
-from harness.store import Store
+from harness.store.reader import Store
 
 FACTORIAL = {"+".join(s) or "base": frozenset(s)
              for n in range(4) for s in itertools.combinations("abc", n)}  # fmt: skip

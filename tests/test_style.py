@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from harness.report import evidence as evidence_module
 from harness.report import style
 from harness.report.figures import FIGURES
-from harness.store import Store
+from harness.store.reader import Store
 
 ARMS = [f"arm {i}" for i in range(8)]
 # How dichromats see linear RGB: Machado, Oliveira and Fernandes (2009), severity 1.

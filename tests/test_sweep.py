@@ -9,9 +9,9 @@ import pytest
 
 from harness import envs
 from harness.agents import Layer
-from harness.config import UserError, shipped
-from harness.store import Store
-from harness.sweep import Sweep, keep, plan, single
+from harness.config.strict import UserError, shipped
+from harness.store.reader import Store
+from harness.sweep.resolve import Sweep, keep, plan, single
 
 HEAD = """\
 name: test
@@ -400,7 +400,7 @@ def test_every_shipped_ablation_expands(path):
     assert found.name == path.stem
     assert found.runs
     assert path.read_text().startswith(
-        "# yaml-language-server: $schema=../harness/schema/sweep.json"
+        "# yaml-language-server: $schema=../configs/schema/sweep.json"
     )
 
 

@@ -9,12 +9,11 @@ from fake_tune import FILE, attempt_in, facts, hill, plan, run, trials
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from harness import tune
-from harness.config import UserError
-from harness.record import write_failure
-from harness.store import Store
-from harness.tune import search, storage
-from harness.tune.plan import CONFIRMATION, TUNING
+from harness.config.strict import UserError
+from harness.search import loop, storage, study
+from harness.search.plan import CONFIRMATION, TUNING
+from harness.store.reader import Store
+from harness.store.writer import write_failure
 
 CRASH = "ValueError: no\nTraceback: somewhere\nValueError: no"
 NAN = "FloatingPointError: w is not finite after training\nTraceback"
@@ -39,7 +38,7 @@ def undisturbed(searched):
 
 
 def outcome(of, root):
-    return facts(trials(of, root)), (tune.folder(of, Store(root)) / tune.BEST).read_text()
+    return facts(trials(of, root)), (study.folder(of, Store(root)) / study.BEST).read_text()
 
 
 def test_the_order_in_which_runs_end_does_not_matter(tmp_path, undisturbed):
@@ -49,7 +48,7 @@ def test_the_order_in_which_runs_end_does_not_matter(tmp_path, undisturbed):
     def shuffled(specs):
         attempt(random.Random(1).sample(specs, len(specs)))
 
-    tune.run(of, store, shuffled, lambda text: None)
+    study.run(of, store, shuffled, lambda text: None)
 
     assert outcome(of, tmp_path) == undisturbed
 
@@ -113,13 +112,13 @@ def test_the_default_is_trial_0_and_every_trial_runs_the_same_seeds(searched):
     found = evidence.trials
 
     assert found[0].params == {"kp": 10.0, "kd": 2.0}
-    assert found[0].user_attrs[search.HPARAMS] == {}
+    assert found[0].user_attrs[loop.HPARAMS] == {}
     seeds = [i.seed for i in of.instances()]
     assert sorted(seeds) == list(range(TUNING, TUNING + 6)) != seeds
     for trial in found:
-        made = of.specs(trial.user_attrs[search.HPARAMS], of.instances())
+        made = of.specs(trial.user_attrs[loop.HPARAMS], of.instances())
         done = [spec.seed for spec in made if Store(folder).finished(spec)]
-        assert done == seeds[: len(trial.user_attrs[search.SCORES])]
+        assert done == seeds[: len(trial.user_attrs[loop.SCORES])]
 
 
 def test_a_trial_that_loses_seed_by_seed_is_stopped_early_and_cannot_win(tmp_path):
@@ -127,13 +126,13 @@ def test_a_trial_that_loses_seed_by_seed_is_stopped_early_and_cannot_win(tmp_pat
     found = run(of, tmp_path).confirmation
     told = trials(of, tmp_path)
 
-    stopped = [trial for trial in told if not trial.user_attrs[search.FULL]]
+    stopped = [trial for trial in told if not trial.user_attrs[loop.FULL]]
     best = max(told, key=lambda trial: trial.value)
     assert len(stopped) > 4
     assert all(4 <= len(trial.intermediate_values) < 6 for trial in stopped)
-    assert best.user_attrs[search.FULL]
-    assert found.winner.trial.user_attrs[search.FULL]
-    assert sum(t.user_attrs[search.STEPS] for t in told) < 20 * 6 * 1000
+    assert best.user_attrs[loop.FULL]
+    assert found.winner.trial.user_attrs[loop.FULL]
+    assert sum(t.user_attrs[loop.STEPS] for t in told) < 20 * 6 * 1000
 
 
 def test_a_seed_that_diverges_scores_as_the_random_policy_does_and_is_counted(tmp_path):
@@ -143,8 +142,8 @@ def test_a_seed_that_diverges_scores_as_the_random_policy_does_and_is_counted(tm
     for trial in trials(of, tmp_path):
         place = [i.seed for i in of.instances()].index(TUNING + 2)
         assert trial.state is TrialState.COMPLETE
-        assert trial.user_attrs[search.DIVERGED] == 1
-        assert trial.user_attrs[search.SCORES][place] == 0
+        assert trial.user_attrs[loop.DIVERGED] == 1
+        assert trial.user_attrs[loop.SCORES][place] == 0
 
 
 def test_a_trial_that_crashes_has_failed_with_its_traceback(tmp_path):
@@ -153,7 +152,7 @@ def test_a_trial_that_crashes_has_failed_with_its_traceback(tmp_path):
     found = run(of, tmp_path, score).confirmation
 
     crashed = [t for t in trials(of, tmp_path) if t.state is TrialState.FAIL]
-    assert crashed and all(CRASH in trial.user_attrs[search.ERROR] for trial in crashed)
+    assert crashed and all(CRASH in trial.user_attrs[loop.ERROR] for trial in crashed)
     assert all(trial.params["kp"] > 10 for trial in crashed)
     assert found.winner.trial.state is TrialState.COMPLETE
 
@@ -170,7 +169,7 @@ def test_a_run_whose_worker_was_killed_is_tried_again(tmp_path, undisturbed):
                 store.folder(spec).mkdir(parents=True, exist_ok=True)
                 write_failure(store.folder(spec), "killed by signal 9 (SIGKILL)")
 
-    tune.run(of, store, kill_once, lambda text: None)
+    study.run(of, store, kill_once, lambda text: None)
 
     assert killed
     assert outcome(of, tmp_path) == undisturbed
@@ -193,7 +192,7 @@ def test_a_budget_in_steps_is_never_exceeded(tmp_path):
     of = plan(tmp_path, FILE.replace("{trials: 12}", "{steps: 50_500}"))
     run(of, tmp_path)
 
-    spent = search.spent(trials(of, tmp_path))
+    spent = loop.spent(trials(of, tmp_path))
     assert 50_500 - of.cost() < spent <= 50_500
 
 
@@ -219,7 +218,7 @@ def test_two_processes_do_not_search_at_once(tmp_path):
     of = plan(tmp_path)
 
     with (
-        storage.claimed(tune.folder(of, Store(tmp_path)), of.name),
+        storage.claimed(study.folder(of, Store(tmp_path)), of.name),
         pytest.raises(UserError, match="another process"),
     ):
         run(of, tmp_path)

@@ -15,11 +15,11 @@ from fake_tune import FILE as FAKE
 from fake_tune import facts, plan, run, trials
 from typer.testing import CliRunner
 
-from harness import tune
-from harness.cli import app
-from harness.config import UserError
-from harness.store import Store
-from harness.sweep import Sweep
+from harness.cli.main import app
+from harness.config.strict import UserError
+from harness.search import study
+from harness.store.reader import Store
+from harness.sweep.resolve import Sweep
 
 FILE = """\
 name: gains
@@ -89,7 +89,7 @@ def best(folder):
 def test_a_sweep_takes_the_winner_over_and_only_its_content_counts(tmp_path):
     of = plan(tmp_path, FAKE.replace("agent: pid\n", "agent: pid\n    hparams: {kp: 99.0}\n"))
     evidence = run(of, tmp_path)
-    file = tune.folder(of, Store(tmp_path)) / tune.BEST
+    file = study.folder(of, Store(tmp_path)) / study.BEST
     (tmp_path / "a.yaml").write_text(SWEEP.replace("BEST", str(file.relative_to(tmp_path))))
     (tmp_path / "b.yaml").write_text(SWEEP.replace("BEST", "elsewhere.yaml"))
     (tmp_path / "elsewhere.yaml").write_bytes(file.read_bytes())
@@ -146,7 +146,7 @@ def test_the_whole_search_killed_with_its_workers_resumes_to_the_same_study(sear
     assert best(tmp_path).read_text() == best(searched[0]).read_text()
     told = []
     for folder in (tmp_path, searched[0]):
-        (of,) = tune.read(folder / "gains.yaml")
+        (of,) = study.read(folder / "gains.yaml")
         told.append(facts(trials(of, folder / "results")))
     assert told[0] == told[1]
     keys = [
@@ -216,7 +216,7 @@ def test_what_is_wrong_with_a_search_file_is_one_line_with_the_way_out(tmp_path,
     path.write_text(text)
 
     with pytest.raises(UserError) as caught:
-        tune.read(path)
+        study.read(path)
 
     assert message in str(caught.value)
     assert len(caught.value.problems) == 1
@@ -228,7 +228,7 @@ def test_mistakes_of_every_kind_in_a_search_are_told_at_once(tmp_path):
     (tmp_path / "gains.yaml").write_text(text.replace("CartPole-v1", "CartPol-v1"))
 
     with pytest.raises(UserError) as caught:
-        tune.read(tmp_path / "gains.yaml")
+        study.read(tmp_path / "gains.yaml")
 
     assert [problem.line for problem in caught.value.problems] == [3, 9, 11, 13, 14, 15]
 
@@ -239,7 +239,7 @@ def test_an_arm_of_a_search_tells_wrong_ranges_beside_wrong_hyper_parameters(tmp
     (tmp_path / "gains.yaml").write_text(text)
 
     with pytest.raises(UserError) as caught:
-        tune.read(tmp_path / "gains.yaml")
+        study.read(tmp_path / "gains.yaml")
 
     keys = [problem.key for problem in caught.value.problems]
     assert any("kp_odd" in key for key in keys)
@@ -255,4 +255,4 @@ def test_a_learner_that_cannot_be_made_is_refused_before_the_search_trains(tmp_p
     (tmp_path / "cnn.yaml").write_text(text)
 
     with pytest.raises(UserError, match="CnnPolicy does not read Box"):
-        tune.read(tmp_path / "cnn.yaml", rehearse=True)
+        study.read(tmp_path / "cnn.yaml", rehearse=True)

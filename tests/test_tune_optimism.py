@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from fake_tune import FILE, plan
 
-from harness.tune import confirm, search
-from harness.tune.evidence import Evidence
-from harness.tune.path import Step
-from harness.tune.plan import TUNING
-from harness.tune.score import Outcome
+from harness.search import confirm, loop
+from harness.search.evidence import Evidence
+from harness.search.path import Step
+from harness.search.plan import TUNING
+from harness.search.score import Outcome
 
 LEVELS = np.array([0.1, 0.3, 0.5, 0.7, 0.9])  # of five environments: far apart beside the seeds
 SPREAD = 0.1
@@ -36,7 +36,7 @@ def gap(of, tuned, tested):
     at = {(i.env, i.seed): i for i in of.instances()}
     row = {place: tuned[int(place[1]) - TUNING, int(place[0][1:])] for place in at}
     scores = [row[i.env, i.seed] for i in of.instances()]
-    trial = SimpleNamespace(user_attrs={search.SCORES: scores})
+    trial = SimpleNamespace(user_attrs={loop.SCORES: scores})
     outcome = Outcome(tuple(tested.ravel()), 0, 0, 0.0, None)
     return confirm.promised(of, trial) - confirm.rerun_value(of, outcome)
 

@@ -10,9 +10,9 @@ from fake_tune import FILE, hill, plan, write_page
 from markdown_it import MarkdownIt
 from test_report_page import Reader, flat
 
-from harness import tune
-from harness.store import Store
-from harness.tune.charts import CHARTS
+from harness.search import study
+from harness.search.charts import CHARTS
+from harness.store.reader import Store
 
 ENDS = ("result.json", "failure.json")
 ERROR = "ValueError: </script><img src=x onerror=alert(1)> | in a_policy_"
@@ -114,5 +114,5 @@ def test_the_page_asks_for_nothing_and_runs_nothing_that_a_run_has_written(path,
 def test_the_page_is_the_same_byte_for_byte(path):
     folder = path.parents[3]
     before = path.read_bytes()
-    assert write_page(tune.read(folder / "fake.yaml")[0], folder, score).read_bytes() == before
+    assert write_page(study.read(folder / "fake.yaml")[0], folder, score).read_bytes() == before
     assert Store(folder).search_folder("fake") == path.parents[1]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from fake_tune import FILE, facts, plan, run, trials
 
-from harness.config import UserError
-from harness.tune import storage
+from harness.config.strict import UserError
+from harness.search import storage
 
 pytestmark = pytest.mark.slow
 

@@ -10,15 +10,14 @@ import torch
 from fake_tune import FILE, attempt_in, hill, plan, run
 
 from baselines import noise_scale
-from harness import tune
-from harness.config import load, parse
-from harness.run import rehearse
-from harness.store import Store
-from harness.tune import noise, path, surrogate
-from harness.tune.charts import CHARTS
-from harness.tune.figures import FIGURES
-from harness.tune.plan import CONFIRMATION, PATH, TUNING
-from harness.winner import Winner
+from harness.config.strict import load, parse
+from harness.search import noise, path, study, surrogate
+from harness.search.charts import CHARTS
+from harness.search.figures import FIGURES
+from harness.search.plan import CONFIRMATION, PATH, TUNING
+from harness.store.reader import Store
+from harness.sweep.best import Winner
+from harness.train.run import rehearse
 
 # The default of the second arm stands on the slope of the hill.
 TWO = (
@@ -54,9 +53,9 @@ def studies(tmp_path_factory):
             return "ValueError: it broke\nTraceback"
         return hill(spec)
 
-    of = tune.read(folder / "fake.yaml")
-    found = [tune.run(one, store, attempt_in(store, score), lambda text: None) for one in of]
-    return found, tune.write_report(found, store)
+    of = study.read(folder / "fake.yaml")
+    found = [study.run(one, store, attempt_in(store, score), lambda text: None) for one in of]
+    return found, study.write_report(found, store)
 
 
 @pytest.mark.slow
@@ -88,7 +87,7 @@ def test_the_report_is_the_same_byte_for_byte(studies, tmp_path):
     found, page = studies
     before = {file.name: file.read_bytes() for file in page.parent.iterdir()}
 
-    tune.report.write(found, Store(page.parents[3]), page.parent)
+    study.report.write(found, Store(page.parents[3]), page.parent)
 
     assert {file.name: file.read_bytes() for file in page.parent.iterdir()} == before
 
@@ -96,7 +95,7 @@ def test_the_report_is_the_same_byte_for_byte(studies, tmp_path):
 @pytest.mark.slow
 def test_best_yaml_reads_back_with_its_provenance(studies):
     found, page = studies
-    file = page.parent.parent / "pid" / tune.BEST
+    file = page.parent.parent / "pid" / study.BEST
     winner = parse(load(file), Winner)
 
     origin = winner.provenance
@@ -147,7 +146,7 @@ def test_the_path_leads_from_the_default_to_the_winner_on_seeds_of_its_own(studi
 
 
 def test_a_path_changes_what_is_conditional_together_with_its_condition():
-    (of,) = tune.plan.shipped("ppo", "Pendulum-v1", 50_000, 10)
+    (of,) = study.shipped("ppo", "Pendulum-v1", 50_000, 10)
     groups = path._groups(of, {"gamma": 0.9, "use_sde": True, "sde_sample_freq": 4})
 
     assert groups == [["gamma"], ["use_sde", "sde_sample_freq"]]
@@ -183,7 +182,7 @@ def test_the_noise_scale_of_gaussian_gradients_is_what_made_them():
 @pytest.mark.parametrize("env", ["CartPole-v1", "Pendulum-v1"])
 def test_measuring_the_noise_scale_changes_nothing_that_is_learned(env):
     short = {"hparams": {"n_steps": 128, "n_epochs": 2, "policy_kwargs": {"net_arch": [32, 32]}}}
-    (of,) = tune.plan.shipped("ppo", env, 512, 2, {"agent": "ppo", "only": ["gamma"]} | short)
+    (of,) = study.shipped("ppo", env, 512, 2, {"agent": "ppo", "only": ["gamma"]} | short)
     (spec,) = of.specs({}, of.pool(PATH, 1))
     agents = []
 
@@ -202,7 +201,7 @@ def test_measuring_the_noise_scale_changes_nothing_that_is_learned(env):
 
 def test_the_noise_scale_is_measured_once_and_kept(tmp_path, monkeypatch):
     arm = {"agent": "ppo", "only": ["gamma"], "hparams": {"n_steps": 64, "n_epochs": 1}}
-    (of,) = tune.plan.shipped("ppo", "CartPole-v1", 256, 2, arm)
+    (of,) = study.shipped("ppo", "CartPole-v1", 256, 2, arm)
     specs = of.specs({}, of.pool(PATH, 1))
     first = noise.measure(specs, tmp_path)
     monkeypatch.setattr(noise.run, "rehearse", None)
@@ -222,6 +221,6 @@ def test_the_scale_is_the_ratio_of_means_in_each_quarter():
 
 
 def test_an_agent_that_is_no_ppo_has_no_noise_scale(tmp_path):
-    (of,) = tune.plan.shipped("tabular_q", "CartPole-v1", 256, 2)
+    (of,) = study.shipped("tabular_q", "CartPole-v1", 256, 2)
 
     assert noise.measure(of.specs({}, of.pool(PATH, 1)), tmp_path) is None

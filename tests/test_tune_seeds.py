@@ -6,10 +6,10 @@ import pytest
 from fake_tune import FILE, plan, run
 from ruamel.yaml import YAML
 
-from harness import tune
-from harness.store import Store
-from harness.sweep import FIRST_TUNING_SEED
-from harness.tune.plan import CONFIRMATION, FIRST_TEST, NOISE, PATH, POOL, TUNING
+from harness.search import study
+from harness.search.plan import CONFIRMATION, FIRST_TEST, NOISE, PATH, POOL, TUNING
+from harness.store.reader import Store
+from harness.sweep.resolve import FIRST_TUNING_SEED
 
 CHANGES = {
     "another name": ("name: fake", "name: again"),
@@ -69,7 +69,7 @@ def test_a_later_search_in_one_store_tests_on_seeds_that_no_run_has(tmp_path):
         of = plan(tmp_path, SHORT.replace("name: fake", f"name: {name}"))
         found = run(of, tmp_path).confirmation
         seeds = {spec.seed for spec in found.winner.specs}
-        best = YAML(typ="safe").load(tune.folder(of, Store(tmp_path)) / tune.BEST)
+        best = YAML(typ="safe").load(study.folder(of, Store(tmp_path)) / study.BEST)
         assert set(best["provenance"]["test_seeds"]) == seeds
         tested.append(seeds)
     assert not tested[0] & tested[1]

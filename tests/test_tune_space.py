@@ -10,11 +10,10 @@ from fake_tune import FILE, facts, plan, run, trials
 from pydantic import ValidationError
 
 from baselines import AGENTS
-from harness import tune
-from harness.config import validate
-from harness.space import Range
-from harness.tune import search, suggest
-from harness.tune.plan import at
+from harness.config.space import Range
+from harness.config.strict import validate
+from harness.search import loop, study, suggest
+from harness.search.plan import at
 
 SLOW = pytest.mark.slow
 LEARNERS = [
@@ -53,7 +52,7 @@ def test_every_learner_ships_a_space_whose_ends_it_can_take(agent):
         env = "PushPoseDirections-v0" if "discrete" in AGENTS[agent].actions else "PushPose-v0"
     else:
         arm, env = {"agent": agent}, environment(agent)
-    (found,) = tune.plan.shipped(agent, env, 50_000, 10, arm)
+    (found,) = study.shipped(agent, env, 50_000, 10, arm)
 
     assert len(found.space) >= 3
     assert all(one.why.endswith(".") for one in found.space.values())
@@ -61,7 +60,7 @@ def test_every_learner_ships_a_space_whose_ends_it_can_take(agent):
 
 @pytest.mark.parametrize("agent", ["ppo", "dqn", "sac", "a2c", "ppo_rnd"])
 def test_the_default_of_the_class_is_a_point_of_its_space(agent):
-    (found,) = tune.plan.shipped(agent, environment(agent), 50_000, 10)
+    (found,) = study.shipped(agent, environment(agent), 50_000, 10)
 
     inside = suggest.default_params(found.space, found.base[0].hparams)
 
@@ -115,7 +114,7 @@ def test_a_range_that_means_nothing_is_refused(keys, message):
 
 
 def test_conditional_hyperparameters_are_drawn_only_where_they_apply(tmp_path):
-    (of,) = tune.plan.shipped("ppo", "Pendulum-v1", 50_000, 10)
+    (of,) = study.shipped("ppo", "Pendulum-v1", 50_000, 10)
     before = [suggest.first(of)]
     for _ in range(12):
         before.append(suggest.draw(of, before))
@@ -127,12 +126,12 @@ def test_conditional_hyperparameters_are_drawn_only_where_they_apply(tmp_path):
 
 
 def test_trials_are_scored_as_the_card_says_that_agents_act():
-    (found,) = tune.plan.shipped("ppo", "MiniGrid-Unlock-v0", 50_000, 10)
+    (found,) = study.shipped("ppo", "MiniGrid-Unlock-v0", 50_000, 10)
     assert not found.base[0].evaluation.deterministic
 
 
 def test_ranges_for_continuous_actions_are_left_out_where_actions_are_discrete():
-    (discrete,) = tune.plan.shipped("ppo", "CartPole-v1", 50_000, 10)
+    (discrete,) = study.shipped("ppo", "CartPole-v1", 50_000, 10)
 
     assert "use_sde" not in discrete.space
 
@@ -169,7 +168,7 @@ def test_halving_gives_longer_runs_to_the_trials_that_lead(tmp_path, pruner):
 
     rungs = {100, 300, 900, 1000}
     assert all(set(trial.intermediate_values) <= rungs for trial in found)
-    full = [trial for trial in found if trial.user_attrs[search.FULL]]
+    full = [trial for trial in found if trial.user_attrs[loop.FULL]]
     stopped = [trial for trial in found if trial.state.name == "PRUNED"]
     assert len(full) + len(stopped) == 16 and len(stopped) >= 6
     assert full[0].number == 0

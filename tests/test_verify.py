@@ -10,14 +10,15 @@ import pytest
 from command import typed
 from tiny import files, store_at, tiny
 
-from harness import report, verify
-from harness.config import UserError
-from harness.executors import EXECUTORS
-from harness.record import Record
-from harness.run import Job, run
-from harness.run_files import CERTIFICATE
-from harness.sweep import plan
-from harness.verify import Case
+from harness import report
+from harness.config.strict import UserError
+from harness.store.run_files import CERTIFICATE
+from harness.store.writer import Record
+from harness.sweep.resolve import plan
+from harness.train import verify
+from harness.train.executors import EXECUTORS
+from harness.train.run import Job, run
+from harness.train.verify import Case
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_what_the_code_and_the_device_were_is_compared(store):
     def other(result):
         result["device"] = "cuda:0"
         result["git"] = {"commit": "0123abc", "dirty": False}
-        result["sources"] |= {"harness.run": "0" * 16, "harness.only_then": "1" * 16}
+        result["sources"] |= {"harness.train.run": "0" * 16, "harness.only_then": "1" * 16}
 
     edit_result(store, spec, other)
 
@@ -166,8 +167,10 @@ def test_what_the_code_and_the_device_were_is_compared(store):
 
     assert changed["device"] == ["cuda:0", "cpu"]
     assert changed["git.commit"][0] == "0123abc"
-    assert [name for name in changed if name.startswith("sources.")] == ["sources.harness.run"]
-    assert changed["sources.harness.run"][0] == "0" * 16
+    assert [name for name in changed if name.startswith("sources.")] == [
+        "sources.harness.train.run"
+    ]
+    assert changed["sources.harness.train.run"][0] == "0" * 16
 
 
 def test_a_variable_that_picks_kernels_is_recorded(store, monkeypatch):

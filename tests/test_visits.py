@@ -12,9 +12,9 @@ from baselines.target import offers
 from harness.agents import Layer
 from harness.envs import Visits, card, card_names, make
 from harness.envs.visits import Plane, Watched
-from harness.run import Job, run
 from harness.spec import Evaluation
-from harness.sweep import single
+from harness.sweep.resolve import single
+from harness.train.run import Job, run
 
 PLANES = [name for name in card_names() if card(name).cells]
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from harness import config
-from harness.yaml import DEEPEST, NotYamlError, compose
+from harness.config import strict
+from harness.config.yaml import DEEPEST, NotYamlError, compose
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{chr(98 + i)}: &{chr(98 + i)} [{', '.join(['*' + chr(97 + i)] * 10)}]\n" for i in range(8)
@@ -143,27 +143,27 @@ def large(path):
 def test_what_is_no_file_of_text_is_refused_in_one_line(tmp_path, make, words):
     make(tmp_path / "x.yaml")
 
-    with pytest.raises(config.UserError, match=words) as caught:
-        config.load(tmp_path / "x.yaml")
+    with pytest.raises(strict.UserError, match=words) as caught:
+        strict.load(tmp_path / "x.yaml")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", "x/" * 3_000])
 def test_what_cannot_be_a_files_name_is_refused_in_one_line(tmp_path, name):
-    with pytest.raises(config.UserError) as caught:
-        config.load(tmp_path / name)
+    with pytest.raises(strict.UserError) as caught:
+        strict.load(tmp_path / name)
     assert "\n" not in str(caught.value)
 
 
 def test_a_mark_of_byte_order_is_no_text(tmp_path):
     (tmp_path / "x.yaml").write_bytes(b"\xef\xbb\xbfa: 1\n")
 
-    assert config.load(tmp_path / "x.yaml").data == {"a": 1}
+    assert strict.load(tmp_path / "x.yaml").data == {"a": 1}
 
 
 def test_the_largest_file_that_is_read_is_read_in_seconds(tmp_path):
     (tmp_path / "x.yaml").write_text("a: 1\nb: [" + "{c: 1, d: [x]}, " * 4_000 + "]\n")
     start = time.process_time()
-    assert len(config.load(tmp_path / "x.yaml").data["b"]) == 4_000
+    assert len(strict.load(tmp_path / "x.yaml").data["b"]) == 4_000
 
     assert time.process_time() - start < 5

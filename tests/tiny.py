@@ -15,8 +15,8 @@ from baselines.curiosity import BONUSES
 from harness import envs
 from harness.agents import Layer
 from harness.spec import Evaluation, RunSpec
-from harness.store import Store
-from harness.sweep import single
+from harness.store.reader import Store
+from harness.sweep.resolve import single
 
 STEPS = 256
 PROTOCOL = Evaluation(every=100, episodes=2, final_episodes=3)

@@ -11,7 +11,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from harness import config
+from harness.config import strict
 from harness.envs import Card, card, make
 from harness.spec import Anchor
 
@@ -95,7 +95,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         cards = [card(name) for name in given.names]
-    except (KeyError, config.UserError) as error:
+    except (KeyError, strict.UserError) as error:
         parser.error(str(error.args[0]))
     if given.best and not all(str(found.id).startswith("minigrid:") for found in cards):
         parser.error("--best can plan MiniGrid's tasks only")

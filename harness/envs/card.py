@@ -15,11 +15,11 @@ import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from baselines import target
-from harness import config
+from harness.config import strict
+from harness.config.name import RULE, is_name, shortened
 from harness.envs.extra import Extra
 from harness.envs.visits import Plane
 from harness.envs.wrappers import check_wrapper, complete
-from harness.name import RULE, is_name, shortened
 from harness.spec import Anchors
 
 FAMILY = "-N"  # how the file of a family ends
@@ -191,7 +191,7 @@ def card(name: str) -> Card:
     if found is not None:
         example = name.removesuffix(FAMILY) + f"-{found.sizes[0]}"
         raise KeyError(f"'{name}' is a family: put a size for N, such as '{example}'")
-    raise KeyError(f"unknown environment '{name}'.{config.suggest(name, card_names())}")
+    raise KeyError(f"unknown environment '{name}'.{strict.suggest(name, card_names())}")
 
 
 def card_names() -> list[str]:
@@ -200,7 +200,7 @@ def card_names() -> list[str]:
 
 
 def _names() -> Iterator[str]:
-    for path in config.shipped("configs/envs").glob("*.yaml"):
+    for path in strict.shipped("configs/envs").glob("*.yaml"):
         found = _read(path.stem)
         assert found is not None
         if found.sizes:
@@ -216,10 +216,10 @@ def _natural(name: str) -> list[str | int]:
 
 @cache
 def _read(stem: str) -> Card | None:
-    path = config.shipped("configs/envs") / f"{stem}.yaml"
+    path = strict.shipped("configs/envs") / f"{stem}.yaml"
     if not path.is_file():
         return None
-    return config.read(path, Card).model_copy(update={"name": stem})
+    return strict.read(path, Card).model_copy(update={"name": stem})
 
 
 def _member(family: Card, name: str, size: int) -> Card:

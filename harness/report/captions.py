@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness import stats
-from harness.name import joined
+from harness.config.name import joined
 from harness.report.evidence import Evidence
 from harness.report.number import count, stamp
 

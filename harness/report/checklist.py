@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.config import Problem, UserError, load, parse, suggest
+from harness.config.strict import Problem, UserError, load, parse, suggest
 from harness.report.evidence import Evidence
 from harness.report.judge import Finding
 from harness.report.questions import QUESTIONS, SOURCES, Question

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from harness.config import shipped
+from harness.config.strict import shipped
 
 
 class Work(NamedTuple):

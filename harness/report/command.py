@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from harness.spec import RunSpec, canonical
+from harness.config.tree import canonical
+from harness.spec import RunSpec
 
 
 def repeat(spec: RunSpec) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from harness.cost import Spent, spent
 from harness.report.evidence import Evidence
 from harness.report.number import fixed
 from harness.report.tables import Table
-from harness.store import RunStatus
+from harness.store.cost import Spent, spent
+from harness.store.reader import RunStatus
 
 ALL = "(all arms)"  # a run that two arms share counts once here
 _HOUR = 3600.0

@@ -12,14 +12,15 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from harness import equal_tuning, health, stats
-from harness.declaration import Standing, ended_before, standing
-from harness.estimate import Experience, Progress, behind, progress, to_come
-from harness.files import Damaged
-from harness.report import claims, number, origin
+from harness import stats
+from harness.report import claims, equal_tuning, number, origin
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Studies
-from harness.store import RunStatus, Store, Visits
+from harness.store import health
+from harness.store.declaration import Standing, ended_before, standing
+from harness.store.estimate import Experience, Progress, behind, progress, to_come
+from harness.store.files import Damaged
+from harness.store.reader import RunStatus, Store, Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
 # How many times as much CPU time one arm takes to learn as another before it is compared.

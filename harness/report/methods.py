@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 
 from harness import stats
-from harness.name import joined
+from harness.config.name import joined
 from harness.report import claims, judge, modes, protocol
 from harness.report.citation import cite
 from harness.report.evidence import Evidence

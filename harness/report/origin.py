@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from harness.stats import RunId
-from harness.store import RunStatus
+from harness.store.reader import RunStatus
 
 NAMED = 2  # facts that part the runs in one way are named up to here, then counted
 DIGITS = 12  # of a hash

@@ -11,7 +11,6 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from harness import stats
-from harness.files import replacing
 from harness.report import (
     captions,
     checklist,
@@ -35,7 +34,8 @@ from harness.report.evidence import Evidence, gather, warnings
 from harness.report.figures import FIGURES, FIGURES_SECTION
 from harness.spec import ResolvedSweep
 from harness.stats.crosscheck import Unusable
-from harness.store import Store
+from harness.store.files import replacing
+from harness.store.reader import Store
 
 # What some sweeps have beside their scores: name -> title, table, what to know of it.
 MORE_TABLES: dict[str, tuple[str, Callable[[Evidence], tables.Table | None], str]] = {

@@ -7,10 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from harness import equal_tuning, stats
+from harness import stats
+from harness.config.tree import canonical
+from harness.report import equal_tuning
 from harness.report.evidence import Evidence, first_result
 from harness.report.tables import Table
-from harness.spec import Evaluation, RunSpec, canonical
+from harness.spec import Evaluation, RunSpec
 
 
 def evaluation(evidence: Evidence) -> list[str]:

@@ -35,12 +35,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness import stats
-from harness.config import read, shipped
+from harness.config.strict import read, shipped
 from harness.report.evidence import Evidence
 from harness.report.tables import Table
-from harness.run_files import OTHER_MODE
 from harness.spec import RunSpec
 from harness.stats import Array, Gap, Public
+from harness.store.run_files import OTHER_MODE
 
 Verdict = Literal["consistent", "better", "worse", "not comparable"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from harness.health import kinds
 from harness.report import claims, origin
 from harness.report.evidence import Evidence
 from harness.spec import Claim
+from harness.store.health import kinds
 
 
 def sentence(evidence: Evidence, verdict: claims.Verdict) -> str:

@@ -16,7 +16,7 @@ from harness.report import latex
 from harness.report.evidence import Evidence
 from harness.report.number import bracket, fixed, raw, share
 from harness.stats import Estimate, MissingRuns
-from harness.store import RunStatus
+from harness.store.reader import RunStatus
 
 FEWER_SEEDS = (3, 5, 10)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from harness.config import suggest
+from harness.config.strict import suggest
 from harness.envs.wrappers import action, observation, push, reward
 from harness.envs.wrappers.option import Env
 

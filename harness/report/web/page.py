@@ -14,7 +14,7 @@ from harness.report.evidence import Evidence
 from harness.report.figures import FIGURES
 from harness.report.web import charts, flow, runs, shell, words
 from harness.spec import Claim
-from harness.store import Store
+from harness.store.reader import Store
 
 # The answer, what it looks like, the numbers; then what they stand on.
 _ORDER = (

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from harness import stats
+from harness.config.tree import canonical
 from harness.report.command import repeat
 from harness.report.evidence import Evidence
 from harness.report.web.plain import decimals, plain, plains
-from harness.spec import RunSpec, canonical
-from harness.store import RunStatus, Store
+from harness.spec import RunSpec
+from harness.store.reader import RunStatus, Store
 
 MOST_CURVE_POINTS = 40_000  # of single runs; beyond, the page shows what they add up to
 _COSTS = {"wall": "wall_seconds", "cpu": "cpu_seconds", "memory": "peak_memory_mb"}

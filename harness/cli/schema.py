@@ -1,0 +1,69 @@
+"""JSON Schemas of the YAML files, so that editors complete and check them.
+
+Each shipped YAML names its schema in its first line; `python -m harness.cli.schema`
+writes them anew.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel
+
+from baselines import AGENTS
+from harness import envs
+from harness.agents import AgentFile
+from harness.config.strict import shipped
+from harness.report.checklist import ChecklistFile
+from harness.report.questions import QUESTIONS
+from harness.report.reference import ReferenceFile
+from harness.search.file import SearchFile
+from harness.store.cost import CostFile
+from harness.sweep.claim import SCORES
+from harness.sweep.file import SweepFile
+
+HERE = shipped("configs/schema")
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """File name -> schema."""
+    models: dict[str, type[BaseModel]] = {
+        "sweep": SweepFile,
+        "agent": AgentFile,
+        "env": envs.Card,
+        "costs": CostFile,
+        "checklist": ChecklistFile,
+        "reference": ReferenceFile,
+        "search": SearchFile,
+    }
+    found = {f"{name}.json": model.model_json_schema() for name, model in models.items()}
+    _offer_names(found["sweep.json"], "Departure", "Arm")
+    scores = found["sweep.json"]["$defs"]["ReportOptions"]["properties"]["scores"]
+    scores["items"]["enum"] = list(SCORES)
+    _offer_names(found["search.json"], "Searched")
+    found["checklist.json"]["properties"]["answers"]["propertyNames"] = {"enum": list(QUESTIONS)}
+    return found
+
+
+def _offer_names(schema: dict[str, Any], *arms: str) -> None:
+    """Let editors complete what is a free word to the model and a known name to the harness."""
+    members = envs.card_names()
+    for arm in arms:
+        schema["$defs"][arm]["properties"]["agent"]["anyOf"][0]["enum"] = list(AGENTS)
+    # Families such as DeepSea-N have more members than are listed.
+    names = {"anyOf": [{"enum": members}, {"type": "string", "pattern": r"-\d+$"}]}
+    schema["properties"]["envs"]["items"] = names
+
+
+def text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def write() -> None:
+    for name, schema in schemas().items():
+        (HERE / name).write_text(text(schema))
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,119 @@
+"""What a search may try: ranges of hyper-parameters as data, each with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.config.tree import canonical
+
+Number = int | float
+
+
+class Range(BaseModel):
+    """The values that one hyper-parameter may take: from `low` to `high`, or one of `choices`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    why: str = Field(min_length=1, description="Why this range: one sentence.")
+    low: Number | None = Field(
+        None, description="The least value. Whole numbers here and in `high` search whole numbers."
+    )
+    high: Number | None = Field(None, description="The greatest value.")
+    log: bool = Field(False, description="Search its logarithm: each factor of ten counts alike.")
+    step: Number | None = Field(None, description="Search low, low + step, low + 2 step, ...")
+    powers_of: int | None = Field(
+        None, ge=2, description="Search the whole powers of this number from `low` to `high`."
+    )
+    one_minus: bool = Field(
+        False, description="Search 1 - value: with `log`, 0.9, 0.99 and 0.999 are equally far."
+    )
+    choices: list[Any] | None = Field(
+        None, min_length=2, max_length=100, description="Values without an order."
+    )
+    when: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Only where these hyper-parameters of the space have this value, or one of "
+        "these: {use_sde: true}.",
+    )
+
+    actions: Literal["discrete", "continuous"] | None = Field(
+        None, description="Only in environments with such actions."
+    )
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Range:
+        if self.choices is not None:
+            if (self.low, self.high, self.step, self.powers_of) != (None, None, None, None):
+                raise ValueError("give `choices`, or `low` and `high`, not both")
+            if self.log or self.one_minus:
+                raise ValueError("`choices` have no order: `log` and `one_minus` do not apply")
+            if len(set(map(canonical, self.choices))) < len(self.choices):
+                raise ValueError("a value stands twice among `choices`: drop one")
+            return self
+        if self.low is None or self.high is None:
+            raise ValueError("give `choices`, or `low` and `high`")
+        if not self.low < self.high:
+            raise ValueError("`low` must be less than `high`")
+        self._scale(self.low, self.high)
+        return self
+
+    def _scale(self, low: Number, high: Number) -> None:
+        if self.powers_of is not None:
+            if self.log or self.step is not None or self.one_minus:
+                raise ValueError("`powers_of` says it all: leave out `log`, `step`, `one_minus`")
+            for end in (low, high):
+                if not isinstance(end, int) or end < 1 or self.powers_of ** self.power(end) != end:
+                    raise ValueError(f"{end} is no whole power of {self.powers_of}")
+        if self.step is not None and (self.log or self.step <= 0):
+            raise ValueError("`step` must be above 0, and goes without `log`")
+        if self.log and (high >= 1 if self.one_minus else low <= 0):
+            what = "`high` must be below 1" if self.one_minus else "`low` must be above 0"
+            raise ValueError(f"{what} for its logarithm to be searched")
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int) and not self.one_minus
+
+    def points(self) -> float | None:
+        """How many values there are; None: a continuum."""
+        if self.choices is not None:
+            return len(self.choices)
+        assert self.low is not None and self.high is not None
+        if self.powers_of is not None:
+            return self.power(self.high) - self.power(self.low) + 1
+        step = self.step or (1 if self.whole else None)
+        return None if step is None else (self.high - self.low) / step + 1
+
+    def power(self, value: Number) -> int:
+        """The exponent of the nearest power."""
+        assert self.powers_of is not None
+        return round(math.log(value, self.powers_of))
+
+    def extremes(self) -> list[Any]:
+        """The values to try first when asking whether an agent can take them."""
+        return list(self.choices) if self.choices is not None else [self.low, self.high]
+
+    def active(self, chosen: Mapping[str, Any]) -> bool:
+        """Whether what has been chosen so far makes this a hyper-parameter at all."""
+        return all(
+            key in chosen and chosen[key] in (wanted if isinstance(wanted, list) else [wanted])
+            for key, wanted in self.when.items()
+        )
+
+
+Space = dict[str, Range]  # dotted hyper-parameter -> its range
+
+
+def order_problems(space: Mapping[str, Range]) -> Iterator[tuple[str, str]]:
+    """Conditions that nothing can meet: (hyper-parameter, what is wrong)."""
+    seen: list[str] = []
+    for name, found in space.items():
+        for key in found.when:
+            if key not in seen:
+                where = "stands below it: move it up" if key in space else "is not in this space"
+                yield name, f"depends on '{key}', which {where}"
+        seen.append(name)

@@ -1,0 +1,399 @@
+"""Strict YAML into typed models, with the line of all that is wrong; and the shipped files."""
+
+from __future__ import annotations
+
+import copy
+import difflib
+import json
+import re
+import stat
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from harness.config.secret import without_password
+from harness.config.yaml import DEEPEST, NotYamlError, Path_, compose
+
+M = TypeVar("M", bound=BaseModel)
+
+LARGEST_FILE = 2**16  # bytes, read in about two seconds; our own largest has 6,000
+LONGEST = 1_000  # letters of a message
+MOST_PROBLEMS = 100  # of one file, told at once
+LONGEST_VALUE = 60  # letters of a value that a message quotes
+
+
+class Problem(NamedTuple):
+    """One thing wrong with what the user wrote, and the way out."""
+
+    file: str
+    line: int | None
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        parts = [place, self.key, self.message] if self.key else [place, self.message]
+        return _one_line(without_password(": ".join(parts)))
+
+
+class UserError(Exception):
+    """What the user wrote cannot be done. Holds every problem found, not just the first."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def shipped(folder: str) -> Path:
+    """A folder that comes with the harness: "configs/agents", "configs/envs", "ablations".
+
+    A wheel carries them inside the package; a checkout has them beside it.
+    """
+    here = Path(__file__).parent.parent
+    packed = here / "shipped" / folder
+    return packed if packed.exists() else here.parent / folder
+
+
+def beside(sweep: str, kind: str) -> Path | None:
+    """The file <sweep>.<kind>.yaml next to a sweep's own, or among those that are shipped."""
+    path = Path(sweep)
+    name = f"{path.stem}.{kind}.yaml"
+    places = [path.with_name(name)]
+    if path.parent.name in ("", "ablations"):
+        places.append(shipped("ablations") / name)
+    return next((found for found in places if found.is_file()), None)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """The closing words of an error about an unknown name: " Did you mean 'x'?", or the list."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean '{close[0]}'?"
+    return f" Known: {', '.join(names)}." if names else ""
+
+
+class Document(NamedTuple):
+    """A YAML file as plain data, and the line on which each of its keys and items stands."""
+
+    file: str
+    data: Any
+    lines: dict[Path_, int]
+    flaws: tuple[Problem, ...] = ()
+    flawed: tuple[Path_, ...] = ()  # values that are of no use; they read None in `data`
+
+    def line(self, path: Path_) -> int | None:
+        """The line of `path`, or of the nearest thing around it that stands in the file."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path)
+
+    def problem(self, path: Path_, message: str) -> Problem:
+        return Problem(self.file, self.line(path), dotted(path), message)
+
+
+def dotted(path: Path_) -> str:
+    return ".".join(str(part) for part in path)
+
+
+def load(path: Path) -> Document:
+    """Read one YAML 1.2 file.
+
+    :raises UserError: if it cannot be read, is no YAML, or is more than anybody writes by hand.
+    """
+    return _document(_shown(path), _text(path))
+
+
+def _text(path: Path) -> str:
+    """:raises UserError: if it is no file of text that can be read."""
+    file = _shown(path)
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            what = "a folder" if path.is_dir() else "no file that ends"
+            raise UserError([Problem(file, None, "", f"{what}: give a YAML file")])
+        with path.open("rb") as opened:
+            found = opened.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise UserError([Problem(file, None, "", "there is no such file")]) from None
+    except OSError as error:
+        raise UserError([Problem(file, None, "", f"cannot be read: {error.strerror}")]) from None
+    except ValueError:
+        raise UserError([Problem(file, None, "", "no file can have such a name")]) from None
+    if len(found) > LARGEST_FILE:
+        message = f"larger than {LARGEST_FILE // 1024} kB, which no such file needs"
+        raise UserError([Problem(file, None, "", message)])
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = found.count(b"\n", 0, error.start) + 1
+        raise UserError([Problem(file, line, "", "not UTF-8: save it as UTF-8")]) from None
+
+
+def _document(file: str, text: str) -> Document:
+    """:raises UserError: if the text is no YAML."""
+    try:
+        tree = compose(text)
+    except NotYamlError as error:
+        raise UserError([Problem(file, error.line, "", str(error))]) from None
+    flaws = tuple(Problem(file, f.line, dotted(f.path), f.message) for f in tree.flaws)
+    flawed = tuple(flaw.path for flaw in tree.flaws if not flaw.again)
+    return Document(file, tree.data, tree.lines, flaws, flawed)
+
+
+def read(path: Path, model: type[M]) -> M:
+    """Read one YAML file into a model.
+
+    :raises UserError: with every unknown key and wrong type at once, each with its line.
+    """
+    document = load(path)
+    return parse(document, model)
+
+
+def parse(document: Document, model: type[M]) -> M:
+    """A document's data as a model; see `read`."""
+    found = survey(document, model)
+    if found.value is None or found.problems:
+        raise UserError(found.problems)
+    return found.value
+
+
+class Survey(NamedTuple, Generic[M]):
+    """What can be read of a document, and all that is wrong with it."""
+
+    value: M | None  # without what is wrong; None: the rest cannot stand alone
+    problems: list[Problem]
+    wrong: list[Path_]  # where they stand
+
+    def follows(self, problem: Problem) -> bool:
+        """Whether a problem of the value may come of what is left out of it."""
+        key = f"{problem.key}."
+        wrong = [f"{dotted(path)}." for path in self.wrong]
+        return any(key.startswith(other) or other.startswith(key) for other in wrong)
+
+
+def survey(
+    document: Document, model: type[M], stand_ins: Mapping[str, Any] | None = None
+) -> Survey[M]:
+    """Read what can be read: what is wrong is left out, and then the rest is read again.
+
+    :param stand_ins: take the place of keys that must be there and are missing or wrong. Without
+        them a document with a mistake has no value.
+    """
+    data = copy.deepcopy(document.data)
+    wrong, problems = list(document.flawed), list(document.flaws)
+    found = Survey[M](None, problems, wrong)
+    if len(problems) > MOST_PROBLEMS:
+        return found
+    for path in wrong:
+        _leave_out(data, path, stand_ins or {})
+    for _ in range(DEEPEST):  # each round may bring out what was hidden, and takes something out
+        value, errors = validate(data, model)
+        fresh = [document.problem(path, text) for path, text in errors]
+        problems += [problem for problem in fresh if not found.follows(problem)]
+        hopeless = len(problems) >= MOST_PROBLEMS or any(not path for path, _ in errors)
+        if value is not None or stand_ins is None or hopeless:
+            return found._replace(value=value)
+        for path, _ in errors:
+            _leave_out(data, path, stand_ins)
+            wrong.append(path)
+    return found
+
+
+def _leave_out(data: Any, path: Path_, stand_ins: Mapping[str, Any]) -> None:
+    """Take out the innermost key on the way to `path` without which the rest may be right."""
+    inner, holder, key = data, None, ""
+    for part in path:
+        if not isinstance(inner, dict):
+            break
+        if part not in inner and len(path) > 1:  # what must be there is missing: its owner goes
+            break
+        holder, key = inner, str(part)
+        inner = inner.get(key)
+    if holder is None:
+        return
+    holder.pop(key, None)
+    if holder is data and key in stand_ins:
+        data[key] = copy.deepcopy(stand_ins[key])
+
+
+def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Path_, str]]]:
+    """Data as a model, or everything that is wrong with it: (where, what) pairs.
+
+    Strict, as JSON is: an integer may stand for a float, and nothing else is converted.
+    """
+    if not isinstance(data, dict):
+        return None, [((), "expected keys and values here")]
+    try:
+        return model.model_validate_json(json.dumps(data), strict=True), []
+    except ValidationError as error:
+        details = error.errors(include_url=False)[:MOST_PROBLEMS]
+        found = [problem for detail in details for problem in _explain(dict(detail), data, model)]
+        return None, _alternatives(found)
+
+
+_KIND = re.compile("input should be (?P<kind>.*), but (?P<given>.*) is given", re.S)
+
+
+def _alternatives(found: Iterable[tuple[Path_, str]]) -> list[tuple[Path_, str]]:
+    """Each problem once; of a value that may be of several kinds and is of none, one for all."""
+    kinds: dict[tuple[Path_, str], list[str]] = {}
+    for where, what in dict.fromkeys(found):
+        match = _KIND.fullmatch(what)
+        of_value = kinds.setdefault((where, match["given"] if match else what), [])
+        of_value += [match["kind"]] if match else []
+    return [
+        (where, f"input should be {' or '.join(each)}, but {text} is given" if each else text)
+        for (where, text), each in kinds.items()
+    ]
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.resolve().relative_to(Path.cwd()))
+    except (ValueError, OSError, RuntimeError):  # elsewhere; no name of a file; a circle of links
+        return str(path)
+
+
+def _one_line(text: str) -> str:
+    """A message as a terminal can show it: what cannot be printed as its escape, and cut if long.
+
+    The way out stands at its end, so what is left out is its middle.
+    """
+    shown = "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+    half = LONGEST // 2
+    return shown if len(shown) <= LONGEST else f"{shown[:half]} ... {shown[-half:]}"
+
+
+def _quoted(value: Any) -> str:
+    shown = without_password(repr(value))  # before it is cut in the middle of one
+    return shown if len(shown) <= LONGEST_VALUE else f"{shown[: LONGEST_VALUE - 3]}..."
+
+
+def _explain(
+    detail: dict[str, Any], data: Any, model: type[BaseModel]
+) -> Iterator[tuple[Path_, str]]:
+    """One of pydantic's errors as (where, what), in words for someone who wrote YAML.
+
+    An error that knows its own keys, as `baselines.api.Clash` does, is one for each of them.
+    """
+    path: list[str | int] = []
+    for part in detail["loc"]:  # pydantic also names the branch of a union it tried: skip those
+        here = _at(data, path)
+        last = part == detail["loc"][-1]
+        absent = last and detail["type"] in ("missing", "extra_forbidden")
+        item = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        if absent or item or (isinstance(here, dict) and part in here):
+            path.append(part)
+    where = tuple(path)
+    misfits = getattr(detail.get("ctx", {}).get("error"), "misfits", ())
+    if misfits:
+        yield from (((*where, *key.split(".")), why) for key, why in misfits)
+    elif detail["type"] == "extra_forbidden":
+        known = _fields(model, where[:-1])
+        yield where, f"unknown key '{where[-1]}'.{suggest(str(where[-1]), known)}"
+    elif detail["type"] == "missing":
+        yield where, "this key is required"
+    else:
+        message = str(detail["msg"]).removeprefix("Value error, ")
+        yield where, f"{message[:1].lower()}{message[1:]}, but {_quoted(_at(data, path))} is given"
+
+
+def _at(data: Any, path: Iterable[str | int]) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
+
+
+def _fields(model: Any, path: Path_) -> set[str]:
+    """The keys that may stand at `path` of a document that is read as `model`."""
+    candidates = [model]
+    for part in path:
+        candidates = [inner for kind in candidates for inner in _inside(kind, part)]
+    names: set[str] = set()
+    for kind in candidates:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names |= {field.alias or name for name, field in kind.model_fields.items()}
+    return names
+
+
+def _inside(kind: Any, part: str | int) -> list[Any]:
+    """The types that the value under `part` of a value of type `kind` may have."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        by_key = {field.alias or name: field for name, field in kind.model_fields.items()}
+        return _branches(by_key[part].annotation) if part in by_key else []
+    arguments = get_args(kind)
+    return (
+        _branches(arguments[-1] if get_origin(kind) is dict else arguments[0]) if arguments else []
+    )
+
+
+def _branches(kind: Any) -> list[Any]:
+    if get_origin(kind) in (Union, types.UnionType):
+        return [inner for branch in get_args(kind) for inner in _branches(branch)]
+    return [kind]
+
+
+def spoken(option: str, given: str, text: str) -> Any:
+    """What `text`, a part of what was given to an option of the command line, says as YAML.
+
+    :raises UserError: if it is none.
+    """
+    try:
+        tree = compose(text)
+    except NotYamlError as error:
+        raise UserError([Problem(option, None, given, str(error))]) from None
+    if tree.flaws:
+        raise UserError(Problem(option, None, given, flaw.message) for flaw in tree.flaws)
+    return tree.data
+
+
+def assignments(pairs: Iterable[str]) -> dict[str, Any]:
+    """`key=value` pairs as a tree: dots go inside, values are YAML.
+
+    :raises UserError: for a pair without "=", a value that is no YAML, or two pairs that exclude
+        each other.
+    """
+    tree: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        try:
+            value = spoken("--set", pair, text)
+        except UserError as error:
+            problems += error.problems
+            continue
+        if not equals or not all(key.split(".")):
+            problems.append(Problem("--set", None, pair, "write it as key=value"))
+        elif (other := plant(tree, key, value)) is not None:
+            message = f"'{other}' has a value of its own already: drop one of the two"
+            problems.append(Problem("--set", None, pair, message))
+    if problems:
+        raise UserError(problems)
+    return tree
+
+
+def plant(tree: dict[str, Any], key: str, value: Any) -> str | None:
+    """Put a value into a tree under its dotted name.
+
+    :return: the name of what stands in the way, if anything does: nothing is changed then.
+    """
+    *outer, last = key.split(".")
+    inner = tree
+    for i, part in enumerate(outer, start=1):
+        below = inner.setdefault(part, {})
+        if not isinstance(below, dict):
+            return ".".join(outer[:i])
+        inner = below
+    if last in inner:
+        return key
+    inner[last] = value
+    return None

@@ -1,0 +1,58 @@
+"""Whether arms that are compared have settings that were tuned on the same environments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.config.name import joined
+from harness.spec import ResolvedSweep
+
+NOWHERE = "none"
+
+
+def compared(sweep: ResolvedSweep) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Pairs of arms, and the environments on which they meet.
+
+    The two arms of each claim; an arm that no claim names, and the baseline.
+    """
+    runs = {(run.arm, run.env) for run in sweep.runs}
+    claimed = {arm for claim in sweep.claims for arm in (claim.better, claim.worse)}
+    pairs = [(claim.better, claim.worse, claim.env) for claim in sweep.claims]
+    baseline = sweep.report.baseline or sweep.arms[0]
+    pairs += [(arm, baseline, None) for arm in sweep.arms if arm not in claimed | {baseline}]
+    for first, second, env in pairs:
+        asked = sweep.envs if env is None else (env,)
+        yield first, second, tuple(e for e in asked if {(first, e), (second, e)} <= runs)
+
+
+def warnings(sweep: ResolvedSweep) -> list[str]:
+    """For environments where it is not so: which arm was tuned on what. Each once."""
+    found: dict[str, dict[frozenset[str], list[str]]] = {}
+    for first, second, envs in compared(sweep):
+        for env in envs:
+            each = {
+                arm: frozenset(sweep.tuned_on[arm][env])
+                for arm in (first, second)
+                if env in sweep.tuned_on.get(arm, {})
+            }
+            if len(set(each.values())) == 2:
+                for arm, where in each.items():
+                    arms = found.setdefault(env, {}).setdefault(where, [])
+                    arms += [arm] if arm not in arms else []
+    places: dict[str, list[str]] = {}
+    for env, arms_by_tuning in found.items():
+        places.setdefault(_told(sweep, arms_by_tuning), []).append(env)
+    return [
+        f"Arms that are compared on {joined(envs)} were not tuned on the same environments: "
+        f"{told}. Tune all of them on the same, or say why not."
+        for told, envs in places.items()
+    ]
+
+
+def _told(sweep: ResolvedSweep, arms_by_tuning: Mapping[frozenset[str], list[str]]) -> str:
+    """`ppo on A; count and rnd on A and B`, in the sweep's order."""
+    parts = [(sorted(arms, key=sweep.arms.index), where) for where, arms in arms_by_tuning.items()]
+    parts.sort(key=lambda part: sweep.arms.index(part[0][0]))
+    return "; ".join(
+        f"{joined(arms)} on {joined(sorted(where)) or NOWHERE}" for arms, where in parts
+    )

@@ -1,0 +1,209 @@
+"""After the search: the best trials on fresh seeds, the winner on further ones, and best.yaml."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import optuna
+from optuna.trial import FrozenTrial
+
+from harness import stats
+from harness.search import loop, score
+from harness.search.plan import CONFIRMATION, TUNING, Plan
+from harness.search.score import Outcome, Train
+from harness.spec import RunSpec
+from harness.store import searches
+from harness.store.files import write_whole
+from harness.store.reader import Store
+from harness.sweep.best import Interval, Provenance, Winner, digest
+
+BEST = searches.BEST
+
+
+class Rerun(NamedTuple):
+    """A trial's runs on fresh seeds."""
+
+    trial: FrozenTrial
+    specs: list[RunSpec]
+    outcome: Outcome
+    value: float  # of as many seeds as a trial has, where there are as many; NaN if a run crashed
+
+
+class Confirmation(NamedTuple):
+    """What is known after the search is over."""
+
+    candidates: list[Rerun]  # the best trials, in the order of the search; empty with `top: 1`
+    winner: Rerun  # on the test seeds
+    default: Rerun  # on the test seeds
+    promised: float  # the winner's value in the search, of no more seeds than it was tested on
+
+    @property
+    def gap(self) -> float:
+        """Optimism: the winner's value in the search, minus that on seeds that chose nothing."""
+        return self.promised - self.winner.value
+
+
+def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confirmation | None:
+    """Run the best trials again and choose one; None if no trial came to its end."""
+    trials, wanted = study.get_trials(deepcopy=False), plan.file.confirm
+    best = loop.full(trials)[: wanted.top]
+    if not best:
+        return None
+    candidates = []
+    if wanted.top > 1:
+        candidates = _again(plan, best, CONFIRMATION, wanted.seeds, store, attempt)
+        value = {one.trial.number: one.value for one in candidates if not math.isnan(one.value)}
+        best.sort(key=lambda trial: -value.get(trial.number, -math.inf))
+    finalists = [best[0], trials[0]]
+    test = plan.first_test_seed
+    winner, default = _again(plan, finalists, test, wanted.test_seeds, store, attempt)
+    return Confirmation(candidates, winner, default, promised(plan, winner.trial))
+
+
+def promised(plan: Plan, trial: FrozenTrial) -> float:
+    """A trial's value in the search, of as many seeds as the test has at most."""
+    seeds = min(plan.file.seeds, plan.file.confirm.test_seeds)
+    return plan.expected_value(loop.matrix(plan, trial), seeds)
+
+
+def _again(
+    plan: Plan,
+    trials: Sequence[FrozenTrial],
+    first: int,
+    seeds: int,
+    store: Store,
+    attempt: Train,
+) -> list[Rerun]:
+    instances = plan.pool(first, seeds)
+    specs = [
+        plan.specs(hparams(trial), instances, label=f"trial {trial.number}") for trial in trials
+    ]
+    score.train([spec for each in specs for spec in each], store, attempt)
+    found = []
+    for trial, each in zip(trials, specs, strict=True):
+        outcome = score.outcome(each, store, plan)
+        value = math.nan if outcome.error else rerun_value(plan, outcome)
+        found.append(Rerun(trial, each, outcome, value))
+    return found
+
+
+def rerun_value(plan: Plan, outcome: Outcome) -> float:
+    """Comparable with a trial's: of as many seeds, where the rerun has as many."""
+    scores = matrix(plan, outcome)
+    return plan.expected_value(scores, min(plan.file.seeds, len(scores)))
+
+
+def hparams(trial: FrozenTrial) -> dict[str, object]:
+    """What a trial changed, by dotted names."""
+    return dict(trial.user_attrs[loop.HPARAMS])
+
+
+def matrix(plan: Plan, outcome: Outcome) -> stats.Array:
+    """(seeds, envs): `Plan.pool` has the environments side by side."""
+    return np.array(outcome.scores).reshape(-1, len(plan.base))
+
+
+def estimate(plan: Plan, one: Rerun) -> Interval:
+    return _interval(stats.estimate(matrix(plan, one.outcome), plan.statistic, plan.name))
+
+
+def difference(plan: Plan, first: Rerun, second: Rerun) -> Interval:
+    """Of two reruns, their runs resampled independently."""
+    sides = matrix(plan, first.outcome), matrix(plan, second.outcome)
+    return _interval(stats.difference(*sides, plan.statistic, plan.name))
+
+
+def _interval(found: stats.Estimate) -> Interval:
+    known = stats.has_interval(found.shows)
+    ends = [round(end, 6) if known else None for end in (found.low, found.high)]
+    return Interval(point=round(found.point, 6), low=ends[0], high=ends[1])
+
+
+def text(found: Interval) -> str:
+    if found.low is None or found.high is None:
+        return f"{found.point:.3f}"
+    return f"{found.point:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Winner:
+    """What best.yaml says."""
+    trials = study.get_trials(deepcopy=False)
+    first, trial = found.winner.specs[0], found.winner.trial
+    confirm, file = plan.file.confirm, plan.file
+    reruns = [*found.candidates, found.winner]
+    diverged = sum(o.outcome.diverged for o in reruns if o.trial.number == trial.number)
+    return Winner(
+        agent=plan.agent,
+        hparams=first.hparams,
+        provenance=Provenance(
+            search=plan.name,
+            question=file.question,
+            trial=trial.number,
+            envs=list(plan.steps),
+            steps=plan.steps,
+            sampler=file.sampler,
+            trials=counts(trials),
+            budget_steps=loop.spent(trials),
+            confirmation_steps=rerun_steps(found),
+            tuning_seeds=list(range(TUNING, TUNING + file.seeds)),
+            confirmation_seeds=_seeds(CONFIRMATION, confirm.seeds if found.candidates else 0),
+            test_seeds=_seeds(plan.first_test_seed, confirm.test_seeds),
+            value=file.value,
+            tuning_value=round(float(trial.value or 0.0), 6),
+            test_value=estimate(plan, found.winner),
+            optimism_gap=round(found.gap, 6),
+            default_test_value=estimate(plan, found.default),
+            difference=difference(plan, found.winner, found.default),
+            diverged_seeds=diverged + trial.user_attrs[loop.DIVERGED],
+            made_with={"optuna": version("optuna")},
+            sha256=digest(plan.agent, first.hparams),
+        ),
+    )
+
+
+def rerun_steps(found: Confirmation) -> int:
+    """Environment steps of all that followed the search; the default's runs may be the winner's."""
+    reruns = [*found.candidates, found.winner, found.default]
+    return sum({spec.key: spec.steps for one in reruns for spec in one.specs}.values())
+
+
+def _seeds(first: int, count: int) -> list[int]:
+    return list(range(first, first + count))
+
+
+def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    """What became of the trials."""
+    full = sum(bool(trial.user_attrs.get(loop.FULL)) for trial in trials)
+    failed = sum(loop.ERROR in trial.user_attrs for trial in trials)
+    diverged = sum(trial.user_attrs.get(loop.DIVERGED, 0) for trial in trials)
+    stopped = len(trials) - full - failed
+    return {"all": len(trials), "full": full, "stopped early": stopped, "failed": failed} | {
+        "diverged seeds": diverged
+    }
+
+
+HEAD = """\
+# The winner of the search {name}, trial {trial}: complete hyper-parameters of {agent}.
+# In a sweep: `hparams: {{from: <path of this file>}}`, and what departs from it beside that.
+"""
+
+
+def write(path: Path, found: Winner) -> None:
+    """Write best.yaml."""
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.width = 100
+    yaml.default_flow_style = None
+    text = io.StringIO()
+    yaml.dump(found.model_dump(mode="json"), text)
+    where = found.provenance
+    assert where is not None
+    head = HEAD.format(name=where.search, trial=where.trial, agent=found.agent)
+    write_whole(path, (head + text.getvalue()).encode())

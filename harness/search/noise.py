@@ -1,0 +1,55 @@
+"""The gradient noise scale of the winner, measured while it learns once more on fresh seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from harness import agents
+from harness.spec import RunSpec
+from harness.store.files import Damaged, read_json, set_aside, write_json
+from harness.train import run
+
+FILE = "noise_scale.json"
+QUARTERS = 4
+Samples = list[tuple[int, float, float]]  # step, |G|^2, tr(Sigma): see baselines/noise_scale.py
+
+
+class Scale(NamedTuple):
+    """How many samples a minibatch would have to have, in each quarter of training."""
+
+    quarters: tuple[float, ...]  # NaN where the gradient cannot be told from its noise
+
+
+def measure(specs: Sequence[RunSpec], folder: Path) -> Scale | None:
+    """Train these runs, unless that was done before; None for an agent that is no PPO."""
+    path = folder / FILE
+    try:
+        known = read_json(path, {}) or {}
+    except Damaged:
+        set_aside(path)
+        known = {}
+    for spec in specs:
+        if spec.key not in known:
+            try:
+                known[spec.key] = [list(row) for row in run.rehearse(spec, agents.watch_noise)]
+            except TypeError:
+                return None
+            write_json(path, known)
+    return scale([known[spec.key] for spec in specs], specs[0].steps)
+
+
+def scale(found: Sequence[Samples], steps: int) -> Scale:
+    """McCandlish et al. 2018, B_simple = tr(Sigma) / |G|^2, the two averaged before their ratio."""
+    rows = np.array([row for samples in found for row in samples], dtype=float)
+    quarter = np.minimum((rows[:, 0] - 1) * QUARTERS // steps, QUARTERS - 1)
+    ratios = []
+    for i in range(QUARTERS):
+        part = rows[quarter == i]
+        signal, noise = part[:, 1:].mean(axis=0) if len(part) else (0.0, 0.0)
+        ratios.append(float(noise / signal) if signal > 0 else math.nan)
+    return Scale(tuple(ratios))

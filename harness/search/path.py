@@ -1,0 +1,78 @@
+"""From the default to the winner, one hyper-parameter at a time, run again on fresh seeds.
+
+Which goes first is said by the forest (ablation with surrogates, Biedenkapp et al. 2017, AAAI): at
+every step the change that it expects most of. What each step is worth is then measured.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from optuna.trial import FrozenTrial
+
+from harness.search import score, suggest
+from harness.search.confirm import hparams
+from harness.search.plan import PATH, Plan, at
+from harness.search.score import Outcome, Train
+from harness.search.surrogate import Forest
+from harness.spec import RunSpec
+from harness.store.reader import Store
+
+
+class Step(NamedTuple):
+    """A configuration on the way, and the change that led to it."""
+
+    change: str  # "learning_rate: 0.0003 -> 0.001"; empty for the default
+    specs: list[RunSpec]
+    outcome: Outcome
+
+
+def order(plan: Plan, best: FrozenTrial, forest: Forest) -> list[list[str]]:
+    """The hyper-parameters that differ, in the order in which they are changed.
+
+    Those that mean nothing without another go with it.
+    """
+    start = suggest.default_params(plan.space, plan.base[0].hparams)
+    if start is None:  # it lies outside the space, where the forest knows nothing
+        start = {}
+    left = _groups(plan, hparams(best))
+    now, found = dict(start), []
+    while left:
+        ahead = [_moved(plan, now, best.params, group) for group in left]
+        values = forest.predict(ahead)
+        i = int(values.argmax())
+        now = ahead[i]
+        found.append(left.pop(i))
+    return found
+
+
+def _groups(plan: Plan, chosen: dict[str, Any]) -> list[list[str]]:
+    """What differs from the default, each with what is conditional on it."""
+    differs = [n for n, value in chosen.items() if at(plan.base[0].hparams, n) != value]
+    heads = [n for n in differs if not set(plan.space[n].when) & set(differs)]
+    return [
+        [head, *(n for n in differs if n not in heads and head in plan.space[n].when)]
+        for head in heads
+    ]
+
+
+def _moved(
+    plan: Plan, now: dict[str, Any], goal: dict[str, Any], group: list[str]
+) -> dict[str, Any]:
+    names = [suggest.parameter(name, plan.space[name]) for name in group]
+    return now | {name: goal[name] for name in names if name in goal}
+
+
+def run(plan: Plan, best: FrozenTrial, forest: Forest, store: Store, attempt: Train) -> list[Step]:
+    """The default, every step, and the winner, on seeds that chose none of them."""
+    seeds, goal = plan.file.confirm.path_seeds, hparams(best)
+    instances, chosen = plan.pool(PATH, seeds), dict[str, Any]()
+    steps = [("", plan.specs({}, instances, label="default"))]
+    for group in order(plan, best, forest):
+        text = ", ".join(
+            f"{name}: {at(plan.base[0].hparams, name)} → {goal[name]}" for name in group
+        )
+        chosen |= {name: goal[name] for name in group}
+        steps.append((text, plan.specs(chosen, instances, label=f"+ {group[0]}")))
+    score.train([spec for _, specs in steps for spec in specs], store, attempt)
+    return [Step(text, specs, score.outcome(specs, store, plan)) for text, specs in steps]

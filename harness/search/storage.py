@@ -1,0 +1,126 @@
+"""Where a study is kept: a journal file, repaired if a crash tore it, or any Optuna URL."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+
+from harness.config.secret import without_password
+from harness.config.strict import Problem, UserError
+from harness.config.tree import canonical
+from harness.search.plan import Plan
+from harness.store import searches, writer
+from harness.store.files import Damaged, read, read_json, set_aside, write_json, write_whole
+
+IDENTITY = "identity"  # the user attribute that holds what decides the study
+JOURNAL = searches.JOURNAL
+
+
+@contextmanager
+def claimed(folder: Path, name: str) -> Iterator[None]:
+    """Hold a search's folder, as a run's folder is held.
+
+    :raises UserError: if another process is at this search.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(writer.claimed(folder))
+        except writer.Busy:
+            message = "another process is at this search: wait for it, or end it"
+            raise UserError([Problem(name, None, "", message)]) from None
+        yield
+
+
+def mend(folder: Path, name: str) -> Iterator[str]:
+    """Make way for a search: what is damaged in its folder is set aside, and told in a line each.
+
+    Of a journal whose last record a crash cut short, that record is taken out. Any other damage
+    could shift the trials: the journal is set aside, and the same trials come of the runs again.
+    """
+    path = folder / JOURNAL
+    try:
+        searches.journal(path, name, begun=os.path.lexists(path) and _begun(folder))
+        content = read(path) or b""
+    except Damaged as error:
+        aside = set_aside(error.damage.path).name
+        yield f"{error}; set aside as {aside}: its trials are worked out again from their runs"
+        return
+    whole, _, torn = content.rpartition(b"\n")
+    if torn:
+        aside = set_aside(path).name
+        write_whole(path, whole + b"\n" if whole else b"")
+        yield f"{path}: a torn record is taken out; as it was: {aside}"
+
+
+def _begun(folder: Path) -> bool:
+    """Whether the search has said that it has a study."""
+    try:
+        return read_json(folder / searches.STATE, {}) is not None
+    except Damaged:
+        return False
+
+
+def connect(where: str) -> BaseStorage:
+    """:param where: an Optuna URL, or the path of a journal file.
+
+    :raises UserError: if there is no such database, or no driver for it, or no journal.
+    """
+    try:
+        if "://" not in where:
+            # A killed process leaves its lock, and whoever follows waits for 30 seconds. We hold
+            # the whole search (`claimed`), so the lock is nobody's.
+            Path(f"{where}.lock").unlink(missing_ok=True)
+            return JournalStorage(JournalFileBackend(where))
+        # Makes the tables where there are none. Only this process does: workers know no study.
+        return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+    except Exception as error:  # each driver has its own kinds
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        why = without_password(why, where)
+        raise UserError([Problem("storage", None, without_password(where), why)]) from None
+
+
+def tell(plan: Plan, folder: Path, stage: str) -> None:
+    """Say how far the search is, to whoever asks (`harness status`)."""
+    where = plan.file.storage
+    if where:
+        where = without_password(where) if "://" in where else str(Path(where).resolve())
+    said = {"stage": stage, "budget": plan.file.budget.model_dump(), "storage": where}
+    write_json(folder / searches.STATE, said)
+
+
+def open_study(plan: Plan, storage: BaseStorage) -> optuna.Study:
+    """The plan's study, begun or gone on with.
+
+    :raises UserError: if it was begun with other settings.
+    """
+    study = optuna.create_study(
+        storage=storage, study_name=plan.name, direction="maximize", load_if_exists=True
+    )
+    wanted = json.loads(canonical(plan.identity()))
+    if IDENTITY not in study.user_attrs:
+        study.set_user_attr(IDENTITY, wanted)
+    changed = sorted(_differing(study.user_attrs.get(IDENTITY), wanted))
+    if changed:
+        said = [key.replace("runs.", "agent, default, steps or evaluation on ") for key in changed]
+        message = (
+            f"the study '{plan.name}' was begun with other settings ({'; '.join(said)}): give this "
+            "search another name, or put them back"
+        )
+        raise UserError([plan.document.problem((changed[0].split(".")[0],), message)])
+    return study
+
+
+def _differing(first: Any, second: Any, at: str = "") -> Iterator[str]:
+    if isinstance(first, dict) and isinstance(second, dict):
+        for key in first.keys() | second.keys():
+            yield from _differing(first.get(key), second.get(key), f"{at}.{key}".lstrip("."))
+    elif first != second:
+        yield at

@@ -1,0 +1,269 @@
+"""What runs cost: what was spent on them, and the measurements that others are judged by.
+
+`python -m harness.store.cost results` writes what a results folder measured into
+configs/costs.yaml.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.config.strict import read, shipped
+from harness.config.tree import canonical
+from harness.spec import RunSpec
+from harness.store import run_files
+from harness.store.files import Damaged
+from harness.store.reader import Attempt, RunStatus
+
+MOST_READ = 100  # finished runs to look at for one agent in one environment
+
+
+# What was measured --------------------------------------------------------------------------------
+
+
+class Cost(BaseModel):
+    """What runs of one agent in one environment took, as medians."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    training: float = Field(
+        description="CPU seconds of 1,000 steps of training; where an agent has `learning_starts`, "
+        "of 1,000 steps after those."
+    )
+    episode: float = Field(description="CPU seconds of one evaluation episode.")
+    memory_mb: float = Field(description="The peak of one run.")
+    disk_mb: float
+
+    def cpu_seconds(self, spec: RunSpec) -> float:
+        """What a run will take, its evaluations included."""
+        training = self.training * learning_steps(spec.steps, spec.hparams) / 1000
+        return training + self.episode * evaluation_episodes(spec)
+
+
+class CostFile(BaseModel):
+    """configs/costs.yaml: measured where the harness was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measured_on: str
+    probe: float = Field(description="CPU seconds of a fixed piece of work there.")
+    agents: dict[str, dict[str, Cost]]
+
+
+class Measured(NamedTuple):
+    """What one finished run took."""
+
+    settings: str  # equal for runs that differ in nothing but seed, budget and protocol
+    cost: Cost
+
+
+def settings(spec: RunSpec) -> str:
+    return canonical([spec.hparams, spec.wrappers, spec.engine.model_dump()])
+
+
+def learning_steps(steps: int, hparams: Mapping[str, Any]) -> int:
+    """The steps that cost: before `learning_starts` an agent acts and does not learn."""
+    starts = hparams.get("learning_starts")
+    return steps - starts if isinstance(starts, int) and 0 < starts < steps else steps
+
+
+def evaluation_episodes(spec: RunSpec) -> int:
+    """All that is played: see `run_files.Evaluated`.
+
+    As if every agent were played in both ways. Of those that act alike in both, an episode counts
+    for less in what is measured and for as much less in what is estimated.
+    """
+    protocol = spec.evaluation
+    along = math.ceil(spec.steps / protocol.every) * protocol.episodes
+    test = bool(spec.card.get("variants"))
+    return along + (2 + test) * protocol.final_episodes
+
+
+def finished_in(folder: Path) -> list[Measured]:
+    """What the finished runs of one agent in one environment took; the damaged say nothing."""
+    runs = (of_run(run) for run in _some(folder.glob("*")))
+    return [run for run in runs if run is not None]
+
+
+def of_run(folder: Path) -> Measured | None:
+    """What a finished run took; None: it is not finished, or its files do not say it."""
+    result, _ = run_files.finished(folder)
+    if result is None:
+        return None
+    try:
+        spec = run_files.spec(folder)
+        evaluation = float(result["evaluation_seconds"])
+        training = max(0.0, result["cpu_seconds"] - evaluation)
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        cost = Cost(
+            training=training * 1000 / learning_steps(spec.steps, spec.hparams),
+            episode=evaluation / evaluation_episodes(spec),
+            memory_mb=result["peak_memory_mb"],
+            disk_mb=size / 2**20,
+        )
+    except (Damaged, OSError, ValueError, KeyError, TypeError):
+        return None
+    return Measured(settings(spec), cost)
+
+
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Medians."""
+    values = {
+        name: round(median(getattr(cost, name) for cost in costs), 5) for name in Cost.model_fields
+    }
+    return Cost(**values)
+
+
+def measured(root: Path) -> dict[str, dict[str, Cost]]:
+    """Agent -> environment -> what its finished runs in this results folder took."""
+    found: dict[str, dict[str, Cost]] = {}
+    for folder in sorted((root / "runs").glob("*/*")):
+        runs = finished_in(folder)
+        if runs:
+            found.setdefault(folder.parent.name, {})[folder.name] = middle([r.cost for r in runs])
+    return found
+
+
+def _some(paths: Iterator[Path]) -> Iterator[Path]:
+    for path, _ in zip(paths, range(MOST_READ), strict=False):
+        yield path
+
+
+def probe() -> float:
+    """CPU seconds of a fixed piece of work, like that of a run: small products, and plain Python.
+
+    The least of three: other work on the machine can only add.
+    """
+    weights = np.full((64, 64), 0.01)
+    times = []
+    for _ in range(3):
+        before, total, layer = time.process_time(), 0, np.ones((32, 64))
+        for i in range(4_000):
+            layer = np.tanh(layer @ weights)
+            total += sum(j * i for j in range(20))
+        times.append(time.process_time() - before)
+    return round(min(times), 4)
+
+
+# What was spent -----------------------------------------------------------------------------------
+
+
+class Account(NamedTuple):
+    """What attempts took, as far as it was recorded."""
+
+    attempts: int
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float | None
+    no_wall: int  # attempts whose time was not recorded: they count as 0 above
+    no_cpu: int
+
+    @classmethod
+    def of(cls, attempts: Sequence[Attempt]) -> Account:
+        walls, cpus, peaks = (
+            [value for each in attempts if (value := getattr(each, field)) is not None]
+            for field in ("wall_seconds", "cpu_seconds", "peak_memory_mb")
+        )
+        n = len(attempts)
+        return cls(
+            n, sum(walls), sum(cpus), max(peaks, default=None), n - len(walls), n - len(cpus)
+        )
+
+
+class Spent(NamedTuple):
+    """What every attempt took together, and what those took that left no result."""
+
+    total: Account
+    lost: Account
+
+    @property
+    def unknown(self) -> str:
+        """What was not recorded, so that the sums say less than was spent."""
+        parts = [
+            f"{words} of {n:,}"
+            for n, words in ((self.total.no_wall, "wall time"), (self.total.no_cpu, "CPU time"))
+            if n
+        ]
+        if not parts:
+            return ""
+        of = f"of {self.total.attempts:,} attempts"
+        return f"Not recorded, and counted as 0: {' and '.join(parts)} {of}."
+
+    @property
+    def sentence(self) -> str:
+        lost = f"{self.lost.attempts:,} left no result"
+        if self.lost.attempts:
+            lost += f" and took {_hours(self.lost)}"
+        each = f"{self.total.attempts:,} attempts took {_hours(self.total)}; {lost}."
+        return f"{each} {self.unknown}".rstrip()
+
+
+def spent(statuses: Iterable[RunStatus]) -> Spent:
+    """On these runs, each of which must stand there once: failed and killed attempts included."""
+    attempts = [attempt for status in statuses for attempt in status.tries]
+    lost = [attempt for attempt in attempts if attempt.outcome not in ("finished", "running")]
+    return Spent(Account.of(attempts), Account.of(lost))
+
+
+def _hours(account: Account) -> str:
+    unit, name = (3600.0, "h") if account.cpu_seconds > 3600 else (1.0, "s")
+    wall, cpu = account.wall_seconds / unit, account.cpu_seconds / unit
+    return f"{wall:,.1f} {name} of wall time and {cpu:,.1f} {name} of CPU time"
+
+
+# What configs/costs.yaml holds --------------------------------------------------------------------
+
+
+def shipped_costs() -> CostFile:
+    return read(shipped("configs") / "costs.yaml", CostFile)
+
+
+def text(root: Path, before: CostFile) -> str:
+    """configs/costs.yaml with the measurements of a results folder in it.
+
+    :param before: what it held. Pairs that the folder has not are kept; memory and disk are the
+        larger of both, for a short run does not fill a replay buffer.
+    """
+    agents = {agent: dict(envs) for agent, envs in before.agents.items()}
+    for agent, envs in measured(root).items():
+        for env, cost in envs.items():
+            old = agents.setdefault(agent, {}).get(env, cost)
+            larger = {name: max(getattr(old, name), getattr(cost, name)) for name in _LARGER}
+            agents[agent][env] = cost.model_copy(update=larger)
+    lines = [
+        "# yaml-language-server: $schema=schema/costs.json",
+        "# Medians over finished runs, made by `python -m harness.store.cost results`: CPU",
+        "# seconds of 1,000 steps of training and of one evaluation episode; MB.",
+        "# Where `episode` is 0, `training` includes evaluation.",
+        f"measured_on: {json.dumps(_machines(root) or before.measured_on)}",
+        "# CPU seconds of a fixed piece of work there: another machine is judged by its own.",
+        f"probe: {probe()}",
+        "agents:",
+    ]
+    for agent, envs in sorted(agents.items()):
+        lines.append(f"  {agent}:")
+        lines += [f"    {env}: {cost.model_dump_json()}" for env, cost in sorted(envs.items())]
+    return "\n".join(lines) + "\n"
+
+
+_LARGER = ("memory_mb", "disk_mb")
+
+
+def _machines(root: Path) -> str:
+    results = (run_files.finished(folder)[0] for folder in _some(root.glob("runs/*/*/*")))
+    return ", ".join(sorted({result["machine"]["cpu"] for result in results if result}))
+
+
+if __name__ == "__main__":
+    path = shipped("configs") / "costs.yaml"
+    path.write_text(text(Path(sys.argv[1]), shipped_costs()), encoding="utf-8")

@@ -1,0 +1,192 @@
+"""What was declared before what was seen: told by time and content, whatever a sweep is called.
+
+Every start of a changed sweep leaves a line with what its claims are about, and when. A claim is
+its two arms, as the definitions of their runs, its environments and its score: no label is part of
+it, nor is the number of seeds. The earliest line of the whole results folder counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from harness.config.tree import canonical
+from harness.spec import Claim, ResolvedSweep
+from harness.store.reader import RunStatus
+
+Line = dict[str, Any]  # of a history.jsonl
+
+
+def line(
+    sweep: ResolvedSweep,
+    at: str,
+    reported: bool = False,
+    finished: Mapping[str, int] | None = None,
+) -> Line:
+    """What a start of the sweep declares.
+
+    :param reported: a report had been written.
+    :param finished: by arm, how many runs of the sweep as it was before had finished.
+    """
+    content = canonical(sweep.model_dump(mode="json"))
+    return {
+        "at": at,
+        "seeds": sorted({spec.seed for spec in sweep.runs}),
+        "claims": [claim.text for claim in sweep.claims],
+        "declares": [content_of(claim, sweep) for claim in sweep.claims],
+        "arms": _definitions(sweep),
+        "reported": reported,
+        "finished": dict(finished or {}),
+        "runs": len(sweep.runs),
+        "sha256": hashlib.sha256(content.encode()).hexdigest(),
+    }
+
+
+def content_of(claim: Claim, sweep: ResolvedSweep) -> str:
+    """A hash of what the claim says, without the names that it says it in."""
+    arms = _definitions(sweep)
+    envs = [claim.env] if claim.env else sorted(sweep.envs)
+    sides = [{env: arms[arm].get(env) for env in envs} for arm in (claim.better, claim.worse)]
+    return _hash([*sides, claim.score])
+
+
+def _definitions(sweep: ResolvedSweep) -> dict[str, dict[str, str]]:
+    """By arm and environment: the key of its runs, but for their seeds."""
+    found: dict[str, dict[str, str]] = {arm: {} for arm in sweep.arms}
+    for run in sweep.runs:
+        if run.env not in found[run.arm]:
+            found[run.arm][run.env] = run.model_copy(update={"seed": 0, "arm": ""}).key
+    return found
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+class Standing(NamedTuple):
+    """What the records prove of when one claim was declared."""
+
+    claim: Claim
+    at: str  # when it was first recorded in this results folder; empty: never
+    runs: int
+    begun: int  # of its runs, before that
+    finished: int
+    elsewhere: str  # its words were used of other runs before, and those seen: where and when
+    family: int  # claims that were first declared together
+    dropped: int  # of those, how many this sweep no longer makes, though runs had been seen
+
+    @property
+    def before_training(self) -> bool:
+        return bool(self.at) and not self.begun
+
+    @property
+    def doubts(self) -> list[str]:
+        """In sentences, what keeps the claim from being a prediction."""
+        found = []
+        if not self.at:
+            found.append("No record shows when it was declared.")
+        elif self.finished:
+            found.append(
+                f"First recorded on {self.at[:10]}, when {self.finished} of its {self.runs} runs "
+                "had finished: nothing shows that it was declared before they were seen."
+            )
+        elif self.begun:
+            found.append(
+                f"First recorded on {self.at[:10]}, when {self.begun} of its {self.runs} runs had "
+                "begun."
+            )
+        if self.elsewhere:
+            found.append(f"Its words were first used of other runs: {self.elsewhere}.")
+        if self.dropped:
+            found.append(
+                f"First declared as one of {self.family} claims, of which {self.dropped} are not "
+                "made here: the correction for many tests leaves them out."
+            )
+        return found
+
+
+class _Entry(NamedTuple):
+    """A line of a history, and whose it is."""
+
+    at: str
+    sweep: str
+    line: Line
+
+    def declares(self, content: str) -> bool:
+        return content in self.line.get("declares", ())
+
+
+def standing(
+    claim: Claim,
+    sweep: ResolvedSweep,
+    behind: Sequence[RunStatus],
+    histories: Mapping[str, Sequence[Line]],
+    seen: Callable[[str, str], bool],
+) -> Standing:
+    """:param behind: the runs of the claim.
+    :param histories: of every sweep of the results folder, by its name.
+    :param seen: whether a sweep, by its name, had a finished run at a time.
+    """
+    content = content_of(claim, sweep)
+    entries = [_Entry(one["at"], name, one) for name, all_ in histories.items() for one in all_]
+    entries.sort(key=lambda entry: (_time(entry.at), entry.sweep))
+    first = next((entry for entry in entries if entry.declares(content)), None)
+    at = first.at if first else ""
+    runs = {status.spec.key: status for status in behind}.values()
+    ended = [(status.result or {}).get("ended") for status in runs if status.result]
+    begun = sum(_is_before(status.began, at) for status in runs if status.state != "missing")
+    finished = sum(_is_before(each, at) for each in ended)
+    here = next((e.at for e in entries if e.sweep == sweep.name and e.declares(content)), at)
+    family = set(first.line["declares"]) if first else set()
+    dropped = family - {content_of(each, sweep) for each in sweep.claims}
+    if not (at and any(_is_before(each, here) for each in ended)):
+        dropped = set()
+    other = _elsewhere(claim, content, at, entries, sweep, seen) if at else ""
+    return Standing(claim, at, len(runs), begun, finished, other, len(family), len(dropped))
+
+
+def _elsewhere(
+    claim: Claim,
+    content: str,
+    at: str,
+    entries: Sequence[_Entry],
+    sweep: ResolvedSweep,
+    seen: Callable[[str, str], bool],
+) -> str:
+    """Where the claim's words were used of other runs before, and those were there to be seen."""
+    for i, entry in enumerate(entries):
+        texts = dict(zip(entry.line["claims"], entry.line.get("declares", ()), strict=False))
+        if _time(entry.at) < _time(at) and texts.get(claim.text, content) != content:
+            later = (each for each in entries[i + 1 :] if each.sweep == entry.sweep)
+            if _was_seen(entry, next(later, None), sweep, at, seen):
+                return f"by the sweep {entry.sweep} on {entry.at[:10]}, before this was recorded"
+    return ""
+
+
+def _was_seen(
+    entry: _Entry,
+    later: _Entry | None,
+    sweep: ResolvedSweep,
+    at: str,
+    seen: Callable[[str, str], bool],
+) -> bool:
+    """Whether runs of an earlier declaration were there to be looked at."""
+    if later and (later.line.get("reported") or later.line.get("finished")):
+        return True
+    return entry.sweep != sweep.name and seen(entry.sweep, at)
+
+
+def _is_before(event: str | None, at: str) -> bool:
+    """An event without a time may have been at any time."""
+    return event is None or not at or _time(event) < _time(at)
+
+
+def ended_before(results: Iterable[Mapping[str, Any] | None], at: str) -> bool:
+    """Whether one of these results was there at a time."""
+    return any(result and _is_before(result.get("ended"), at) for result in results)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,250 @@
+"""What runs will take, judged by runs like them, and how far a list of runs is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from harness.spec import Claim, RunSpec
+from harness.store import cost
+from harness.store.cost import Cost, Measured
+from harness.store.reader import RunStatus, Store
+
+# Where an estimate comes from, closest first.
+ALIKE = "runs like them in this folder"
+SAME_TASK = "runs with other settings in this folder"
+SHIPPED = "configs/costs.yaml"
+ELSEWHERE = "the agent in other environments, and other agents in this one"
+
+# What the last of them is worth: so many of the pairs in configs/costs.yaml are within this factor
+# when each is judged by the others.
+WITHIN, OF_PAIRS = 2, 0.65
+
+# CPU seconds of 1,000 steps: smaller rates say little about the speed of a processor.
+LEAST_COMPARED = 0.05
+LEAST_EPISODE = 0.0005  # the same for the seconds of one evaluation episode
+
+
+class Known(NamedTuple):
+    """What is known of a run's cost, and from where."""
+
+    cost: Cost
+    source: str
+
+
+class Estimate(NamedTuple):
+    """What a list of runs will take."""
+
+    cpu_seconds: float
+    longest: float  # CPU seconds of the longest run
+    memory_mb: float  # of the largest run
+    disk_mb: float
+    sources: Counter[str]  # how many runs each source speaks for
+    unknown: Counter[str]  # agents, and how many runs of them are not counted above
+
+    def wall_seconds(self, workers: int) -> float:
+        """With so many runs side by side."""
+        return max(self.longest, self.cpu_seconds / workers)
+
+
+class Experience:
+    """What finished runs say of others. A folder is read once; `learn` adds to it.
+
+    :param probe: measures this machine, in the unit of configs/costs.yaml; None: it is as fast as
+        the one of that file. It is asked only where no run of this folder can be compared.
+    """
+
+    def __init__(self, store: Store, probe: Callable[[], float] | None = cost.probe) -> None:
+        self._runs = store.root / "runs"
+        self._probe = probe
+        self._read: dict[Path, list[Measured]] = {}
+        self._judged: dict[tuple[str, str], Cost | None] = {}
+
+    def of(self, spec: RunSpec) -> Known | None:
+        """The closest measurement; None: nobody has measured such an agent."""
+        here, same = self._finished(spec.agent, spec.env), cost.settings(spec)
+        alike = [run for run in here if run.settings == same]
+        for runs, source in ((alike, ALIKE), (here, SAME_TASK)):
+            if runs:
+                return Known(cost.middle([run.cost for run in runs]), source)
+        table = self._shipped.agents.get(spec.agent, {})
+        if spec.env in table:
+            return Known(self._here(table[spec.env]), self._named(SHIPPED))
+        pair = spec.agent, spec.env
+        if pair not in self._judged:
+            self._judged[pair] = self.elsewhere(*pair)
+        judged = self._judged[pair]
+        return Known(judged, ELSEWHERE) if judged else None
+
+    def elsewhere(self, agent: str, env: str) -> Cost | None:
+        """A pair that nobody measured: the agent's cost in each other environment, times what other
+        agents take here for what they take there.
+
+        Of these the upper quartile, and no less than the agent's middle cost: where settings were
+        tuned they are often quicker than an agent's own defaults.
+
+        :return: None, if nobody has measured the agent.
+        """
+        there = {name: cost for name, cost in self._measured(agent).items() if name != env}
+        if not there:
+            return None
+        others = [self._measured(name) for name in self._agents() if name != agent]
+        found = {"memory_mb": max(c.memory_mb for c in there.values())}
+        found |= {"disk_mb": max(c.disk_mb for c in there.values())}
+        for field, least in (("training", LEAST_COMPARED), ("episode", LEAST_EPISODE)):
+            judged, alone = [], []
+            for name, cost_there in there.items():
+                ratios = [
+                    getattr(other[env], field) / getattr(other[name], field)
+                    for other in others
+                    if {env, name} <= other.keys()
+                    and min(getattr(other[env], field), getattr(other[name], field)) >= least
+                ]
+                if ratios:
+                    judged.append(getattr(cost_there, field) * median(ratios))
+                alone.append(getattr(cost_there, field))
+            found[field] = max(float(np.quantile(judged or alone, 0.75)), median(alone))
+        return Cost(**found)
+
+    def _agents(self) -> set[str]:
+        """All of which a run was measured, here or where configs/costs.yaml was made."""
+        return {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
+
+    def _measured(self, agent: str) -> dict[str, Cost]:
+        """What the agent takes on this machine, by environment."""
+        table = self._shipped.agents.get(agent, {})
+        found = {env: self._here(known) for env, known in table.items()}
+        for folder in sorted((self._runs / agent).glob("*")):
+            if runs := self._finished(agent, folder.name):
+                found[folder.name] = cost.middle([run.cost for run in runs])
+        return found
+
+    def seconds(self, spec: RunSpec) -> float | None:
+        """The CPU time of a run, its evaluations included."""
+        known = self.of(spec)
+        return known.cost.cpu_seconds(spec) if known else None
+
+    def estimate(self, specs: Iterable[RunSpec]) -> Estimate:
+        seconds, sources, unknown = [0.0], Counter[str](), Counter[str]()
+        memory = disk = 0.0
+        for spec in specs:
+            known = self.of(spec)
+            if known is None:
+                unknown[spec.agent] += 1
+                continue
+            seconds.append(known.cost.cpu_seconds(spec))
+            memory = max(memory, known.cost.memory_mb)
+            disk += known.cost.disk_mb
+            sources[known.source] += 1
+        return Estimate(sum(seconds), max(seconds), memory, disk, sources, unknown)
+
+    def learn(self, folder: Path) -> None:
+        """Take a run into account that has finished since."""
+        known, run = self._read.get(folder.parent), cost.of_run(folder)
+        self._judged.clear()
+        if known is not None and run is not None:
+            known.append(run)
+
+    def _finished(self, agent: str, env: str) -> list[Measured]:
+        folder = self._runs / agent / env
+        if folder not in self._read:
+            self._read[folder] = cost.finished_in(folder)
+        return self._read[folder]
+
+    @cached_property
+    def _shipped(self) -> cost.CostFile:
+        return cost.shipped_costs()
+
+    @cached_property
+    def slowness(self) -> float:
+        """How many times as long as the machine of configs/costs.yaml this one takes."""
+        ratios = [
+            cost.middle([run.cost for run in runs]).training / known.training
+            for agent, envs in self._shipped.agents.items()
+            for env, known in envs.items()
+            if known.training >= LEAST_COMPARED and (runs := self._finished(agent, env))
+        ]
+        if ratios:
+            return median(ratios)
+        return self._probe() / self._shipped.probe if self._probe else 1.0
+
+    def _here(self, known: Cost) -> Cost:
+        times = {name: getattr(known, name) * self.slowness for name in ("training", "episode")}
+        return known.model_copy(update=times)
+
+    def _named(self, source: str) -> str:
+        return f"{source}, times {self.slowness:.2g} for this machine"
+
+
+# How far planned runs are -------------------------------------------------------------------------
+
+ENDED = ("finished", "failed")
+
+
+class Progress(NamedTuple):
+    """Counts of planned runs. A failed run has ended, and will not be waited for."""
+
+    planned: int
+    finished: int
+    failed: int
+    missing: int
+    seconds: float  # of CPU time, for those of the missing runs that can be estimated
+    unknown: Counter[str]  # agents of the others, and how many
+
+    def __str__(self) -> str:
+        """21 of 60 runs are finished, 1 failed; 38 missing, about 2 h of CPU time."""
+        ended = f"{self.finished} of {self.planned} runs are finished"
+        if self.failed:
+            ended += f", {self.failed} failed"
+        if not self.missing:
+            return ended
+        known = self.missing - self.unknown.total()
+        parts = [f"about {duration(self.seconds)} of CPU time"] if known else []
+        parts += [not_counted(self.unknown)] if self.unknown else []
+        return f"{ended}; {self.missing} missing, {'; '.join(parts)}"
+
+
+def to_come(status: RunStatus) -> bool:
+    return status.state not in ENDED
+
+
+def behind(claim: Claim, statuses: Iterable[RunStatus]) -> list[RunStatus]:
+    """The runs that a claim is about."""
+    arms = (claim.better, claim.worse)
+    return [
+        status
+        for status in statuses
+        if status.spec.arm in arms and claim.env in (None, status.spec.env)
+    ]
+
+
+def progress(statuses: Iterable[RunStatus], seconds: Mapping[str, float | None]) -> Progress:
+    """:param seconds: what runs to come are expected to take, by key; None: nobody knows."""
+    runs = {status.spec.key: status for status in statuses}
+    states = Counter(status.state for status in runs.values())
+    missing = [status.spec for status in runs.values() if to_come(status)]
+    known = [time for spec in missing if (time := seconds.get(spec.key)) is not None]
+    unknown = Counter(spec.agent for spec in missing if seconds.get(spec.key) is None)
+    return Progress(
+        len(runs), states["finished"], states["failed"], len(missing), sum(known), unknown
+    )
+
+
+def not_counted(unknown: Counter[str]) -> str:
+    """Agents that nobody measured, and how many runs of them an estimate leaves out."""
+    each = (f"{agent} ({n} run{'s' * (n > 1)})" for agent, n in unknown.items())
+    return f"no estimate for {', '.join(each)}"
+
+
+def duration(seconds: float) -> str:
+    """42 s, 7 min, 3 h 05 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

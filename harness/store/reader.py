@@ -1,0 +1,369 @@
+"""The reader of all runs: which exist, which are missing, and what they scored.
+
+A run's folder is results/runs/<agent>/<env>/<key>/ and its `result.json`, which is written last,
+says that it is finished. A run whose files are not those that it wrote is damaged: it has no score,
+and the same sweep trains it again. Nothing here changes a file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from harness.config.name import is_name
+from harness.spec import ResolvedSweep, RunSpec
+from harness.store import files, run_files
+from harness.store.files import Damage, Damaged
+from harness.store.health import Symptom, symptoms
+from harness.store.run_files import COSTS, KEY, LOCK, RESULT, TRAIN, VISITS
+
+# damaged: there is a result, and its files are not those that the run wrote
+State = Literal["finished", "failed", "running", "interrupted", "damaged", "missing"]
+
+MODEL_MEASURES = 3  # raise it whenever measuring changes: older measures are made anew
+SWEEP, HISTORY = "sweep.json", "history.jsonl"  # in the folder of a sweep
+STARTS_ANEW = "`harness sweep` with its file writes it again"
+FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
+
+
+class Visits(NamedTuple):
+    """How often training came to each cell of a plane."""
+
+    counts: NDArray[np.int64]  # (parts of the budget, height, width)
+    reachable: NDArray[np.bool_]  # (height, width)
+
+
+class Attempt(NamedTuple):
+    """One start of a run and what it cost; if it was killed, up to its last sign of life.
+
+    None: nobody wrote it down.
+    """
+
+    outcome: Literal["finished", "failed", "interrupted", "lost", "running"]
+    wall_seconds: float | None
+    cpu_seconds: float | None
+    peak_memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run of a sweep as the store knows it."""
+
+    spec: RunSpec
+    state: State
+    tries: tuple[Attempt, ...]  # oldest first
+    result: dict[str, Any] | None  # result.json
+    error: str | None  # why it failed, or which of its files is damaged
+    symptoms: tuple[Symptom, ...] = ()  # of the last attempt: see health.py
+    broken: tuple[Damage, ...] = ()  # what makes it damaged
+    aside: tuple[Damage, ...] = ()  # damaged files on which no score depends
+    began: str | None = None  # the first attempt; None: nobody wrote it down
+
+    @property
+    def attempts(self) -> int:
+        """Times it was started."""
+        return len(self.tries)
+
+
+class Store:
+    """The runs and sweeps under one results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, spec: RunSpec) -> Path:
+        return self.root / "runs" / spec.agent / spec.env / spec.key
+
+    def sweep_folder(self, name: str) -> Path:
+        return self.root / "sweeps" / _named(name)
+
+    def search_folder(self, name: str) -> Path:
+        return self.root / "searches" / _named(name)
+
+    def finished(self, spec: RunSpec) -> bool:
+        """Whether it has a result, and all of its files are as it left them."""
+        return self.result(spec) is not None
+
+    def missing(self, specs: Iterable[RunSpec]) -> list[RunSpec]:
+        """Those that are not finished, each key once, in the order given."""
+        unique = {spec.key: spec for spec in specs}
+        return [spec for spec in unique.values() if not self.finished(spec)]
+
+    def running(self, spec: RunSpec) -> bool:
+        """Whether a living process, of this sweep or another, holds the run."""
+        return lock_is_held(self.folder(spec) / LOCK)
+
+    def result(self, spec: RunSpec) -> dict[str, Any] | None:
+        """result.json of a finished run."""
+        return run_files.finished(self.folder(spec))[0]
+
+    def failure(self, spec: RunSpec) -> dict[str, Any] | None:
+        """failure.json, of the last attempt: the error, and its traceback unless it was killed."""
+        return _unless_damaged(run_files.failure, self.folder(spec))
+
+    def progress(self, spec: RunSpec) -> dict[str, Any] | None:
+        """progress.json: the step that the run had reached, and its cost so far."""
+        return _unless_damaged(run_files.progress, self.folder(spec))
+
+    def status(self, spec: RunSpec) -> RunStatus:
+        folder = self.folder(spec)
+        found = run_files.look(folder)
+        state, error = self._state(spec, found), None
+        if state == "damaged":
+            error = _told(folder, found.broken)
+        elif state == "failed" and found.failure:
+            error = found.failure["error"]
+        elif state == "failed":
+            error = f"the reason cannot be read: {_told(folder, found.aside)}"
+        last = dict(found.progress or {})
+        last["outcome"] = "running" if state == "running" else "lost"
+        tries = tuple(_tries(found.attempts, found.result, last))
+        seen = (found.result, found.failure if state == "failed" else None, found.progress)
+        told = (part["symptoms"] for part in seen if part and part.get("symptoms"))
+        rows: list[list[Any]] = next(told, [])
+        return RunStatus(
+            spec, state, tries, found.result, error, symptoms(rows), found.broken, found.aside,
+            next((each["started"] for each in found.attempts if "started" in each), None),
+        )  # fmt: skip
+
+    def _state(self, spec: RunSpec, found: run_files.RunFiles) -> State:
+        folder = self.folder(spec)
+        if found.result:
+            return "finished"
+        if self.running(spec):
+            return "running"
+        if found.broken:
+            return "damaged"
+        if os.path.lexists(folder / run_files.FAILURE):
+            return "failed"
+        return "interrupted" if found.attempts else "missing"
+
+    def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
+        """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
+
+        `mean` and `sd` are over the raw returns of that evaluation's episodes; `final` marks the
+        one after training, whose `step` is the budget. Rows follow `specs`, then `step`.
+        """
+        rows: list[tuple[Any, ...]] = []
+        read: dict[str, list[tuple[Any, ...]]] = {}
+        for spec in specs:
+            key = spec.key
+            if key not in read:
+                read[key] = list(self._evaluations(spec)) if self.finished(spec) else []
+            rows += [(spec.arm, spec.env, spec.seed, key, *values) for values in read[key]]
+        return pd.DataFrame(rows, columns=FRAME_COLUMNS)
+
+    def _evaluations(self, spec: RunSpec) -> Iterator[tuple[Any, ...]]:
+        for line in run_files.evaluations(self.folder(spec)):
+            returns = np.array(line["returns"], dtype=float)
+            mean, sd = float(returns.mean()), float(returns.std())
+            yield line["step"], line["final"], mean, sd, len(returns)
+
+    def find(self, name: str) -> Path | None:
+        """The folder of a run, by its key or its own path, if there is one."""
+        found = self.root.glob(f"runs/*/*/{name}") if KEY.fullmatch(name) else [Path(name)]
+        signs = (run_files.SPEC, RESULT)
+        try:
+            return next(
+                (each for each in found if any(os.path.lexists(each / sign) for sign in signs)),
+                None,
+            )
+        except OSError:  # longer than a path may be
+            return None
+
+    def late_metric(self, spec: RunSpec, name: str) -> float | None:
+        """The mean of a number that training told, over the last fifth of its budget."""
+        lines = files.read_lines(self.folder(spec) / TRAIN).rows
+        told = [line[name] for line in lines if name in line and line["step"] > 0.8 * spec.steps]
+        return float(np.mean(told)) if told and None not in told else None
+
+    def visits(self, spec: RunSpec) -> Visits | None:
+        """Of a finished run; None where states are no cells, and of runs older than the count."""
+        path = self.folder(spec) / VISITS
+        if not (self.finished(spec) and path.is_file()):
+            return None
+        with np.load(path) as saved:
+            return Visits(saved["visits"], saved["reachable"])
+
+    def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
+        """What came of making the run once more, if `harness verify` did."""
+        result = self.result(spec)
+        found = _unless_damaged(run_files.certificate, self.folder(spec))
+        return found if found and result and found["weights"] == result["weights"] else None
+
+    def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
+        """How true the run's model of its environment is, if `harness model-report` measured it."""
+        return model_measures(self.folder(spec))
+
+    def sacred_records(self) -> dict[str, list[str]]:
+        """By key, the names of what Sacred kept of each attempt: folders of <root>/sacred."""
+        found: dict[str, list[str]] = {}
+        names = (path.name for path in (self.root / "sacred").glob("*-*"))
+        for name in sorted(names):
+            found.setdefault(name.rpartition("-")[0], []).append(name)
+        return found
+
+    def sweeps(self) -> list[str]:
+        found = self.root.glob("sweeps/*")
+        return sorted(path.name for path in found if os.path.lexists(path / SWEEP))
+
+    def sweep(self, name: str) -> ResolvedSweep:
+        """The sweep as it was last started.
+
+        :raises FileNotFoundError: if no sweep of that name was started in this results folder.
+        :raises Damaged: if what was written down of it cannot be used.
+        """
+        path = self.sweep_folder(name) / SWEEP
+        try:
+            found = files.read_json(path, {"name": str, "runs": list})
+            if found is None:
+                raise FileNotFoundError(path)
+            if found["name"] != name:
+                raise Damaged(path, f"it is swapped: it is that of the sweep '{found['name']}'")
+            return ResolvedSweep.model_validate(found)
+        except Damaged as error:
+            where, why = error.damage
+            raise Damaged(where, f"{why}: {STARTS_ANEW}") from None
+        except ValidationError as error:
+            why = f"it is no sweep of this version ({error.errors()[0]['msg']}): {STARTS_ANEW}"
+            raise Damaged(path, why) from None
+
+    def history(self, name: str) -> files.Log:
+        """Every change of a sweep since it was first started, oldest first."""
+        path = self.sweep_folder(name) / HISTORY
+        log = files.read_lines(path, _wrong_change)
+        if log.torn and log.damage is None and not self._tells_of(name, log):
+            return log._replace(damage=Damage(path, "its last line is cut short"))
+        return log
+
+    def _tells_of(self, name: str, log: files.Log) -> bool:
+        """Whether one of the changes is the one that made the sweep what it is."""
+        try:
+            found = files.read_json(self.sweep_folder(name) / SWEEP, {}, sealed=False) or {}
+        except Damaged:
+            return True
+        return any(row.get("sha256") == found.get(files.SEAL) for row in log.rows)
+
+    def histories(self) -> dict[str, list[dict[str, Any]]]:
+        """Of every sweep that was started here, by its name."""
+        folders = sorted(self.root.glob("sweeps/*"))
+        return {folder.name: self.history(folder.name).rows for folder in folders}
+
+    def lost_histories(self) -> tuple[str, ...]:
+        """The sweeps of whose history some is or was damaged: it may not tell every look."""
+        return tuple(
+            folder.name
+            for folder in sorted(self.root.glob("sweeps/*"))
+            if self.history(folder.name).damage or files.was_set_aside(folder / HISTORY)
+        )
+
+    def reported(self, name: str) -> bool:
+        """Whether a report of the sweep has been written."""
+        return (self.sweep_folder(name) / "report" / "report.md").exists()
+
+
+_CHANGE: files.Kinds = {
+    "at": str, "seeds": list, "claims": list, "declares": list, "reported": bool, "finished": dict,
+}  # fmt: skip
+
+
+def _wrong_change(row: Mapping[str, Any]) -> str:
+    """What is wrong with a line of history.jsonl."""
+    flaw = files.unlike(row, _CHANGE)
+    if not flaw and not all(type(seed) is int for seed in row["seeds"]):
+        flaw = "'seeds' are no numbers"
+    if not flaw and not all(isinstance(text, str) for text in (*row["claims"], *row["declares"])):
+        flaw = "'claims' are no texts"
+    if not flaw and not run_files.is_time(row["at"]):
+        flaw = "'at' is no time"
+    return flaw
+
+
+def _named(name: str) -> str:
+    """:raises FileNotFoundError: for a path: nothing in the store is called so."""
+    if not is_name(name):
+        raise FileNotFoundError(name)
+    return name
+
+
+def final_returns(folder: Path) -> list[float]:
+    """The raw returns of the episodes of which a finished run's final score is the mean."""
+    return list(run_files.evaluations(folder)[-1]["returns"])
+
+
+def model_measures(folder: Path) -> dict[str, Any] | None:
+    """None: not yet, by another version of the measures, or of other weights than the run has."""
+    found = _unless_damaged(run_files.measures, folder)
+    result, _ = run_files.finished(folder)
+    if not found or not result:
+        return None
+    current = found["version"] == MODEL_MEASURES and found["weights"] == result["weights"]
+    return found if current else None
+
+
+def _unless_damaged(
+    read: Callable[[Path], dict[str, Any] | None], folder: Path
+) -> dict[str, Any] | None:
+    """What a file says; None if there is none, or it is damaged: `RunStatus.aside` names those."""
+    try:
+        return read(folder)
+    except Damaged:
+        return None
+
+
+def _told(folder: Path, damages: Sequence[Damage]) -> str:
+    names = (d.path.relative_to(folder) if folder in d.path.parents else d.path for d in damages)
+    return "; ".join(f"{n.as_posix()}: {d.why}" for n, d in zip(names, damages, strict=True))
+
+
+def lock_is_held(path: Path) -> bool:
+    """Whether some process holds the lock. The kernel lets go of it when its holder dies."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:  # there is none, or nothing that could be held
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _tries(
+    lines: Sequence[dict[str, Any]], result: Mapping[str, Any] | None, last: Mapping[str, Any]
+) -> Iterator[Attempt]:
+    """Each start with the end that follows it, if one does.
+
+    :param result: of the finished run: its last attempt made it, also when nothing says so.
+    :param last: how the last attempt stands, if nothing says that it ended.
+    """
+    starts = [i for i, line in enumerate(lines) if "started" in line]
+    for i in starts:
+        after = lines[i + 1] if i + 1 < len(lines) else {}
+        end: Mapping[str, Any] = after if "ended" in after else {"outcome": "lost"}
+        if i == starts[-1] and result:
+            end = {**end, "outcome": "finished", **{n: result[n] for n in COSTS if n in result}}
+        elif end["outcome"] == "finished":  # of which the result is gone
+            end = {**end, "outcome": "lost"}
+        elif i == starts[-1] and "ended" not in end:
+            end = last
+        wall = end.get("wall_seconds")
+        if wall is None and "ended" in end:  # nobody wrote down more than when
+            begun, ended = map(datetime.fromisoformat, (lines[i]["started"], end["ended"]))
+            wall = (ended - begun).total_seconds()
+        yield Attempt(end["outcome"], wall, end.get("cpu_seconds"), end.get("peak_memory_mb"))
+    if result and not starts:  # its log was lost
+        yield Attempt("finished", *(result.get(name) for name in COSTS))

@@ -1,0 +1,196 @@
+"""The reader of all searches: how far each is, asked without disturbing one that runs.
+
+A study is read from a copy in memory of its journal, or from its SQLite file, where nothing is
+made. A search's folder is never held, and no server is connected to on the word of a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+import optuna
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import make_url
+
+from harness.config.name import shortened
+from harness.config.secret import without_password
+from harness.store.files import Damaged, parse, read, read_json
+from harness.store.reader import Store, lock_is_held
+
+JOURNAL, BEST = "journal.log", "best.yaml"  # in the folder of each arm
+STATE = "search.json"  # what the search says of itself: its stage, its budget, its storage
+SEARCHING, CONFIRMING, DONE = "searching", "confirming", "done"
+
+# What a search writes on its trials.
+STEPS, SECONDS, FULL = "steps", "seconds", "full"
+
+
+class Standing(NamedTuple):
+    """One arm of a search as it stands."""
+
+    search: str
+    arm: str
+    stage: str
+    running: bool  # a living process is at it
+    done: int  # trials that were told, those that were stopped early among them
+    open: int  # trials that were begun and not told
+    failed: int
+    best: float | None  # of the trials that were run on all seeds
+    spent: str  # of what was given
+    problem: str  # why its trials could not be read
+
+
+def standings(store: Store) -> list[Standing]:
+    """Every arm of every search in this store."""
+    folders = sorted({path.parent for path in _signs(store.root)})
+    return [_standing(folder) for folder in folders]
+
+
+def _signs(root: Path) -> Iterator[Path]:
+    for name in (STATE, JOURNAL, BEST):
+        yield from root.glob(f"searches/*/*/{name}")
+
+
+def _standing(folder: Path) -> Standing:
+    said: dict[str, Any] = {}
+    trials, problem = list[FrozenTrial](), ""
+    try:
+        said = read_json(folder / STATE, {"stage": str, "budget": dict}) or {}
+        trials = _trials(folder, said)
+    except Damaged as error:
+        problem = f"damaged: {error}: `harness tune` with the search's file makes it anew"
+    except NotAskedError as error:
+        problem = without_password(str(error))
+    except Exception as error:  # each driver of a database has its own kinds
+        cause = error.__cause__ or error  # Optuna's own words for it say nothing
+        problem = without_password(f"{type(cause).__name__}: {cause}".splitlines()[0])
+    states = [trial.state for trial in trials]
+    values = [t.value for t in trials if t.user_attrs.get(FULL) and t.value is not None]
+    # A search from before it told its stage is over if it has a winner.
+    stage = said.get("stage") or (DONE if (folder / BEST).exists() else SEARCHING)
+    return Standing(
+        search=folder.parent.name,
+        arm=folder.name,
+        stage=stage,
+        running=_is_held(folder / "lock"),
+        done=sum(s in (TrialState.COMPLETE, TrialState.PRUNED) for s in states),
+        open=sum(not s.is_finished() for s in states),
+        failed=states.count(TrialState.FAIL),
+        best=max(values, default=None),
+        spent=_spent(trials, said.get("budget", {})),
+        problem=problem,
+    )
+
+
+def _is_held(path: Path) -> bool:
+    """Whether some process holds a lock, asked of the kernel: trying to take it could turn away a
+    search that starts at that moment.
+    """
+    try:
+        rows, inode = Path("/proc/locks").read_text().splitlines(), path.stat().st_ino
+    except FileNotFoundError:  # no such lock; or no Linux
+        return not Path("/proc/locks").exists() and lock_is_held(path)
+    return any(" FLOCK " in row and row.split()[-3].endswith(f":{inode}") for row in rows)
+
+
+# Studies -----------------------------------------------------------------------------------------
+
+
+def _trials(folder: Path, said: dict[str, Any]) -> list[FrozenTrial]:
+    name, where = f"{folder.parent.name}.{folder.name}", said.get("storage")
+    if where and "://" in where:
+        return _trials_in(_database(where), name) or []
+    return journal(Path(where) if where else folder / JOURNAL, name, begun=bool(said))
+
+
+def journal(path: Path, name: str, begun: bool) -> list[FrozenTrial]:
+    """The trials of a study, from a copy of its journal. A record that is half written is none.
+
+    :param begun: the search has said that it has a study.
+    :raises Damaged: if there is none then, or the file holds anything but a journal.
+    """
+    content = read(path)
+    if content is None and not begun:
+        return []
+    if content is None:
+        raise Damaged(path, "it is gone")
+    try:
+        trials = _trials_in(JournalStorage(_Copy(list(_records(path, content)))), name)
+    except Damaged:
+        raise
+    except Exception as error:  # Optuna asks a record for whatever it expects there
+        why = f"it holds no records of a study ({type(error).__name__}: {error})"
+        raise Damaged(path, shortened(why)) from None
+    if trials is None and begun:
+        why = "it is empty" if not content.strip() else f"the study {name} is not in it"
+        raise Damaged(path, why)
+    return trials or []
+
+
+def _trials_in(storage: BaseStorage | None, name: str) -> list[FrozenTrial] | None:
+    """None: there is no such study."""
+    if storage is None or name not in {s.study_name for s in storage.get_all_studies()}:
+        return None
+    return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
+
+
+def _records(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+    """:raises Damaged: for a line that is none; the last one may be cut short."""
+    *lines, _ = content.split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield parse(line)
+        except ValueError as error:
+            raise Damaged(path, f"line {number}: {error}") from None
+
+
+class NotAskedError(Exception):
+    """A server that a record names, which may be anybody's."""
+
+
+def _database(where: str) -> BaseStorage | None:
+    """The SQLite file that a record names; None: there is none, and SQLite would make it.
+
+    :raises NotAskedError: for anything else: to connect to it tells a stranger who is asking.
+    """
+    url = make_url(where)
+    if url.drivername != "sqlite":
+        raise NotAskedError(
+            f"its trials are in {where}: only `harness tune` with its file asks there"
+        )
+    if not Path(url.database or "").is_file():
+        return None
+    return RDBStorage(str(url.set(query={})), skip_table_creation=True)
+
+
+class _Copy(BaseJournalBackend):
+    """What a journal held when it was read."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self._records = records
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        return self._records[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> NoReturn:
+        raise PermissionError("a search is only read here")
+
+
+def _spent(trials: Iterable[FrozenTrial], budget: dict[str, float | None]) -> str:
+    """In the unit in which it was given; in steps where nobody wrote that down."""
+    told = list(trials)
+    steps = sum(int(trial.user_attrs.get(STEPS, 0)) for trial in told)
+    unit, given = next(((k, v) for k, v in budget.items() if v is not None), ("steps", None))
+    if unit == "trials":
+        used = sum(trial.state.is_finished() for trial in told)
+    elif unit == "run_minutes":
+        used = round(sum(trial.user_attrs.get(SECONDS, 0.0) for trial in told) / 60)
+    else:
+        used = steps
+    text = f"{used:,}" if given is None else f"{used:,} of {given:,}"
+    text += f" {unit.replace('_', '-')}"
+    return text if unit == "steps" else f"{text}, {steps:,} steps"

@@ -1,0 +1,276 @@
+"""The writer of one run: its files and its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import resource
+import shutil
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from harness.config.secret import without_password
+from harness.spec import RunSpec
+from harness.store import files, run_files
+from harness.store.files import Damage, append_json, write_json
+from harness.store.health import Symptom, diverged, of_error
+from harness.store.run_files import (
+    ATTEMPTS,
+    CERTIFICATE,
+    COSTS,
+    EVALS,
+    FAILURE,
+    LOCK,
+    MODEL,
+    OTHER_MODE,
+    PROGRESS,
+    RESULT,
+    SPEC,
+    TEST_EVALS,
+    TRAIN,
+    VISITS,
+    Evaluated,
+)
+
+HEARTBEAT = 1.0  # seconds between two lines about how far a run is
+
+
+class Busy(Exception):
+    """Another living process holds this run."""
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the run's folder. The kernel frees it when this process dies, however it dies.
+
+    :raises Busy: if another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise Busy(folder.name) from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
+    """Set aside what is damaged of a run, unless another process holds it.
+
+    :param folder: the run's, below the results folder `root`.
+    :param deep: see `run_files.look`.
+    :return: what was set aside, a line each.
+    """
+    said = clear_way(folder, root)
+    if not folder.exists():
+        return said
+    with contextlib.suppress(Busy), claimed(folder):
+        said += set_aside(folder, deep)
+    return said
+
+
+def clear_way(folder: Path, root: Path) -> list[str]:
+    """Set aside what stands in the place of a run's lock and folder, and of those around it."""
+    around = (place for place in reversed(folder.parents) if root in place.parents)
+    said = files.make_way(*around, folder, root / "sacred")
+    lock = folder / LOCK
+    if os.path.lexists(lock) and not lock.is_file():
+        said.append(_aside(Damage(lock, "it is no plain file")))
+    elif damage := files.astray(lock):
+        said.append(_aside(damage))
+    return said
+
+
+def set_aside(folder: Path, deep: bool = False) -> list[str]:
+    """Set aside what is damaged of a run that this process holds: it can be trained again then."""
+    found = run_files.look(folder, deep)
+    said = [_aside(damage) for damage in found.damages]
+    if found.broken and os.path.lexists(folder / RESULT):
+        files.set_aside(folder / RESULT)  # it tells of files that are gone
+    return said
+
+
+def _aside(damage: Damage) -> str:
+    path = damage.path
+    if not os.path.lexists(path):
+        return str(damage)
+    if path.name == ATTEMPTS:
+        return files.mend_lines(path, run_files.attempts(path.parent))
+    if path.parent.name == MODEL:  # what was learned stays together
+        path = path.parent
+    return f"{damage}; set aside as {files.set_aside(path).name}"
+
+
+class Record:
+    """The files of one run, written so that a crash at any moment leaves nothing that misleads.
+
+    `result.json` comes last and whole. What an unfinished attempt left is wiped by the next one,
+    except for attempts.jsonl, which counts every start.
+    """
+
+    def __init__(self, folder: Path, spec: RunSpec) -> None:
+        self.folder = folder
+        self.spec = spec
+        self._beat = 0.0
+        self._clock = Clock()
+        self.step = 0
+        self.symptoms: list[Symptom] = []  # see health.py
+        _end_lost_attempt(folder)
+        for name in (EVALS, TEST_EVALS, TRAIN, VISITS, FAILURE, PROGRESS, CERTIFICATE):
+            (folder / name).unlink(missing_ok=True)
+        for scratch in folder.glob(".*"):  # whoever wrote it is gone: the run is ours now
+            if scratch.is_file():
+                scratch.unlink()
+        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        facts = spec.model_dump(mode="json", exclude={"arm"})
+        write_json(folder / SPEC, facts, sealed=False)
+        start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
+        append_json(folder / ATTEMPTS, start)
+
+    def evaluation(
+        self,
+        step: int,
+        kind: Evaluated,
+        returns: list[float],
+        lengths: list[int],
+        measures: Mapping[str, list[float]],
+    ) -> None:
+        """One evaluation. The file holds nothing but outcomes: equal specs write equal bytes.
+
+        :param measures: what the card reports beside the score, by name, one for each episode.
+        """
+        row: dict[str, Any] = {"step": step, "final": kind != "curve", "returns": returns}
+        row |= {"lengths": lengths} | ({"measures": dict(measures)} if measures else {})
+        row |= {OTHER_MODE: True} if kind == "other_mode" else {}
+        append_json(self.folder / (TEST_EVALS if kind == "test" else EVALS), row)
+
+    def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
+        """`seconds` are the CPU time of the process: see `Clock.cpu_seconds_before`.
+
+        A number that is not finite is null: JSON has none.
+        """
+        values = {name: v if math.isfinite(v) else None for name, v in metrics.items()}
+        row = {"step": step, "seconds": round(time.process_time(), 3), **values}
+        append_json(self.folder / TRAIN, row, sync=False)
+
+    def progress(self, step: int) -> None:
+        """Tell whoever watches how far the run is; cheap, at most once a second."""
+        self.step = step
+        if time.monotonic() - self._beat < HEARTBEAT:
+            return
+        self._beat = time.monotonic()
+        beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
+        beat["symptoms"] = self.symptoms
+        write_json(self.folder / PROGRESS, beat, sealed=False, sync=False)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Publish the result, then say so. Killed in between, the run is finished all the same:
+        of an attempt without an end that has a result, readers say that it finished.
+        """
+        publish(self.folder, result)
+        with contextlib.suppress(OSError):  # a disk that is full now loses no result
+            end_attempt(self.folder, "finished", _costs(result))
+
+    def interrupted(self) -> None:
+        if not self._published():
+            end_attempt(self.folder, "interrupted", self._clock.cost())
+
+    def failed(self, error: BaseException) -> None:
+        if self._published():
+            return
+        text = "".join(traceback.format_exception(error))
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        symptom = of_error(reason, text, self.step)
+        if symptom and not diverged(self.symptoms):
+            self.symptoms.append(symptom)
+        write_failure(self.folder, reason, text, self.symptoms)
+        end_attempt(self.folder, "failed", self._clock.cost())
+
+    def _published(self) -> bool:
+        """Whether the result is out, whatever came afterwards."""
+        return (self.folder / RESULT).exists()
+
+
+def publish(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write result.json, which says that the run is finished and what its files are.
+
+    :raises Damaged: if one of its evaluations cannot be read, or none is marked final.
+    """
+    run_files.evaluations(folder)
+    write_json(folder / RESULT, {**result, "files": run_files.digests(folder)})
+
+
+def write_failure(
+    folder: Path, error: str, text: str = "", symptoms: Sequence[Symptom] = ()
+) -> None:
+    """Leave the reason why a run ended without a result."""
+    reason = {"error": without_password(error), "traceback": without_password(text)}
+    facts = {**reason, "at": now(), "symptoms": symptoms}
+    write_json(folder / FAILURE, facts, sealed=False)
+
+
+def end_attempt(folder: Path, outcome: str, cost: Mapping[str, float] | None = None) -> None:
+    """:param cost: default: what its last sign of life says."""
+    spent = last_beat(folder) if cost is None else cost
+    append_json(folder / ATTEMPTS, {"ended": now(), "outcome": outcome, **spent})
+
+
+def last_beat(folder: Path) -> dict[str, float]:
+    """What an attempt had cost when it last said how far it was."""
+    try:
+        return _costs(run_files.progress(folder) or {})
+    except files.Damaged:
+        return {}
+
+
+def _costs(facts: Mapping[str, Any]) -> dict[str, float]:
+    return {name: facts[name] for name in COSTS if name in facts}
+
+
+def _end_lost_attempt(folder: Path) -> None:
+    """Close an attempt that was killed without a word, before its traces are wiped."""
+    rows = run_files.attempts(folder).rows
+    if rows and "ended" not in rows[-1]:
+        end_attempt(folder, "lost")
+
+
+class Clock:
+    """What an attempt costs from here on."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    @property
+    def cpu_seconds_before(self) -> float:
+        """What this process had spent by then: runs before, in a process that makes several."""
+        return round(self._cpu, 3)
+
+    def cpu(self) -> float:
+        """CPU seconds so far, of all threads."""
+        return time.process_time() - self._cpu
+
+    def cost(self) -> dict[str, float]:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        values = (
+            round(time.monotonic() - self._wall, 3),
+            round(self.cpu(), 3),
+            round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
+        )
+        return dict(zip(COSTS, values, strict=True))
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""From a sweep file to its arms, its claims and the specs of its runs."""

@@ -1,0 +1,86 @@
+"""best.yaml: what a search found, where it comes from, and how a sweep takes it over."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.config.strict import Document, UserError, load, parse
+from harness.config.tree import canonical
+
+
+class Interval(BaseModel):
+    """An estimate with its 95 % interval, where there is one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    point: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Provenance(BaseModel):
+    """How the winner was found, and what it scored on seeds that chose nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    search: str = Field(description="The search's name, and the arm.")
+    question: str
+    trial: int = Field(description="Its number in the study.")
+    envs: list[str]
+    steps: dict[str, int] = Field(description="Environment steps of each run, by environment.")
+    sampler: str
+    trials: dict[str, int] = Field(description="How many were made, and what became of them.")
+    budget_steps: int = Field(description="Environment steps that the search took.")
+    confirmation_steps: int = Field(description="Those of the re-runs on fresh seeds.")
+    tuning_seeds: list[int] = Field(description="Those that the search was given.")
+    confirmation_seeds: list[int] = Field(description="Those that chose among the best trials.")
+    test_seeds: list[int] = Field(
+        description="Those that chose nothing: of a pool that no other search draws from."
+    )
+    value: str = Field(description="How scores become one value: iqm, mean, mean - 1.0*se.")
+    tuning_value: float = Field(description="Its value in the search, normalised.")
+    test_value: Interval = Field(description="Its value on the test seeds, normalised.")
+    optimism_gap: float = Field(
+        description="The value in the search, minus that on the test seeds: both by `value`, and "
+        "of equally many seeds."
+    )
+    default_test_value: Interval = Field(description="The default's, on the test seeds.")
+    difference: Interval = Field(description="test_value - default_test_value.")
+    diverged_seeds: int = Field(description="Of the winner, over all its seeds.")
+    sha256: str = Field(description="Of `agent` and `hparams`, which all of this is about.")
+    made_with: dict[str, str] = Field(description="Versions.")
+
+
+class Winner(BaseModel):
+    """The best hyper-parameters of a search, complete."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # First in the file: of one that is cut short, what is left does not match its hash.
+    provenance: Provenance | None = Field(None, description="Left out of a file made by hand.")
+    agent: str
+    hparams: dict[str, Any] = Field(description="All of them, those that were not searched too.")
+
+
+def digest(agent: str, hparams: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical([agent, hparams]).encode()).hexdigest()
+
+
+@cache
+def read_winner(path: Path) -> tuple[Document, Winner]:
+    """:raises UserError: if it is missing or no best.yaml, or its hyper-parameters were edited."""
+    document = load(path)
+    found = parse(document, Winner)
+    if found.provenance and found.provenance.sha256 != digest(found.agent, found.hparams):
+        message = (
+            "they are not those that the search found: let `harness tune` write the file again, or "
+            "leave out `provenance`, which does not tell of these"
+        )
+        raise UserError([document.problem(("hparams",), message)])
+    return document, found

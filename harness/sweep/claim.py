@@ -1,0 +1,63 @@
+"""What a sweep claims: one sentence each, such as "rnd > ppo on DeepSea-20 by final"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+from harness.config.strict import suggest
+from harness.spec import Claim
+
+SCORES = ("final", "auc")
+SENTENCE = re.compile(
+    r"(?P<better>\S+) > (?P<worse>\S+?)(?: on (?P<env>\S+))? by (?P<score>\w+)", re.ASCII
+)
+
+
+class Claims(NamedTuple):
+    """Claims by their place in the file, and what is wrong with others."""
+
+    read: dict[int, Claim]
+    problems: list[tuple[int, str]]
+
+
+def read(texts: Sequence[str], arms: Collection[str], envs: Collection[str]) -> Claims:
+    """The claims about these arms and environments that can be true together."""
+    found = Claims({}, [])
+    for i, text in enumerate(texts):
+        sentence = SENTENCE.fullmatch(text)
+        if sentence is None:
+            message = f"'{text}' does not read 'A > B [on ENV] by {'|'.join(SCORES)}'"
+            found.problems.append((i, message))
+            continue
+        claim = Claim(text=text, **sentence.groupdict())
+        wrong = [*_unknown(claim, arms, envs), *_excluded(claim, found.read.values())]
+        found.problems.extend((i, message) for message in wrong)
+        if not wrong:
+            found.read[i] = claim
+    return found
+
+
+def _unknown(claim: Claim, arms: Collection[str], envs: Collection[str]) -> Iterable[str]:
+    for arm in (claim.better, claim.worse):
+        if arm not in arms:
+            yield f"no arm '{arm}'.{suggest(arm, arms)}"
+    if claim.env and claim.env not in envs:
+        yield f"'{claim.env}' is not among `envs`.{suggest(claim.env, envs)}"
+    if claim.score not in SCORES:
+        yield f"no score '{claim.score}'.{suggest(claim.score, SCORES)}"
+
+
+def _excluded(claim: Claim, others: Iterable[Claim]) -> Iterable[str]:
+    """Claims that can only be false, and those that would be counted twice."""
+    if claim.better == claim.worse:
+        yield f"'{claim.text}' compares an arm with itself: name two arms"
+        return
+    for other in others:
+        if (claim.env, claim.score) != (other.env, other.score):
+            continue
+        if (claim.better, claim.worse) == (other.better, other.worse):
+            yield f"'{claim.text}' stands there twice: drop one"
+        if (claim.better, claim.worse) == (other.worse, other.better):
+            yield f"'{claim.text}' and '{other.text}' exclude each other: keep the one you expect"

@@ -1,0 +1,156 @@
+"""A fresh process for every run, a few at a time.
+
+The processes are forked from a server that has imported the libraries once and has never trained,
+so nothing leaks from run to run and importing torch is paid once.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
+from typing import NamedTuple
+
+from harness import agents
+from harness.provenance import THREADS
+from harness.spec import Batch
+from harness.store.reader import Store
+from harness.store.writer import Busy, end_attempt, write_failure
+from harness.train.run import Job, run_batch
+
+BUSY = 75  # exit code: another process is at this run (EX_TEMPFAIL)
+FAILED = 1  # exit code: failure.json says why, unless the disk refused it
+TICK = 0.5  # seconds between two looks at the workers
+PATIENCE = 10.0  # seconds that a worker has to put its files in order before it is killed
+
+
+class _Worker(NamedTuple):
+    process: BaseProcess
+    batch: Batch
+
+
+def processes(
+    batches: Sequence[Batch], job: Job, workers: int, tick: Callable[[], None] = lambda: None
+) -> None:
+    """Attempt every batch once, `workers` side by side.
+
+    A worker that dies without a word fails its own run only. Runs that another sweep is at are
+    waited for, and taken over if that sweep dies.
+    """
+    store = Store(job.root)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_preload(batches))
+    _limit_threads(batches)
+    waiting = list(batches)
+    crew: list[_Worker] = []
+    try:
+        while waiting or crew:
+            ready = [batch for batch in waiting if not _busy(batch, store)]
+            while ready and len(crew) < workers:
+                batch = ready.pop(0)
+                waiting.remove(batch)
+                crew.append(_start(context, batch, job))
+            if crew:
+                wait([worker.process.sentinel for worker in crew], timeout=TICK)
+            else:
+                time.sleep(TICK)
+            for worker in [worker for worker in crew if not worker.process.is_alive()]:
+                crew.remove(worker)
+                if worker.process.exitcode == BUSY:
+                    waiting.append(worker.batch)
+                else:
+                    _bury(worker, store)
+            tick()
+    finally:
+        _dismiss(crew, store)
+
+
+def _preload(batches: Sequence[Batch]) -> list[str]:
+    """The modules that the runs will need: the server imports them once."""
+    names = {spec.agent for batch in batches for spec in batch.specs}
+    targets = sorted({agents.entry(name).module for name in names})
+    last = ["harness.train.executors.warm", "harness.train.executors.hashed"]
+    return ["harness.train.run", "sacred", "sacred.observers", *targets, *last]
+
+
+def _limit_threads(batches: Sequence[Batch]) -> None:
+    """Before any numerical library starts: left alone, each of them takes every core."""
+    threads = max((spec.engine.threads for batch in batches for spec in batch.specs), default=1)
+    for name in THREADS:
+        os.environ[name] = str(threads)
+
+
+def _busy(batch: Batch, store: Store) -> bool:
+    return any(not store.finished(spec) and store.running(spec) for spec in batch.specs)
+
+
+def _start(context: multiprocessing.context.ForkServerContext, batch: Batch, job: Job) -> _Worker:
+    process = context.Process(target=_work, args=(batch.model_dump_json(), job))
+    process.start()
+    return _Worker(process, batch)
+
+
+def _work(batch_json: str, job: Job) -> None:
+    """What a worker does: one batch, its output into a file of its own."""
+    for number in (signal.SIGINT, signal.SIGHUP):  # the parent's, who then sends SIGTERM
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    batch = Batch.model_validate_json(batch_json)
+    folder = Store(job.root).folder(batch.specs[0])
+    folder.mkdir(parents=True, exist_ok=True)
+    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    try:
+        run_batch(batch, job)
+    except Busy:
+        sys.exit(BUSY)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGTERM)
+    except BaseException:  # failure.json has the traceback
+        sys.exit(FAILED)
+
+
+def _die_with_parent() -> None:
+    """No machine is left running: a worker ends when the sweep that started it is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE)
+    os._exit(128 + signal.SIGKILL)
+
+
+def _bury(worker: _Worker, store: Store) -> None:
+    """Give a worker that could not say it a reason of death."""
+    code = worker.process.exitcode
+    if code == 0:
+        return
+    why = (
+        f"killed by signal {-code} ({signal.Signals(-code).name})"
+        if code and code < 0
+        else (f"the worker ended with exit code {code}")
+    )
+    for spec in worker.batch.specs:
+        told = code == FAILED and store.failure(spec) is not None
+        if not told and not store.finished(spec) and not store.running(spec):
+            write_failure(store.folder(spec), why)
+            end_attempt(store.folder(spec), "failed")
+
+
+def _dismiss(crew: Sequence[_Worker], store: Store) -> None:
+    """End the workers: politely, then for good."""
+    for worker in crew:
+        worker.process.terminate()
+    deadline = time.monotonic() + PATIENCE
+    for worker in crew:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()

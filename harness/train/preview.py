@@ -1,0 +1,261 @@
+"""A picture of episodes: random and scripted ones of an environment, or those of a trained run."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from baselines import AGENTS
+from baselines.api import Task
+from harness import agents, envs
+from harness.seeding import episode_seeds, untouched_rng
+from harness.store.reader import final_returns
+from harness.train.evaluate import Evaluator
+from harness.train.run import Trained, trained
+
+FORMATS = (".png", ".pdf", ".svg", ".jpg")  # of the picture, by the end of its file's name
+FRAMES = 8
+INCHES = 1.5  # the side of a frame
+
+# Without a screen and a sound card SDL and MuJoCo must be told so, or they complain or fail.
+HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "MUJOCO_GL": "egl"}
+
+Script = Callable[[gym.Env[Any, Any], Any], Any]  # environment, observation -> action
+Wrappers = Sequence[Mapping[str, Any]]
+
+
+class Film(NamedTuple):
+    """What is seen of an episode: frames and infos by step, evenly spread."""
+
+    frames: dict[int, NDArray[np.uint8]]
+    infos: dict[int, dict[str, Any]]
+    total: float  # its return
+
+
+@dataclass
+class Tape:
+    """What must be known of an episode to play it again."""
+
+    seed: int
+    actions: list[Any]
+    info: dict[str, Any]  # the last one
+
+
+def draw(name: str, seed: int, path: Path) -> None:
+    """Write the contact sheet of one environment.
+
+    :raises KeyError: if there is no such environment.
+    """
+    card = envs.card(name)
+    rows = {}
+    for label, script in _scripts(card).items():
+        made = film(card, (), play(card, script, seed), seed)
+        rows[f"{name}, {label}: {_outcome(made)}"] = made
+    _sheet(card, rows, path)
+
+
+def draw_run(folder: Path, path: Path, trust: bool = False) -> str:
+    """Write a film strip of a run's first success and one of its first failure.
+
+    They are the first among its final evaluation's episodes, played once more by the saved model.
+    Where an environment has no success, they are the best and the worst episode.
+
+    :param folder: the run's.
+    :param trust: see `trained`.
+    :return: a warning, if these are not the very episodes that were scored then.
+    :raises UserError: if the run is not finished, or its agent or card has changed since.
+    """
+    found = trained(folder, trust=trust)
+    spec, card = found.spec, found.card
+    seeds = episode_seeds("final", spec.env, spec.seed, spec.evaluation.final_episodes)
+    returns, tapes = _final_episodes(found, seeds)
+    rows: dict[str, Film | None] = {}
+    for what, i in chosen(returns, tapes).items():
+        if i is None:
+            rows[f"{spec}: {what}"] = None
+            continue
+        made = film(card, spec.wrappers, tapes[i].actions, tapes[i].seed)
+        rows[f"{spec}: {what}, here number {i + 1}: {_outcome(made)}"] = made
+        if not math.isclose(made.total, returns[i], rel_tol=1e-6, abs_tol=1e-6):
+            raise RuntimeError(f"{spec.env} does not repeat itself: {made.total}, {returns[i]}")
+    _sheet(card, rows, path)
+    if returns == final_returns(folder):
+        return ""
+    return "these episodes differ from those that were scored: another machine or other packages"
+
+
+def chosen(returns: Sequence[float], tapes: Sequence[Tape]) -> dict[str, int | None]:
+    """The first success and the first failure, or the best and the worst: which episodes."""
+    episodes = f"{len(tapes)} final episodes"
+    if "success" in tapes[0].info:
+        ends = [bool(tape.info["success"]) for tape in tapes]
+        return {
+            f"{ends.count(end)} {what} in {episodes}": ends.index(end) if end in ends else None
+            for what, end in {"successes": True, "failures": False}.items()
+        }
+    best, worst = int(np.argmax(returns)), int(np.argmin(returns))
+    if best == worst:
+        return {f"the same return in {episodes}": best}
+    return {f"the best of {episodes}": best, f"the worst of {episodes}": worst}
+
+
+def _final_episodes(found: Trained, seeds: list[int]) -> tuple[list[float], list[Tape]]:
+    """As evaluation plays them, side by side: the shape of a batch can move a network's bits."""
+    spec, card = found.spec, found.card
+    tapes: dict[int, Tape] = {}
+    evaluator = Evaluator(lambda: _Recorder(envs.make(card, spec.wrappers, training=False), tapes))
+    episodes = evaluator.play(found.agent, seeds, spec.evaluation.deterministic)
+    evaluator.close()
+    return episodes.returns, [tapes[seed] for seed in seeds]
+
+
+class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
+    """Writes every seeded episode down."""
+
+    def __init__(self, env: gym.Env[Any, Any], tapes: dict[int, Tape]) -> None:
+        super().__init__(env)
+        self._tapes = tapes
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        assert seed is not None
+        self._tape = self._tapes[seed] = Tape(seed, [], info)
+        return observation, info
+
+    def step(self, action: Any) -> Any:
+        found = self.env.step(action)
+        self._tape.actions.append(action)
+        self._tape.info = found[4]
+        return found
+
+
+# Scripts -----------------------------------------------------------------------------------------
+
+
+def _scripts(card: envs.Card) -> dict[str, Script]:
+    """Chance, and whatever plays without learning."""
+    names = [name for name, entry in AGENTS.items() if not entry.learns]
+    fit = [name for name in names if agents.unfit(name, card.name, card.actions) is None]
+    found: dict[str, Script] = {name: _agent(card, name) for name in fit}
+    if card.name.startswith("MiniGrid"):
+        found["shortest plan"] = _plan()
+    if card.name.startswith("DeepSea"):
+        found["straight to the treasure"] = _dive
+    return found
+
+
+def _agent(card: envs.Card, name: str) -> Script:
+    task = Task(make_env=lambda: envs.make(card), steps=0)
+    agent = agents.make(name, task, agents.resolve(name, card.name, []).hparams)
+    state: Any = None
+
+    def act(env: gym.Env[Any, Any], observation: Any) -> Any:
+        nonlocal state
+        actions, state = agent.predict(observation[None], state)
+        return actions[0]
+
+    return act
+
+
+def _dive(env: gym.Env[Any, Any], observation: Any) -> Any:
+    world: Any = env.unwrapped
+    return world.best_action()
+
+
+def _plan() -> Script:
+    from harness.envs.planner import Planner
+
+    left: list[int] = []
+
+    def act(env: gym.Env[Any, Any], observation: Any) -> Any:
+        if not left:
+            world: Any = env.unwrapped
+            left.extend(int(action) for action in Planner(world).plan() or ())
+        return left.pop(0)
+
+    return act
+
+
+def play(card: envs.Card, script: Script, seed: int) -> list[Any]:
+    """The actions of one episode."""
+    actions: list[Any] = []
+    env = envs.make(card, training=False)
+    with untouched_rng(seed):
+        observation, _ = env.reset(seed=seed)
+        over = False
+        while not over:
+            actions.append(script(env, observation))
+            observation, _, terminated, truncated, _ = env.step(actions[-1])
+            over = terminated or truncated
+    env.close()
+    return actions
+
+
+# Pictures ----------------------------------------------------------------------------------------
+
+
+def film(card: envs.Card, wrappers: Wrappers, actions: Sequence[Any], seed: int) -> Film:
+    """Take the actions again, this time with a camera."""
+    _no_screen()
+    seen = card.model_copy(update={"kwargs": {**card.kwargs, "render_mode": "rgb_array"}})
+    env = envs.make(seen, wrappers, training=False)
+    _, info = env.reset(seed=seed)
+    wanted = set(np.linspace(0, len(actions), FRAMES).round().astype(int).tolist())
+    made, total = Film({0: np.asarray(env.render())}, {0: info}, 0.0), 0.0
+    for step, action in enumerate(actions, start=1):
+        _, reward, _, _, info = env.step(action)
+        total += float(reward)
+        if step in wanted:
+            made.frames[step], made.infos[step] = np.asarray(env.render()), info
+    env.close()
+    return made._replace(total=total)
+
+
+def _no_screen() -> None:
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        for name, value in HEADLESS.items():
+            os.environ.setdefault(name, value)
+
+
+def _outcome(made: Film) -> str:
+    return f"return {made.total:.4g} in {max(made.frames)} steps"
+
+
+def _sheet(card: envs.Card, rows: Mapping[str, Film | None], path: Path) -> None:
+    """A strip of frames for each title; None: the title says why there is none."""
+    matplotlib.use("Agg")
+    heights = [0.3 if made is None else INCHES + 0.6 for made in rows.values()]
+    figure = Figure(figsize=(INCHES * FRAMES, sum(heights) + 0.2), layout="constrained")
+    told = " and ".join(measure.name for measure in card.measures.values())
+    note = f" Above each frame: {told}." if told else ""
+    figure.supxlabel(card.summary + note, x=0.005, ha="left", fontsize=8, color="0.4")
+    strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for strip, (title, made) in zip(strips, rows.items(), strict=True):
+        strip.suptitle(title, x=0.005, ha="left", fontsize=9, fontweight="bold")
+        if made is None:
+            continue
+        panels = strip.subplots(1, FRAMES)
+        for panel in panels:
+            panel.axis("off")
+        for panel, (step, frame) in zip(panels, made.frames.items(), strict=False):
+            panel.imshow(frame)
+            panel.set_title(caption(step, made.infos[step], card.measures), fontsize=7.5)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+
+
+def caption(step: int, info: Mapping[str, Any], measures: Mapping[str, envs.Measure]) -> str:
+    """`step 12: 4.1 cm, 9.0°`: the step, and what the card tells of it."""
+    told = ", ".join(m.written(float(info[key])) for key, m in measures.items())
+    return f"step {step}: {told}" if told else f"step {step}"
