@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
-from pytest import MonkeyPatch
 
 from harness.config.tree import canonical
 from harness.report import page, style
@@ -265,7 +265,7 @@ def _append(folder: Path, line: dict[str, Any]) -> None:
 def write_page(store: Store, of: ResolvedSweep) -> Path:
     """report.html as `harness report` makes it, but for the pictures, which take long to draw."""
     blank = {name: replace(plot, draw=lambda *_: Figure()) for name, plot in page.FIGURES.items()}
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "FIGURES", blank)
         patch.setattr(style, "save", lambda _, path, __: path.with_suffix(".png").write_bytes(b""))
         return page.write(of, store, store.sweep_folder(of.name) / "report").with_suffix(".html")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from fake_store import write_run
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
-from pytest import MonkeyPatch
 
 from harness.search import charts, loop, report, storage, study, surrogate
 from harness.search.plan import Plan
@@ -92,7 +92,7 @@ def write_page(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill) -> 
     def blank(name: str) -> Callable[[study.Evidence], Figure | None]:
         return lambda found: Figure() if charts.CHARTS[name](found) else None
 
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surrogate, "RESAMPLES", 4)
         patch.setattr(surrogate, "TREES", 16)
         figures = {name: replace(one, draw=blank(name)) for name, one in report.FIGURES.items()}

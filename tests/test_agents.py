@@ -185,7 +185,7 @@ def test_progress_hears_of_every_step_in_order_and_of_the_last(name):
     assert found.diary.steps[-1] == found.taken
 
 
-@pytest.mark.parametrize("name", [name for name in ALGORITHMS])
+@pytest.mark.parametrize("name", ALGORITHMS)
 def test_logged_metrics_are_numbers_without_a_clock(name):
     logs = trained(name).diary.logs
 

@@ -96,10 +96,10 @@ EVERYWHERE = {
         (EVERYWHERE, (claimed("rnd", "ppo", "DeepSea-10"), claimed("rnd", "episodic")),
          ["on DeepSea-10 were .*: ppo on DeepSea-5; rnd on DeepSea-10 and DeepSea-5"]),
         # One tuned, the other not.
-        (EVERYWHERE | {"ppo": {env: () for env in ENVS}}, (claimed("rnd", "ppo"),),
+        (EVERYWHERE | {"ppo": dict.fromkeys(ENVS, ())}, (claimed("rnd", "ppo"),),
          ["ppo on none; rnd and episodic on DeepSea-10 and DeepSea-5"]),
         # None tuned, or alike in another order.
-        ({arm: {env: () for env in ENVS} for arm in ARMS}, (), []),
+        ({arm: dict.fromkeys(ENVS, ()) for arm in ARMS}, (), []),
         (EVERYWHERE | {"ppo": dict.fromkeys(ENVS, B[::-1])}, (), []),
         # On one environment alone.
         (EVERYWHERE | {"ppo": {"DeepSea-20": A, "DeepSea-10": B}}, (claimed("rnd", "ppo"),),

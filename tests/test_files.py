@@ -317,7 +317,7 @@ def test_a_report_that_does_not_come_to_its_end_leaves_the_old_one(error, tmp_pa
     report(folder, page="old")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
 
-    with pytest.raises((KeyboardInterrupt, OSError)), replacing(folder) as new:
+    with pytest.raises((KeyboardInterrupt, OSError)), replacing(folder) as new:  # noqa: PT012
         (new / "page").write_text("half")
         raise error
 

@@ -142,12 +142,12 @@ def test_every_link_leads_somewhere(path, read, store):
 
 def test_every_score_links_to_the_runs_of_its_arm_and_environment(path):
     text = path.read_text()
-    cells = dict(
-        ((arm, env), number)
+    cells = {
+        (arm, env): number
         for arm, env, number in re.findall(
             r'<a class="runs" href="#runs\?arm=(\w+)&amp;env=([\w-]+)">([^<]*)</a>', text
         )[::-1]
-    )
+    }
     with (path.parent / "table_final.csv").open() as file:
         for row in csv.DictReader(file):
             if row["shows"] == "interval":

@@ -69,7 +69,7 @@ def test_every_figure_of_the_markdown_is_drawn_by_the_page(path, read):
 def test_every_trial_has_a_row_with_its_value(path):
     study = json.loads((path.parents[1] / "pid" / "search.json").read_text())
     found = rows(path)
-    assert [name for name in found] == [f"pid-{i}" for i in range(study["budget"]["trials"])]
+    assert list(found) == [f"pid-{i}" for i in range(study["budget"]["trials"])]
     states = {cells[1] for cells in found.values()}
     assert states == {"all seeds", "stopped early", "crashed"}
     for cells in found.values():

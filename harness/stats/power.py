@@ -55,7 +55,7 @@ def _runs(sweep: ResolvedSweep, claim: Claim) -> tuple[int, int, str]:
     wanted = [claim.env] if claim.env else list(sweep.envs)
     least = math.inf
     for arm in (claim.better, claim.worse):
-        seeds = {env: 0 for env in wanted}
+        seeds = dict.fromkeys(wanted, 0)
         for run in sweep.runs:
             if run.arm == arm and run.env in seeds:
                 seeds[run.env] += 1

@@ -60,7 +60,7 @@ def run(spec: RunSpec, job: Job) -> None:
     store = Store(job.root)
     folder = store.folder(spec)
     writer.clear_way(folder, job.root)
-    with writer.claimed(folder), _terminable():
+    with writer.claimed(folder), _Terminable():
         if store.finished(spec):
             return
         writer.set_aside(folder)
@@ -81,7 +81,7 @@ def run(spec: RunSpec, job: Job) -> None:
             raise
 
 
-class _terminable:
+class _Terminable:
     """While a run lasts, a polite kill ends it as Ctrl-C does: with its files in order."""
 
     def __enter__(self) -> None:
