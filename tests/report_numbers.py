@@ -17,7 +17,7 @@ from pathlib import Path
 import fake_store
 import fake_tune
 import numpy as np
-from pytest import MonkeyPatch
+import pytest
 
 from harness.spec import Claim, ReportOptions, ResolvedSweep, RunSpec
 from harness.stats import crosscheck
@@ -40,7 +40,7 @@ Numbers = dict[str, dict[str, list[str]]]
 
 def here() -> Numbers:
     """What the code gives now."""
-    with tempfile.TemporaryDirectory() as folder, MonkeyPatch.context() as patch:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(crosscheck, "RESAMPLES", 20)
         sweep = _sweep_report(Path(folder) / "sweep")
         search = _search_report(Path(folder) / "search")
