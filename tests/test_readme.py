@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, flags=re.DOTALL)
 EXAMPLE, DESIGN = [block for language, block in BLOCKS if language == "yaml"]
-COMMANDS = re.findall(r"^\$ (harness .*?)(?:\s+#.*)?$", TEXT, flags=re.MULTILINE)
+COMMANDS = re.findall(r"^\| `(harness .*?)` \|", TEXT, flags=re.MULTILINE)
 
 
 def expand(path, text):
