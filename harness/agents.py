@@ -16,19 +16,10 @@ from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
 from harness.config.name import is_name
+from harness.config.shipped import shipped
 from harness.config.space import Range
-from harness.config.strict import (
-    Document,
-    Problem,
-    UserError,
-    dotted,
-    load,
-    parse,
-    shipped,
-    suggest,
-    validate,
-)
-from harness.config.yaml import Path_
+from harness.config.strict import Document, Problem, UserError, load, parse, suggest, validate
+from harness.config.tree import Place, dotted, flat, merged, walk
 
 
 class Tuned(BaseModel):
@@ -73,7 +64,7 @@ class Layer(NamedTuple):
     origin: str  # "ablations/rnd.yaml: arms.episodic"
     hparams: Mapping[str, Any]
     document: Document | None = None  # where errors point to
-    path: Path_ = ()
+    path: Place = ()
 
 
 class Settings(NamedTuple):
@@ -81,7 +72,7 @@ class Settings(NamedTuple):
 
     hparams: dict[str, Any]
     origins: dict[str, str]  # dotted key -> origin
-    problem: Callable[[Path_, str], Problem]  # what is wrong with one, at the place that set it
+    problem: Callable[[Place, str], Problem]  # what is wrong with one, at the place that set it
 
 
 def entry(name: str) -> Entry:
@@ -292,40 +283,22 @@ def resolve(name: str, env: str, layers: Iterable[Layer]) -> Settings:
 
     :raises UserError: with every unknown key and wrong value, pointing into the layer that set it.
     """
-    merged: dict[str, Any] = {}
-    owner: dict[Path_, tuple[Layer, Path_]] = {}
+    settings: dict[str, Any] = {}
+    owner: dict[Place, tuple[Layer, Place]] = {}
     for layer in [*shipped_layers(name, env), *layers]:
-        for path, value in _leaves(layer.hparams):
-            _set(merged, path, value)
-            owner[path] = layer, path
-    model, problems = validate(merged, AGENTS[name].load().Config)
+        settings = merged(settings, layer.hparams)
+        owner |= {place: (layer, place) for place, _ in walk(layer.hparams) if place}
+    model, problems = validate(settings, AGENTS[name].load().Config)
     if model is None:
         raise UserError(_locate(owner, name, path, message) for path, message in problems)
     hparams = model.model_dump(mode="json")
     named = {dotted(path): layer.origin for path, (layer, _) in owner.items()}
-    leaves = [dotted(path) for path, _ in _leaves(hparams)]
-    origins = {key: named.get(key, "the agent's own default") for key in leaves}
+    origins = {key: named.get(key, "the agent's own default") for key in flat(hparams)}
     return Settings(hparams, origins, partial(_locate, owner, name))
 
 
-def _leaves(tree: Mapping[str, Any], at: Path_ = ()) -> Iterable[tuple[Path_, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, (*at, key))
-        else:
-            yield (*at, key), value
-
-
-def _set(tree: dict[str, Any], path: Path_, value: Any) -> None:
-    for part in path[:-1]:
-        inner = tree.get(str(part))
-        tree[str(part)] = dict(inner) if isinstance(inner, dict) else {}
-        tree = tree[str(part)]
-    tree[str(path[-1])] = value
-
-
 def _locate(
-    owner: Mapping[Path_, tuple[Layer, Path_]], name: str, path: Path_, message: str
+    owner: Mapping[Place, tuple[Layer, Place]], name: str, path: Place, message: str
 ) -> Problem:
     """An error of the merged hyper-parameters, at the place in the file that caused it."""
     message = f"{message} (hyper-parameter of {name})"

@@ -33,7 +33,8 @@ from baselines.api import Agent, NoProgress, Task
 from baselines.sb3 import ALGORITHMS, agent_class
 from baselines.sb3_config import schedule
 from harness import agents
-from harness.config.strict import load, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import load
 from harness.envs import card_names
 from harness.seeding import untouched_rng
 

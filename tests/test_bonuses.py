@@ -30,7 +30,8 @@ from baselines.curiosity.ppo import CuriosityPPO
 from baselines.curiosity.recurrent import CuriosityRecurrentPPO
 from baselines.curiosity.settings import Config, settings_of
 from baselines.curiosity.stream import Stream
-from harness.config.strict import load, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import load
 
 EPISODIC = [name for name in BONUSES if load_bonus(name).episodic]
 LIFELONG = [name for name in BONUSES if name not in EPISODIC]

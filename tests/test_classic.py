@@ -12,7 +12,8 @@ from baselines.api import NoProgress, Task
 from baselines.classic.pid import PID
 from baselines.classic.random import Random
 from baselines.classic.tabular_q import TabularQ, falling
-from harness.config.strict import load, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import load
 
 
 def returns(agent, make_env, episodes):

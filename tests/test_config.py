@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.config import strict
+from harness.config.option import assignments
 
 
 class Inner(BaseModel):
@@ -119,9 +120,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_assignments_make_a_tree_of_yaml_values():
-    found = strict.assignments(
-        ["learning_rate=1e-3", "policy_kwargs.net_arch=[64, 64]", "use=true"]
-    )
+    found = assignments(["learning_rate=1e-3", "policy_kwargs.net_arch=[64, 64]", "use=true"])
 
     assert found == {"learning_rate": 1e-3, "policy_kwargs": {"net_arch": [64, 64]}, "use": True}
 
@@ -144,7 +143,7 @@ def test_assignments_make_a_tree_of_yaml_values():
 )
 def test_a_bad_assignment_is_the_users_error(pairs):
     with pytest.raises(strict.UserError, match="--set"):
-        strict.assignments(pairs)
+        assignments(pairs)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.off_policy import ALGORITHMS, STEPWISE, curious
 from baselines.curiosity.replay import Config, CuriousReplay, Novelty
 from baselines.curiosity.rnd import RND
-from harness.config.strict import load, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import load
 
 SMALL = {"learning_starts": 20, "buffer_size": 500, "batch_size": 16, "train_freq": 4}
 NET = {"net_arch": [8]}

@@ -14,7 +14,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from harness import envs
-from harness.config.strict import UserError, read, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import UserError, read
 from harness.config.tree import canonical
 from harness.envs import Card, card, card_names, make, rockfall
 from harness.envs.calibrate import best_score, block, random_score

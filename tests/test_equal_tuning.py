@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from harness import agents, envs
 from harness.cli.main import app
-from harness.config.strict import UserError, load, parse, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import UserError, load, parse
 from harness.report import equal_tuning, page, write
 from harness.spec import Claim
 from harness.store.reader import Store

@@ -9,7 +9,8 @@ import pytest
 
 from harness import envs
 from harness.agents import Layer
-from harness.config.strict import UserError, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import UserError
 from harness.store.reader import Store
 from harness.sweep.resolve import Sweep, keep, plan, single
 

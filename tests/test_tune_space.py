@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from baselines import AGENTS
 from harness.config.space import Range
 from harness.config.strict import validate
+from harness.config.tree import get
 from harness.search import loop, study, suggest
-from harness.search.plan import at
 
 SLOW = pytest.mark.slow
 LEARNERS = [
@@ -66,7 +66,7 @@ def test_the_default_of_the_class_is_a_point_of_its_space(agent):
 
     assert inside is not None
     for name, value in suggest.chosen(found.space, inside).items():
-        assert value == at(found.base[0].hparams, name)
+        assert value == get(found.base[0].hparams, name)
 
 
 @pytest.mark.parametrize("keys", RANGES.values(), ids=RANGES)

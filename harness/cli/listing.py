@@ -6,7 +6,6 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.markup import escape
@@ -15,7 +14,8 @@ from rich.text import Text
 
 from baselines import AGENTS, target
 from harness import agents, envs, stats
-from harness.config.strict import shipped
+from harness.config.shipped import shipped
+from harness.config.tree import get
 from harness.report import equal_tuning
 from harness.report.evidence import UNUSED
 from harness.spec import ResolvedSweep
@@ -219,7 +219,7 @@ def hyperparameters(explained: Sequence[Origins]) -> RenderableType:
     grouped: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for arm, env, settings, tuned_on in explained:
         for key, origin in settings.origins.items():
-            value = json.dumps(_at(settings.hparams, key))
+            value = json.dumps(get(settings.hparams, key))
             grouped.setdefault((env, key), {}).setdefault((value, origin), []).append(arm)
         if tuned_on is not None:
             tuned = (", ".join(tuned_on) or equal_tuning.NOWHERE, "")
@@ -242,12 +242,6 @@ def acting(loaded: Sweep) -> RenderableType:
         found = loaded.acting(envs.card(env))
         rows.add_row(env, "greedy" if found.deterministic else "sampled", found.origin)
     return rows
-
-
-def _at(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        tree = tree[part]
-    return tree
 
 
 def unequal_tuning(resolved: ResolvedSweep) -> RenderableType:

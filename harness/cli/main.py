@@ -129,7 +129,7 @@ def run(
 ) -> None:
     """Train and evaluate one run, with the tuned hyper-parameters of configs/agents."""
     with _users_errors():
-        from harness.config.strict import spoken
+        from harness.config.option import spoken
         from harness.sweep.resolve import single
 
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
@@ -637,7 +637,7 @@ def _report(
 
 def _answers(sweep: ResolvedSweep) -> Answers:
     """What the author says to the checklist, in the file beside the sweep's."""
-    from harness.config.strict import beside
+    from harness.config.shipped import beside
 
     path = beside(sweep.source, "checklist")
     if path is None:
@@ -660,7 +660,7 @@ def _resolved(name: str, store: Store) -> ResolvedSweep:
 
 def _find(file: str, folder: str = "ablations") -> Path:
     """A file by path; or one that is shipped in `folder`, by path or name, from any folder."""
-    from harness.config.strict import shipped
+    from harness.config.shipped import shipped
 
     path = Path(file)
     if not path.name or os.path.exists(path):
@@ -685,7 +685,7 @@ def _sweep_name(name: str) -> str:
 
 def _overrides(pairs: list[str] | None) -> Layer | None:
     from harness.agents import Layer
-    from harness.config.strict import assignments
+    from harness.config.option import assignments
 
     return Layer("--set", assignments(pairs)) if pairs else None
 

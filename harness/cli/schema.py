@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from baselines import AGENTS
 from harness import envs
 from harness.agents import AgentFile
-from harness.config.strict import shipped
+from harness.config.shipped import shipped
 from harness.report.checklist import ChecklistFile
 from harness.report.questions import QUESTIONS
 from harness.report.reference import ReferenceFile

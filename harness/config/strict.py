@@ -1,4 +1,4 @@
-"""Strict YAML into typed models, with the line of all that is wrong; and the shipped files."""
+"""Strict YAML into typed models, with the line of all that is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origi
 from pydantic import BaseModel, ValidationError
 
 from harness.config.secret import without_password
-from harness.config.yaml import DEEPEST, NotYamlError, Path_, compose
+from harness.config.tree import Place, dotted, get
+from harness.config.yaml import DEEPEST, NotYamlError, compose
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -47,26 +48,6 @@ class UserError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def shipped(folder: str) -> Path:
-    """A folder that comes with the harness: "configs/agents", "configs/envs", "ablations".
-
-    A wheel carries them inside the package; a checkout has them beside it.
-    """
-    here = Path(__file__).parent.parent
-    packed = here / "shipped" / folder
-    return packed if packed.exists() else here.parent / folder
-
-
-def beside(sweep: str, kind: str) -> Path | None:
-    """The file <sweep>.<kind>.yaml next to a sweep's own, or among those that are shipped."""
-    path = Path(sweep)
-    name = f"{path.stem}.{kind}.yaml"
-    places = [path.with_name(name)]
-    if path.parent.name in ("", "ablations"):
-        places.append(shipped("ablations") / name)
-    return next((found for found in places if found.is_file()), None)
-
-
 def suggest(word: str, known: Iterable[str]) -> str:
     """The closing words of an error about an unknown name: " Did you mean 'x'?", or the list."""
     names = sorted(known)
@@ -81,22 +62,18 @@ class Document(NamedTuple):
 
     file: str
     data: Any
-    lines: dict[Path_, int]
+    lines: dict[Place, int]
     flaws: tuple[Problem, ...] = ()
-    flawed: tuple[Path_, ...] = ()  # values that are of no use; they read None in `data`
+    flawed: tuple[Place, ...] = ()  # values that are of no use; they read None in `data`
 
-    def line(self, path: Path_) -> int | None:
+    def line(self, path: Place) -> int | None:
         """The line of `path`, or of the nearest thing around it that stands in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path)
 
-    def problem(self, path: Path_, message: str) -> Problem:
+    def problem(self, path: Place, message: str) -> Problem:
         return Problem(self.file, self.line(path), dotted(path), message)
-
-
-def dotted(path: Path_) -> str:
-    return ".".join(str(part) for part in path)
 
 
 def load(path: Path) -> Document:
@@ -165,7 +142,7 @@ class Survey(NamedTuple, Generic[M]):
 
     value: M | None  # without what is wrong; None: the rest cannot stand alone
     problems: list[Problem]
-    wrong: list[Path_]  # where they stand
+    wrong: list[Place]  # where they stand
 
     def follows(self, problem: Problem) -> bool:
         """Whether a problem of the value may come of what is left out of it."""
@@ -202,7 +179,7 @@ def survey(
     return found
 
 
-def _leave_out(data: Any, path: Path_, stand_ins: Mapping[str, Any]) -> None:
+def _leave_out(data: Any, path: Place, stand_ins: Mapping[str, Any]) -> None:
     """Take out the innermost key on the way to `path` without which the rest may be right."""
     inner, holder, key = data, None, ""
     for part in path:
@@ -219,7 +196,7 @@ def _leave_out(data: Any, path: Path_, stand_ins: Mapping[str, Any]) -> None:
         data[key] = copy.deepcopy(stand_ins[key])
 
 
-def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Path_, str]]]:
+def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Place, str]]]:
     """Data as a model, or everything that is wrong with it: (where, what) pairs.
 
     Strict, as JSON is: an integer may stand for a float, and nothing else is converted.
@@ -237,9 +214,9 @@ def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Path_, str
 _KIND = re.compile("input should be (?P<kind>.*), but (?P<given>.*) is given", re.S)
 
 
-def _alternatives(found: Iterable[tuple[Path_, str]]) -> list[tuple[Path_, str]]:
+def _alternatives(found: Iterable[tuple[Place, str]]) -> list[tuple[Place, str]]:
     """Each problem once; of a value that may be of several kinds and is of none, one for all."""
-    kinds: dict[tuple[Path_, str], list[str]] = {}
+    kinds: dict[tuple[Place, str], list[str]] = {}
     for where, what in dict.fromkeys(found):
         match = _KIND.fullmatch(what)
         of_value = kinds.setdefault((where, match["given"] if match else what), [])
@@ -277,14 +254,14 @@ def _quoted(value: Any) -> str:
 
 def _explain(
     detail: dict[str, Any], data: Any, model: type[BaseModel]
-) -> Iterator[tuple[Path_, str]]:
+) -> Iterator[tuple[Place, str]]:
     """One of pydantic's errors as (where, what), in words for someone who wrote YAML.
 
     An error that knows its own keys, as `baselines.api.Clash` does, is one for each of them.
     """
     path: list[str | int] = []
     for part in detail["loc"]:  # pydantic also names the branch of a union it tried: skip those
-        here = _at(data, path)
+        here = get(data, path)
         last = part == detail["loc"][-1]
         absent = last and detail["type"] in ("missing", "extra_forbidden")
         item = isinstance(here, list) and isinstance(part, int) and part < len(here)
@@ -301,19 +278,10 @@ def _explain(
         yield where, "this key is required"
     else:
         message = str(detail["msg"]).removeprefix("Value error, ")
-        yield where, f"{message[:1].lower()}{message[1:]}, but {_quoted(_at(data, path))} is given"
+        yield where, f"{message[:1].lower()}{message[1:]}, but {_quoted(get(data, path))} is given"
 
 
-def _at(data: Any, path: Iterable[str | int]) -> Any:
-    for part in path:
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return data
-
-
-def _fields(model: Any, path: Path_) -> set[str]:
+def _fields(model: Any, path: Place) -> set[str]:
     """The keys that may stand at `path` of a document that is read as `model`."""
     candidates = [model]
     for part in path:
@@ -340,60 +308,3 @@ def _branches(kind: Any) -> list[Any]:
     if get_origin(kind) in (Union, types.UnionType):
         return [inner for branch in get_args(kind) for inner in _branches(branch)]
     return [kind]
-
-
-def spoken(option: str, given: str, text: str) -> Any:
-    """What `text`, a part of what was given to an option of the command line, says as YAML.
-
-    :raises UserError: if it is none.
-    """
-    try:
-        tree = compose(text)
-    except NotYamlError as error:
-        raise UserError([Problem(option, None, given, str(error))]) from None
-    if tree.flaws:
-        raise UserError(Problem(option, None, given, flaw.message) for flaw in tree.flaws)
-    return tree.data
-
-
-def assignments(pairs: Iterable[str]) -> dict[str, Any]:
-    """`key=value` pairs as a tree: dots go inside, values are YAML.
-
-    :raises UserError: for a pair without "=", a value that is no YAML, or two pairs that exclude
-        each other.
-    """
-    tree: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        try:
-            value = spoken("--set", pair, text)
-        except UserError as error:
-            problems += error.problems
-            continue
-        if not equals or not all(key.split(".")):
-            problems.append(Problem("--set", None, pair, "write it as key=value"))
-        elif (other := plant(tree, key, value)) is not None:
-            message = f"'{other}' has a value of its own already: drop one of the two"
-            problems.append(Problem("--set", None, pair, message))
-    if problems:
-        raise UserError(problems)
-    return tree
-
-
-def plant(tree: dict[str, Any], key: str, value: Any) -> str | None:
-    """Put a value into a tree under its dotted name.
-
-    :return: the name of what stands in the way, if anything does: nothing is changed then.
-    """
-    *outer, last = key.split(".")
-    inner = tree
-    for i, part in enumerate(outer, start=1):
-        below = inner.setdefault(part, {})
-        if not isinstance(below, dict):
-            return ".".join(outer[:i])
-        inner = below
-    if last in inner:
-        return key
-    inner[last] = value
-    return None

@@ -26,7 +26,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-Path_ = tuple[str | int, ...]  # where a value stands in a document: ("arms", "rnd", "hparams")
+from harness.config.tree import Place
 
 DEEPEST = 40  # brackets within brackets; the deepest of our own files has 7
 MOST_VALUES = 100_000  # aliases written out
@@ -54,7 +54,7 @@ UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 class Flaw(NamedTuple):
     """A value that cannot be used, in a text that can be read on."""
 
-    path: Path_
+    path: Place
     line: int
     message: str
     again: bool = False  # another value stands at its path, and is the one that counts
@@ -64,7 +64,7 @@ class Tree(NamedTuple):
     """What a text says. A flawed value reads None there."""
 
     data: Any
-    lines: dict[Path_, int]  # of each key and item
+    lines: dict[Place, int]  # of each key and item
     flaws: list[Flaw]
 
 
@@ -102,7 +102,7 @@ class _Composer:
         self._anchors: dict[str, _Anchored | None] = {}  # None: it is not closed yet
         self._values = 0
         self._reached = 0  # the deepest level so far
-        self._lines: dict[Path_, int] = {}
+        self._lines: dict[Place, int] = {}
         self._flaws: list[Flaw] = []
 
     def tree(self) -> Tree:
@@ -119,7 +119,7 @@ class _Composer:
                 data = self._value(event, ())
         return Tree(data, self._lines, self._flaws)
 
-    def _value(self, event: Any, at: Path_) -> Any:
+    def _value(self, event: Any, at: Place) -> Any:
         self._count(1, len(at), event)
         if isinstance(event, AliasEvent):
             return self._alias(event, at)
@@ -137,7 +137,7 @@ class _Composer:
         self._reached = max(reached, self._reached)
         return value
 
-    def _written(self, event: Any, at: Path_) -> Any:
+    def _written(self, event: Any, at: Place) -> Any:
         if isinstance(event, MappingStartEvent):
             return self._map(at)
         if isinstance(event, SequenceStartEvent):
@@ -148,7 +148,7 @@ class _Composer:
             self._flaws.append(Flaw(at, _line(event), str(error)))
             return None
 
-    def _map(self, at: Path_) -> dict[str, Any]:
+    def _map(self, at: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while not isinstance(event := next(self._events), MappingEndEvent):
             if not isinstance(event, ScalarEvent):
@@ -163,7 +163,7 @@ class _Composer:
             result.setdefault(key, None if flaw else value)
         return result
 
-    def _list(self, at: Path_) -> list[Any]:
+    def _list(self, at: Place) -> list[Any]:
         result: list[Any] = []
         while not isinstance(event := next(self._events), SequenceEndEvent):
             here = (*at, len(result))
@@ -171,7 +171,7 @@ class _Composer:
             result.append(self._value(event, here))
         return result
 
-    def _alias(self, event: Any, at: Path_) -> Any:
+    def _alias(self, event: Any, at: Place) -> Any:
         if event.anchor not in self._anchors:
             raise NotYamlError(_line(event), f"nothing is called &{event.anchor} above")
         anchored = self._anchors[event.anchor]

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from baselines import target
 from harness.config import strict
 from harness.config.name import RULE, is_name, shortened
+from harness.config.shipped import shipped
 from harness.envs.extra import Extra
 from harness.envs.visits import Plane
 from harness.envs.wrappers import check_wrapper, complete
@@ -200,7 +201,7 @@ def card_names() -> list[str]:
 
 
 def _names() -> Iterator[str]:
-    for path in strict.shipped("configs/envs").glob("*.yaml"):
+    for path in shipped("configs/envs").glob("*.yaml"):
         found = _read(path.stem)
         assert found is not None
         if found.sizes:
@@ -216,7 +217,7 @@ def _natural(name: str) -> list[str | int]:
 
 @cache
 def _read(stem: str) -> Card | None:
-    path = strict.shipped("configs/envs") / f"{stem}.yaml"
+    path = shipped("configs/envs") / f"{stem}.yaml"
     if not path.is_file():
         return None
     return strict.read(path, Card).model_copy(update={"name": stem})

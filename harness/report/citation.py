@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from harness.config.strict import shipped
+from harness.config.shipped import shipped
 
 
 class Work(NamedTuple):

@@ -35,7 +35,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness import stats
-from harness.config.strict import read, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import read
 from harness.report.evidence import Evidence
 from harness.report.tables import Table
 from harness.spec import RunSpec

@@ -9,11 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from harness.config.tree import get
 from harness.report.number import fixed
 from harness.report.web import shell, words
 from harness.search import charts, confirm, loop, panel
 from harness.search.evidence import Evidence
-from harness.search.plan import at
 from harness.search.surrogate import worth
 from harness.spec import RunSpec
 from harness.store.reader import Store
@@ -128,7 +128,7 @@ def _row(
     settings = []
     for key in found.plan.space:
         there = key in chosen or number == 0
-        settings.append(escape(_setting(chosen.get(key, at(base, key)))) if there else "-")
+        settings.append(escape(_setting(chosen.get(key, get(base, key)))) if there else "-")
     lists = {"tuning seeds": (runs(found, number), scores)}
     lists |= {name: (one.specs, one.outcome.scores) for name, one in mine.items()}
     numbers = [value, str(len(scores)), *others]

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from optuna.trial import FrozenTrial
 
+from harness.config.tree import get
 from harness.search import score, suggest
 from harness.search.confirm import hparams
-from harness.search.plan import PATH, Plan, at
+from harness.search.plan import PATH, Plan
 from harness.search.score import Outcome, Train
 from harness.search.surrogate import Forest
 from harness.spec import RunSpec
@@ -48,7 +49,7 @@ def order(plan: Plan, best: FrozenTrial, forest: Forest) -> list[list[str]]:
 
 def _groups(plan: Plan, chosen: dict[str, Any]) -> list[list[str]]:
     """What differs from the default, each with what is conditional on it."""
-    differs = [n for n, value in chosen.items() if at(plan.base[0].hparams, n) != value]
+    differs = [n for n, value in chosen.items() if get(plan.base[0].hparams, n) != value]
     heads = [n for n in differs if not set(plan.space[n].when) & set(differs)]
     return [
         [head, *(n for n in differs if n not in heads and head in plan.space[n].when)]
@@ -70,7 +71,7 @@ def run(plan: Plan, best: FrozenTrial, forest: Forest, store: Store, attempt: Tr
     steps = [("", plan.specs({}, instances, label="default"))]
     for group in order(plan, best, forest):
         text = ", ".join(
-            f"{name}: {at(plan.base[0].hparams, name)} → {goal[name]}" for name in group
+            f"{name}: {get(plan.base[0].hparams, name)} → {goal[name]}" for name in group
         )
         chosen |= {name: goal[name] for name in group}
         steps.append((text, plan.specs(chosen, instances, label=f"+ {group[0]}")))

@@ -15,9 +15,8 @@ import numpy as np
 
 from harness import agents, envs, stats
 from harness.config.space import Range, order_problems
-from harness.config.strict import Document, Problem, UserError, load, plant, suggest, survey
-from harness.config.tree import canonical
-from harness.config.yaml import Path_
+from harness.config.strict import Document, Problem, UserError, load, suggest, survey
+from harness.config.tree import Place, canonical, get, merged, nested, put
 from harness.search.file import MOST_SEEDS, VALUE, Halving, Searched, SearchFile, Wilcoxon
 from harness.spec import Anchors, ResolvedSweep, RunSpec
 from harness.sweep.resolve import FIRST_TUNING_SEED, Sweep, in_order
@@ -146,7 +145,7 @@ class Plan(NamedTuple):
         :param hparams: what departs from the default, by dotted names.
         :raises UserError: if the agent cannot have them.
         """
-        chosen = tree(hparams)
+        chosen = nested(hparams)
         found = _expand(self.file, self.document, self.label, chosen, steps or self.steps)
         by_env = {spec.env: spec for spec in found.runs}
         return [
@@ -202,22 +201,6 @@ def _standard_error(values: stats.Array, envs: Sequence[str]) -> float:
     means = np.bincount(place, weights=values) / counts
     variance = float(((values - means[place]) ** 2).sum()) / freedom
     return math.sqrt(variance / len(values))
-
-
-def tree(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as nested dictionaries."""
-    found: dict[str, Any] = {}
-    for name, value in flat.items():
-        plant(found, name, value)
-    return found
-
-
-def at(hparams: Mapping[str, Any], name: str) -> Any:
-    """The value under a dotted name; None where there is none."""
-    value: Any = hparams
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def read(path: Path, rehearse: bool = False) -> list[Plan]:
@@ -334,12 +317,12 @@ def _settings(plan: Plan) -> list[Problem]:
 
 def _space(
     document: Document, label: str, arm: Searched, base: Sequence[RunSpec]
-) -> tuple[dict[str, Range], dict[str, tuple[Document, Path_]]]:
+) -> tuple[dict[str, Range], dict[str, tuple[Document, Place]]]:
     """The shipped ranges, replaced and added to by the file's; and where each of them stands."""
     agent = base[0].agent
     shipped = agents.search_space(agent)
     space = {name: one for name, (one, _) in shipped.items()}
-    places: dict[str, tuple[Document, Path_]] = {
+    places: dict[str, tuple[Document, Place]] = {
         name: (where, ("search", name)) for name, (_, where) in shipped.items()
     }
     given = ("arms", label, "space")
@@ -360,9 +343,9 @@ def _space(
             problems.append(document.problem(("arms", label, "only", i), message))
     if arm.only is not None:
         space = {name: one for name, one in space.items() if name in arm.only}
-    nested: dict[str, Any] = {}
+    searched: dict[str, Any] = {}
     for name in space:
-        other = plant(nested, name, None)
+        other = put(searched, name, None)
         if other is not None:
             message = f"'{other}' is searched as a whole: drop one of the two"
             problems.append(places[name][0].problem(places[name][1], message))
@@ -377,11 +360,11 @@ def _space(
 
 
 def _refused(
-    plan: Plan, name: str, found: Range, document: Document, path: Path_
+    plan: Plan, name: str, found: Range, document: Document, path: Place
 ) -> Iterator[Problem]:
     """Why the agent cannot take one end of a range, or any of its values."""
-    ends: Path_ = ("low", "high") if found.choices is None else tuple(range(len(found.choices)))
-    key: Path_ = () if found.choices is None else ("choices",)
+    ends: Place = ("low", "high") if found.choices is None else tuple(range(len(found.choices)))
+    key: Place = () if found.choices is None else ("choices",)
     reasons = [_reason(plan, name, found, value) for value in found.extremes()]
     if document is not plan.document:  # a shipped range: the way out is the user's own file
         out = f"; or give another range in {plan.document.file}: arms.{plan.label}.space"
@@ -399,7 +382,7 @@ def _reason(plan: Plan, name: str, found: Range, value: Any) -> str | None:
         specs = plan.specs({name: value}, [Instance(spec.env, 0) for spec in plan.base])
     except UserError as error:
         return "; ".join(dict.fromkeys(problem.message for problem in error.problems))
-    if found.whole and isinstance(at(specs[0].hparams, name), float):
+    if found.whole and isinstance(get(specs[0].hparams, name), float):
         return f"{name} is a real number: write {found.low}.0, to search what lies between"
     return None
 
@@ -415,7 +398,7 @@ def _expand(
     """An arm with further hyper-parameters, as a sweep of one seed."""
     data = file.model_dump(mode="json", include=SHARED, exclude_unset=True)
     arm = file.arms[label].model_dump(mode="json", include={"agent", "hparams", "wrappers"})
-    arm["hparams"] = _merged(arm["hparams"], hparams)
+    arm["hparams"] = merged(arm["hparams"], hparams)
     base = {}
     if file.default == "own" and arm["agent"] is not None:
         with contextlib.suppress(KeyError):  # no such agent: the sweep will say so, with its line
@@ -423,12 +406,3 @@ def _expand(
     data |= {"question": file.question, "seeds": [0], "arms": {label: arm}, "base": base}
     data |= {"steps": dict(steps)} if steps is not None else {}
     return Sweep.of(document._replace(data=data, flaws=(), flawed=())).expand(rehearse=rehearse)
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(below)
-    for key, value in above.items():
-        inner = found.get(key)
-        nested = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        found[key] = _merged(inner, value) if nested else value  # type: ignore[arg-type]
-    return found

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import stats
+from harness.config.tree import get
 from harness.report import style
 from harness.search import confirm, loop, page
 from harness.search.evidence import Evidence
 from harness.search.figures import FIGURES
 from harness.search.file import Halving, Wilcoxon
-from harness.search.plan import at
 from harness.search.surrogate import RESAMPLES
 from harness.store.files import replacing
 from harness.store.reader import Store
@@ -147,7 +147,7 @@ def _winner(found: Evidence) -> str:
     rows = ["| hyper-parameter | default | winner | why this range |", "|---|---|---|---|"]
     for name, value in confirm.hparams(trial).items():
         why = found.plan.space[name].why
-        rows.append(f"| {name} | {at(base, name)} | {value} | {why} |")
+        rows.append(f"| {name} | {get(base, name)} | {value} | {why} |")
     if trial.number == 0:
         return "### Winner\n\nThe default itself: nothing that was tried is better."
     where = f"Trial {trial.number}; complete in `{found.plan.label}/{confirm.BEST}`."

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
@@ -15,7 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness.config.secret import without_password
 from harness.config.strict import Problem, UserError
-from harness.config.tree import canonical
+from harness.config.tree import canonical, differing
 from harness.search.plan import Plan
 from harness.store import searches, writer
 from harness.store.files import Damaged, read, read_json, set_aside, write_json, write_whole
@@ -107,7 +106,7 @@ def open_study(plan: Plan, storage: BaseStorage) -> optuna.Study:
     wanted = json.loads(canonical(plan.identity()))
     if IDENTITY not in study.user_attrs:
         study.set_user_attr(IDENTITY, wanted)
-    changed = sorted(_differing(study.user_attrs.get(IDENTITY), wanted))
+    changed = sorted(differing(study.user_attrs.get(IDENTITY, {}), wanted))
     if changed:
         said = [key.replace("runs.", "agent, default, steps or evaluation on ") for key in changed]
         message = (
@@ -116,11 +115,3 @@ def open_study(plan: Plan, storage: BaseStorage) -> optuna.Study:
         )
         raise UserError([plan.document.problem((changed[0].split(".")[0],), message)])
     return study
-
-
-def _differing(first: Any, second: Any, at: str = "") -> Iterator[str]:
-    if isinstance(first, dict) and isinstance(second, dict):
-        for key in first.keys() | second.keys():
-            yield from _differing(first.get(key), second.get(key), f"{at}.{key}".lstrip("."))
-    elif first != second:
-        yield at

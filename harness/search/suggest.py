@@ -19,9 +19,9 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from harness.config.space import Range, Space
-from harness.config.tree import canonical
+from harness.config.tree import canonical, get
 from harness.search.cmaes import CMAES
-from harness.search.plan import Plan, at
+from harness.search.plan import Plan
 
 DIGITS = 4  # of a real number: more than any noise can tell apart, and short to read
 
@@ -129,7 +129,7 @@ def default_params(space: Space, hparams: Mapping[str, Any]) -> dict[str, Any] |
     values: dict[str, Any] = {}
     for name, one in space.items():
         if one.active(values):
-            values[name] = at(hparams, name)
+            values[name] = get(hparams, name)
             try:
                 found[parameter(name, one)] = encode(one, values[name])
             except ValueError:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from harness.config.strict import shipped
+from harness.config.shipped import shipped
 from harness.stats.aggregate import AGGREGATES, Statistic, curve_iqm, iqm
 
 LEAST = 0.90  # simulated coverage of a 95 % interval that is printed

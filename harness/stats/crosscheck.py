@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from harness.config.strict import shipped
+from harness.config.shipped import shipped
 from harness.stats.aggregate import AGGREGATES, Array, Statistic
 from harness.stats.resample import SEED, bootstrap, generator
 from harness.stats.uncertainty import percentile

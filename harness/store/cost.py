@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.config.strict import read, shipped
+from harness.config.shipped import shipped
+from harness.config.strict import read
 from harness.config.tree import canonical
 from harness.spec import RunSpec
 from harness.store import run_files

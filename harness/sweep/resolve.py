@@ -15,8 +15,7 @@ from harness import agents, envs, stats
 from harness.agents import Layer, Settings
 from harness.config.name import below
 from harness.config.strict import Document, Problem, Survey, UserError, load, suggest, survey
-from harness.config.tree import canonical
-from harness.config.yaml import Path_
+from harness.config.tree import Place, canonical
 from harness.spec import Batch, Claim, ResolvedSweep, RunSpec
 from harness.store import declaration
 from harness.store.files import Damaged, append_json, make_way, mend_lines, set_aside, write_json
@@ -107,14 +106,14 @@ class _Layered(NamedTuple):
     """An arm after grids and designs: departures in order, each with its place in the file."""
 
     label: str
-    departures: list[tuple[Path_, Departure]]
+    departures: list[tuple[Place, Departure]]
     envs: list[str] | None = None
     steps: int | dict[str, int] | None = None
-    path: Path_ = ()
+    path: Place = ()
     grid: Mapping[str, Any] = {}
     components: tuple[str, ...] | None = None  # None: it is not said what it is made of
 
-    def last(self, name: str) -> tuple[Path_, Any]:
+    def last(self, name: str) -> tuple[Place, Any]:
         """The last departure that sets `name`, and where it stands."""
         for path, departure in reversed(self.departures):
             value = getattr(departure, name)
@@ -199,7 +198,7 @@ class _Expansion:
             if ability.impossible
         }
 
-    def _wrong(self, path: Path_, message: str) -> None:
+    def _wrong(self, path: Place, message: str) -> None:
         """Note a problem, unless it comes of what could not be read of the file."""
         problem = self.document.problem(path, message)
         if not self.survey.follows(problem):
@@ -244,7 +243,7 @@ class _Expansion:
                 label, [base, *parts], path=("components",), components=tuple(sorted(chosen))
             )
 
-    def _points(self, path: Path_, grid: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    def _points(self, path: Place, grid: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
         """Every combination of a grid's values."""
         for key, values in grid.items():
             if not values:
@@ -259,7 +258,7 @@ class _Expansion:
         for point in itertools.product(*grid.values()):
             yield dict(zip(grid, point, strict=True))
 
-    def _twice(self, path: Path_, values: Iterable[Any]) -> None:
+    def _twice(self, path: Place, values: Iterable[Any]) -> None:
         for value, n in Counter(values).items():
             if n > 1:
                 self._wrong(path, f"{value} stands there {n} times: once is enough")
@@ -535,7 +534,7 @@ class _Expansion:
                 found = tuple(departure.tuned_on)
         return found
 
-    def _found(self, path: Path_, departure: Departure) -> list[Layer]:
+    def _found(self, path: Place, departure: Departure) -> list[Layer]:
         """What a search found.
 
         :raises UserError: see `_winner`.
@@ -546,7 +545,7 @@ class _Expansion:
         document, winner = found
         return [Layer(document.file, winner.hparams, document, ("hparams",))]
 
-    def _winner(self, path: Path_, departure: Departure) -> tuple[Document, Winner] | None:
+    def _winner(self, path: Place, departure: Departure) -> tuple[Document, Winner] | None:
         """`from: best.yaml`, by its place relative to the sweep file; None: nothing is taken over.
 
         :raises UserError: if there is no such file, or it is no best.yaml.

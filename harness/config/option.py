@@ -1,0 +1,49 @@
+"""What is given to options of the command line: YAML, as in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from harness.config.strict import Problem, UserError
+from harness.config.tree import put
+from harness.config.yaml import NotYamlError, compose
+
+
+def spoken(option: str, given: str, text: str) -> Any:
+    """What `text`, a part of what was given to an option of the command line, says as YAML.
+
+    :raises UserError: if it is none.
+    """
+    try:
+        tree = compose(text)
+    except NotYamlError as error:
+        raise UserError([Problem(option, None, given, str(error))]) from None
+    if tree.flaws:
+        raise UserError(Problem(option, None, given, flaw.message) for flaw in tree.flaws)
+    return tree.data
+
+
+def assignments(pairs: Iterable[str]) -> dict[str, Any]:
+    """`key=value` pairs as a tree: dots go inside, values are YAML.
+
+    :raises UserError: for a pair without "=", a value that is no YAML, or two pairs that exclude
+        each other.
+    """
+    tree: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        try:
+            value = spoken("--set", pair, text)
+        except UserError as error:
+            problems += error.problems
+            continue
+        if not equals or not all(key.split(".")):
+            problems.append(Problem("--set", None, pair, "write it as key=value"))
+        elif (other := put(tree, key, value)) is not None:
+            message = f"'{other}' has a value of its own already: drop one of the two"
+            problems.append(Problem("--set", None, pair, message))
+    if problems:
+        raise UserError(problems)
+    return tree
