@@ -1,8 +1,8 @@
-"""The table of docs/envs.md: what chance, a script and the reference score, and steps per second.
+"""The table of docs/envs.md: random, scripted and reference scores, and steps per second.
 
 python -m benchmarks.env_table [NAME ...]
 
-Scripts play the 100 final evaluation episodes of seed 0. Steps per second are environment steps by
+Scripted agents play the 100 final evaluation episodes of seed 0. Steps per second are environment steps by
 CPU time of one process, random actions and resets included, the median of three rounds.
 """
 
@@ -28,18 +28,18 @@ def main() -> None:
         cards = [envs.card(name) for name in sys.argv[1:] or envs.card_names()]
     except KeyError as error:
         sys.exit(f"env_table: {error.args[0]}")
-    print("| environment | actions | chance | script | reference | steps/s |")
+    print("| environment | actions | random | scripted | reference | steps/s |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for card in cards:
         scale = card.scale()
         error = scale.random.standard_error
-        chance = f"{scale.random.score:.4g}" + (f" ± {error:.2g}" if error else "")
-        cells = [card.name, card.actions, chance, script(card), f"{scale.reference.score:.4g}"]
+        random = f"{scale.random.score:.4g}" + (f" ± {error:.2g}" if error else "")
+        cells = [card.name, card.actions, random, scripted(card), f"{scale.reference.score:.4g}"]
         print("| " + " | ".join([*cells, f"{speed(card):,.0f}"]) + " |", flush=True)
 
 
-def script(card: envs.Card) -> str:
-    """The mean return of whatever plays without learning, other than chance."""
+def scripted(card: envs.Card) -> str:
+    """The mean return of each agent that is made for this environment and does not learn."""
     fit = [
         name
         for name, entry in AGENTS.items()
