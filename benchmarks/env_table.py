@@ -2,8 +2,8 @@
 
 python -m benchmarks.env_table [NAME ...]
 
-Scripted agents play the 100 final evaluation episodes of seed 0. Steps per second are environment steps by
-CPU time of one process, random actions and resets included, the median of three rounds.
+Scripted agents play the 100 final evaluation episodes of seed 0. Steps per second are environment
+steps by CPU time of one process, random actions and resets included, the median of three rounds.
 """
 
 from __future__ import annotations
