@@ -246,7 +246,7 @@ def commands(draw: st.DrawFn) -> list[str]:
 
     results, whole = {"--results": WORDS}, {"--workers": WORDS}
     verb = draw(st.sampled_from(["check", "sweep", "run", "report", "status", "ls", "verify",
-                                 "compare-reference", "model-report", "tune"]))  # fmt: skip
+                                 "model-report", "tune"]))  # fmt: skip
     yaml = st.sampled_from(["{}", "[]", "3", "{name: sticky_actions}", "{every: 0}", "{x: 1}",
                             "{threads: 1e9}", "{device: gpu}", "[", "sticky_actions"])  # fmt: skip
     if verb in ("check", "sweep"):

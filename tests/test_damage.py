@@ -222,7 +222,7 @@ def all_verbs(whole, store, name, damage, repeat=True):
     before, folder = content(store), store.root.parent
     told = [said(folder, "status"), said(folder, "ls", "runs"), said(folder, "ls", "costs")]
     told += [said(folder, "check", "damage.yaml"), said(folder, "status", "damage")]
-    told += [said(folder, "report", "damage"), said(folder, "compare-reference", "damage")]
+    told += [said(folder, "report", "damage")]
     assert content(store) == before, "a reader changed a file"
     if FILES[name] != "sweep":
         shown = scores(store)

@@ -536,7 +536,7 @@ def copied(run_folder, to):
 
 @pytest.mark.parametrize("words", [
     ["status"], ["status", "x"], ["report", "x"], ["verify", "x"], ["model-report", "x"],
-    ["compare-reference", "x"], ["ls", "runs"], ["ls", "costs"],
+    ["ls", "runs"], ["ls", "costs"],
 ], ids=" ".join)  # fmt: skip
 @pytest.mark.parametrize("facts", [
     {"agent": "nobodys"}, {"env": "Nowhere-v0"}, {"wrappers": [{"name": "nobodys"}]},
@@ -560,7 +560,7 @@ def test_a_sweep_of_agents_and_environments_that_are_not_here_is_no_traceback(
 )
 @pytest.mark.parametrize("words", [
     ["status"], ["status", "x"], ["report", "x"], ["verify", "x"], ["model-report", "x"],
-    ["compare-reference", "x"], ["ls", "runs"], ["ls", "costs"], ["ls", "searches"],
+    ["ls", "runs"], ["ls", "costs"], ["ls", "searches"],
 ], ids=" ".join)  # fmt: skip
 def test_a_strangers_sweep_is_read_as_data(kind, words, canary, monkeypatch):
     strangers_sweep(tiny("pid"), SPECS[kind](canary))
@@ -573,9 +573,7 @@ def test_a_strangers_sweep_is_read_as_data(kind, words, canary, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["../../x", "../../../x", "..", "x/../../../x"])
-@pytest.mark.parametrize(
-    "verb", ["status", "report", "verify", "model-report", "compare-reference"]
-)
+@pytest.mark.parametrize("verb", ["status", "report", "verify", "model-report"])
 def test_no_verb_follows_the_name_of_a_sweep_out_of_results(verb, name, canary):
     Path("results/sweeps/x").mkdir(parents=True)
     for folder in (canary.parent / "x", Path("x")):

@@ -306,24 +306,6 @@ def coverage_table(found: Sequence[stats.Coverage]) -> RenderableType:
     return Group(rows, note)
 
 
-def comparisons(resolved: ResolvedSweep, store: Store) -> RenderableType:
-    """A sweep's scores beside public ones."""
-    from harness.report import reference
-    from harness.report.evidence import gather
-
-    evidence = gather(resolved, store)
-    found = reference.compare(evidence)
-    if not found:
-        return "no public score is known for these agents in these environments"
-    made = reference.table(found, evidence)
-    rows = table(
-        *(f"{name}>" if name in ("here", "seeds", "found") else name for name in made.head)
-    )
-    for row in made.rows:
-        rows.add_row(*map(escape, row))  # brackets are markup to rich
-    return Group(rows, "", reference.about(found), *reference.sources(found))
-
-
 def costs(resolved: ResolvedSweep, store: Store, workers: int) -> RenderableType:
     """The number of runs, and an estimate of time, memory and disk for what is missing."""
     unique = len({spec.key for spec in resolved.runs})

@@ -189,16 +189,6 @@ def report(
             raise typer.Exit(SOME_FAILED)
 
 
-@app.command("compare-reference")
-def compare_reference(name: SweepName, results: Results = DEFAULT_RESULTS) -> None:
-    """Set a sweep's scores beside public ones: consistent, better, worse, or not comparable."""
-    with _users_errors():
-        from harness.cli import listing
-
-        store, console = _store(results), _console()
-        console.print(listing.comparisons(_resolved(_sweep_name(name), store), store))
-
-
 @app.command()
 def verify(
     what: Annotated[
