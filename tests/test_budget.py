@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from probe_envs_agents import Masked, discrete
-from rich.console import Console
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 from test_agents import make, tiny
@@ -17,7 +16,7 @@ from baselines.rollout import last_two
 from baselines.sb3 import ALGORITHMS
 from baselines.sb3_family import OnPolicy
 from baselines.target import load
-from harness.cli import listing
+from harness.cli import check
 from harness.config import strict
 from harness.sweep.resolve import Sweep
 
@@ -125,9 +124,5 @@ def test_check_says_where_rollouts_leave_more_than_a_hundredth_of_the_budget(
         "name: short\nquestion: Is it short?\nenvs: [CartPole-v1]\nseeds: 3\nsteps: 1000\n"
         f"arms:\n  dqn: {{agent: dqn, hparams: {{{hparams}, {rest}}}}}\n  ppo: {{agent: ppo}}\n"
     )
-    console = Console(width=200)
-    with console.capture() as shown:
-        console.print(listing.unused_steps(Sweep.of(strict.load(path)).expand()))
-    assert shown.get().strip() == (
-        f"Warning: {words} steps: the rest holds no whole rollout." if words else ""
-    )
+    warnings = [f"{words} steps: the rest holds no whole rollout."] if words else []
+    assert check.unused_steps(Sweep.of(strict.load(path)).expand()) == warnings

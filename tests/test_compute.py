@@ -10,7 +10,7 @@ import fake_store
 import pytest
 from rich.console import Console
 
-from harness.cli import listing
+from harness.cli import status
 from harness.report import compute, page
 from harness.report.evidence import gather
 from harness.store import writer
@@ -111,7 +111,7 @@ def test_page_checklist_paper_and_status_give_one_account_of_failed_attempts(sto
     assert account in (folder / "checklist.md").read_text()
     assert account in (folder / "paper" / "methods.tex").read_text()
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(listing.sweep(sweep, store))
+    console.print(status.of_sweep(sweep, store))
     assert account in console.export_text()
 
 
@@ -147,7 +147,7 @@ def test_status_names_the_symptoms_of_a_run_however_it_ended(store, state):
         facts = {"error": "ValueError: no", "traceback": "", "step": 1024, "steps": 2048}
         (store.folder(run) / name).write_text(json.dumps(facts | seen))
     console = Console(width=200, record=True, file=io.StringIO())
-    console.print(listing.sweep(sweep, store))
+    console.print(status.of_sweep(sweep, store))
     line = (
         "exploded in 1 of 1 runs of ppo: train/loss: 2e+21 (step 1,024), ppo on DeepSea-20, seed 0"
     )

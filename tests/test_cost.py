@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.cli import listing
+from baselines import AGENTS
+from harness.cli import check
 from harness.config import strict
 from harness.spec import Evaluation
 from harness.store import cost, estimate
@@ -185,7 +186,7 @@ def test_an_agent_that_nobody_measured_has_no_estimate_and_is_named(store):
 
 
 def test_every_shipped_agent_has_an_estimate():
-    assert set(listing.AGENTS) == set(cost.shipped_costs().agents)
+    assert set(AGENTS) == set(cost.shipped_costs().agents)
 
 
 def test_a_damaged_run_says_nothing_of_cost(store):
@@ -262,7 +263,7 @@ def test_what_check_prints_says_where_it_comes_from(store):
     finish(store, runs[0])
     console = Console(file=io.StringIO(), width=120)
 
-    console.print(listing.costs(sweep, store, 2))
+    console.print(check.costs(sweep, store, 2))
 
     text = " ".join(console.file.getvalue().split())
     assert "6, of which 1 are finished" in text

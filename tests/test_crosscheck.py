@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from harness import stats
-from harness.cli import main as cli
+from harness.cli.main import app
 from harness.report import crosscheck as section
 from harness.report import page
 from harness.stats import crosscheck
 from harness.store.reader import Store
+from harness.train import missing
 
 ARMS, ENVS = ("ppo", "rnd"), ("DeepSea-20", "DeepSea-10")
 
@@ -209,14 +210,14 @@ def test_no_crosscheck_leaves_it_out(store, monkeypatch, verb):
         for spec in specs:
             fake_store.write_run(store, spec)
 
-    monkeypatch.setattr(cli, "_train", write)
+    monkeypatch.setattr(missing, "train_missing", write)
     file = store.root / "fake.yaml"
     file.write_text(SWEEP)
     results = ["--results", str(store.root)]
-    made = CliRunner().invoke(cli.app, ["sweep", str(file), *results])
+    made = CliRunner().invoke(app, ["sweep", str(file), *results])
     report = store.sweep_folder("fake") / "report" / "report.md"
     assert made.exit_code == 0 and section.SECTION in report.read_text()
     monkeypatch.setattr(crosscheck, "rliable", lambda *_: pytest.fail("it was asked"))
     what = {"report": "fake", "sweep": str(file)}[verb]
-    again = CliRunner().invoke(cli.app, [verb, what, *results, "--no-crosscheck"])
+    again = CliRunner().invoke(app, [verb, what, *results, "--no-crosscheck"])
     assert again.exit_code == 0 and section.SECTION not in report.read_text()

@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from typer.testing import CliRunner
 
 from harness.agents import AgentFile
-from harness.cli import main as cli
+from harness.cli import verb
 from harness.cli.main import app
 from harness.config import strict
 from harness.envs.card import Card
 from harness.search import study, suggest
 from harness.sweep.resolve import Sweep
+from harness.train import missing
 
 PATIENCE = 5.0  # seconds of CPU time that one input may take
 SAMPLE, SOAK = 40, 1_700  # inputs of each of the six kinds: 240 and 10,200
@@ -147,7 +148,7 @@ def test_an_option_out_of_its_range_is_refused_at_once(tmp_path, words, says):
     with chdir(tmp_path), patience():
         done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
 
-    assert done.exit_code == cli.USERS_ERROR, done.output
+    assert done.exit_code == verb.USERS_ERROR, done.output
     assert says in done.output and "Traceback" not in done.output
     assert not list(tmp_path.iterdir())
 
@@ -157,7 +158,7 @@ def test_any_command_ends_with_a_code_and_lines_that_say_why(tmp_path, monkeypat
     def trains(*arguments, **options):
         raise strict.UserError([strict.Problem("test", None, "", "would train")])
 
-    monkeypatch.setattr(cli, "_train", trains)
+    monkeypatch.setattr(missing, "train_missing", trains)
     monkeypatch.setattr(study, "run", trains)
     (tmp_path / "drawn.yaml").write_text(json.dumps(grammar.SWEEP))
     (tmp_path / "search.yaml").write_text(json.dumps(grammar.SEARCH))
@@ -169,7 +170,7 @@ def test_any_command_ends_with_a_code_and_lines_that_say_why(tmp_path, monkeypat
             done = CliRunner().invoke(app, words)
         if not isinstance(done.exception, SystemExit | None):
             raise done.exception
-        assert done.exit_code in (cli.FINISHED, cli.SOME_FAILED, cli.USERS_ERROR)
-        assert done.exit_code == cli.FINISHED or done.output
+        assert done.exit_code in (verb.FINISHED, verb.SOME_FAILED, verb.USERS_ERROR)
+        assert done.exit_code == verb.FINISHED or done.output
 
     every()

@@ -27,14 +27,14 @@ arms:
 UNDRAWN = """
 from harness.__main__ import end_silently
 end_silently()
-from harness.cli import main as cli
-write = cli._report
+from harness.cli import main, report
+write = report.write_report
 def undrawn(*given, **more):
     from harness.report import page
     page.FIGURES = {}
     return write(*given, **more)
-cli._report = undrawn
-cli.main()
+report.write_report = undrawn
+main.main()
 """
 PATIENCE = 300.0  # seconds: this machine may be busy
 # Tables of times and attempts, which differ by nature.

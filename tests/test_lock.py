@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 
 from baselines import target
 from harness import envs
-from harness.cli import model_report as write
+from harness.cli import model_folder
 from harness.cli.main import app
 from harness.config.strict import Problem, UserError
 from harness.envs.registered import registered
@@ -481,7 +481,7 @@ def unmeasured(monkeypatch):
     def held_out(run):
         raise UserError([Problem("model-report", None, "", "begins to measure")])
 
-    monkeypatch.setattr(write, "held_out", held_out)
+    monkeypatch.setattr(model_folder, "held_out", held_out)
 
 
 @pytest.mark.parametrize("verb", OPENING, ids=" ".join)

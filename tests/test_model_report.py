@@ -19,8 +19,7 @@ from baselines.world_models.dreaming import Fan
 from baselines.world_models.episode import Episode
 from baselines.world_models.open_loop import Prediction
 from harness import envs
-from harness.cli import model_report
-from harness.cli import model_report as write
+from harness.cli import model_folder
 from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.envs.wrappers import complete
@@ -129,7 +128,7 @@ def folder(store):
 @pytest.fixture
 def few_figures(monkeypatch):
     """Drawing takes most of the time."""
-    monkeypatch.setattr(write, "_figures", lambda *given: iter(()))
+    monkeypatch.setattr(model_folder, "_figures", lambda *given: iter(()))
 
 
 # WHAT IS MEASURED
@@ -249,7 +248,7 @@ def test_an_image_has_one_unit_and_is_shown_in_frames():
 def test_a_run_is_measured_once_and_again_when_it_has_other_weights(
     folder, few_figures, monkeypatch
 ):
-    page = model_report.report(folder)
+    page = model_folder.report(folder)
     first = {path.name: path.read_bytes() for path in page.parent.iterdir()}
     assert set(first) == FEW_FILES
     assert b"## In short" in first["report.md"]
@@ -257,11 +256,11 @@ def test_a_run_is_measured_once_and_again_when_it_has_other_weights(
     assert model_measures(folder) is not None
 
     with monkeypatch.context() as patch:
-        patch.setattr(write, "measures", None)  # would raise
-        assert model_report.report(folder) == page
+        patch.setattr(model_folder, "measures", None)  # would raise
+        assert model_folder.report(folder) == page
     write_json(page.parent / "measures.json", {"version": 1, "weights": "others"})
     assert model_measures(folder) is None
-    model_report.report(folder)
+    model_folder.report(folder)
 
     assert {path.name: path.read_bytes() for path in page.parent.iterdir()} == first
 
@@ -270,7 +269,7 @@ def test_a_run_is_measured_once_and_again_when_it_has_other_weights(
 def test_figures_are_equal_byte_for_byte(folder):
     def files():
         (folder / "model_report" / "measures.json").unlink(missing_ok=True)
-        page = model_report.report(folder, with_learning=True)
+        page = model_folder.report(folder, with_learning=True)
         return {path.name: path.read_bytes() for path in page.parent.iterdir()}
 
     first = files()
@@ -316,13 +315,13 @@ def test_a_run_whose_environment_changed_while_it_trained_is_refused(store):
 
     assert found.exit_code == 2
     assert "changed while the run trained (annealed_random_actions)" in found.stderr
-    assert not model_report.has_model(spec)
+    assert not model_folder.has_model(spec)
 
 
 def test_an_unfinished_run_is_refused(store, folder, tmp_path):
     (folder / "result.json").rename(tmp_path / "result.json")
     with pytest.raises(UserError, match="not finished"):
-        model_report.report(folder)
+        model_folder.report(folder)
     (tmp_path / "result.json").rename(folder / "result.json")
 
 
@@ -366,5 +365,5 @@ def test_of_a_sweep_what_has_a_model_is_measured_and_reported(
 
 
 def test_agents_with_a_model_are_known_by_it_alone():
-    assert model_report.has_model(tiny("world_model"))
-    assert not model_report.has_model(tiny("ppo"))
+    assert model_folder.has_model(tiny("world_model"))
+    assert not model_folder.has_model(tiny("ppo"))

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness import stats
-from harness.cli import listing
+from harness.cli import status
 from harness.report import checklist, claims, page, write
 from harness.report.claims import decide, unexamined
 from harness.report.evidence import gather
@@ -212,7 +212,7 @@ def test_status_says_what_each_claim_waits_for(store):
             fake_store.write_run(store, run)
     console = Console(file=io.StringIO(), width=160)
 
-    console.print(listing.sweep(sweep, store))
+    console.print(status.of_sweep(sweep, store))
 
     text = " ".join(console.file.getvalue().split())
     assert "28 of 40 runs are finished; 12 missing, about" in text

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import main as cli
+from harness.cli.main import app
 from harness.report.command import repeat
 from harness.sweep.resolve import Sweep
+from harness.train import missing
 
 # <sweep>.checklist.yaml is no sweep.
 FILES = sorted(Path(__file__).parents[1].glob("ablations/*.yaml"))
@@ -26,10 +27,10 @@ CASES = [
 @pytest.mark.parametrize("path", CASES)
 def test_the_command_that_a_report_prints_makes_the_same_run(path, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(cli, "_train", lambda specs, *rest: made.extend(specs))
+    monkeypatch.setattr(missing, "train_missing", lambda specs, *rest: made.extend(specs))
     one_of_each = {(s.arm, s.env): s for s in Sweep.load(path).expand(None, True).runs}
     specs = list(one_of_each.values())[:: max(1, len(one_of_each) // 3)]  # a few say enough
     for spec in specs:
         words = shlex.split(repeat(spec).replace("\\\n", " "))
-        CliRunner().invoke(cli.app, [*words[1:], "--results", str(tmp_path)])
+        CliRunner().invoke(app, [*words[1:], "--results", str(tmp_path)])
     assert [spec.key for spec in made] == [spec.key for spec in specs]

@@ -38,14 +38,14 @@ def sweep_file(tmp_path_factory):
 
 # Drawing takes most of the time of a report, and no table hangs on its figures.
 UNDRAWN = """
-from harness.cli import main as cli
-write = cli._report
+from harness.cli import main, report
+write = report.write_report
 def undrawn(*given, **more):
     from harness.report import page
     page.FIGURES = {}
     return write(*given, **more)
-cli._report = undrawn
-cli.main()
+report.write_report = undrawn
+main.main()
 """
 
 

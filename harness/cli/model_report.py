@@ -1,135 +1,56 @@
-"""The folder of one run's model: its page, figures, tables, and the measures that reports read."""
+"""`harness model-report`: how true the models are that agents learned."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated
 
-from matplotlib.figure import Figure
+import typer
 
-from baselines import AGENTS
-from baselines.api import ModelBased
-from baselines.world_models import truth
-from baselines.world_models.dreaming import fan
-from harness import agents
-from harness.config.strict import Problem, UserError
-from harness.envs.wrappers import WRAPPERS
-from harness.report import model_figures as figures
-from harness.report import model_page as page
-from harness.report import style
-from harness.spec import RunSpec
-from harness.store.files import replacing, write_json
-from harness.store.reader import MODEL_MEASURES, model_measures
-from harness.store.run_files import MODEL_REPORT
-from harness.train.held_out import held_out
-from harness.train.model_measure import Episodes, dynamics_of, learning, measures, plain
-from harness.train.run import Trained, trained
-
-DREAMS = 100  # of one stretch of an episode
+from harness.cli.option import DEFAULT_RESULTS, Results, RunOrSweep, Trust
+from harness.cli.verb import (
+    SOME_FAILED,
+    console,
+    find_run,
+    find_sweep,
+    open_store,
+    user_error,
+    users_errors,
+)
 
 
-class Drawn(NamedTuple):
-    """One of `page.CAPTIONS`."""
+def model_report(
+    what: RunOrSweep,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Also train anew with parts of the budget: about as long as the run itself.",
+        ),
+    ] = False,
+    results: Results = DEFAULT_RESULTS,
+    trust: Trust = False,
+) -> None:
+    """Measure whether the models that agents learned are true. Resumes where it was stopped."""
+    with users_errors("What was measured is kept; the same command resumes."):
+        from harness.cli import model_folder
+        from harness.cli.report import write_report
 
-    name: str
-    figure: Figure
-
-
-def has_model(spec: RunSpec) -> bool:
-    """Whether such a run leaves a model that can be judged; no agent that is not here does."""
-    if spec.agent not in AGENTS:
-        return False
-    return issubclass(agents.entry(spec.agent).load(), ModelBased) and not _moving(spec)
-
-
-def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Path:
-    """Measure a finished run's model, unless that is done already; return the page.
-
-    :param folder: the run's.
-    :param with_learning: also train anew with parts of the budget, to see the model learn.
-    :param trust: see `trained`.
-    :raises UserError: if the run is not finished or has changed since, if its agent has no model,
-        or if the environment changed while it trained.
-    """
-    home = folder / MODEL_REPORT
-    kept = model_measures(folder)
-    if kept and (kept["learning"] or not with_learning):
-        return home / "report.md"
-    run = trained(folder, device="cpu", trust=trust)
-    if problem := _unfit(run):
-        raise UserError([Problem(str(folder), None, "", problem)])
-    episodes = held_out(run)
-    found = measures(run, episodes)
-    found["learning"] = learning(run, episodes, found) if with_learning else None
-    found = plain(found)
-    with replacing(home) as new:
-        drawn = []
-        with style.applied():
-            for name, figure in _figures(run, found, episodes):
-                style.save(figure, new / name)
-                drawn.append(name)
-        (new / "report.md").write_text(
-            page.text(run.spec, found, drawn, _training_only(run.spec)), encoding="utf-8"
-        )
-        for name, table in page.tables(found).items():
-            (new / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
-        facts = {"version": MODEL_MEASURES, "weights": run.result["weights"], **found}
-        write_json(new / "measures.json", facts)
-    return home / "report.md"
-
-
-def _unfit(run: Trained) -> str:
-    """Why there is nothing to hold its model against, if so."""
-    if not isinstance(run.agent, ModelBased):
-        return f"{run.spec.agent} has no model of its environment"
-    if moving := _moving(run.spec):
-        return (
-            f"the environment changed while the run trained ({', '.join(moving)}): there is no "
-            "single one to hold its model against; train one without"
-        )
-    return ""
-
-
-def _moving(spec: RunSpec) -> list[str]:
-    """Wrappers that change the environment while a run trains."""
-    names = [str(wrapper.get("name")) for wrapper in spec.wrappers]
-    return [name for name in names if name in WRAPPERS and WRAPPERS[name].moves]
-
-
-def _training_only(spec: RunSpec) -> list[str]:
-    names = [str(wrapper["name"]) for wrapper in spec.wrappers]
-    return [name for name in names if WRAPPERS[name].kind != "both"]
-
-
-def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterator[Drawn]:
-    yield Drawn("errors", figures.errors(found))
-    yield Drawn("likelihoods", figures.likelihoods(found))
-    yield Drawn("returns", figures.returns(found))
-    if found["learning"]:
-        yield Drawn("learning", figures.learning(found))
-    images = truth.are_images(episodes["random"])
-    fans = {name: _fan(run, each) for name, each in episodes.items()}
-    if not images:
-        yield Drawn("traces", figures.traces(fans))
-        return
-    for name, each in fans.items():
-        yield Drawn(f"strip_{name}", figures.strip(each))
-
-
-def _fan(run: Trained, episodes: list[Any]) -> Any:
-    """Of the first episode that is long enough for all that is measured.
-
-    Of images, one row of which must tell all, from its middle: games often begin with a show.
-    """
-    far, images = truth.reach(episodes), truth.are_images(episodes)
-    chosen = next(each for each in episodes if len(each) >= far.context + far.horizon)
-    middle = (len(chosen) - far.horizon) // 2
-    return fan(
-        dynamics_of(run.agent),
-        chosen,
-        start=max(far.context, middle) if images else far.context,
-        horizon=far.horizon,
-        samples=1 if images else DREAMS,
-        seed=run.spec.seed,
-    )
+        store, shown = open_store(results), console()
+        folder = find_run("model-report", what, store)
+        if folder is not None:
+            page = model_folder.report(folder, learning_curve, trust)
+            shown.print(f"report: {page}", soft_wrap=True)
+            return
+        sweep = find_sweep(what, store)
+        runs = {run.key: run for run in sweep.runs if model_folder.has_model(run)}
+        if not runs:
+            message = f"no agent of {sweep.name} has a model of its environment"
+            raise user_error("model-report", message)
+        finished = [run for run in runs.values() if store.finished(run)]
+        for i, run in enumerate(finished, start=1):
+            model_folder.report(store.folder(run), learning_curve, trust)
+            shown.print(f"{i} of {len(finished)}: {run}", soft_wrap=True)
+        write_report(sweep, store)
+        if len(finished) < len(runs):
+            shown.print(f"{len(runs) - len(finished)} of {len(runs)} runs are not finished")
+            raise typer.Exit(SOME_FAILED)

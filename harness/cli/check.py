@@ -1,0 +1,179 @@
+"""`harness check`: what a sweep would do, cost, and be able to show."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+
+from harness.cli.option import DEFAULT_RESULTS, Anyway, Results, Settings, SweepPath, Workers
+from harness.cli.verb import console, cores, find_file, open_store, overrides, table, users_errors
+
+if TYPE_CHECKING:
+    from harness.spec import ResolvedSweep
+    from harness.store.reader import Store
+    from harness.sweep.resolve import Origins, Sweep
+
+
+def check(
+    file: SweepPath,
+    results: Results = DEFAULT_RESULTS,
+    workers: Workers = 0,
+    set_: Settings = None,
+    anyway: Anyway = False,
+) -> None:
+    """Show what a sweep would do, cost and be able to show. Trains nothing."""
+    with users_errors():
+        from harness.report import equal_tuning
+        from harness.sweep.resolve import Sweep
+
+        loaded, settings = Sweep.load(find_file(file)), overrides(set_)
+        sweep = loaded.expand(settings, anyway, rehearse=True)
+        shown = console()
+        shown.print(matrix(sweep))
+        shown.print(acting(loaded))
+        shown.print(hyperparameters(loaded.explain(settings)))
+        shown.print(warnings(equal_tuning.warnings(sweep)))
+        shown.print(warnings(unused_steps(sweep)))
+        if sweep.claims:
+            shown.print(power(sweep))
+        shown.print(imports())
+        shown.print(costs(sweep, open_store(results), cores(workers)))
+
+
+def matrix(sweep: ResolvedSweep) -> RenderableType:
+    """Arms by environments: how many seeds, over how many steps."""
+    rows = table("arm", *(f"{env}>" for env in sweep.envs), title=sweep.question)
+    for arm in sweep.arms:
+        cells = []
+        for env in sweep.envs:
+            runs = [spec for spec in sweep.runs if (spec.arm, spec.env) == (arm, env)]
+            cells.append(f"{len(runs)} x {runs[0].steps:,}" if runs else "")
+        rows.add_row(arm, *cells)
+    return rows
+
+
+def acting(loaded: Sweep) -> RenderableType:
+    """How agents act when they are scored, and which file decides it."""
+    from harness.envs import card
+
+    rows = table("environment", "actions", "from", title="\nevaluation")
+    for env in loaded.file.envs:
+        mode = loaded.acting(card(env))
+        rows.add_row(env, "greedy" if mode.deterministic else "sampled", mode.origin)
+    return rows
+
+
+def hyperparameters(explained: Sequence[Origins]) -> RenderableType:
+    """Every hyper-parameter with its origin; arms that agree stand in one line."""
+    from harness.config.tree import get
+    from harness.report import equal_tuning
+
+    grouped: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    for arm, env, settings, tuned_on in explained:
+        for key, origin in settings.origins.items():
+            value = json.dumps(get(settings.hparams, key))
+            grouped.setdefault((env, key), {}).setdefault((value, origin), []).append(arm)
+        if tuned_on is not None:
+            tuned = (", ".join(tuned_on) or equal_tuning.NOWHERE, "")
+            grouped.setdefault((env, "(tuned on)"), {}).setdefault(tuned, []).append(arm)
+    arms = {each.arm for each in explained}
+    parts: list[RenderableType] = []
+    for env in dict.fromkeys(env for env, _ in grouped):
+        rows = table("hyper-parameter", "value", "arms", "from", title=f"\n{env}")
+        for (where, key), values in grouped.items():
+            for (value, origin), who in values.items() if where == env else ():
+                rows.add_row(key, value, "all" if set(who) == arms else ", ".join(who), origin)
+        parts.append(rows)
+    return Group(*parts)
+
+
+def unused_steps(sweep: ResolvedSweep) -> list[str]:
+    """Arms whose rollouts leave more than a hundredth of their budget, the same for every seed."""
+    from harness.agents import trained_steps
+    from harness.report.evidence import UNUSED
+
+    texts = []
+    for run in {(run.arm, run.env): run for run in sweep.runs}.values():
+        used = trained_steps(run.agent, run.hparams, run.steps)
+        if used < (1 - UNUSED) * run.steps:
+            where = f"{run.arm} on {run.env}"
+            texts.append(f"{where} will learn from {used:,} of {run.steps:,} steps: the rest holds "
+                         "no whole rollout.")  # fmt: skip
+    return texts
+
+
+def warnings(texts: Sequence[str]) -> RenderableType:
+    return Group(*("", *(escape(f"Warning: {text}") for text in texts)) if texts else ())
+
+
+def power(sweep: ResolvedSweep) -> RenderableType:
+    """What the design can show of each claim, before anything is known."""
+    from harness import stats
+
+    abilities = stats.abilities(sweep)
+    rows = table(
+        "claim", "seeds>", "environments>", "smallest p>", "after Holm>", "detectable effect>",
+        title="\nwhat the claims can show",
+    )  # fmt: skip
+    for each in abilities:
+        n = len(abilities)
+        effect = stats.detectable(each.seeds, each.tasks, n) if each.seeds else math.inf
+        rows.add_row(
+            each.claim.text, str(each.seeds), str(each.tasks), f"{each.smallest_p:.2g}",
+            f"{each.adjusted:.2g}", "none" if math.isinf(effect) else f"{effect:.1f} SD",
+        )  # fmt: skip
+    note = (
+        f"Smallest p: every run of one arm beats all of the other's. After Holm: when all "
+        f"{len(abilities)} claims come out so well; at most {stats.ALPHA:g} is needed.\nDetectable "
+        f"effect: the shift, in standard deviations over seeds, that is decided with "
+        f"probability {stats.POWER:g}, if scores are normal with one spread and no other claim "
+        "holds (simulated)."
+    )
+    return Group(rows, note, *(f"Allowed by --anyway: {text}" for text in sweep.anyway))
+
+
+def imports() -> RenderableType:
+    """What names have imported: importing executes."""
+    from baselines import target
+
+    rows = table("", "", title="\nimported by name")
+    rows.add_row("modules", ", ".join(target.IMPORTED))
+    return rows
+
+
+def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
+    """The number of runs, and an estimate of time, memory and disk for what is missing."""
+    from harness.store.estimate import (
+        ELSEWHERE,
+        OF_PAIRS,
+        WITHIN,
+        Experience,
+        duration,
+        not_counted,
+    )
+
+    unique = len({spec.key for spec in sweep.runs})
+    missing = store.missing(sweep.runs)
+    estimate = Experience(store).estimate(missing)
+    rows = table("", "", title="\ncost")
+    rows.add_row("runs", f"{unique}, of which {unique - len(missing)} are finished")
+    if estimate.sources:
+        wall = duration(estimate.wall_seconds(workers))
+        cpu = duration(estimate.cpu_seconds)
+        rows.add_row("time", f"about {wall} with {workers} runs side by side")
+        rows.add_row("CPU time", f"about {cpu}: training and evaluation, not the report")
+        rows.add_row("memory", f"about {estimate.memory_mb * workers:,.0f} MB")
+        rows.add_row("disk", f"about {estimate.disk_mb:,.0f} MB")
+    if estimate.unknown:
+        rows.add_row("not counted", not_counted(estimate.unknown))
+    for source, n in estimate.sources.most_common():
+        rows.add_row("judged by", f"{source}: {n} run{'s' * (n > 1)}")
+    if ELSEWHERE in estimate.sources:
+        share = f"{OF_PAIRS:.0%} of measured pairs come within a factor of {WITHIN}"
+        rows.add_row("", f"so judged, {share}")
+    return rows

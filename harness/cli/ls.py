@@ -1,0 +1,128 @@
+"""`harness ls`: what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.markup import escape
+
+from harness.cli.option import DEFAULT_RESULTS, Results
+from harness.cli.verb import console, damage_lines, open_store, table, user_error, users_errors
+
+if TYPE_CHECKING:
+    from harness.store.files import Damage
+    from harness.store.reader import Store
+
+
+def ls(
+    what: Annotated[str, typer.Argument(help="agents, envs, ablations, runs, searches or costs.")],
+    results: Results = DEFAULT_RESULTS,
+    long: Annotated[bool, typer.Option("--long", help="With sources, for envs.")] = False,
+) -> None:
+    """List what there is: agents, envs, ablations, runs, searches, or what runs cost."""
+    with users_errors():
+        from harness.config.strict import suggest
+
+        if what not in LISTS:
+            raise user_error("ls", f"nothing called '{what}' to list.{suggest(what, LISTS)}")
+        console().print(LISTS[what](open_store(results), long))
+
+
+def agents(store: Store, long: bool) -> RenderableType:
+    from baselines import AGENTS
+
+    rows = table("agent", "actions", "only in", "what it is")
+    for name, entry in AGENTS.items():
+        rows.add_row(name, ", ".join(entry.actions), ", ".join(entry.envs), entry.summary)
+    return rows
+
+
+def envs(store: Store, long: bool) -> RenderableType:
+    """:param long: with what each task is, and where the numbers come from."""
+    from harness.envs import card, card_names
+
+    more = ("the task", "random from", "reference from") if long else ()
+    rows = table("environment", "actions", "limit>", "random>", "±>", "reference>", *more)
+    for name in card_names():
+        each = card(name)
+        anchors = each.scale()
+        error = anchors.random.standard_error
+        cells = [name, each.actions, str(each.max_episode_steps or "")]
+        cells += [f"{anchors.random.score:.4g}", "" if error is None else f"{error:.2g}"]
+        cells.append(f"{anchors.reference.score:.4g}")
+        sources = [each.summary, anchors.random.source, anchors.reference.source]
+        rows.add_row(*cells, *(sources if long else ()))
+    return rows
+
+
+def ablations(store: Store, long: bool) -> RenderableType:
+    from harness.config.shipped import shipped
+    from harness.sweep.resolve import Sweep
+
+    rows = table("ablation", "runs>", "question")
+    for path in sorted(shipped("ablations").glob("*.yaml")):
+        if not path.name.endswith(".checklist.yaml"):
+            sweep = Sweep.load(path)
+            runs = str(len(sweep.expand().runs))
+            rows.add_row(f"ablations/{path.name}", runs, sweep.file.question)
+    return rows
+
+
+def runs(store: Store, long: bool) -> RenderableType:
+    from harness.store import run_files
+    from harness.store.files import Damaged
+
+    rows = table("agent", "environment", "seed>", "steps>", "state", "return>", "key")
+    damages: list[Damage] = []
+    for folder in sorted(store.root.glob("runs/*/*/*")):
+        try:
+            status = store.status(run_files.spec(folder))
+        except Damaged as error:  # whose run it is nobody knows: another version's, or no run
+            damages.append(error.damage)
+            continue
+        spec = status.spec
+        score = "" if status.result is None else f"{status.result['final']['mean']:.4g}"
+        where = [spec.agent, spec.env, str(spec.seed), f"{spec.steps:,}"]
+        rows.add_row(*where, status.state, score, folder.name)
+        damages += [*status.broken, *status.aside]
+    return Group(rows, *damage_lines(damages))
+
+
+def costs(store: Store, long: bool) -> RenderableType:
+    from harness.store import cost
+
+    times = ("CPU s per 1,000 steps>", "per evaluation episode>")
+    rows = table("agent", "environment", *times, "memory MB>", "disk MB>")
+    for agent, by_env in cost.measured(store.root).items():
+        for env, each in by_env.items():
+            times = (f"{each.training:.3g}", f"{each.episode:.3g}")
+            rows.add_row(agent, env, *times, f"{each.memory_mb:.0f}", f"{each.disk_mb:.2f}")
+    return rows
+
+
+def searches(store: Store, long: bool) -> RenderableType:
+    """Every arm of every search that was started in this store."""
+    from harness.store.searches import DONE, standings  # Optuna, for those who have searched
+
+    rows = table("search", "arm", "stage", "done>", "running>", "failed>", "best>", "spent")
+    for each in standings(store):
+        stopped = each.stage != DONE and not each.running
+        stage = f"stopped while {each.stage}" if stopped else each.stage
+        counts = [str(n or "") for n in (each.done, each.running and each.open, each.failed)]
+        best = "" if each.best is None else f"{each.best:.3f}"
+        spent = escape(each.problem or each.spent)
+        rows.add_row(each.search, each.arm, stage, *counts, best, spent)
+    return rows if rows.row_count else f"no search was started in {store.root}"
+
+
+LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
+    "agents": agents,
+    "envs": envs,
+    "ablations": ablations,
+    "runs": runs,
+    "searches": searches,
+    "costs": costs,
+}

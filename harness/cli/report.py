@@ -1,0 +1,99 @@
+"""`harness report`: the report of a sweep, from what is in the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.option import DEFAULT_RESULTS, Crosscheck, Results, SweepName
+from harness.cli.verb import (
+    SOME_FAILED,
+    console,
+    find_sweep,
+    open_store,
+    user_error,
+    users_errors,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from harness.report.checklist import Answers
+    from harness.spec import ResolvedSweep
+    from harness.store.reader import Store
+
+
+def report(
+    name: SweepName,
+    results: Results = DEFAULT_RESULTS,
+    style: Annotated[
+        str, typer.Option(help="Sizes and letters: plain, neurips, icml, iclr, jmlr or slides.")
+    ] = "plain",
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format", help="Of figures: pdf, svg, png, with commas; pdf alone adds png."
+        ),
+    ] = "pdf,png",
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit with 1 when an item of the checklist is CONTRADICTED by the records, "
+            "UNANSWERED, or PENDING because runs are to come, after the report is written. An "
+            "honest 'no' passes.",
+        ),
+    ] = False,
+    crosscheck: Crosscheck = True,
+) -> None:
+    """Write the figures, tables, checklist and paper of a sweep from what is in the store."""
+    with users_errors():
+        from harness.report import checklist
+
+        store = open_store(results)
+        page = write_report(find_sweep(name, store), store, style, format_.split(","), crosscheck)
+        flaws = checklist.flaws(page.parent) if strict else []
+        if flaws:
+            warn([*flaws, f"The checklist cannot be handed in: {len(flaws)} items."])
+            raise typer.Exit(SOME_FAILED)
+
+
+def write_report(
+    sweep: ResolvedSweep,
+    store: Store,
+    style: str = "plain",
+    formats: Sequence[str] = ("pdf", "png"),
+    crosscheck: bool = True,
+) -> Path:
+    """Write the report of a sweep, and print where it is."""
+    from harness.config.strict import suggest
+    from harness.report import Options, write
+    from harness.report.style import FORMATS, VENUES
+    from harness.store.files import make_way
+
+    if style not in VENUES:
+        raise user_error("--style", f"no style '{style}'.{suggest(style, VENUES)}")
+    for wrong in [each for each in formats if each not in FORMATS][:1]:
+        raise user_error("--format", f"no format '{wrong}'.{suggest(wrong, FORMATS)}")
+    if not {"png", "svg"} & set(formats):  # report.md and report.html show one of them
+        formats = [*formats, "png"]
+    options = Options(style, tuple(formats), checklist_answers(sweep), crosscheck)
+    folder = store.sweep_folder(sweep.name) / "report"
+    warn(make_way(folder))
+    path = write(sweep, store, folder, options)
+    console().print(f"report: {path}", soft_wrap=True)
+    return path
+
+
+def checklist_answers(sweep: ResolvedSweep) -> Answers:
+    """The author's answers, in the file beside the sweep's."""
+    from harness.config.shipped import beside
+
+    path = beside(sweep.source, "checklist")
+    if path is None:
+        return {}
+    from harness.report import checklist
+
+    return checklist.read(path)

@@ -1,0 +1,61 @@
+"""`harness run`: one run, without a sweep file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.option import DEFAULT_RESULTS, Observers, Results, Settings
+from harness.cli.verb import SOME_FAILED, console, open_store, overrides, train, users_errors
+
+Wrappers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--wrapper", help="Innermost first: a name, or {name: living_reward, amount: -1}."
+    ),
+]
+Evaluation = Annotated[
+    str | None,
+    typer.Option("--evaluation", help="As in a sweep file: {every: 10000, final_episodes: 100}."),
+]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="As in a sweep file: {threads: 1, device: cpu}.")
+]
+
+
+def run(
+    agent: Annotated[str, typer.Argument(help="A name that `harness ls agents` shows.")],
+    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
+    seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
+    steps: Annotated[int, typer.Option(help="Environment steps.")] = 10_000,
+    results: Results = DEFAULT_RESULTS,
+    observer: Observers = None,
+    set_: Settings = None,
+    wrapper: Wrappers = None,
+    evaluation: Evaluation = None,
+    engine: Engine = None,
+) -> None:
+    """Train and evaluate one run, with the tuned hyper-parameters of configs/agents."""
+    with users_errors():
+        from harness.config.option import spoken
+        from harness.sweep.resolve import single
+
+        wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
+        texts = {"evaluation": evaluation, "engine": engine}
+        protocol = {name: spoken(f"--{name}", text, text) for name, text in texts.items() if text}
+        spec = single(agent, env, seed, steps, overrides(set_), wrappers, protocol, rehearse=True)
+        store = open_store(results)
+        train([spec], store, workers=1, observers=observer)
+        result = store.result(spec)
+        if result is None:
+            raise typer.Exit(SOME_FAILED)
+        final, other = result["final"], result["other_mode"]
+        text = (
+            f"{spec}: return {final['mean']:.2f} ± {final['sd']:.2f} (mean ± standard deviation "
+            f"over {final['episodes']} evaluation episodes)"
+        )
+        if other is not None:
+            acting = "greedily" if other["deterministic"] else "by sampling"
+            text += f"; acting {acting} {other['mean']:.2f} ± {other['sd']:.2f}"
+        console().print(f"{text}\n{store.folder(spec)}")

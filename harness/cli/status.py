@@ -1,0 +1,103 @@
+"""`harness status`: how far a sweep is, or all sweeps and searches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.markup import escape
+
+from harness.cli.ls import searches
+from harness.cli.option import DEFAULT_RESULTS, Results
+from harness.cli.verb import (
+    console,
+    damage_lines,
+    find_sweep,
+    open_store,
+    table,
+    users_errors,
+)
+
+if TYPE_CHECKING:
+    from harness.spec import ResolvedSweep
+    from harness.store.reader import Store
+
+STATES = ("finished", "running", "failed", "interrupted", "damaged", "missing")
+
+
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
+    results: Results = DEFAULT_RESULTS,
+) -> None:
+    """What is finished, running, failed and missing: of one sweep, or of all, searches too."""
+    with users_errors():
+        store = open_store(results)
+        shown = started(store) if name is None else of_sweep(find_sweep(name, store), store)
+        console().print(shown)
+
+
+def started(store: Store) -> RenderableType:
+    """All sweeps and searches that were started in this store."""
+    parts = [sweeps(store)]
+    if any(store.root.glob("searches/*/*/")):
+        parts += ["", searches(store, long=False)]
+    return Group(*parts)
+
+
+def sweeps(store: Store) -> RenderableType:
+    from harness.store.files import Damaged
+
+    rows = table("sweep", "finished>", "runs>", "question")
+    damages = []
+    if not store.sweeps():
+        return f"no sweep was started in {store.root}"
+    for name in store.sweeps():
+        try:
+            resolved = store.sweep(name)
+        except Damaged as error:
+            damages.append(error.damage)
+            continue
+        finished = sum(store.finished(spec) for spec in resolved.runs)
+        rows.add_row(name, str(finished), str(len(resolved.runs)), resolved.question)
+    return Group(rows, *damage_lines(damages))
+
+
+def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
+    """The state of every cell of one sweep, why runs failed, and what is to come."""
+    from harness.store import cost
+    from harness.store.estimate import Experience, behind, progress, to_come
+    from harness.store.health import told
+
+    statuses = [store.status(spec) for spec in sweep.runs]
+    states: dict[tuple[str, str], Counter[str]] = {}
+    for each in statuses:
+        states.setdefault((each.spec.arm, each.spec.env), Counter())[each.state] += 1
+    rows = table("arm", "environment", *(f"{state}>" for state in STATES), title=sweep.question)
+    for (arm, env), counts in states.items():
+        rows.add_row(arm, env, *(str(counts[state] or "") for state in STATES))
+    parts: list[RenderableType] = [rows]
+    errors = Counter(each.error for each in statuses if each.error)
+    if errors:
+        reasons = table("failed or damaged runs>", "because")
+        for error, n in errors.most_common():
+            reasons.add_row(str(n), escape(error))
+        parts.append(reasons)
+    parts.append("")
+    ill = [escape(text) for text in told((s.spec.arm, str(s.spec), s.symptoms) for s in statuses)]
+    parts += ["symptoms of a broken learner:", *ill, ""] if ill else []
+    known = Experience(store)
+    unique = {each.spec.key: each for each in statuses}.values()
+    seconds = {s.spec.key: known.seconds(s.spec) for s in unique if to_come(s)}
+    parts += [f"{progress(statuses, seconds)}.", cost.spent(unique).sentence]
+    if sweep.claims:
+        answers = table("claim", "", title="\nclaims")
+        for claim in sweep.claims:
+            state = progress(behind(claim, statuses), seconds)
+            ended = f"its runs have ended: see `harness report {sweep.name}`"
+            answers.add_row(escape(claim.text), f"pending: {state}" if state.missing else ended)
+        parts.append(answers)
+    lost = store.history(sweep.name).damage
+    damages = [*(damage for each in unique for damage in each.aside), *([lost] if lost else [])]
+    return Group(*parts, *damage_lines(damages))

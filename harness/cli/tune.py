@@ -1,0 +1,64 @@
+"""`harness tune`: a search for hyper-parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harness.cli.option import DEFAULT_RESULTS, Executor, Observers, Results, Workers
+from harness.cli.verb import (
+    SOME_FAILED,
+    console,
+    find_file,
+    open_store,
+    train,
+    user_error,
+    users_errors,
+)
+
+if TYPE_CHECKING:
+    from harness.spec import RunSpec
+
+
+def tune(
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="[FILE]", help="Such as configs/search/ppo-pendulum.yaml."),
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Agent to tune in its shipped space (instead of FILE).")
+    ] = None,
+    env: Annotated[str | None, typer.Option(help="With --agent: the environment.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="With --agent: steps of each run.")] = 50_000,
+    trials: Annotated[int, typer.Option(min=1, help="With --agent: number of trials.")] = 30,
+    results: Results = DEFAULT_RESULTS,
+    workers: Workers = 0,
+    executor: Executor = "processes",
+    observer: Observers = None,
+) -> None:
+    """Search for hyper-parameters, over many seeds each. Resumes where it was stopped."""
+    with users_errors():
+        from harness.search import study
+
+        if file is not None:
+            plans = study.read(find_file(file, "configs/search"), rehearse=True)
+        elif agent and env:
+            plans = study.shipped(agent, env, steps, trials)
+        else:
+            raise user_error("tune", "give a search file, or --agent and --env")
+        store, shown = open_store(results), console()
+
+        def attempt(specs: list[RunSpec]) -> None:
+            train(specs, store, workers, executor, observer, quiet=not shown.is_terminal)
+
+        outcomes = []
+        for plan in plans:
+            outcome = study.run(plan, store, attempt, lambda text: shown.print(text, markup=False))
+            outcomes.append(outcome)
+            if outcome.confirmation is not None:
+                path = study.folder(plan, store) / study.BEST
+                shown.print(f"winner: {path}", soft_wrap=True)
+        shown.print(f"report: {study.write_report(outcomes, store)}", soft_wrap=True)
+        if any(outcome.confirmation is None for outcome in outcomes):
+            raise typer.Exit(SOME_FAILED)

@@ -1,0 +1,210 @@
+"""What the verbs share: how they end, what the user's words name, and how tables are printed."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+from rich.console import Console, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from harness.agents import Layer
+    from harness.config.strict import UserError
+    from harness.envs import Card
+    from harness.spec import ResolvedSweep, RunSpec
+    from harness.store.files import Damage
+    from harness.store.reader import Store
+
+FINISHED, SOME_FAILED, USERS_ERROR, INTERRUPTED = 0, 1, 2, 130
+FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
+
+
+# How a verb ends ----------------------------------------------------------------------------------
+
+_verb_runs = False  # whether `users_errors` is there to catch an interrupt
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """Treat a polite kill, as clusters send it, as Ctrl-C: the runs end with their files in order.
+
+    While modules are imported there is nothing to put in order, and an exception would come out as
+    something else, or as a traceback that nobody catches.
+    """
+    importing = False
+    while frame is not None and not importing:
+        importing = frame.f_code.co_filename.startswith("<frozen importlib")
+        frame = frame.f_back
+    if importing or not _verb_runs:
+        os.write(2, b"Interrupted.\n")
+        os._exit(INTERRUPTED)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def users_errors(
+    kept: str = "What was finished is kept; the same command resumes.",
+) -> Iterator[None]:
+    """Turn what the user can mend into one line each; let everything else be seen whole."""
+    global _verb_runs
+    from harness.config.strict import UserError
+    from harness.store.files import FULL, refused
+
+    _verb_runs = True
+    try:
+        yield
+    except UserError as error:
+        warn(error.problems)
+        raise typer.Exit(USERS_ERROR) from None
+    except OSError as error:
+        line = refused(error)
+        if line is None:
+            raise
+        warn([line])
+        code = SOME_FAILED if error.errno in FULL else USERS_ERROR
+        raise typer.Exit(code) from None
+    except KeyboardInterrupt:
+        warn([f"Interrupted. {kept}"])
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        _verb_runs = False
+
+
+def user_error(where: str, message: str) -> UserError:
+    from harness.config.strict import Problem, UserError
+
+    return UserError([Problem(where, None, "", message)])
+
+
+def warn(lines: Iterable[object]) -> None:
+    for line in lines:
+        print(line, file=sys.stderr)
+
+
+# What the user's words name -----------------------------------------------------------------------
+
+
+def open_store(results: Path) -> Store:
+    from harness.store.reader import Store
+
+    return Store(results)
+
+
+def find_file(name: str, folder: str = "ablations") -> Path:
+    """A file by path; or one that is shipped in `folder`, by path or name, from any folder."""
+    from harness.config.shipped import shipped
+
+    path = Path(name)
+    if not path.name or os.path.exists(path):
+        return path
+    for candidate in (shipped(folder) / path.name, shipped(folder) / f"{path.name}.yaml"):
+        if os.path.isfile(candidate) and path.parent.name in ("", Path(folder).name):
+            return candidate
+    return path
+
+
+def find_sweep(name: str, store: Store) -> ResolvedSweep:
+    """A sweep as it was last started, by its name or its file."""
+    from harness.config.name import RULE, is_name
+    from harness.config.strict import suggest
+    from harness.sweep.resolve import Sweep
+
+    if name.endswith((".yaml", ".yml")):
+        name = Sweep.load(find_file(name)).file.name
+    if not is_name(name):
+        raise user_error("harness", f"'{name}' is no name of a sweep: it has {RULE}")
+    try:
+        return store.sweep(name)
+    except FileNotFoundError:
+        hint = suggest(name, store.sweeps())
+        message = f"no sweep '{name}' was started in {store.root}.{hint}"
+        raise user_error("harness", message) from None
+
+
+def find_run(verb: str, name: str, store: Store) -> Path | None:
+    """The folder of a run, by its key or path; None: `name` is not meant to be one."""
+    from harness.store.run_files import KEY
+
+    folder = store.find(name)
+    if folder is None and KEY.fullmatch(name):
+        raise user_error(verb, f"no run '{name}' in {store.root}")
+    return folder
+
+
+def find_card(verb: str, env: str) -> Card:
+    """An environment's card, all that it names imported and of its kind."""
+    from harness import envs
+
+    try:
+        card = envs.card(env)
+        envs.check(card)
+    except (KeyError, ImportError, ValueError) as error:
+        raise user_error(verb, str(error.args[0])) from None
+    return card
+
+
+def overrides(pairs: list[str] | None) -> Layer | None:
+    from harness.agents import Layer
+    from harness.config.option import assignments
+
+    return Layer("--set", assignments(pairs)) if pairs else None
+
+
+def cores(workers: int) -> int:
+    """How many runs side by side; 0 means one for each core that this process may use."""
+    if workers:
+        return workers
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+# What is done and printed -------------------------------------------------------------------------
+
+
+def train(
+    specs: list[RunSpec],
+    store: Store,
+    workers: int,
+    executor: str = "processes",
+    observers: list[str] | None = None,
+    experience: Store | None = None,
+    quiet: bool = False,
+) -> None:
+    """Train what is missing; see `train.missing.train_missing`."""
+    from harness.train.missing import train_missing
+
+    shown = Console(file=io.StringIO()) if quiet else console()
+    train_missing(specs, store, cores(workers), shown, executor, tuple(observers or ()), experience)
+
+
+def console() -> Console:
+    made = Console(highlight=False)
+    if not made.is_terminal:
+        made.width = FILE_WIDTH
+    return made
+
+
+def table(*columns: str, title: str | None = None) -> Table:
+    """Columns whose names end in ">" are numbers, set flush right."""
+    result = Table(
+        title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for i, column in enumerate(columns):
+        justify: JustifyMethod = "right" if column.endswith(">") else "left"
+        result.add_column(column.rstrip(">"), justify=justify, no_wrap=i == 0, overflow="fold")
+    return result
+
+
+def damage_lines(damages: Iterable[Damage]) -> Iterator[RenderableType]:
+    """What is damaged, a line each."""
+    for damage in damages:
+        yield Text(f"damaged: {damage}", overflow="fold")

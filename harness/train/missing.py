@@ -1,0 +1,56 @@
+"""Train those of a list of runs that are not finished: mended, planned, executed, shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from harness.config.strict import Problem, UserError, suggest
+from harness.spec import RunSpec
+from harness.store.estimate import Experience
+from harness.store.reader import Store
+from harness.store.writer import mend
+from harness.sweep.resolve import plan
+from harness.train.executors import EXECUTORS
+from harness.train.progress import Display
+from harness.train.run import Job
+from harness.train.sacred_log import unreachable
+
+
+def train_missing(
+    specs: Sequence[RunSpec],
+    store: Store,
+    workers: int,
+    console: Console,
+    executor: str = "processes",
+    observers: tuple[str, ...] = (),
+    experience: Store | None = None,
+) -> None:
+    """
+    :param observers: of Sacred, beside its files, by URL.
+    :param experience: the store whose finished runs say what such runs take; default: `store`.
+    :raises UserError: if there is no such executor, or an observer cannot be reached.
+    """
+    if executor not in EXECUTORS:
+        message = f"no executor '{executor}'.{suggest(executor, EXECUTORS)}"
+        raise UserError([Problem("--executor", None, "", message)])
+    reasons = {url: unreachable(url) for url in observers}
+    if any(reasons.values()):
+        raise UserError(
+            Problem("--observer", None, url, why) for url, why in reasons.items() if why
+        )
+    for folder in dict.fromkeys(store.folder(spec) for spec in specs):
+        for line in mend(folder, store.root, deep=True):
+            print(line, file=sys.stderr)
+    missing = store.missing(specs)
+    finished = len({spec.key for spec in specs}) - len(missing)
+    if finished:
+        console.print(f"{finished} runs are finished already")
+    if missing:
+        store.root.mkdir(parents=True, exist_ok=True)
+        known = Experience(experience or store)
+        with Display(missing, store, console, known) as display:
+            batches = plan(missing, known.seconds)
+            EXECUTORS[executor](batches, Job(store.root, observers), workers, display.tick)
