@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 ABLATION ?= ablations/rnd.yaml
+RESULTS ?= results
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive
 	lmodern cm-super postgresql
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow soak check golden format tools debian
+.PHONY: help setup sweep test test-slow soak check digest golden format tools debian
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +61,12 @@ check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+digest: $(READY)  ## docs/results/SWEEP, which pages may quote, from a finished sweep: make digest SWEEP=rnd
+	$(BIN)/harness report $(SWEEP) --results $(RESULTS)
+	rm -rf docs/results/$(SWEEP) && mkdir -p docs/results/$(SWEEP)
+	find $(RESULTS)/sweeps/$(SWEEP)/report -maxdepth 1 -type f ! -name report.html \
+		-exec cp {} docs/results/$(SWEEP) \;
 
 golden: $(READY)  ## renew tests/golden.json after a change of learners
 	$(BIN)/python tests/golden.py
