@@ -361,7 +361,7 @@ def test_of_a_sweep_what_has_a_model_is_measured_and_reported(
     assert found.exit_code == 0
     assert "1 of 1: world_model on CartPole-v1" in found.stdout
     text = (store.sweep_folder("fake") / "report" / "report.md").read_text()
-    assert "| CartPole-v1 | world_model | " in text.split("## Is the dream true?")[1]
+    assert "| CartPole-v1 | world_model | " in text.split("## World models")[1]
 
 
 def test_agents_with_a_model_are_known_by_it_alone():

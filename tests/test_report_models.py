@@ -7,6 +7,7 @@ import pytest
 
 from harness.report import models, page, write
 from harness.report.evidence import gather
+from harness.report.number import significant
 from harness.store.reader import Store
 
 ENV = "DeepSea-20"
@@ -42,12 +43,22 @@ def test_medians_and_ranges_of_the_arms_that_have_a_model(store):
     assert found["own policy: error +1"] == found["own policy: error +k"] == found["error +1"]
     assert found["least slope +k"] == "0.80 {0.70, 0.90}"
     assert found["log likelihood +k"] == "-0.20 {-0.30, -0.10}"
-    assert found["ends: recall"] == "80.0 % {70.0 %, 90.0 %}"
-    assert found["ends: precision"] == found["rare rewards: recall"] == "-"
-    assert found["seeing alone"] == "0.10 {0.050, 0.15}"
-    assert dreams["awake"] == "2.00 {2.00, 2.00}"
-    assert dreams["asleep at 0.5"] == "2.00 {2.00, 2.00}"
-    assert dreams["gap"] == "0.20 {0.10, 0.30}"
+    assert found["termination recall"] == "80.0 % {70.0 %, 90.0 %}"
+    assert found["termination precision"] == found["rare reward recall"] == "-"
+    assert found["reconstruction error"] == "0.10 {0.050, 0.15}"
+    assert dreams["real return"] == "2.00 {2.00, 2.00}"
+    assert dreams["imagined at 0.5"] == "2.00 {2.00, 2.00}"
+    assert dreams["exploitation gap"] == "0.20 {0.10, 0.30}"
+
+
+def test_every_measured_run_has_a_row_of_its_own(store):
+    table = models.by_seed(gather(sweep(store, {0, 2}), store))
+    rows = [dict(zip(table.head, cells, strict=True)) for cells in table.rows]
+
+    assert [(each["arm"], each["seed"], each["error +1"]) for each in rows] == [
+        ("rnd", str(seed), significant(ERRORS[seed])) for seed in (0, 2)
+    ]
+    assert all(each["final score"] for each in rows)
 
 
 def test_errors_by_number_of_the_observation(store):
@@ -64,7 +75,9 @@ def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):
     evidence = gather(sweep(store, {0, 2}), store)
     found = row(models.table(evidence))
 
-    assert found["error +1"] == row(models.returns(evidence))["gap"] == "- (2 of 3 runs)"
+    assert (
+        found["error +1"] == row(models.returns(evidence))["exploitation gap"] == "- (2 of 3 runs)"
+    )
     assert models.errors(evidence, ENV) is None
 
 
@@ -77,11 +90,11 @@ def test_the_page_has_the_section_only_where_models_were_measured(store, monkeyp
     chosen = {name: plot for name, plot in page.FIGURES.items() if name.startswith("model_")}
     monkeypatch.setattr(page, "FIGURES", chosen)
     without = write(sweep(store, set()), store, store.root / "without")
-    assert "Is the dream true?" not in without.read_text()
+    assert "## World models" not in without.read_text()
 
     found = write(sweep(store, {0, 1, 2}), store, store.root / "with")
     text, files = found.read_text(), {path.name for path in found.parent.iterdir()}
-    assert "## Is the dream true?" in text
+    assert "## World models" in text
     assert {"table_models.csv", "table_dreams.csv", "table_model_numbers.csv"} <= files
     assert {f"model_errors_{ENV}.png", f"model_likelihoods_{ENV}.png"} <= files
     assert f"model_learning_{ENV}.pdf" in files

@@ -192,7 +192,7 @@ FIGURES: dict[str, Plot] = {
         per_env=True,
     ),
     "model_errors": Plot(
-        "Is the dream true? Error against horizon",
+        "World models: error against horizon",
         "The error of the model on held-out episodes of three policies, open loop, in deviations "
         "of the observation under random play: the median of {seeds} and, shaded, their range. "
         "Dotted: as large as what it is an error of. An arm whose runs were not all measured is "
@@ -203,7 +203,7 @@ FIGURES: dict[str, Plot] = {
         per_env=True,
     ),
     "model_likelihoods": Plot(
-        "Is the dream true? Likelihood against horizon",
+        "World models: likelihood against horizon",
         "The mean log density that the model gave to what came, on held-out episodes of three "
         "policies, in nats for each number that it tells: the median of {seeds} and, shaded, their "
         "range. Of different kinds of models the heights do not compare; how fast they fall does.",
@@ -213,7 +213,7 @@ FIGURES: dict[str, Plot] = {
         per_env=True,
     ),
     "model_learning": Plot(
-        "Is the dream true? How fast it learns",
+        "World models: error against training steps",
         "The error of the model one step ahead on held-out episodes of three policies, after parts "
         "of the budget: the agent was trained anew with each. The median of {seeds} and, shaded, "
         "their range.",

@@ -1,4 +1,4 @@
-"""Is the dream true? What `harness model-report` measured of the runs of a sweep, arm by arm.
+"""World models of a sweep's runs, as `harness model-report` measured them, arm by arm.
 
 A run's model is no score: nothing here tests a claim. Medians over seeds, with their range.
 """
@@ -51,10 +51,10 @@ def table(evidence: Evidence) -> Table | None:
 
 
 _HEAD = (
-    "environment", "arm", "k", "seeing alone", "error +1", "error +k", "least slope +k",
+    "environment", "arm", "k", "reconstruction error", "error +1", "error +k", "least slope +k",
     "own policy: error +1", "own policy: error +k",
-    "log likelihood +1", "log likelihood +k", "ends: recall", "ends: precision",
-    "rewards: mean error", "rare rewards: recall",
+    "log likelihood +1", "log likelihood +k", "termination recall", "termination precision",
+    "mean reward error", "rare reward recall",
 )  # fmt: skip
 
 
@@ -81,6 +81,24 @@ def _columns(ahead: int) -> list[tuple[Callable[[Measures], float | None], Forma
         (lambda run: run["together"]["reward"]["mean_absolute"], significant),
         (lambda run: run["together"]["reward"]["rare"]["recall"], share),
     ]
+
+
+def by_seed(evidence: Evidence) -> Table | None:
+    """Every measured run with the score that its policy got: what medians over seeds hide."""
+    rows = []
+    for env in evidence.sweep.envs:
+        ahead, score = _ahead(evidence, env), evidence.format(env)
+        for arm in arms_on(evidence, env):
+            for status in evidence.statuses_of(arm, env):
+                run = evidence.models.get((arm, env, status.spec.seed))
+                if run is None or status.result is None:
+                    continue
+                values = [(value(run), number) for value, number in _columns(ahead)]
+                cells = ("-" if value is None else number(value) for value, number in values)
+                final = score(status.result["final"]["mean"])
+                rows.append((env, arm, str(status.spec.seed), final, str(ahead), *cells))
+    head = ("environment", "arm", "seed", "final score", *_HEAD[2:])
+    return Table(head, tuple(rows)) if rows else None
 
 
 def by_number(evidence: Evidence) -> Table | None:
@@ -149,7 +167,7 @@ def _over_seeds(
 
 
 def returns(evidence: Evidence) -> Table | None:
-    """The same controllers in the environment, and in dreams surer than their model and less so."""
+    """Of the same controllers: real, and imagined at temperatures below and above 1."""
     found = [run["returns"]["dreamed"] for run in evidence.models.values()]
     names = sorted({name for each in found for name in each}, key=float)
     rows = []
@@ -160,25 +178,26 @@ def returns(evidence: Evidence) -> Table | None:
                 *(r["returns"]["dreamed"] for r in of(evidence, arm, env))
             )
             cells = [
-                _over_seeds(evidence, arm, env, _asleep(name), number) if name in shared else ""
+                _over_seeds(evidence, arm, env, _imagined(name), number) if name in shared else ""
                 for name in names
             ]
-            first = _over_seeds(evidence, arm, env, _awake, number)
+            first = _over_seeds(evidence, arm, env, _real, number)
             rows.append((env, arm, first, *cells, _over_seeds(evidence, arm, env, _gap, number)))
-    heads = (f"asleep at {name}" for name in names)
-    return Table(("environment", "arm", "awake", *heads, "gap"), tuple(rows)) if rows else None
+    heads = (f"imagined at {name}" for name in names)
+    head = ("environment", "arm", "real return", *heads, "exploitation gap")
+    return Table(head, tuple(rows)) if rows else None
 
 
-def _awake(run: Measures) -> float:
+def _real(run: Measures) -> float:
     return float(np.mean(np.array(run["returns"]["real"], float)))
 
 
-def _asleep(temperature: str) -> Callable[[Measures], float]:
+def _imagined(temperature: str) -> Callable[[Measures], float]:
     return lambda run: float(np.mean(np.array(run["returns"]["dreamed"][temperature], float)))
 
 
 def _gap(run: Measures) -> float:
-    return _asleep(PLAIN)(run) - _awake(run)
+    return _imagined(PLAIN)(run) - _real(run)
 
 
 # Figures ------------------------------------------------------------------------------------------

@@ -256,24 +256,24 @@ _COMPONENT_NOTE = (
 
 def _models(evidence: Evidence, folder: Path) -> list[str]:
     """A section where models of the environment were measured."""
-    lines = ["## Is the dream true?"]
+    lines = ["## World models"]
     lines += _table(folder, "models", "Models on held-out episodes", models.table(evidence))
+    lines += _table(folder, "models_by_seed", "Model by seed", models.by_seed(evidence))
     numbers = models.by_number(evidence)
-    lines += _table(folder, "model_numbers", "By number of the observation", numbers)
-    lines += _table(folder, "dreams", "Awake and asleep", models.returns(evidence))
+    lines += _table(folder, "model_numbers", "By observation dimension", numbers)
+    lines += _table(folder, "dreams", "Real and imagined returns", models.returns(evidence))
     return [_paragraphs([*lines, _MODEL_NOTE])] if len(lines) > 1 else []
 
 
 _MODEL_NOTE = (
-    "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are those under "
-    "random play, one step and k steps ahead: errors in deviations of the observation, likelihoods "
-    "in nats for each number of what the model tells, which two models need not share. `Seeing "
-    "alone` is the error of what the model was just shown, with no foretelling. "
-    "Recall and precision of ends, and the mean absolute error of rewards, are over all three "
-    "policies. The gap is the return of the same controller in the dream, at temperature 1, less "
-    "that in the environment of training: above 0 the dream promises more than there is. Every "
-    "measured run has a report of its own in its folder, `model_report/report.md`, with dreams "
-    "drawn beside the truth. What the measures tell: docs/world_models.md."
+    "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are under the "
+    "random policy, one step and k steps ahead: errors in standard deviations of the observation, "
+    "likelihoods in nats for each number that the model predicts, which two models need not share. "
+    "Termination recall and precision, and the mean absolute error of rewards, are over all three "
+    "policies. The exploitation gap is the imagined return of a controller, at temperature 1, less "
+    "its real one in the environment of training: above 0 the model promises too much. Every "
+    "measured run has its own report, `model_report/report.md` in its folder, with predictions "
+    "drawn beside the truth. What the measures mean: docs/world_models.md."
 )
 
 
