@@ -1,0 +1,1 @@
+"""Draws what a report holds as data."""
