@@ -112,7 +112,7 @@ def test_a_search_by_episodes_reports_the_steps_before_its_last_update():
 @pytest.mark.parametrize(
     ("hparams", "words"),
     [
-        ("train_freq: 600", "dqn on CartPole-v1 will learn from 600 of 1,000"),
+        ("train_freq: 600", "dqn on CartPole-v1 will train on 600 of 1,000"),
         ("train_freq: 99", ""),
     ],
 )

@@ -267,6 +267,6 @@ def test_what_check_prints_says_where_it_comes_from(store):
 
     text = " ".join(console.file.getvalue().split())
     assert "6, of which 1 are finished" in text
-    assert "time about 21 s with 2 runs side by side CPU time about 42 s" in text
+    assert "time about 21 s with 2 runs in parallel CPU time about 42 s" in text
     assert "not counted no estimate for mine (3 runs)" in text
-    assert f"judged by {estimate.ALIKE}: 2 runs" in text
+    assert f"estimated from {estimate.ALIKE}: 2 runs" in text

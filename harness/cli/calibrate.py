@@ -17,16 +17,14 @@ if TYPE_CHECKING:
 
 def calibrate(
     trials: Annotated[
-        int, typer.Option(min=10, max=10**6, help="Simulated experiments a row.")
+        int, typer.Option(min=10, max=10**6, help="Simulated experiments per row.")
     ] = 1_000,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the table, as configs/coverage.csv is.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the table to this CSV file.")] = None,
     seeds: Annotated[
-        int | None, typer.Option(help="With this number of seeds alone; default: with all.")
+        int | None, typer.Option(help="Only this number of seeds; default: all.")
     ] = None,
 ) -> None:
-    """Measure how often the intervals of reports hold the truth, on simulated scores."""
+    """Measure the coverage of the report's intervals on simulated scores."""
     with users_errors():
         from harness.stats import calibration, coverage
 
@@ -39,7 +37,7 @@ def calibrate(
         with shown.status("") as status:
             for done, cell in enumerate(cells):
                 where = f"{cell.seeds} seeds, {cell.tasks} environments, {cell.scores}"
-                status.update(f"{done} of {len(cells)} kinds of experiments; now {where}")
+                status.update(f"{done} of {len(cells)} kinds of experiments: {where}")
                 rows += coverage.rows(cell, trials)
         shown.print(coverage_table(rows))
         if out is not None:
@@ -55,9 +53,9 @@ def coverage_table(coverages: Sequence[Coverage]) -> RenderableType:
     for row in body:
         rows.add_row(*row)
     note = (
-        f"How often a printed {100 * stats.LEVEL:g} % interval holds the truth, in the worst of "
-        f"the simulated kinds of scores: shares of {coverages[0].trials:,} experiments. From "
-        f"{stats.LEAST:.2f} on a report prints it, from {stats.LEAST_STAMPED:.2f} on with a stamp, "
-        f"below that not. Of a claim: how often two arms of one IQM are left undecided."
+        f"Coverage of a printed {100 * stats.LEVEL:g} % interval in the worst of the simulated "
+        f"score distributions, over {coverages[0].trials:,} experiments. A report prints it from "
+        f"{stats.LEAST:.2f} on, with a mark from {stats.LEAST_STAMPED:.2f} on, and otherwise not. "
+        "For a claim: how often two arms with equal IQM are left undecided."
     )
     return Group(rows, note)

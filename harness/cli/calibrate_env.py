@@ -10,12 +10,12 @@ from harness.cli.verb import find_card, users_errors
 
 
 def calibrate_env(
-    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
+    env: Annotated[str, typer.Argument(help="A name from `harness ls envs`.")],
     episodes: Annotated[
         int, typer.Option(min=2, max=10**6, help="Episodes of the random policy.")
     ] = 1_000,
 ) -> None:
-    """Measure what a random policy scores in an environment, as its card has it."""
+    """Measure the random policy's score in an environment, for its card."""
     with users_errors():
         from harness.envs.calibrate import random_score
 

@@ -1,4 +1,4 @@
-"""`harness check`: what a sweep would do, cost, and be able to show."""
+"""`harness check`: a sweep's runs, settings and cost, and what its claims can show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(
     set_: Settings = None,
     anyway: Anyway = False,
 ) -> None:
-    """Show what a sweep would do, cost and be able to show. Trains nothing."""
+    """Show a sweep's runs, settings and cost, and what its claims can show. Trains nothing."""
     with users_errors():
         from harness.report import equal_tuning
         from harness.sweep.resolve import Sweep
@@ -58,7 +58,7 @@ def matrix(sweep: ResolvedSweep) -> RenderableType:
 
 
 def acting(loaded: Sweep) -> RenderableType:
-    """How agents act when they are scored, and which file decides it."""
+    """Whether evaluation is greedy or sampled, and which file decides it."""
     from harness.envs import card
 
     rows = table("environment", "actions", "from", title="\nevaluation")
@@ -102,8 +102,8 @@ def unused_steps(sweep: ResolvedSweep) -> list[str]:
         used = trained_steps(run.agent, run.hparams, run.steps)
         if used < (1 - UNUSED) * run.steps:
             where = f"{run.arm} on {run.env}"
-            texts.append(f"{where} will learn from {used:,} of {run.steps:,} steps: the rest holds "
-                         "no whole rollout.")  # fmt: skip
+            texts.append(f"{where} will train on {used:,} of {run.steps:,} steps: the rest is less "
+                         "than a whole rollout.")  # fmt: skip
     return texts
 
 
@@ -112,7 +112,7 @@ def warnings(texts: Sequence[str]) -> RenderableType:
 
 
 def power(sweep: ResolvedSweep) -> RenderableType:
-    """What the design can show of each claim, before anything is known."""
+    """What the design can show of each claim, before any run."""
     from harness import stats
 
     abilities = stats.abilities(sweep)
@@ -128,17 +128,17 @@ def power(sweep: ResolvedSweep) -> RenderableType:
             f"{each.adjusted:.2g}", "none" if math.isinf(effect) else f"{effect:.1f} SD",
         )  # fmt: skip
     note = (
-        f"Smallest p: every run of one arm beats all of the other's. After Holm: when all "
-        f"{len(abilities)} claims come out so well; at most {stats.ALPHA:g} is needed.\nDetectable "
-        f"effect: the shift, in standard deviations over seeds, that is decided with "
-        f"probability {stats.POWER:g}, if scores are normal with one spread and no other claim "
-        "holds (simulated)."
+        f"Smallest p: if every run of one arm beats all of the other's. After Holm: if all "
+        f"{len(abilities)} claims reach it; at most {stats.ALPHA:g} is needed.\nDetectable effect: "
+        f"the shift, in standard deviations over seeds, that is detected with probability "
+        f"{stats.POWER:g}, if scores are normal with equal spread and no other claim holds "
+        "(simulated)."
     )
     return Group(rows, note, *(f"Allowed by --anyway: {text}" for text in sweep.anyway))
 
 
 def imports() -> RenderableType:
-    """What names have imported: importing executes."""
+    """Modules imported because a file names them: importing executes code."""
     from baselines import target
 
     rows = table("", "", title="\nimported by name")
@@ -165,15 +165,15 @@ def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
     if estimate.sources:
         wall = duration(estimate.wall_seconds(workers))
         cpu = duration(estimate.cpu_seconds)
-        rows.add_row("time", f"about {wall} with {workers} runs side by side")
-        rows.add_row("CPU time", f"about {cpu}: training and evaluation, not the report")
+        rows.add_row("time", f"about {wall} with {workers} runs in parallel")
+        rows.add_row("CPU time", f"about {cpu}: training and evaluation, without the report")
         rows.add_row("memory", f"about {estimate.memory_mb * workers:,.0f} MB")
         rows.add_row("disk", f"about {estimate.disk_mb:,.0f} MB")
     if estimate.unknown:
         rows.add_row("not counted", not_counted(estimate.unknown))
     for source, n in estimate.sources.most_common():
-        rows.add_row("judged by", f"{source}: {n} run{'s' * (n > 1)}")
+        rows.add_row("estimated from", f"{source}: {n} run{'s' * (n > 1)}")
     if ELSEWHERE in estimate.sources:
-        share = f"{OF_PAIRS:.0%} of measured pairs come within a factor of {WITHIN}"
-        rows.add_row("", f"so judged, {share}")
+        share = f"{OF_PAIRS:.0%} of measured pairs are within a factor of {WITHIN}"
+        rows.add_row("", f"with such estimates {share}")
     return rows

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 def ls(
     what: Annotated[str, typer.Argument(help="agents, envs, ablations, runs, searches or costs.")],
     results: Results = DEFAULT_RESULTS,
-    long: Annotated[bool, typer.Option("--long", help="With sources, for envs.")] = False,
+    long: Annotated[bool, typer.Option("--long", help="For envs: with tasks and sources.")] = False,
 ) -> None:
-    """List what there is: agents, envs, ablations, runs, searches, or what runs cost."""
+    """List agents, envs, ablations, runs, searches, or measured costs."""
     with users_errors():
         from harness.config.strict import suggest
 
         if what not in LISTS:
-            raise user_error("ls", f"nothing called '{what}' to list.{suggest(what, LISTS)}")
+            raise user_error("ls", f"no list of '{what}'.{suggest(what, LISTS)}")
         console().print(LISTS[what](open_store(results), long))
 
 

@@ -1,4 +1,4 @@
-"""`harness model-report`: how true the models are that agents learned."""
+"""`harness model-report`: the accuracy of learned models."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def model_report(
         bool,
         typer.Option(
             "--learning-curve",
-            help="Also train anew with parts of the budget: about as long as the run itself.",
+            help="Also train with parts of the budget: takes about as long as the run.",
         ),
     ] = False,
     results: Results = DEFAULT_RESULTS,
     trust: Trust = False,
 ) -> None:
-    """Measure whether the models that agents learned are true. Resumes where it was stopped."""
+    """Measure the accuracy of learned models on held-out episodes. Resumes where it stopped."""
     with users_errors("What was measured is kept; the same command resumes."):
         from harness.cli import model_folder
         from harness.cli.report import write_report

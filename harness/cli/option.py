@@ -11,44 +11,48 @@ DEFAULT_RESULTS = Path("results")
 
 Results = Annotated[
     Path,
-    typer.Option("--results", envvar="HARNESS_RESULTS", help="Where runs and reports are kept."),
+    typer.Option("--results", envvar="HARNESS_RESULTS", help="Folder of runs and reports."),
 ]
 Workers = Annotated[
     int,
-    typer.Option("--workers", "-w", min=0, max=1_024, help="Runs side by side; 0: one per core."),
+    typer.Option("--workers", "-w", min=0, max=1_024, help="Runs in parallel; 0: one per core."),
 ]
-Executor = Annotated[str, typer.Option("--executor", help="processes or serial.")]
+Executor = Annotated[
+    str, typer.Option("--executor", help="How runs are started: processes or serial.")
+]
 Observers = Annotated[
     list[str] | None,
     typer.Option(
-        "--observer", help="A further Sacred observer: mongodb://... or an SQLAlchemy URL."
+        "--observer", help="An additional Sacred observer: mongodb://... or an SQLAlchemy URL."
     ),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A hyper-parameter that wins over every file: learning_rate=1e-3."),
+    typer.Option("--set", help="Override a hyper-parameter: learning_rate=1e-3."),
 ]
 Anyway = Annotated[
     bool,
-    typer.Option("--anyway", help="Allow claims that no outcome could support; it is recorded."),
+    typer.Option(
+        "--anyway", help="Allow claims that no outcome could support; the report says so."
+    ),
 ]
 Crosscheck = Annotated[
     bool,
     typer.Option(
         "--crosscheck/--no-crosscheck",
-        help="Set rliable's own estimates beside the report's: about a second for each arm.",
+        help="Compare with rliable's own estimates: about a second per arm.",
     ),
 ]
 Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Go on with the code that is here where the run was made from other sources. What a "
-        "record names is not imported all the same.",
+        help="Continue if the installed code differs from the recorded sources. Modules that only "
+        "a record names are never imported.",
     ),
 ]
 SweepPath = Annotated[str, typer.Argument(help="A sweep file, such as ablations/rnd.yaml.")]
-SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name, or its file.")]
+SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or file.")]
 RunOrSweep = Annotated[
-    str, typer.Argument(metavar="RUN|SWEEP", help="A run, by key or folder; a sweep, by name.")
+    str, typer.Argument(metavar="RUN|SWEEP", help="A run (key or folder) or a sweep (name).")
 ]

@@ -22,12 +22,10 @@ from harness.cli.verb import (
 def preview(
     what: Annotated[
         str,
-        typer.Argument(metavar="ENV|RUN", help="An environment; or a run, by its key or folder."),
+        typer.Argument(metavar="ENV|RUN", help="An environment, or a run (key or folder)."),
     ],
-    out: Annotated[Path, typer.Option(help="The picture; default: <ENV or key>.png.")] = Path(),
-    seed: Annotated[
-        int, typer.Option(min=0, help="Of an environment's episode: its reset seed.")
-    ] = 0,
+    out: Annotated[Path, typer.Option(help="Output file; default: <ENV or key>.png.")] = Path(),
+    seed: Annotated[int, typer.Option(min=0, help="Reset seed of an environment's episode.")] = 0,
     results: Results = DEFAULT_RESULTS,
     trust: Trust = False,
 ) -> None:

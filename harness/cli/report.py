@@ -29,26 +29,28 @@ def report(
     name: SweepName,
     results: Results = DEFAULT_RESULTS,
     style: Annotated[
-        str, typer.Option(help="Sizes and letters: plain, neurips, icml, iclr, jmlr or slides.")
+        str,
+        typer.Option(help="Figure sizes and fonts: plain, neurips, icml, iclr, jmlr or slides."),
     ] = "plain",
     format_: Annotated[
         str,
         typer.Option(
-            "--format", help="Of figures: pdf, svg, png, with commas; pdf alone adds png."
+            "--format",
+            help="Figure formats, separated by commas: pdf, svg, png; pdf alone adds png.",
         ),
     ] = "pdf,png",
     strict: Annotated[
         bool,
         typer.Option(
             "--strict",
-            help="Exit with 1 when an item of the checklist is CONTRADICTED by the records, "
-            "UNANSWERED, or PENDING because runs are to come, after the report is written. An "
+            help="Exit with 1, after writing the report, if an item of the checklist is "
+            "CONTRADICTED by the records, UNANSWERED, or PENDING because runs are missing. An "
             "honest 'no' passes.",
         ),
     ] = False,
     crosscheck: Crosscheck = True,
 ) -> None:
-    """Write the figures, tables, checklist and paper of a sweep from what is in the store."""
+    """Write a sweep's figures, tables, checklist and paper from its finished runs."""
     with users_errors():
         from harness.report import checklist
 
@@ -56,7 +58,7 @@ def report(
         page = write_report(find_sweep(name, store), store, style, format_.split(","), crosscheck)
         flaws = checklist.flaws(page.parent) if strict else []
         if flaws:
-            warn([*flaws, f"The checklist cannot be handed in: {len(flaws)} items."])
+            warn([*flaws, f"The checklist is incomplete: {len(flaws)} items."])
             raise typer.Exit(SOME_FAILED)
 
 

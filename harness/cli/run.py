@@ -12,7 +12,8 @@ from harness.cli.verb import SOME_FAILED, console, open_store, overrides, train,
 Wrappers = Annotated[
     list[str] | None,
     typer.Option(
-        "--wrapper", help="Innermost first: a name, or {name: living_reward, amount: -1}."
+        "--wrapper",
+        help="Add a wrapper, innermost first: a name, or {name: living_reward, amount: -1}.",
     ),
 ]
 Evaluation = Annotated[
@@ -25,8 +26,8 @@ Engine = Annotated[
 
 
 def run(
-    agent: Annotated[str, typer.Argument(help="A name that `harness ls agents` shows.")],
-    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
+    agent: Annotated[str, typer.Argument(help="A name from `harness ls agents`.")],
+    env: Annotated[str, typer.Argument(help="A name from `harness ls envs`.")],
     seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
     steps: Annotated[int, typer.Option(help="Environment steps.")] = 10_000,
     results: Results = DEFAULT_RESULTS,
@@ -36,7 +37,7 @@ def run(
     evaluation: Evaluation = None,
     engine: Engine = None,
 ) -> None:
-    """Train and evaluate one run, with the tuned hyper-parameters of configs/agents."""
+    """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
     with users_errors():
         from harness.config.option import spoken
         from harness.sweep.resolve import single

@@ -1,4 +1,4 @@
-"""`harness status`: how far a sweep is, or all sweeps and searches."""
+"""`harness status`: the progress of a sweep, or of all sweeps and searches."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def status(
     name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
     results: Results = DEFAULT_RESULTS,
 ) -> None:
-    """What is finished, running, failed and missing: of one sweep, or of all, searches too."""
+    """Show the progress of a sweep, or of all sweeps and searches."""
     with users_errors():
         store = open_store(results)
         shown = started(store) if name is None else of_sweep(find_sweep(name, store), store)
@@ -65,7 +65,7 @@ def sweeps(store: Store) -> RenderableType:
 
 
 def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
-    """The state of every cell of one sweep, why runs failed, and what is to come."""
+    """Run states by arm and environment, why runs failed, and what is missing."""
     from harness.store import cost
     from harness.store.estimate import Experience, behind, progress, to_come
     from harness.store.health import told

@@ -1,4 +1,4 @@
-"""`harness sweep`: train what is missing, then report."""
+"""`harness sweep`: train the missing runs, then write the report."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sweep(
     anyway: Anyway = False,
     crosscheck: Crosscheck = True,
 ) -> None:
-    """Train what is missing of a sweep, then write its report. Resumes where it was stopped."""
+    """Train the missing runs of a sweep, then write its report. Resumes where it stopped."""
     with users_errors():
         from harness.cli.report import checklist_answers, write_report
         from harness.sweep.resolve import Sweep, keep

@@ -1,4 +1,4 @@
-"""`harness tune`: a search for hyper-parameters."""
+"""`harness tune`: hyper-parameter search."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def tune(
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE]", help="Such as configs/search/ppo-pendulum.yaml."),
+        typer.Argument(
+            metavar="[FILE]", help="A search file, such as configs/search/ppo-pendulum.yaml."
+        ),
     ] = None,
     agent: Annotated[
         str | None, typer.Option(help="Agent to tune in its shipped space (instead of FILE).")
@@ -37,7 +39,7 @@ def tune(
     executor: Executor = "processes",
     observer: Observers = None,
 ) -> None:
-    """Search for hyper-parameters, over many seeds each. Resumes where it was stopped."""
+    """Search hyper-parameters, with many seeds per trial. Resumes where it stopped."""
     with users_errors():
         from harness.search import study
 

@@ -1,4 +1,4 @@
-"""`harness verify`: whether finished runs can be made once more, bit for bit."""
+"""`harness verify`: repeat finished runs and compare them bit for bit."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ from harness.cli.verb import (
 
 def verify(
     what: RunOrSweep,
-    sample: Annotated[
-        str, typer.Option(help="How many of a sweep's runs: a share or a number.")
-    ] = "10%",
-    seed: Annotated[int, typer.Option(min=0, help="Another seed draws other runs.")] = 0,
+    sample: Annotated[str, typer.Option(help="Share or number of a sweep's runs.")] = "10%",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 0,
     results: Results = DEFAULT_RESULTS,
     workers: Workers = 0,
 ) -> None:
-    """Make finished runs once more and compare every evaluation and the weights."""
-    with users_errors("What was compared is certified; the same command starts anew."):
+    """Repeat finished runs and compare every evaluation and the weights."""
+    with users_errors("What was compared is recorded; the same command starts again."):
         from harness.store.run_files import CERTIFICATE
         from harness.train import verify as verifying
 
