@@ -124,5 +124,5 @@ def test_check_says_where_rollouts_leave_more_than_a_hundredth_of_the_budget(
         "name: short\nquestion: Is it short?\nenvs: [CartPole-v1]\nseeds: 3\nsteps: 1000\n"
         f"arms:\n  dqn: {{agent: dqn, hparams: {{{hparams}, {rest}}}}}\n  ppo: {{agent: ppo}}\n"
     )
-    warnings = [f"{words} steps: the rest holds no whole rollout."] if words else []
+    warnings = [f"{words} steps: the rest is less than a whole rollout."] if words else []
     assert check.unused_steps(Sweep.of(strict.load(path)).expand()) == warnings
