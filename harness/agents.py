@@ -65,6 +65,7 @@ class Layer(NamedTuple):
     hparams: Mapping[str, Any]
     document: Document | None = None  # where errors point to
     path: Place = ()
+    tuned_on: tuple[str, ...] | None = None  # the environments that chose them; None: not said
 
 
 class Settings(NamedTuple):
@@ -240,8 +241,8 @@ def shipped_layers(name: str, env: str) -> list[Layer]:
     layers = [Layer(f"{label}: default", file.default, document, ("default",))]
     key = _entry_for(file, env)
     if key is not None:
-        path = ("envs", key, "hparams")
-        layers.append(Layer(f"{label}: {key}", file.envs[key].hparams, document, path))
+        tuned, path = file.envs[key], ("envs", key, "hparams")
+        layers.append(Layer(f"{label}: {key}", tuned.hparams, document, path, tuned.tuned_on))
     return layers
 
 
@@ -252,11 +253,10 @@ def _entry_for(file: AgentFile, env: str) -> str | None:
     return next((key for key in file.envs if fnmatchcase(env, key)), None)
 
 
-def tuned_on(name: str, env: str) -> tuple[str, ...]:
-    """The environments on which configs/agents/<name>.yaml's settings for `env` were chosen."""
-    found = _shipped(name)
-    key = _entry_for(found[1], env) if found else None
-    return found[1].envs[key].tuned_on if found and key is not None else ()
+def tuned_on(name: str, env: str, layers: Iterable[Layer] = ()) -> tuple[str, ...]:
+    """The environments on which the settings for `env` were chosen: as the last layer says."""
+    said = [layer.tuned_on for layer in [*shipped_layers(name, env), *layers]]
+    return next((each for each in reversed(said) if each is not None), ())
 
 
 def search_space(name: str) -> dict[str, tuple[Range, Document]]:

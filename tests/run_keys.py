@@ -19,7 +19,7 @@ from harness.config.tree import canonical
 from harness.search import study
 from harness.search.plan import Instance, Plan
 from harness.spec import RunSpec
-from harness.sweep.resolve import Sweep
+from harness.sweep.expand import expand
 
 ROOT = Path(__file__).parent.parent
 FILE = Path(__file__).with_name("run_keys.json")
@@ -33,7 +33,7 @@ def committed() -> dict[str, str]:
 
 
 def of_sweep(path: Path) -> str:
-    return _digest([run.arm, run.key] for run in Sweep.load(path).expand().runs)
+    return _digest([run.arm, run.key] for run in expand(path).sweep.runs)
 
 
 def of_search(path: Path) -> str:

@@ -17,8 +17,7 @@ from baselines.sb3 import ALGORITHMS
 from baselines.sb3_family import OnPolicy
 from baselines.target import load
 from harness.cli import check
-from harness.config import strict
-from harness.sweep.resolve import Sweep
+from harness.sweep.expand import expand
 
 ON_POLICY = [name for name in AGENTS if issubclass(AGENTS[name].load().Config, OnPolicy)]
 PLAIN = [name for name in ON_POLICY if name in ALGORITHMS]
@@ -125,4 +124,4 @@ def test_check_says_where_rollouts_leave_more_than_a_hundredth_of_the_budget(
         f"arms:\n  dqn: {{agent: dqn, hparams: {{{hparams}, {rest}}}}}\n  ppo: {{agent: ppo}}\n"
     )
     warnings = [f"{words} steps: the rest is less than a whole rollout."] if words else []
-    assert check.unused_steps(Sweep.of(strict.load(path)).expand()) == warnings
+    assert check.unused_steps(expand(path).sweep) == warnings

@@ -12,7 +12,7 @@ from harness.report.evidence import gather, warnings
 from harness.spec import Claim, ResolvedSweep
 from harness.store import declaration
 from harness.store.reader import Store
-from harness.sweep import resolve
+from harness.sweep import record
 
 ARMS, ENV = ("ppo", "rnd"), "DeepSea-20"
 CLAIM = Claim(text=f"rnd > ppo on {ENV} by final", better="rnd", worse="ppo", env=ENV)
@@ -30,8 +30,8 @@ def start(store, monkeypatch):
     """`harness sweep` at a time, as far as the records go."""
 
     def begin(of: ResolvedSweep, at: str) -> None:
-        monkeypatch.setattr(resolve, "now", lambda: f"{at}+00:00")
-        resolve.keep(of, store)
+        monkeypatch.setattr(record, "now", lambda: f"{at}+00:00")
+        record.keep(of, store)
 
     return begin
 

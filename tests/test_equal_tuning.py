@@ -17,7 +17,7 @@ from harness.report import equal_tuning, page, write
 from harness.spec import Claim
 from harness.store.reader import Store
 from harness.sweep.best import digest
-from harness.sweep.resolve import Sweep
+from harness.sweep.expand import expand
 
 # Names that public files have and no card here.
 ELSEWHERE = {"CartPoleNoVel-v1", "FetchPush-v1", "Pendulum-v0"}
@@ -134,7 +134,7 @@ def resolve(tmp_path):
     def walk(arms):
         path = tmp_path / "sweep.yaml"
         path.write_text(HEAD + arms)
-        return Sweep.load(path).expand()
+        return expand(path).sweep
 
     return walk
 

@@ -17,7 +17,7 @@ from harness.cli.main import app
 from harness.config import strict
 from harness.envs.card import Card
 from harness.search import study, suggest
-from harness.sweep.resolve import Sweep
+from harness.sweep.expand import expand
 from harness.train import missing
 
 PATIENCE = 5.0  # seconds of CPU time that one input may take
@@ -43,7 +43,7 @@ def patience():
 
 
 def sweep(path):
-    Sweep.load(path).expand(anyway=True)
+    expand(path, anyway=True)
 
 
 def search(path):

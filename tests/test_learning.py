@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tiny import store_at
 
-from harness.sweep.resolve import single
+from harness.sweep.resolve import Request, resolve
 from harness.train.run import Job, run
 
 
@@ -24,7 +24,7 @@ from harness.train.run import Job, run
     ],
 )
 def test_a_run_with_shipped_settings_scores_what_it_should(agent, env, steps, low, high, tmp_path):
-    store, spec = store_at(tmp_path), single(agent, env, 0, steps)
+    store, spec = store_at(tmp_path), resolve(Request(agent, env, steps))
 
     run(spec, Job(store.root))
 

@@ -40,7 +40,7 @@ from harness.spec import Anchors, ResolvedSweep, RunSpec
 from harness.store.files import write_json
 from harness.store.reader import Store
 from harness.store.writer import publish
-from harness.sweep.resolve import keep
+from harness.sweep.record import keep
 from harness.train.run import Job, run
 
 ROOT = Path(__file__).parent.parent

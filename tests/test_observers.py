@@ -6,7 +6,7 @@ import sqlite3
 
 from tiny import store_at, tiny
 
-from harness.sweep.resolve import plan
+from harness.sweep.batch import plan
 from harness.train.executors import EXECUTORS
 from harness.train.run import Job
 from harness.train.sacred_log import unreachable

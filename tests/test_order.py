@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 
 from baselines import AGENTS
-from harness.sweep.resolve import Sweep, plan
+from harness.sweep.batch import plan
+from harness.sweep.expand import expand
 from harness.train.executors.processes import _preload
 
 SIX_SEEDS = """\
@@ -27,7 +28,7 @@ SECONDS = {"random": 1.0, "ppo": 8.0, "dqn": 20.0}
 def runs(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text(SIX_SEEDS)
-    return Sweep.load(path).expand().runs
+    return expand(path).sweep.runs
 
 
 def finished_after(batches, seconds, workers=2):

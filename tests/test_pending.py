@@ -18,7 +18,7 @@ from harness.report.evidence import gather
 from harness.report.figures import FIGURES
 from harness.spec import Claim
 from harness.store.reader import Store
-from harness.sweep.resolve import keep
+from harness.sweep.record import keep
 
 ARMS, ENVS = ("ppo", "rnd"), ("DeepSea-20", "DeepSea-10")
 CLAIM = Claim(text="rnd > ppo on DeepSea-20", better="rnd", worse="ppo", env="DeepSea-20")

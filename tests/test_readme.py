@@ -11,7 +11,7 @@ import typer
 
 from harness.cli.main import app
 from harness.config.strict import UserError
-from harness.sweep.resolve import Sweep
+from harness.sweep.expand import expand as expand_file
 from harness.train.executors import EXECUTORS
 
 ROOT = Path(__file__).parent.parent
@@ -23,7 +23,7 @@ COMMANDS = re.findall(r"^\| `(harness .*?)` \|", TEXT, flags=re.MULTILINE)
 
 def expand(path, text):
     path.write_text(text)
-    return Sweep.load(path).expand()
+    return expand_file(path).sweep
 
 
 def test_the_example_ablation_expands(tmp_path):

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.report.command import repeat
-from harness.sweep.resolve import Sweep
+from harness.sweep.expand import expand
 from harness.train import missing
 
 # <sweep>.checklist.yaml is no sweep.
@@ -28,7 +28,7 @@ CASES = [
 def test_the_command_that_a_report_prints_makes_the_same_run(path, monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(missing, "train_missing", lambda specs, *rest: made.extend(specs))
-    one_of_each = {(s.arm, s.env): s for s in Sweep.load(path).expand(None, True).runs}
+    one_of_each = {(s.arm, s.env): s for s in expand(path, anyway=True).sweep.runs}
     specs = list(one_of_each.values())[:: max(1, len(one_of_each) // 3)]  # a few say enough
     for spec in specs:
         words = shlex.split(repeat(spec).replace("\\\n", " "))

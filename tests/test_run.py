@@ -15,7 +15,8 @@ from harness.envs.extra import installed
 from harness.spec import Evaluation
 from harness.store import writer
 from harness.store.reader import final_returns, lock_is_held
-from harness.sweep.resolve import plan, single
+from harness.sweep.batch import plan
+from harness.sweep.resolve import Request, resolve
 from harness.train.evaluate import Episodes, Evaluator
 from harness.train.executors import EXECUTORS
 from harness.train.run import Job, fingerprint, run
@@ -219,7 +220,7 @@ def test_a_fingerprint_knows_every_bit():
 def test_variants_that_training_never_sees_are_scored_beside_the_final_score(tmp_path):
     store = store_at(tmp_path)
     protocol = PROTOCOL.model_copy(update={"every": 2048})
-    spec = single("ppo", "CartPoleLengths-v1", 0, 2048).model_copy(update={"evaluation": protocol})
+    spec = resolve(Request("ppo", "CartPoleLengths-v1", 2048, evaluation=protocol))
 
     run(spec, Job(store.root))
 
@@ -233,7 +234,7 @@ def test_variants_that_training_never_sees_are_scored_beside_the_final_score(tmp
 @pytest.mark.skipif(not installed("robots"), reason="needs the extra 'robots'")
 def test_what_a_card_measures_is_kept_as_the_last_step_of_each_episode_left_it(tmp_path):
     store = store_at(tmp_path)
-    spec = single("pusher", "PushPose-v0", 0, 100).model_copy(update={"evaluation": PROTOCOL})
+    spec = resolve(Request("pusher", "PushPose-v0", 100, evaluation=PROTOCOL))
 
     run(spec, Job(store.root))
 

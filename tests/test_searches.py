@@ -21,7 +21,7 @@ from harness.config.strict import UserError
 from harness.search import confirm, storage, study
 from harness.store import searches
 from harness.store.reader import Store
-from harness.sweep.best import Winner, digest, read_winner
+from harness.sweep.best import Best, digest, read_best
 
 TAKES_OVER = """\
 name: x
@@ -233,7 +233,7 @@ def copied(small, tmp_path, monkeypatch):
     for room in ("searches", "runs"):
         shutil.copytree(root / room, tmp_path / "results" / room)
     UNREADABLE.clear()
-    read_winner.cache_clear()
+    read_best.cache_clear()
     opened = Path.open
 
     def open_(path, mode="r", *more, **named):
@@ -334,24 +334,24 @@ def test_a_sweep_is_told_of_a_damaged_winner_and_the_search_writes_it_again(
     assert all("best.yaml" in line for line in done.output.splitlines())
     search_again(of, root)
     assert path.read_bytes() == before and not path.is_symlink()
-    read_winner.cache_clear()
+    read_best.cache_clear()
     assert CliRunner().invoke(app, ["check", "x.yaml"]).exit_code == 0
 
 
 def test_a_winner_that_is_cut_short_anywhere_gives_no_other_hyper_parameters(copied):
     root, *_ = copied
     path = home(root) / searches.BEST
-    facts = read_winner(path)[1].provenance
+    facts = read_best(path)[1].provenance
     hparams = {"gamma": 0.99, "policy_kwargs": {"net_arch": [8, 8]}, "train_freq": 16, "tau": 1.0}
     facts = facts.model_copy(update={"sha256": digest("dqn", hparams)})
-    confirm.write(path, Winner(agent="dqn", hparams=hparams, provenance=facts))
+    confirm.write(path, Best(agent="dqn", hparams=hparams, provenance=facts))
     whole, taken = path.read_bytes(), []
 
     for end in range(0, len(whole), 11):
         path.write_bytes(whole[:end])
-        read_winner.cache_clear()
+        read_best.cache_clear()
         with suppress(UserError):
-            taken.append(read_winner(path)[1].hparams)
+            taken.append(read_best(path)[1].hparams)
 
     assert taken in ([], [hparams])  # without its last line's end it is whole
 
@@ -363,13 +363,13 @@ def test_hyper_parameters_that_were_edited_are_taken_without_the_story_of_their_
     edited = text.replace("kp: 10.0", "kp: 11.0")
     assert edited != text
     path.write_text(edited)
-    read_winner.cache_clear()
+    read_best.cache_clear()
 
     with pytest.raises(UserError, match=r"best.yaml:\d+: hparams: .* leave out `provenance`"):
-        read_winner(path)
+        read_best(path)
 
     path.write_text(edited[edited.index("agent:") :])
-    assert read_winner(path)[1].hparams["kp"] == 11.0
+    assert read_best(path)[1].hparams["kp"] == 11.0
 
 
 def test_a_password_is_not_written_down(tmp_path):

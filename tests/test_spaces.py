@@ -14,8 +14,8 @@ from baselines import ACTIONS, AGENTS, OBSERVATIONS
 from baselines.api import NoProgress, Task
 from baselines.space import action_kind, observation_kind
 from harness import agents
-from harness.config.strict import UserError, load
-from harness.sweep.resolve import Sweep
+from harness.config.strict import UserError
+from harness.sweep.expand import expand
 
 VECTOR = spaces.Box(-1, 1, (3,), np.float32)
 PLACE = spaces.Box(-1, 1, (1,), np.float32)
@@ -181,7 +181,7 @@ def test_check_says_which_arm_cannot_read_which_environment_and_what_can(tmp_pat
         "steps: 20_000\nbase: {agent: ppo}\narms:\n  rnd: {agent: ppo_rnd}\n  ppo: {}\n"
     )
     with pytest.raises(UserError) as error:
-        Sweep.of(load(path)).expand(rehearse=True)
+        expand(path, rehearse=True)
     (problem,) = error.value.problems
     assert (problem.line, problem.key) == (8, "arms.rnd")
     assert problem.message == (

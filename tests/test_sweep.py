@@ -12,7 +12,10 @@ from harness.agents import Layer
 from harness.config.shipped import shipped
 from harness.config.strict import UserError
 from harness.store.reader import Store
-from harness.sweep.resolve import Sweep, keep, plan, single
+from harness.sweep.batch import plan
+from harness.sweep.expand import expand as expand_file
+from harness.sweep.record import keep
+from harness.sweep.resolve import Request, acting_in, resolve
 
 HEAD = """\
 name: test
@@ -25,10 +28,10 @@ steps: {CartPole-v1: 4_000, DeepSea-10: 2_000}
 
 @pytest.fixture
 def expand(tmp_path):
-    def walk(text, overrides=None):
+    def walk(text, overrides=()):
         path = tmp_path / "sweep.yaml"
         path.write_text(text)
-        return Sweep.load(path).expand(overrides)
+        return expand_file(path, overrides).sweep
 
     return walk
 
@@ -81,25 +84,26 @@ def test_how_agents_act_is_said_by_the_sweep_else_by_the_card(
 
     assert {run.env: run.evaluation.deterministic for run in runs} == acting
     assert {run.evaluation.every for run in runs} == {500}
-    loaded = Sweep.load(tmp_path / "sweep.yaml")
-    assert loaded.acting(envs.card("MiniGrid-Unlock-v0")).origin.endswith(origin)
+    file = expand_file(tmp_path / "sweep.yaml").file
+    card = envs.card("MiniGrid-Unlock-v0")
+    assert acting_in(card, file.evaluation, "sweep.yaml").origin.endswith(origin)
 
 
 def test_a_single_run_acts_as_its_environments_card_says():
-    asked = ("random", "MiniGrid-Unlock-v0", 0, 100)
+    asked = Request("random", "MiniGrid-Unlock-v0", 100)
 
-    assert not single(*asked).evaluation.deterministic
-    protocol = {"evaluation": {"deterministic": True}}
-    assert single(*asked, protocol=protocol).evaluation.deterministic
+    assert not resolve(asked).evaluation.deterministic
+    asked = asked._replace(evaluation={"deterministic": True})
+    assert resolve(asked).evaluation.deterministic
 
 
 def test_how_agents_are_scored_on_a_card_changes_no_run_whose_sweep_says_it(monkeypatch):
-    protocol = {"evaluation": {"deterministic": True}}
-    before = single("random", "CartPole-v1", 0, 100, protocol=protocol)
+    asked = Request("random", "CartPole-v1", 100, evaluation={"deterministic": True})
+    before = resolve(asked)
     turned = envs.card("CartPole-v1").model_copy(update={"deterministic": False})
     monkeypatch.setattr(envs, "card", lambda name: turned)
 
-    assert single("random", "CartPole-v1", 0, 100, protocol=protocol).key == before.key
+    assert resolve(asked).key == before.key
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "meta", "nonsense"])
@@ -130,16 +134,16 @@ def test_hyperparameters_come_from_the_last_layer_that_sets_them(expand):
         "arms: {a: {hparams: {gae_lambda: 0.6, policy_kwargs: {activation_fn: relu}}}}\n"
     )
 
-    hparams = expand(text, Layer("--set", {"gae_lambda": 0.7})).runs[0].hparams
+    hparams = expand(text, [Layer("--set", {"gae_lambda": 0.7})]).runs[0].hparams
 
     assert (hparams["gamma"], hparams["gae_lambda"]) == (0.5, 0.7)
     assert hparams["policy_kwargs"]["net_arch"] == [8]
     assert hparams["policy_kwargs"]["activation_fn"] == "relu"
-    tuned = single("ppo", "CartPole-v1", 0, 4_000).hparams
+    tuned = resolve(Request("ppo", "CartPole-v1", 4_000)).hparams
     assert (
         hparams["n_steps"]
         == tuned["n_steps"]
-        != single("ppo", "Acrobot-v1", 0, 9_000).hparams["n_steps"]
+        != resolve(Request("ppo", "Acrobot-v1", 9_000)).hparams["n_steps"]
     )
 
 
@@ -147,7 +151,7 @@ def test_every_value_is_explained_by_its_origin(tmp_path):
     path = tmp_path / "sweep.yaml"
     path.write_text(HEAD + "base: {agent: ppo}\narms: {a: {hparams: {gamma: 0.5}}, b: {}}\n")
 
-    found = {(o.arm, o.env): o.settings for o in Sweep.load(path).explain()}
+    found = {(o.arm, o.env): o.settings for o in expand_file(path).origins()}
 
     a = found["a", "CartPole-v1"]
     assert a.origins["gamma"].endswith("sweep.yaml: arms.a")
@@ -396,7 +400,7 @@ SHIPPED = sorted(path for path in shipped("ablations").glob("*.yaml") if "." not
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_shipped_ablation_expands(path):
-    found = Sweep.load(path).expand()
+    found = expand_file(path).sweep
 
     assert found.name == path.stem
     assert found.runs
@@ -413,14 +417,15 @@ def test_a_claim_that_no_outcome_could_support_is_refused_and_overriding_it_is_r
     path.write_text(CLAIMED)
 
     with pytest.raises(UserError) as caught:
-        Sweep.load(path).expand()
+        expand_file(path)
 
     (problem,) = caught.value.problems
     assert (problem.line, problem.key) == (7, "claims.0")
     assert "2 seeds on 2 environments give no interval" in problem.message
-    (recorded,) = Sweep.load(path).expand(anyway=True).anyway
+    expansion = expand_file(path, anyway=True)
+    (recorded,) = expansion.sweep.anyway
     assert recorded.startswith("a > b by final: 2 seeds on 2 environments")
-    assert Sweep.load(path).explain(), "settings can be looked at all the same"
+    assert list(expansion.origins()), "settings can be looked at all the same"
 
 
 def test_a_claim_about_an_arm_where_it_is_not_trained_is_refused(problems):

@@ -19,7 +19,7 @@ from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.search import study
 from harness.store.reader import Store
-from harness.sweep.resolve import Sweep
+from harness.sweep.expand import expand
 
 FILE = """\
 name: gains
@@ -94,7 +94,7 @@ def test_a_sweep_takes_the_winner_over_and_only_its_content_counts(tmp_path):
     (tmp_path / "b.yaml").write_text(SWEEP.replace("BEST", "elsewhere.yaml"))
     (tmp_path / "elsewhere.yaml").write_bytes(file.read_bytes())
 
-    one, other = (Sweep.load(tmp_path / name).expand() for name in ("a.yaml", "b.yaml"))
+    one, other = (expand(tmp_path / name).sweep for name in ("a.yaml", "b.yaml"))
 
     assert [run.key for run in one.runs] == [run.key for run in other.runs]
     default, tuned, but = (run.hparams for run in one.runs)
@@ -118,7 +118,7 @@ def test_a_winner_that_is_none_is_named(tmp_path, given, message):
     (tmp_path / "sweep.yaml").write_text(SWEEP.replace("BEST", given))
 
     with pytest.raises(UserError, match=message):
-        Sweep.load(tmp_path / "sweep.yaml").expand()
+        expand(tmp_path / "sweep.yaml")
 
 
 def test_what_to_search_must_be_said():

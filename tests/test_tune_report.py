@@ -16,7 +16,7 @@ from harness.search.charts import CHARTS
 from harness.search.figures import FIGURES
 from harness.search.plan import CONFIRMATION, PATH, TUNING
 from harness.store.reader import Store
-from harness.sweep.best import Winner
+from harness.sweep.best import Best
 from harness.train.run import rehearse
 
 # The default of the second arm stands on the slope of the hill.
@@ -96,7 +96,7 @@ def test_the_report_is_the_same_byte_for_byte(studies, tmp_path):
 def test_best_yaml_reads_back_with_its_provenance(studies):
     found, page = studies
     file = page.parent.parent / "pid" / study.BEST
-    winner = parse(load(file), Winner)
+    winner = parse(load(file), Best)
 
     origin = winner.provenance
     assert winner.hparams == found[1].confirmation.winner.specs[0].hparams

@@ -14,7 +14,7 @@ from harness import report
 from harness.config.strict import UserError
 from harness.store.run_files import CERTIFICATE
 from harness.store.writer import Record
-from harness.sweep.resolve import plan
+from harness.sweep.batch import plan
 from harness.train import verify
 from harness.train.executors import EXECUTORS
 from harness.train.run import Job, run

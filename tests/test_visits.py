@@ -13,7 +13,7 @@ from harness.agents import Layer
 from harness.envs import Visits, card, card_names, make
 from harness.envs.visits import Plane, Watched
 from harness.spec import Evaluation
-from harness.sweep.resolve import single
+from harness.sweep.resolve import Request, resolve
 from harness.train.run import Job, run
 
 PLANES = [name for name in card_names() if card(name).cells]
@@ -141,7 +141,7 @@ def test_what_learners_ask_of_an_environment_passes_through():
 )
 def test_counting_does_not_change_what_is_learned(agent, env, wrappers, tmp_path, monkeypatch):
     layer = Layer("tests/tiny.py", HPARAMS.get(agent, {}))
-    spec = single(agent, env, 0, 256, layer, wrappers)
+    spec = resolve(Request(agent, env, 256, 0, (layer,), wrappers))
     spec = spec.model_copy(
         update={"evaluation": Evaluation(every=256, episodes=1, final_episodes=1)}
     )

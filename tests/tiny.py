@@ -16,7 +16,7 @@ from harness import envs
 from harness.agents import Layer
 from harness.spec import Evaluation, RunSpec
 from harness.store.reader import Store
-from harness.sweep.resolve import single
+from harness.sweep.resolve import Request, resolve
 
 STEPS = 256
 PROTOCOL = Evaluation(every=100, episodes=2, final_episodes=3)
@@ -103,8 +103,8 @@ def tiny(
         smallest = entry.envs[0]
     env = env or smallest
     chosen = HPARAMS.get(agent, {}) | hparams
-    layer = Layer("tests/tiny.py", chosen)
-    spec = single(agent, env, seed, steps, layer, wrappers, rehearse=rehearse)
+    layers = (Layer("tests/tiny.py", chosen),)
+    spec = resolve(Request(agent, env, steps, seed, layers, wrappers), rehearse=rehearse)
     return spec.model_copy(update={"evaluation": PROTOCOL})
 
 

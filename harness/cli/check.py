@@ -16,7 +16,7 @@ from harness.cli.verb import console, cores, find_file, open_store, overrides, t
 if TYPE_CHECKING:
     from harness.spec import ResolvedSweep
     from harness.store.reader import Store
-    from harness.sweep.resolve import Origins, Sweep
+    from harness.sweep.expand import Expansion
 
 
 def check(
@@ -29,14 +29,14 @@ def check(
     """Show a sweep's runs, settings and cost, and what its claims can show. Trains nothing."""
     with users_errors():
         from harness.report import equal_tuning
-        from harness.sweep.resolve import Sweep
+        from harness.sweep.expand import expand
 
-        loaded, settings = Sweep.load(find_file(file)), overrides(set_)
-        sweep = loaded.expand(settings, anyway, rehearse=True)
+        expansion = expand(find_file(file), overrides(set_), anyway, rehearse=True)
+        sweep = expansion.sweep
         shown = console()
         shown.print(matrix(sweep))
-        shown.print(acting(loaded))
-        shown.print(hyperparameters(loaded.explain(settings)))
+        shown.print(acting(expansion))
+        shown.print(hyperparameters(expansion))
         shown.print(warnings(equal_tuning.warnings(sweep)))
         shown.print(warnings(unused_steps(sweep)))
         if sweep.claims:
@@ -57,31 +57,32 @@ def matrix(sweep: ResolvedSweep) -> RenderableType:
     return rows
 
 
-def acting(loaded: Sweep) -> RenderableType:
+def acting(expansion: Expansion) -> RenderableType:
     """Whether evaluation is greedy or sampled, and which file decides it."""
     from harness.envs import card
+    from harness.sweep.resolve import acting_in
 
     rows = table("environment", "actions", "from", title="\nevaluation")
-    for env in loaded.file.envs:
-        mode = loaded.acting(card(env))
+    for env in expansion.sweep.envs:
+        mode = acting_in(card(env), expansion.file.evaluation, expansion.sweep.source)
         rows.add_row(env, "greedy" if mode.deterministic else "sampled", mode.origin)
     return rows
 
 
-def hyperparameters(explained: Sequence[Origins]) -> RenderableType:
+def hyperparameters(expansion: Expansion) -> RenderableType:
     """Every hyper-parameter with its origin; arms that agree stand in one line."""
     from harness.config.tree import get
     from harness.report import equal_tuning
 
     grouped: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
-    for arm, env, settings, tuned_on in explained:
+    for arm, env, settings, tuned_on in expansion.origins():
         for key, origin in settings.origins.items():
             value = json.dumps(get(settings.hparams, key))
             grouped.setdefault((env, key), {}).setdefault((value, origin), []).append(arm)
         if tuned_on is not None:
             tuned = (", ".join(tuned_on) or equal_tuning.NOWHERE, "")
             grouped.setdefault((env, "(tuned on)"), {}).setdefault(tuned, []).append(arm)
-    arms = {each.arm for each in explained}
+    arms = set(expansion.sweep.arms)
     parts: list[RenderableType] = []
     for env in dict.fromkeys(env for env, _ in grouped):
         rows = table("hyper-parameter", "value", "arms", "from", title=f"\n{env}")

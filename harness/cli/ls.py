@@ -60,14 +60,13 @@ def envs(store: Store, long: bool) -> RenderableType:
 
 def ablations(store: Store, long: bool) -> RenderableType:
     from harness.config.shipped import shipped
-    from harness.sweep.resolve import Sweep
+    from harness.sweep.expand import expand
 
     rows = table("ablation", "runs>", "question")
     for path in sorted(shipped("ablations").glob("*.yaml")):
         if not path.name.endswith(".checklist.yaml"):
-            sweep = Sweep.load(path)
-            runs = str(len(sweep.expand().runs))
-            rows.add_row(f"ablations/{path.name}", runs, sweep.file.question)
+            sweep = expand(path).sweep
+            rows.add_row(f"ablations/{path.name}", str(len(sweep.runs)), sweep.question)
     return rows
 
 

@@ -40,12 +40,13 @@ def run(
     """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
     with users_errors():
         from harness.config.option import spoken
-        from harness.sweep.resolve import single
+        from harness.sweep.resolve import Request, resolve
 
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
         texts = {"evaluation": evaluation, "engine": engine}
         protocol = {name: spoken(f"--{name}", text, text) for name, text in texts.items() if text}
-        spec = single(agent, env, seed, steps, overrides(set_), wrappers, protocol, rehearse=True)
+        request = Request(agent, env, steps, seed, overrides(set_), wrappers, **protocol)
+        spec = resolve(request, rehearse=True)
         store = open_store(results)
         train([spec], store, workers=1, observers=observer)
         result = store.result(spec)

@@ -39,9 +39,10 @@ def sweep(
     """Train the missing runs of a sweep, then write its report. Resumes where it stopped."""
     with users_errors():
         from harness.cli.report import checklist_answers, write_report
-        from harness.sweep.resolve import Sweep, keep
+        from harness.sweep.expand import expand
+        from harness.sweep.record import keep
 
-        resolved = Sweep.load(find_file(file)).expand(overrides(set_), anyway, rehearse=True)
+        resolved = expand(find_file(file), overrides(set_), anyway, rehearse=True).sweep
         store = open_store(results)
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         warn(keep(resolved, store))

@@ -114,11 +114,11 @@ def find_file(name: str, folder: str = "ablations") -> Path:
 def find_sweep(name: str, store: Store) -> ResolvedSweep:
     """A sweep as it was last started, by its name or its file."""
     from harness.config.name import RULE, is_name
-    from harness.config.strict import suggest
-    from harness.sweep.resolve import Sweep
+    from harness.config.strict import read, suggest
+    from harness.sweep.file import SweepFile
 
     if name.endswith((".yaml", ".yml")):
-        name = Sweep.load(find_file(name)).file.name
+        name = read(find_file(name), SweepFile).name
     if not is_name(name):
         raise user_error("harness", f"'{name}' is no name of a sweep: it has {RULE}")
     try:
@@ -151,11 +151,12 @@ def find_card(verb: str, env: str) -> Card:
     return card
 
 
-def overrides(pairs: list[str] | None) -> Layer | None:
+def overrides(pairs: list[str] | None) -> tuple[Layer, ...]:
+    """What `--set` says, on top of every other layer."""
     from harness.agents import Layer
     from harness.config.option import assignments
 
-    return Layer("--set", assignments(pairs)) if pairs else None
+    return (Layer("--set", assignments(pairs)),) if pairs else ()
 
 
 def cores(workers: int) -> int:

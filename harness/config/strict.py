@@ -8,7 +8,9 @@ import json
 import re
 import stat
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
 
@@ -41,10 +43,10 @@ class Problem(NamedTuple):
 
 
 class UserError(Exception):
-    """What the user wrote cannot be done. Holds every problem found, not just the first."""
+    """What the user wrote cannot be done. Holds every problem found, each once, by line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = list(problems)
+        self.problems = sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
@@ -194,6 +196,66 @@ def _leave_out(data: Any, path: Place, stand_ins: Mapping[str, Any]) -> None:
     holder.pop(key, None)
     if holder is data and key in stand_ins:
         data[key] = copy.deepcopy(stand_ins[key])
+
+
+class Problems:
+    """What is wrong with a document, gathered on a walk through it and told at once.
+
+    Left out is what may come of a value that could not be read.
+    """
+
+    def __init__(
+        self, problem: Callable[[Place, str], Problem], survey: Survey[Any] | None = None
+    ) -> None:
+        """
+        :param problem: makes one of the place where it stands.
+        :param survey: what is wrong with the document already.
+        """
+        self._problem = problem
+        self._survey = survey or Survey[Any](None, [], [])
+        self._further: list[Problem] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._survey.problems or self._further)
+
+    def add(self, place: Place, message: str) -> None:
+        self.take(self._problem(place, message))
+
+    def take(self, problem: Problem) -> None:
+        if not self._survey.follows(problem):
+            self._further.append(problem)
+
+    def lost(self, place: Place) -> bool:
+        """Whether the value of a place could not be read."""
+        return any(place[: len(wrong)] == wrong for wrong in self._survey.wrong)
+
+    def unread(self, *place: str) -> set[str]:
+        """The keys that stand at a place and could not be read."""
+        wrong = self._survey.wrong
+        return {str(at[len(place)]) for at in wrong if at[: len(place)] == place != at}
+
+    def twice(self, place: Place, values: Iterable[Any]) -> None:
+        """Add each value that stands there more than once."""
+        for value, n in Counter(values).items():
+            if n > 1:
+                self.add(place, f"{value} stands there {n} times: once is enough")
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Take the problems that are raised, and go on."""
+        try:
+            yield
+        except UserError as error:
+            for problem in error.problems:
+                self.take(problem)
+
+    def error(self) -> UserError:
+        return UserError([*self._survey.problems, *self._further])
+
+    def check(self) -> None:
+        """:raises UserError: if there is any."""
+        if self:
+            raise self.error()
 
 
 def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Place, str]]]:

@@ -21,7 +21,7 @@ from harness.spec import RunSpec
 from harness.store import searches
 from harness.store.files import write_whole
 from harness.store.reader import Store
-from harness.sweep.best import Interval, Provenance, Winner, digest
+from harness.sweep.best import Best, Interval, Provenance, digest
 
 BEST = searches.BEST
 
@@ -131,14 +131,14 @@ def text(found: Interval) -> str:
     return f"{found.point:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 
-def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Winner:
+def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Best:
     """What best.yaml says."""
     trials = study.get_trials(deepcopy=False)
     first, trial = found.winner.specs[0], found.winner.trial
     confirm, file = plan.file.confirm, plan.file
     reruns = [*found.candidates, found.winner]
     diverged = sum(o.outcome.diverged for o in reruns if o.trial.number == trial.number)
-    return Winner(
+    return Best(
         agent=plan.agent,
         hparams=first.hparams,
         provenance=Provenance(
@@ -194,7 +194,7 @@ HEAD = """\
 """
 
 
-def write(path: Path, found: Winner) -> None:
+def write(path: Path, found: Best) -> None:
     """Write best.yaml."""
     from ruamel.yaml import YAML
 

@@ -7,19 +7,22 @@ import hashlib
 import itertools
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from harness import agents, envs, stats
+from harness.agents import Layer
 from harness.config.space import Range, order_problems
-from harness.config.strict import Document, Problem, UserError, load, suggest, survey
-from harness.config.tree import Place, canonical, get, merged, nested, put
+from harness.config.strict import Document, Problem, Problems, UserError, load, suggest, survey
+from harness.config.tree import Place, canonical, get, nested, put
 from harness.search.file import MOST_SEEDS, VALUE, Halving, Searched, SearchFile, Wilcoxon
-from harness.spec import Anchors, ResolvedSweep, RunSpec
-from harness.sweep.resolve import FIRST_TUNING_SEED, Sweep, in_order
+from harness.spec import Anchors, RunSpec
+from harness.sweep.arm import layer
+from harness.sweep.expand import budget, cards_of
+from harness.sweep.resolve import FIRST_TUNING_SEED, Request, Source, resolve
 
 # Seeds by what they are for. All are tuning seeds: what a sweep then reports is unseen once more.
 POOL = MOST_SEEDS
@@ -27,7 +30,6 @@ TUNING, CONFIRMATION, PATH, NOISE = (FIRST_TUNING_SEED + i * POOL for i in range
 # Searches share their tuning seeds, and so their runs. No two have the same test seeds: whoever
 # plans a search may have seen what others scored on theirs. See `Plan.first_test_seed`.
 FIRST_TEST, TEST_POOLS = 100_000, 10**8
-SHARED = {"name", "question", "envs", "steps", "evaluation", "engine"}  # keys as in a sweep file
 MOST_POINTS = 100_000  # of a grid
 
 
@@ -53,7 +55,8 @@ class Plan(NamedTuple):
     label: str
     space: dict[str, Range]
     anchors: dict[str, Anchors]
-    base: tuple[RunSpec, ...]  # the default, one spec for each environment, seed 0
+    requests: tuple[tuple[Request, Source], ...]  # the default, for each environment
+    base: tuple[RunSpec, ...]  # what comes of them, seed 0
 
     @property
     def name(self) -> str:
@@ -145,13 +148,16 @@ class Plan(NamedTuple):
         :param hparams: what departs from the default, by dotted names.
         :raises UserError: if the agent cannot have them.
         """
-        chosen = nested(hparams)
-        found = _expand(self.file, self.document, self.label, chosen, steps or self.steps)
-        by_env = {spec.env: spec for spec in found.runs}
-        return [
-            by_env[i.env].model_copy(update={"seed": i.seed, "arm": label or self.label})
-            for i in instances
-        ]
+        place: Place = ("arms", self.label, "space")
+        chosen = Layer("a trial", nested(hparams), self.document, place)
+        specs = {}
+        for asked, source in self.requests:
+            if asked.env in {instance.env for instance in instances}:
+                at = (steps or self.steps)[asked.env]
+                layers, arm = (*asked.layers, chosen), label or self.label
+                asked = asked._replace(steps=at, layers=layers, arm=arm)
+                specs[asked.env] = resolve(asked, source)
+        return [specs[i.env].model_copy(update={"seed": i.seed}) for i in instances]
 
     @property
     def statistic(self) -> stats.Statistic:
@@ -238,88 +244,132 @@ def plans(document: Document, rehearse: bool = False) -> list[Plan]:
     :raises UserError: with everything that is wrong with the keys, and with what they say.
     """
     read = survey(document, SearchFile, SearchFile.STAND_INS)
-    problems, found = list(read.problems), []
+    problems, plans = Problems(document.problem, read), list[Plan]()
     if read.value is None:
-        raise UserError(problems)
-    for label in read.value.arms:
-        try:
-            found.append(_plan(read.value, document, label, rehearse))
-        except UserError as error:
-            problems += [problem for problem in error.problems if not read.follows(problem)]
-    if problems:
-        raise UserError(in_order(problems))
-    return found
+        raise problems.error()
+    file = read.value
+    cards = cards_of(file.envs, [(("steps",), file.steps)], problems)
+    for label in file.arms:
+        with problems.gathered():
+            plans.append(_plan(file, document, label, cards, rehearse))
+    problems.check()
+    return plans
 
 
-def _plan(file: SearchFile, document: Document, label: str, rehearse: bool = False) -> Plan:
-    arm = file.arms[label]
-    try:
-        expanded = _expand(file, document, label, {}, None, rehearse)
-    except UserError as error:
-        raise UserError([*error.problems, *_hidden(file, document, label, error)]) from None
-    space, places = _space(document, label, arm, expanded.runs)
-    plan = Plan(file, document, label, space, expanded.anchors, expanded.runs)
-    problems = [
-        places[name][0].problem(places[name][1], message) for name, message in order_problems(space)
-    ]
-    for name, found in space.items():
-        problems += _refused(plan, name, found, *places[name])
-    problems += _settings(plan)
+def _plan(
+    file: SearchFile,
+    document: Document,
+    label: str,
+    cards: Mapping[str, envs.Card],
+    rehearse: bool = False,
+) -> Plan:
+    problems, arm = Problems(document.problem), file.arms[label]
+    if arm.agent is None:
+        problems.add(("arms", label), "no agent: set `agent:` here")
+        raise problems.error()
+    requests = _requests(file, document, label, arm.agent, list(cards) or file.envs[:1])
+    base = []
+    for asked, source in requests:
+        with problems.gathered():
+            base.append(resolve(asked, source, rehearse))
     if problems:
-        raise UserError(problems)
+        _add_hidden(file, document, label, cards, problems)
+        raise problems.error()
+    space, places = _space(document, label, arm, arm.agent, cards.values())
+    anchors = {name: card.scale() for name, card in cards.items()}
+    plan = Plan(file, document, label, space, anchors, tuple(requests), tuple(base))
+    for name, message in order_problems(space):
+        problems.take(places[name][0].problem(places[name][1], message))
+    for name, range_ in space.items():
+        for problem in _refused(plan, name, range_, *places[name]):
+            problems.take(problem)
+    _check_settings(plan, problems)
+    problems.check()
     return plan
 
 
-def _hidden(
-    file: SearchFile, document: Document, label: str, error: UserError
-) -> Iterator[Problem]:
+def _requests(
+    file: SearchFile, document: Document, label: str, agent: str, names: Sequence[str]
+) -> list[tuple[Request, Source]]:
+    """What the default trial of an arm asks for, in each of these environments."""
+    arm, place = file.arms[label], ("arms", label)
+    layers: tuple[Layer, ...] = (layer(arm, document, place),)
+    if file.default == "own":
+        with contextlib.suppress(KeyError):  # no such agent: `resolve` says so
+            layers = (Layer("the agent's own default", agents.own_defaults(agent)), *layers)
+    requests = []
+    for env in names:
+        at, steps = budget(env, [(("steps",), file.steps)])
+        places: dict[str, Place] = {"env": ("envs", file.envs.index(env)), "steps": at}
+        places |= {"agent": (*place, "agent"), "wrappers": (*place, "wrappers"), "arm": place}
+        asked = Request(
+            agent,
+            env,
+            steps,
+            layers=layers,
+            wrappers=arm.wrappers or (),
+            evaluation=file.evaluation,
+            engine=file.engine,
+            arm=label,
+        )
+        requests.append((asked, Source(document, places)))
+    return requests
+
+
+def _add_hidden(
+    file: SearchFile,
+    document: Document,
+    label: str,
+    cards: Mapping[str, envs.Card],
+    problems: Problems,
+) -> None:
     """What is wrong with the ranges of an arm, beside its own hyper-parameters."""
     arm = file.arms[label]
     if not arm.hparams:
         return
     without = file.arms | {label: arm.model_copy(update={"hparams": {}})}
+    known = {problem.key for problem in problems.error().problems}
     try:
-        _plan(file.model_copy(update={"arms": without}), document, label)
+        _plan(file.model_copy(update={"arms": without}), document, label, cards)
     except UserError as further:
-        known = {problem.key for problem in error.problems}
-        yield from (problem for problem in further.problems if problem.key not in known)
+        for problem in further.problems:
+            if problem.key not in known:
+                problems.take(problem)
 
 
-def _settings(plan: Plan) -> list[Problem]:
-    """Settings that do not go with one another."""
-    found, file, problem = [], plan.file, plan.document.problem
+def _check_settings(plan: Plan, problems: Problems) -> None:
+    """Whether the settings of a search go with one another."""
+    file = plan.file
     if file.sampler == "grid":
         points = 1.0
         for name, one in plan.space.items():
             endless = one.points() is None
             if endless or one.when:
                 why = "is conditional" if one.when else "has no `step`, whole numbers or `choices`"
-                found.append(problem(("sampler",), f"a grid cannot be made: {name} {why}"))
+                problems.add(("sampler",), f"a grid cannot be made: {name} {why}")
             points *= one.points() or 1.0
         if points > MOST_POINTS:
             message = f"more than {MOST_POINTS:,} points: search less, or with another sampler"
-            found.append(problem(("sampler",), message))
+            problems.add(("sampler",), message)
     if isinstance(file.pruner, Halving) and file.pruner.first >= max(plan.steps.values()):
         message = f"the first rung must be shorter than a run of {max(plan.steps.values())} steps"
-        found.append(problem(("pruner", "first"), message))
+        problems.add(("pruner", "first"), message)
     least = max(agents.least_steps(spec.agent, spec.hparams) for spec in plan.base)
     if isinstance(file.pruner, Halving) and file.pruner.first < least:
         message = f"{file.pruner.first} steps hold no update of the default, which needs {least}"
-        found.append(problem(("pruner", "first"), message))
+        problems.add(("pruner", "first"), message)
     if file.budget.steps is not None and file.budget.steps < plan.cost():
         message = f"not enough for one trial, which takes {plan.cost()} steps"
-        found.append(problem(("budget", "steps"), message))
+        problems.add(("budget", "steps"), message)
     if file.confirm.noise_runs and "batch_size" not in plan.space:
         message = "the noise scale is drawn among batch sizes, and batch_size is not searched"
-        found.append(problem(("confirm", "noise_runs"), message))
-    return found
+        problems.add(("confirm", "noise_runs"), message)
 
 
 def _space(
-    document: Document, label: str, arm: Searched, base: Sequence[RunSpec]
+    document: Document, label: str, arm: Searched, agent: str, cards: Iterable[envs.Card]
 ) -> tuple[dict[str, Range], dict[str, tuple[Document, Place]]]:
     """The shipped ranges, replaced and added to by the file's; and where each of them stands."""
-    agent = base[0].agent
     shipped = agents.search_space(agent)
     space = {name: one for name, (one, _) in shipped.items()}
     places: dict[str, tuple[Document, Place]] = {
@@ -351,7 +401,7 @@ def _space(
             problems.append(places[name][0].problem(places[name][1], message))
     if problems:
         raise UserError(problems)
-    kinds = {envs.card(name).actions for name in (spec.env for spec in base)}
+    kinds = {card.actions for card in cards}
     space = {n: one for n, one in space.items() if one.actions is None or kinds == {one.actions}}
     if not space:
         message = f"nothing to search: give ranges in `space`, or `search:` in {agent}.yaml"
@@ -385,24 +435,3 @@ def _reason(plan: Plan, name: str, found: Range, value: Any) -> str | None:
     if found.whole and isinstance(get(specs[0].hparams, name), float):
         return f"{name} is a real number: write {found.low}.0, to search what lies between"
     return None
-
-
-def _expand(
-    file: SearchFile,
-    document: Document,
-    label: str,
-    hparams: Mapping[str, Any],
-    steps: Mapping[str, int] | None,
-    rehearse: bool = False,
-) -> ResolvedSweep:
-    """An arm with further hyper-parameters, as a sweep of one seed."""
-    data = file.model_dump(mode="json", include=SHARED, exclude_unset=True)
-    arm = file.arms[label].model_dump(mode="json", include={"agent", "hparams", "wrappers"})
-    arm["hparams"] = merged(arm["hparams"], hparams)
-    base = {}
-    if file.default == "own" and arm["agent"] is not None:
-        with contextlib.suppress(KeyError):  # no such agent: the sweep will say so, with its line
-            base["hparams"] = agents.own_defaults(arm["agent"])
-    data |= {"question": file.question, "seeds": [0], "arms": {label: arm}, "base": base}
-    data |= {"steps": dict(steps)} if steps is not None else {}
-    return Sweep.of(document._replace(data=data, flaws=(), flawed=())).expand(rehearse=rehearse)

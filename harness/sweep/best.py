@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from harness.agents import Layer
+from harness.config.name import below
 from harness.config.strict import Document, UserError, load, parse
-from harness.config.tree import canonical
+from harness.config.tree import Place, canonical
+
+FROM = "from"  # no hyper-parameter of any agent: the path of a best.yaml
 
 
 class Interval(BaseModel):
@@ -52,12 +56,12 @@ class Provenance(BaseModel):
     )
     default_test_value: Interval = Field(description="The default's, on the test seeds.")
     difference: Interval = Field(description="test_value - default_test_value.")
-    diverged_seeds: int = Field(description="Of the winner, over all its seeds.")
+    diverged_seeds: int = Field(description="Of the best, over all its seeds.")
     sha256: str = Field(description="Of `agent` and `hparams`, which all of this is about.")
     made_with: dict[str, str] = Field(description="Versions.")
 
 
-class Winner(BaseModel):
+class Best(BaseModel):
     """The best hyper-parameters of a search, complete."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,14 +77,44 @@ def digest(agent: str, hparams: Mapping[str, Any]) -> str:
 
 
 @cache
-def read_winner(path: Path) -> tuple[Document, Winner]:
+def read_best(path: Path) -> tuple[Document, Best]:
     """:raises UserError: if it is missing or no best.yaml, or its hyper-parameters were edited."""
     document = load(path)
-    found = parse(document, Winner)
-    if found.provenance and found.provenance.sha256 != digest(found.agent, found.hparams):
+    best = parse(document, Best)
+    if best.provenance and best.provenance.sha256 != digest(best.agent, best.hparams):
         message = (
             "they are not those that the search found: let `harness tune` write the file again, or "
             "leave out `provenance`, which does not tell of these"
         )
         raise UserError([document.problem(("hparams",), message)])
-    return document, found
+    return document, best
+
+
+def taken_over(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Layers of files, and below one that has `from: best.yaml` what that file holds.
+
+    :raises UserError: if there is no such file, or it is no best.yaml.
+    """
+    for layer in layers:
+        if layer.document is None or FROM not in layer.hparams:
+            yield layer
+            continue
+        own = dict(layer.hparams)
+        document, best = _best(own.pop(FROM), layer.document, (*layer.path, FROM))
+        tuned_on = tuple(best.provenance.envs) if best.provenance else None
+        yield Layer(document.file, best.hparams, document, ("hparams",), tuned_on)
+        yield layer._replace(hparams=own)
+
+
+def _best(path: Any, document: Document, place: Place) -> tuple[Document, Best]:
+    """:param path: relative to the document's file."""
+    if not isinstance(path, str):
+        raise UserError([document.problem(place, "the path of a best.yaml")])
+    try:
+        file = below(Path(document.file).parent, path)
+    except ValueError as error:
+        raise UserError([document.problem(place, f"{path}: {error}")]) from None
+    if not file.is_file():
+        message = f"there is no {file}: paths are relative to the sweep file"
+        raise UserError([document.problem(place, message)])
+    return read_best(file)

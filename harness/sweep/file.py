@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.config.name import Name
 from harness.spec import Engine, Evaluation, ReportOptions
 
-FROM = "from"  # no hyper-parameter of any agent: the path of a best.yaml
-
 
 class Departure(BaseModel):
     """What is changed. Hyper-parameters merge key by key; anything else replaces."""

@@ -12,7 +12,7 @@ from harness.spec import RunSpec
 from harness.store.estimate import Experience
 from harness.store.reader import Store
 from harness.store.writer import mend
-from harness.sweep.resolve import plan
+from harness.sweep.batch import plan
 from harness.train.executors import EXECUTORS
 from harness.train.progress import Display
 from harness.train.run import Job

@@ -1,0 +1,38 @@
+"""What was started, written down: the report needs nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+
+from harness.spec import ResolvedSweep
+from harness.store import declaration
+from harness.store.files import Damaged, append_json, make_way, mend_lines, set_aside, write_json
+from harness.store.reader import HISTORY, SWEEP, Store
+from harness.store.writer import now
+
+
+def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
+    """Write down a sweep that is started. Every change leaves a line.
+
+    :return: what was damaged and is set aside, a line each.
+    """
+    folder = store.sweep_folder(resolved.name)
+    aside = make_way(folder.parent, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        before: ResolvedSweep | None = store.sweep(resolved.name)
+    except FileNotFoundError:
+        before = None
+    except Damaged as error:
+        before = None
+        aside.append(f"{error.damage}; set aside as {set_aside(folder / SWEEP).name}")
+    log = store.history(resolved.name)
+    if log.damage and os.path.lexists(folder / HISTORY):
+        aside.append(mend_lines(folder / HISTORY, log))
+    if before != resolved:
+        reported = store.reported(resolved.name)
+        ended = Counter(run.arm for run in before.runs if store.finished(run)) if before else {}
+        append_json(folder / HISTORY, declaration.line(resolved, now(), reported, ended))
+        write_json(folder / SWEEP, resolved.model_dump(mode="json"))
+    return aside
