@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,23 @@ def test_what_reads_results_imports_nothing_that_trains(path):
         parts = name.split(".")
         assert parts[0] not in TRAINERS
         assert not (parts[0] == "harness" and len(parts) > 1 and parts[1] in WRITERS)
+
+
+def test_no_files_import_one_another_in_a_circle():
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in SOURCES
+        if "harness" in path.parts
+    }
+
+    def module(name: str) -> str:
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        return name
+
+    needs = {name: {module(each) for each in imports(path)} for name, path in modules.items()}
+
+    assert list(graphlib.TopologicalSorter(needs).static_order())  # raises with the circle
 
 
 def test_help_imports_nothing_heavy():

@@ -11,7 +11,8 @@ from baselines.api import GOAL_METHODS
 from baselines.target import offers
 from harness.agents import Layer
 from harness.envs import Visits, card, card_names, make
-from harness.envs.visits import Plane, Watched
+from harness.envs.plane import Plane
+from harness.envs.visits import Watched
 from harness.spec import Evaluation
 from harness.sweep.resolve import Request, resolve
 from harness.train.run import Job, run

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
 
 from baselines import target
+from harness.envs.card import Card
 from harness.envs.extra import need
+from harness.envs.plane import Plane
 from harness.envs.registered import known, registered
 from harness.envs.varied import Varied
-from harness.envs.visits import Plane
 from harness.envs.wrappers import WRAPPERS
-
-if TYPE_CHECKING:
-    from harness.envs.card import Card
 
 
 def make(

@@ -19,7 +19,7 @@ from harness.config import strict
 from harness.config.name import RULE, is_name, shortened
 from harness.config.shipped import shipped
 from harness.envs.extra import Extra
-from harness.envs.visits import Plane
+from harness.envs.plane import Plane
 from harness.envs.wrappers import check_wrapper, complete
 from harness.spec import Anchors
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.target import offers
-from harness.envs.visits import Plane
+from harness.envs.plane import Plane
 from harness.spec import Anchor, Anchors
 
 MOVE_COST = 0.01  # of N steps to the right together

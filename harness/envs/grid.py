@@ -14,7 +14,7 @@ from minigrid.minigrid_env import MiniGridEnv
 from numpy.typing import NDArray
 
 from baselines.target import offers
-from harness.envs.visits import Plane
+from harness.envs.plane import Plane
 
 # Right and down in world coordinates for each direction that an agent may face: its view looks up.
 _FORWARD = ((1, 0), (0, 1), (-1, 0), (0, -1))

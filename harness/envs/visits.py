@@ -4,25 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.envs.card import Card
 from harness.envs.wrappers.option import Env
 
-if TYPE_CHECKING:
-    from harness.envs.card import Card
-
 QUARTERS = 4
-
-
-class Plane(NamedTuple):
-    """The cells that an environment's states are, where they lie in a plane."""
-
-    reachable: NDArray[np.bool_]  # (height, width)
-    here: Callable[[], tuple[int, int] | None]  # row and column of the state; None: in no cell
 
 
 class Visits:

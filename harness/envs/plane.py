@@ -1,0 +1,16 @@
+"""The plane that some environments' states lie in, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Plane(NamedTuple):
+    """The cells that an environment's states are, where they lie in a plane."""
+
+    reachable: NDArray[np.bool_]  # (height, width)
+    here: Callable[[], tuple[int, int] | None]  # row and column of the state; None: in no cell
