@@ -1,8 +1,12 @@
-"""The learners, one line each. A target is imported only when its agent is used."""
+"""The learners and the bonuses, one line each. A target is imported only when it is used.
+
+A learner that takes bonuses makes an agent with each of them: `ppo_rnd` is `ppo` with `rnd`.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from baselines import target
@@ -33,6 +37,21 @@ ACTIONS = (
 
 FLAT = ("vector", "discrete", "multibinary", "multidiscrete")
 
+# How far a bonus looks, and so which learners can pay it.
+REACHES = {
+    "step": "each step by itself",
+    "training": "a rollout in its order",
+    "episode": "a rollout in its order, anew with every episode",
+}
+
+
+@dataclass(frozen=True)
+class Taker:
+    """How learners of one kind take a bonus."""
+
+    target: str  # "module:class", a `curiosity.learner.Curious`
+    reaches: tuple[str, ...]  # of REACHES
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -47,6 +66,7 @@ class Entry:
     seed_batch: bool = False  # trains many seeds at once in one process
     learns: bool = True
     samples: bool = True  # may act otherwise where it is not to act greedily
+    bonuses: Taker | None = None  # None: it takes none
 
     @property
     def module(self) -> str:
@@ -77,19 +97,9 @@ SEVERAL = ("multidiscrete", "multibinary")
 # sb3-contrib 2.9.0's RecurrentPPO cannot size an LSTM for the first, nor store the second.
 ONE_BY_ONE = tuple(kind for kind in FLAT if kind != "multidiscrete")
 
-# Learners by replay that take a bonus, and the bonuses that price a step by itself.
-REPLAYS = (
-    ("dqn", "DQN", DISCRETE),
-    ("qrdqn", "QR-DQN", DISCRETE),
-    ("sac", "SAC", CONTINUOUS),
-    ("tqc", "TQC", CONTINUOUS),
-)
-STEPWISE = {
-    "rnd": "RND",
-    "icm": "the error of ICM",
-    "rf": "errors in random features",
-    "disagreement": "an ensemble's disagreement",
-}
+ROLLOUTS = Taker("baselines.curiosity.ppo:CuriousRollouts", ("step", "training", "episode"))
+SEQUENCES = Taker("baselines.curiosity.recurrent:CuriousSequences", ("step", "training"))
+REPLAY = Taker("baselines.curiosity.off_policy:CuriousOffPolicy", ("step",))
 
 AGENTS: dict[str, Entry] = {
     "ppo": Entry(
@@ -97,6 +107,7 @@ AGENTS: dict[str, Entry] = {
         2,
         "Proximal policy optimisation (Schulman et al., 2017)",
         BOTH + SEVERAL,
+        bonuses=ROLLOUTS,
     ),
     "a2c": Entry(
         "baselines.sb3:a2c",
@@ -105,7 +116,12 @@ AGENTS: dict[str, Entry] = {
         BOTH + SEVERAL,
     ),
     "dqn": Entry(
-        "baselines.sb3:dqn", 1, "Deep Q-network (Mnih et al., 2015)", DISCRETE, samples=False
+        "baselines.sb3:dqn",
+        1,
+        "Deep Q-network (Mnih et al., 2015)",
+        DISCRETE,
+        samples=False,
+        bonuses=REPLAY,
     ),
     "dqn_reset": Entry(
         "baselines.reset:DQNReset",
@@ -114,7 +130,13 @@ AGENTS: dict[str, Entry] = {
         DISCRETE,
         samples=False,
     ),
-    "sac": Entry("baselines.sb3:sac", 1, "Soft actor-critic (Haarnoja et al., 2018)", CONTINUOUS),
+    "sac": Entry(
+        "baselines.sb3:sac",
+        1,
+        "Soft actor-critic (Haarnoja et al., 2018)",
+        CONTINUOUS,
+        bonuses=REPLAY,
+    ),
     "td3": Entry(
         "baselines.sb3:td3",
         1,
@@ -128,9 +150,14 @@ AGENTS: dict[str, Entry] = {
         "DQN by quantile regression (Dabney et al., 2018)",
         DISCRETE,
         samples=False,
+        bonuses=REPLAY,
     ),
     "tqc": Entry(
-        "baselines.sb3:tqc", 1, "Truncated quantile critics (Kuznetsov et al., 2020)", CONTINUOUS
+        "baselines.sb3:tqc",
+        1,
+        "Truncated quantile critics (Kuznetsov et al., 2020)",
+        CONTINUOUS,
+        bonuses=REPLAY,
     ),
     "trpo": Entry(
         "baselines.sb3:trpo", 2, "Trust-region policy optimisation (Schulman, 2015)", BOTH + SEVERAL
@@ -141,6 +168,7 @@ AGENTS: dict[str, Entry] = {
         "PPO with an LSTM",
         (*BOTH, "multidiscrete"),
         (*ONE_BY_ONE, "image", "dict", "goals"),
+        bonuses=SEQUENCES,
     ),
     "maskable_ppo": Entry(
         "baselines.sb3:maskable_ppo",
@@ -180,77 +208,6 @@ AGENTS: dict[str, Entry] = {
         DISCRETE,
         ("goals",),
         samples=False,
-    ),
-    "ppo_rnd": Entry(
-        "baselines.curiosity:ppo_rnd",
-        2,
-        "PPO and random network distillation (Burda et al., 2018)",
-        BOTH + SEVERAL,
-        FLAT,
-    ),
-    **{
-        f"{algorithm}_{bonus}": Entry(
-            f"baselines.curiosity.off_policy:{algorithm}_{bonus}",
-            1,
-            f"{title} whose replay buffer pays {pays}",
-            actions,
-            FLAT,
-            samples=actions != DISCRETE,  # DQN's kin take the best action, always
-        )
-        for bonus, pays in STEPWISE.items()
-        for algorithm, title, actions in REPLAYS
-    },
-    "ppo_icm": Entry(
-        "baselines.curiosity:ppo_icm",
-        2,
-        "PPO and the intrinsic curiosity module (Pathak, 2017)",
-        BOTH,
-        FLAT,
-    ),
-    "ppo_rf": Entry(
-        "baselines.curiosity:ppo_rf",
-        2,
-        "PPO and errors in random features (Burda et al., 2018)",
-        BOTH,
-        FLAT,
-    ),
-    "ppo_disagreement": Entry(
-        "baselines.curiosity:ppo_disagreement",
-        2,
-        "PPO and ensemble disagreement (Pathak, 2019)",
-        BOTH,
-        FLAT,
-    ),
-    "ppo_count": Entry(
-        "baselines.curiosity:ppo_count",
-        2,
-        "PPO and exact counts (Strehl and Littman, 2008)",
-        BOTH + SEVERAL,
-        FLAT,
-    ),
-    "ppo_ngu": Entry(
-        "baselines.curiosity:ppo_ngu", 2, "PPO and never give up (Badia et al., 2020)", BOTH, FLAT
-    ),
-    "ppo_e3b": Entry(
-        "baselines.curiosity:ppo_e3b",
-        2,
-        "PPO and elliptical bonuses (Henaff et al., 2022)",
-        BOTH,
-        FLAT,
-    ),
-    "recurrent_ppo_rnd": Entry(
-        "baselines.curiosity.recurrent:recurrent_ppo_rnd",
-        2,
-        "PPO with an LSTM and random network distillation (Burda et al., 2018)",
-        (*BOTH, "multidiscrete"),
-        ONE_BY_ONE,
-    ),
-    "recurrent_ppo_icm": Entry(
-        "baselines.curiosity.recurrent:recurrent_ppo_icm",
-        2,
-        "PPO with an LSTM and the intrinsic curiosity module (Pathak, 2017)",
-        BOTH,
-        ONE_BY_ONE,
     ),
     "world_model": Entry(
         "baselines.world_models.world_model:WorldModel",
@@ -302,3 +259,70 @@ AGENTS: dict[str, Entry] = {
         samples=False,
     ),
 }
+
+# Names of bonuses; their classes say what they are and how far they reach: `curiosity.bonus.Bonus`.
+BONUSES: dict[str, str] = {
+    "rnd": "baselines.curiosity.rnd:RND",
+    "icm": "baselines.curiosity.icm:ICM",
+    "rf": "baselines.curiosity.rf:RF",
+    "disagreement": "baselines.curiosity.disagreement:Disagreement",
+    "count": "baselines.curiosity.count:Count",
+    "ngu": "baselines.curiosity.ngu:NGU",
+    "e3b": "baselines.curiosity.e3b:E3B",
+}
+
+
+def names() -> Iterator[str]:
+    """Every agent: the learners, then each bonus with each learner that takes it."""
+    yield from AGENTS
+    for bonus in BONUSES:
+        yield from (name(learner, bonus) for learner in AGENTS if takes(learner, bonus))
+
+
+def name(learner: str, bonus: str) -> str:
+    return f"{learner}_{bonus}"
+
+
+def takes(learner: str, bonus: str) -> bool:
+    """Whether what the learner asks of a bonus is what the bonus says of itself."""
+    taker = AGENTS[learner].bonuses
+    return taker is not None and load_bonus(bonus).reach in taker.reaches
+
+
+def load_bonus(name: str) -> Any:
+    """The class of a bonus, imported only now."""
+    return target.attribute(BONUSES[name])
+
+
+def split(agent: str) -> tuple[str, str]:
+    """The learner and the bonus, or "", that make an agent.
+
+    :raises KeyError: if there is no such agent.
+    """
+    if agent in AGENTS:
+        return agent, ""
+    for bonus in BONUSES:
+        learner = agent.removesuffix(name("", bonus))
+        if learner != agent and learner in AGENTS and takes(learner, bonus):
+            return learner, bonus
+    raise KeyError(agent)
+
+
+def entry(agent: str) -> Entry:
+    """What an agent is.
+
+    :raises KeyError: if there is no such agent.
+    """
+    learner, bonus = split(agent)
+    plain = AGENTS[learner]
+    if not bonus:
+        return plain
+    kind = load_bonus(bonus)
+    return replace(
+        plain,
+        target=f"baselines.curiosity.agent:{agent}",
+        version=plain.version + kind.version - 1,
+        summary=f"{learner} with {kind.summary}",
+        actions=tuple(each for each in plain.actions if each in kind.actions),
+        observations=tuple(each for each in plain.observations if each in FLAT),
+    )

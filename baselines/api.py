@@ -67,6 +67,7 @@ class Config(BaseModel):
     """The hyper-parameters of a learner, in Stable-Baselines3's spelling; no unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    search: ClassVar[Mapping[str, Any]] = {}  # ranges to try, as `search` of an agent's file
 
     @model_validator(mode="after")
     def _without_clashes(self) -> Self:

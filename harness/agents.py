@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, cast
 import gymnasium as gym
 from pydantic import BaseModel, ConfigDict, Field
 
-from baselines import AGENTS, BOTH, OBSERVATIONS, Entry
+import baselines
+from baselines import AGENTS, BONUSES, BOTH, OBSERVATIONS, Entry, names, split, takes
 from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
@@ -33,10 +34,18 @@ class Tuned(BaseModel):
         "`source` tells; []: on none."
     )
     hparams: dict[str, Any] = Field(description="Departures from `default`.")
+    with_bonus: dict[str, Any] | None = Field(
+        None,
+        description="What the learner has beside `hparams` where it takes a bonus; left out: with "
+        "a bonus none of these settings apply.",
+    )
 
 
 class AgentFile(BaseModel):
-    """configs/agents/<agent>.yaml: what the harness adds to an agent's own defaults."""
+    """configs/agents/<agent>.yaml: what the harness adds to an agent's own defaults.
+
+    A learner with a bonus, such as ppo_rnd, needs none: it departs from what its learner has.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -78,9 +87,28 @@ class Settings(NamedTuple):
 
 def entry(name: str) -> Entry:
     """:raises KeyError: with a suggestion, if there is no such agent."""
-    if name not in AGENTS:
-        raise KeyError(f"unknown agent '{name}'.{suggest(name, AGENTS)}")
-    return AGENTS[name]
+    try:
+        return baselines.entry(name)
+    except KeyError:
+        raise KeyError(f"unknown agent '{name}'.{suggest(name, names())}") from None
+
+
+def with_bonus(agent: str, bonus: str) -> str:
+    """The short name of a learner with a bonus: ppo, rnd -> ppo_rnd.
+
+    :raises KeyError: with a suggestion or the way out, if there is none.
+    """
+    entry(agent)
+    learner, other = split(agent)
+    if other:
+        raise KeyError(f"{agent} has a bonus already: name its learner, {learner}, beside it")
+    if bonus not in BONUSES:
+        raise KeyError(f"unknown bonus '{bonus}'.{suggest(bonus, BONUSES)}")
+    if not takes(learner, bonus):
+        able = [name for name in BONUSES if takes(learner, name)]
+        instead = f"take {_either(able)}" if able else "`harness ls bonuses` shows who does"
+        raise KeyError(f"{learner} does not take the bonus {bonus}: {instead}")
+    return baselines.name(learner, bonus)
 
 
 def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
@@ -169,12 +197,12 @@ def watch_noise(agent: Agent) -> list[tuple[int, float, float]]:
 
 def unfit(name: str, env: str, actions: str) -> str | None:
     """Why the agent cannot act in an environment with such actions, if so."""
-    found = AGENTS[name]
+    found = entry(name)
     if found.envs and env not in found.envs:
         return f"{name} can act in {', '.join(found.envs)} only, not in {env}"
     if actions not in found.actions:
-        takes = _either(kind for kind in BOTH if kind in found.actions)
-        return f"{name} needs {takes} actions, and {env} has {actions} ones"
+        able = _either(kind for kind in BOTH if kind in found.actions)
+        return f"{name} needs {able} actions, and {env} has {actions} ones"
     return None
 
 
@@ -189,9 +217,9 @@ OTHERWISE = {
 
 def unreadable(name: str, env: gym.Env[Any, Any]) -> str | None:
     """Why the agent cannot read an environment's observations or take its actions, if so."""
-    entry, seen, taken = AGENTS[name], env.observation_space, env.action_space
+    agent, seen, taken = entry(name), env.observation_space, env.action_space
     kind, action = observation_kind(seen), action_kind(taken)
-    if kind in entry.observations and action in entry.actions:
+    if kind in agent.observations and action in agent.actions:
         return None
     others = [
         other
@@ -201,12 +229,12 @@ def unreadable(name: str, env: gym.Env[Any, Any]) -> str | None:
     instead = "add a wrapper"
     if others:
         instead = f"take one that does, such as {', '.join(others[:3])}, or {instead}"
-    if kind not in entry.observations:
-        reads = _either(OBSERVATIONS[each] for each in entry.observations)
+    if kind not in agent.observations:
+        reads = _either(OBSERVATIONS[each] for each in agent.observations)
         way_out = OTHERWISE.get(kind, instead)
         return f"{name} reads {reads}, not {shown(seen)}: {way_out}"
-    takes = _either(entry.actions)
-    return f"{name} takes {takes} actions, not {shown(taken)}: {OTHERWISE.get(action, instead)}"
+    able = _either(agent.actions)
+    return f"{name} takes {able} actions, not {shown(taken)}: {OTHERWISE.get(action, instead)}"
 
 
 def _either(words: Iterable[str]) -> str:
@@ -216,33 +244,50 @@ def _either(words: Iterable[str]) -> str:
 
 def lacks_goals(name: str, env: gym.Env[Any, Any]) -> bool:
     """Whether the agent needs goals, and the environment with its wrappers does not show them."""
-    if not AGENTS[name].goals:
+    if not entry(name).goals:
         return False
     told = all(env.has_wrapper_attr(method) for method in GOAL_METHODS)
     return observation_kind(env.observation_space) != "goals" or not told
 
 
 @cache
-def _shipped(name: str) -> tuple[Document, AgentFile] | None:
+def _shipped(name: str) -> tuple[Document, AgentFile]:
+    """configs/agents/<name>.yaml; nothing where there is none."""
     path = shipped("configs/agents") / f"{name}.yaml"
     if not is_name(name) or not path.exists():
-        return None
+        return Document(str(path), {}, {}), AgentFile()
     document = load(path)
     return document, parse(document, AgentFile)
 
 
 def shipped_layers(name: str, env: str) -> list[Layer]:
-    """What configs/agents/<name>.yaml says: its default, then its entry for the environment."""
-    found = _shipped(name)
-    if found is None:
-        return []
-    document, file = found
+    """What configs/agents says of an agent; if it has a bonus, of its learner first.
+
+    The learner's entry for an environment counts with a bonus where it says so, or where there is
+    one of both that departs from it.
+    """
+    learner, bonus = split(name)
+    layers = _layers(learner, env)  # default, entry, what the entry adds with a bonus
+    if not bonus:
+        return layers[:2]
+    own = _layers(name, env)[:2]
+    untried = len(layers) == 2 and len(own) == 1
+    return [*(layers[:1] if untried else layers), *own]
+
+
+def _layers(name: str, env: str) -> list[Layer]:
+    """What one file says: its default, then its entry for the environment."""
+    document, file = _shipped(name)
     label = f"configs/agents/{name}.yaml"
     layers = [Layer(f"{label}: default", file.default, document, ("default",))]
     key = _entry_for(file, env)
     if key is not None:
-        tuned, path = file.envs[key], ("envs", key, "hparams")
-        layers.append(Layer(f"{label}: {key}", tuned.hparams, document, path, tuned.tuned_on))
+        tuned, path, label = file.envs[key], ("envs", key), f"{label}: {key}"
+        at = (*path, "hparams")
+        layers.append(Layer(label, tuned.hparams, document, at, tuned.tuned_on))
+        if tuned.with_bonus is not None:
+            at = (*path, "with_bonus")
+            layers.append(Layer(f"{label} with a bonus", tuned.with_bonus, document, at))
     return layers
 
 
@@ -260,16 +305,26 @@ def tuned_on(name: str, env: str, layers: Iterable[Layer] = ()) -> tuple[str, ..
 
 
 def search_space(name: str) -> dict[str, tuple[Range, Document]]:
-    """The ranges that configs/agents/<name>.yaml gives to a search, and where its errors are."""
-    found = _shipped(name)
-    if found is None:
-        return {}
-    document, file = found
-    space = search_space(file.search_like) if file.search_like else {}
-    for key, one in file.search.items():
-        space.pop(key, None)
-        if one is not None:
-            space[key] = one, document
+    """The ranges that a search tries by default, and where their errors are.
+
+    A bonus adds its own, which stand in its class, to its learner's; an agent's file has the last
+    word.
+    """
+    learner, bonus = split(name)
+    document, file = _shipped(name)
+    like = learner if bonus else file.search_like
+    space = search_space(like) if like else {}
+    parts = [(file.search, document)]
+    if bonus:
+        pair = entry(name)
+        raw = pair.load().Config.search
+        ranges = {key: one and Range.model_validate(one) for key, one in raw.items()}
+        parts.insert(0, (ranges, Document(pair.target, {}, {})))
+    for ranges, where in parts:
+        for key, one in ranges.items():
+            space.pop(key, None)
+            if one is not None:
+                space[key] = one, where
     return space
 
 
@@ -288,7 +343,7 @@ def resolve(name: str, env: str, layers: Iterable[Layer]) -> Settings:
     for layer in [*shipped_layers(name, env), *layers]:
         settings = merged(settings, layer.hparams)
         owner |= {place: (layer, place) for place, _ in walk(layer.hparams) if place}
-    model, problems = validate(settings, AGENTS[name].load().Config)
+    model, problems = validate(settings, entry(name).load().Config)
     if model is None:
         raise UserError(_locate(owner, name, path, message) for path, message in problems)
     hparams = model.model_dump(mode="json")

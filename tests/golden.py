@@ -19,9 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from tiny import HPARAMS, env_of
+from tiny import ENTRIES, HPARAMS, env_of
 
-from baselines import AGENTS
 from baselines.api import NoProgress, Task
 from harness import provenance
 from harness.config.tree import canonical
@@ -54,7 +53,7 @@ def run(agent: str) -> Golden:
     :raises ValueError: if nothing was learned: such a run proves nothing.
     """
     torch.set_num_threads(1)
-    entry, make_env = AGENTS[agent], env_of(agent)
+    entry, make_env = ENTRIES[agent], env_of(agent)
     config = entry.load().Config(**HPARAMS.get(agent, {}))
     learner = entry.load()(Task(make_env, STEPS, seed=1, env_seed=2), config)
     before = fingerprint(learner.weights())
@@ -138,11 +137,11 @@ def renew(
 def main(agents: list[str]) -> int:
     golden, facts = read(), here()
     name, refused = name_of(facts), 0
-    golden["agents"] = {a: row for a, row in golden["agents"].items() if a in AGENTS}
-    for agent in agents or AGENTS:
+    golden["agents"] = {a: row for a, row in golden["agents"].items() if a in ENTRIES}
+    for agent in agents or ENTRIES:
         row = golden["agents"].get(agent)
         try:
-            golden["agents"][agent] = renew(row, AGENTS[agent].version, run(agent), name)
+            golden["agents"][agent] = renew(row, ENTRIES[agent].version, run(agent), name)
         except ValueError as error:
             print(f"{agent}: {error}", file=sys.stderr)
             refused += 1

@@ -27,9 +27,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from pydantic import BaseModel
-from tiny import HPARAMS, tiny
+from tiny import ENTRIES, HPARAMS, tiny
 
-from baselines import AGENTS, REPLAYS
+from baselines import AGENTS, REPLAY, split
 from baselines.api import Config, NoProgress, Task
 from harness import agents, envs
 from harness.config.strict import UserError
@@ -119,7 +119,7 @@ class Case(NamedTuple):
             return tiny(self.agent, steps=LARGEST_BUDGET, env=env, rehearse=rehearse, **given)
 
     def _continuous(self) -> bool:
-        entry = AGENTS[self.agent]
+        entry = ENTRIES[self.agent]
         return "continuous" in entry.actions and not entry.envs and not entry.goals
 
 
@@ -142,10 +142,9 @@ def family(agent: str) -> str:
     """Agents whose shared fields need not all be asked."""
     if agent.endswith("_her"):
         return "hindsight"
-    if agent.removeprefix("recurrent_").startswith("ppo_"):
-        return "bonus by rollouts"
-    if any(agent.startswith(f"{name}_") and agent != "dqn_reset" for name, *_ in REPLAYS):
-        return "bonus by replay"
+    learner, bonus = split(agent)
+    if bonus:
+        return "bonus by replay" if AGENTS[learner].bonuses == REPLAY else "bonus by rollouts"
     return agent
 
 
@@ -201,7 +200,7 @@ def odd(annotation: Any, field: str) -> list[Any]:
 def cases() -> list[Case]:
     """Each field of each family of learners once, with all odd values."""
     found, seen = [], set()
-    for agent, entry in AGENTS.items():
+    for agent, entry in ENTRIES.items():
         config: type[Config] = entry.load().Config
         for field, annotation in leaves(config):
             key = family(agent), field, str(annotation)
@@ -264,7 +263,7 @@ def trained(spec: RunSpec) -> Verdict:
     same = before.keys() == after.keys() and all(
         np.array_equal(before[name], after[name]) for name in after
     )
-    return Verdict("idle" if same and AGENTS[spec.agent].learns else "trained")
+    return Verdict("idle" if same and ENTRIES[spec.agent].learns else "trained")
 
 
 def finite(weights: Mapping[str, np.ndarray]) -> bool:

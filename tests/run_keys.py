@@ -12,9 +12,8 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tiny import tiny
+from tiny import ENTRIES, tiny
 
-from baselines import AGENTS
 from harness.config.tree import canonical
 from harness.search import study
 from harness.search.plan import Instance, Plan
@@ -66,7 +65,7 @@ def _digest(rows: Iterable[list[object]]) -> str:
 def main() -> None:
     digests = {f"ablations/{path.name}": of_sweep(path) for path in SWEEPS}
     digests |= {f"configs/search/{path.name}": of_search(path) for path in SEARCHES}
-    digests |= {f"harness run {name}": of_agent(name) for name in AGENTS}
+    digests |= {f"harness run {name}": of_agent(name) for name in ENTRIES}
     FILE.write_text(json.dumps(digests, indent=1) + "\n")
 
 

@@ -26,9 +26,9 @@ from probe_envs_agents import (
     discrete,
 )
 from pydantic import BaseModel, ValidationError
-from tiny import NESTED, each, env_of
+from tiny import ENTRIES, NESTED, each, env_of
 
-from baselines import AGENTS
+from baselines import AGENTS, split
 from baselines.api import Agent, NoProgress, Task
 from baselines.sb3 import ALGORITHMS, agent_class
 from baselines.sb3_config import schedule
@@ -38,7 +38,7 @@ from harness.config.strict import load
 from harness.envs import card_names
 from harness.seeding import untouched_rng
 
-LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
+LEARNERS = [name for name, entry in ENTRIES.items() if entry.learns]
 STEPS = 130  # no multiple of any rollout below: the ceiling must cut
 TINY = {
     "n_steps": 10,
@@ -65,7 +65,7 @@ HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
 
 def tiny(name, **more):
     """The agent's Config with its networks and rollouts made small."""
-    config = AGENTS[name].load().Config
+    config = ENTRIES[name].load().Config
     fields = config.model_fields
     chosen = {key: value for key, value in TINY.items() if key in fields} | NESTED.get(name, {})
     if "buffer_size" in fields:
@@ -81,7 +81,7 @@ def tiny(name, **more):
 
 def make(name, seed=0, steps=STEPS, env=None, **more):
     task = Task(env or env_of(name), steps=steps, seed=seed, env_seed=1000)
-    return AGENTS[name].load()(task, tiny(name, **more))
+    return ENTRIES[name].load()(task, tiny(name, **more))
 
 
 def observations(name, n=3, seed=5):
@@ -168,14 +168,14 @@ def test_looking_at_the_learner_while_it_trains_does_not_change_what_it_learns(n
     assert_equal(trained(name).agent.weights(), watched.weights())
 
 
-@pytest.mark.parametrize("name", each(AGENTS))
+@pytest.mark.parametrize("name", each(ENTRIES))
 def test_the_budget_is_a_ceiling_on_the_steps_that_environments_really_take(name):
     found = trained(name)
 
     assert found.reported <= found.taken <= STEPS
     # Its updates wait for whole episodes; test_budget.py asks what became of the others.
     assert found.reported == found.taken or name == "ars"
-    assert (found.reported > STEPS / 2) == AGENTS[name].learns
+    assert (found.reported > STEPS / 2) == ENTRIES[name].learns
 
 
 @pytest.mark.parametrize("name", each(LEARNERS))
@@ -228,7 +228,7 @@ def test_an_error_in_progress_ends_the_run():
         make("dqn").learn(Stop())
 
 
-@pytest.mark.parametrize("name", each(AGENTS))
+@pytest.mark.parametrize("name", each(ENTRIES))
 def test_a_saved_learner_acts_as_before(name, tmp_path):
     agent = trained(name).agent
     agent.save(tmp_path)
@@ -245,7 +245,7 @@ def test_a_saved_learner_acts_as_before(name, tmp_path):
         np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize("name", each(AGENTS))
+@pytest.mark.parametrize("name", each(ENTRIES))
 def test_an_agent_whose_entry_says_that_it_samples_does_and_no_other(name):
     agent, batch = trained(name).agent, observations(name, n=200)
 
@@ -255,12 +255,12 @@ def test_an_agent_whose_entry_says_that_it_samples_does_and_no_other(name):
 
     alike = np.array_equal(acted(True), acted(False))
     if name == "world_model":  # draws latents of images; these numbers are its latents
-        assert AGENTS[name].samples and alike
+        assert ENTRIES[name].samples and alike
     else:
-        assert AGENTS[name].samples == (not alike)
+        assert ENTRIES[name].samples == (not alike)
 
 
-@pytest.mark.parametrize("name", each(AGENTS))
+@pytest.mark.parametrize("name", each(ENTRIES))
 def test_actions_are_one_for_each_observation_and_in_the_space(name):
     space = env_of(name)().action_space
     actions, _ = trained(name).agent.predict(observations(name, n=4))
@@ -269,7 +269,7 @@ def test_actions_are_one_for_each_observation_and_in_the_space(name):
     assert all(space.contains(action) for action in actions)
 
 
-@pytest.mark.parametrize("name", each(AGENTS))
+@pytest.mark.parametrize("name", each(ENTRIES))
 def test_the_config_survives_json(name):
     config = tiny(name)
     text = json.dumps(config.model_dump(mode="json"), allow_nan=False)
@@ -277,10 +277,10 @@ def test_the_config_survives_json(name):
     assert type(config).model_validate(json.loads(text)) == config
 
 
-@pytest.mark.parametrize("name", each(AGENTS))
+@pytest.mark.parametrize("name", each(ENTRIES))
 def test_an_unknown_hyper_parameter_is_refused(name):
     with pytest.raises(ValidationError, match="no_such_thing"):
-        AGENTS[name].load().Config(no_such_thing=1)
+        ENTRIES[name].load().Config(no_such_thing=1)
 
 
 WRONG = [
@@ -311,7 +311,7 @@ WRONG = [
 @pytest.mark.parametrize(("name", "key", "value"), WRONG)
 def test_a_wrong_value_is_refused(name, key, value):
     with pytest.raises(ValidationError, match=key):
-        AGENTS[name].load().Config(**{key: value})
+        ENTRIES[name].load().Config(**{key: value})
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_a_wrong_value_is_refused(name, key, value):
     ],
 )
 def test_two_spellings_of_one_value_are_one_config(key, one, other):
-    config = AGENTS["ppo"].load().Config
+    config = ENTRIES["ppo"].load().Config
     dumps = [json.dumps(config(**{key: v}).model_dump(mode="json")) for v in (one, other)]
 
     assert dumps[0] == dumps[1]
@@ -337,21 +337,42 @@ def assert_complete(dumped, config):
             assert_complete(dumped[name], value)
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_every_hyper_parameter_is_in_the_spec_so_that_another_default_is_another_run(name):
-    assert_complete(agents.own_defaults(name), AGENTS[name].load().Config())
+    assert_complete(agents.own_defaults(name), ENTRIES[name].load().Config())
 
 
 @pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)
 def test_shipped_hyper_parameters_fit_their_agent(path):
-    assert path.stem in AGENTS
+    assert path.stem in ENTRIES
     data = load(path).data
-    config = AGENTS[path.stem].load().Config
+    config = ENTRIES[path.stem].load().Config
 
-    for hparams in [data["default"], *(entry["hparams"] for entry in data["envs"].values())]:
-        config(**hparams)
+    config(**data.get("default", {}))
     for entry in data["envs"].values():
+        config(**entry["hparams"])
         assert entry["source"]
+
+
+@pytest.mark.parametrize("name", [name for name in ENTRIES if split(name)[1]])
+def test_shipped_hyper_parameters_fit_with_a_bonus_and_leave_the_learners_as_they_are(name):
+    learner, _ = split(name)
+    fields = ENTRIES[learner].load().Config.model_fields
+    for env, tuned in load(shipped("configs/agents") / f"{learner}.yaml").data["envs"].items():
+        if "with_bonus" in tuned:
+            plain, bonus = (agents.resolve(each, env, []).hparams for each in (learner, name))
+            assert {key: bonus[key] for key in fields} == plain, env
+
+
+def test_a_learners_settings_count_with_a_bonus_only_where_it_says_so():
+    ours = agents.own_defaults("ppo_rnd")
+
+    assert agents.resolve("ppo", "Acrobot-v1", []).hparams["n_steps"] != ours["n_steps"]
+    assert agents.resolve("ppo_rnd", "Acrobot-v1", []).hparams == ours
+    assert agents.resolve("ppo_rnd", "DeepSea-7", []).hparams["int_learning_rate"] == 3e-3
+    # Where the two together have an entry, it departs from the learner's.
+    assert agents.resolve("recurrent_ppo_rnd", "DeepSea-10", []).hparams["n_steps"] == 100
+    assert agents.resolve("recurrent_ppo_icm", "DeepSea-10", []).hparams["n_steps"] == 128
 
 
 @pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)
@@ -362,27 +383,8 @@ def test_shipped_hyper_parameters_are_for_environments_that_exist(path):
         assert any(fnmatchcase(name, pattern) for name in names), pattern
 
 
-def test_every_agent_has_a_shipped_file():
-    assert {path.stem for path in HPARAMS} == set(AGENTS)
-
-
-def shipped_envs(name):
-    return load(shipped("configs/agents") / f"{name}.yaml").data["envs"]
-
-
-CURIOUS = ["ppo_rnd", "recurrent_ppo_rnd", "recurrent_ppo_icm"]
-
-
-@pytest.mark.parametrize(
-    ("name", "env"), [(name, env) for name in CURIOUS for env in shipped_envs(name)]
-)
-def test_ppo_has_the_settings_of_ppo_with_a_bonus_where_the_two_are_compared(name, env):
-    without = name.rpartition("_")[0]
-    plain, bonus = (shipped_envs(agent)[env]["hparams"] for agent in (without, name))
-    config = AGENTS[without].load().Config
-    shared = {key: value for key, value in bonus.items() if key in config.model_fields}
-
-    assert config(**plain) == config(**shared)
+def test_every_learner_has_a_shipped_file():
+    assert {path.stem for path in HPARAMS} >= set(AGENTS)
 
 
 def test_a_schedule_falls_linearly_to_zero_over_the_budget():

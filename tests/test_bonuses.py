@@ -17,29 +17,25 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 from test_curiosity import SMALL, B, D, T, collect, draw
 
-import baselines.curiosity as curiosity
-from baselines import AGENTS
+from baselines import BONUSES, load_bonus
 from baselines.api import NoProgress, Task
-from baselines.curiosity import BONUSES, load_bonus, recurrent
+from baselines.curiosity.agent import agent_class, curious
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.feature import Actions
 from baselines.curiosity.icm import ICM
 from baselines.curiosity.network import MovingMoments
-from baselines.curiosity.ppo import CuriosityPPO
-from baselines.curiosity.recurrent import CuriosityRecurrentPPO
 from baselines.curiosity.settings import Config, settings_of
 from baselines.curiosity.stream import Stream
-from harness.config.shipped import shipped
-from harness.config.strict import load
 
-EPISODIC = [name for name in BONUSES if load_bonus(name).episodic]
+CuriousPPO, CuriousRecurrentPPO = curious("ppo"), curious("recurrent_ppo")
+EPISODIC = [name for name in BONUSES if load_bonus(name).reach == "episode"]
 LIFELONG = [name for name in BONUSES if name not in EPISODIC]
 # Every learner with every bonus that it takes.
-KINDS = [(CuriosityPPO, name) for name in BONUSES]
-KINDS += [(CuriosityRecurrentPPO, name) for name in LIFELONG]
-CLASSES = [getattr(curiosity, f"ppo_{name}") for name in BONUSES]
-CLASSES += [getattr(recurrent, f"recurrent_ppo_{name}") for name in LIFELONG]
+KINDS = [(CuriousPPO, name) for name in BONUSES]
+KINDS += [(CuriousRecurrentPPO, name) for name in LIFELONG]
+CLASSES = [agent_class("ppo", name) for name in BONUSES]
+CLASSES += [agent_class("recurrent_ppo", name) for name in LIFELONG]
 NOWHERE = torch.zeros(T, B, dtype=torch.bool)
 
 
@@ -51,17 +47,17 @@ def make(kind, seed=0, space=None, obs_dim=D, **fields):
 
 def small(kind):
     """Of a learner: short rollouts, and a narrow memory if it has one."""
-    recurrent = issubclass(kind, CuriosityRecurrentPPO)
+    recurrent = issubclass(kind, CuriousRecurrentPPO)
     return SMALL | ({"policy_kwargs": {"lstm_hidden_size": 8}} if recurrent else {})
 
 
-def make_ppo(bonus, env=Corridor, n_envs=4, fields=None, ppo=None, kind=CuriosityPPO, **shared):
+def make_ppo(bonus, env=Corridor, n_envs=4, fields=None, ppo=None, kind=CuriousPPO, **shared):
     return kind(
         next(iter(kind.policy_aliases)),
         DummyVecEnv([env] * n_envs),
         bonus=bonus,
         bonus_config=load_bonus(bonus).Config(**(fields or {})),
-        curiosity=settings_of(bonus)(**{"random_rollouts": 0} | shared),
+        curiosity=settings_of(load_bonus(bonus).reach)(**{"random_rollouts": 0} | shared),
         seed=0,
         device="cpu",
         **small(kind) | (ppo or {}),
@@ -104,7 +100,7 @@ def same(one, other):
 @cache
 def plain(kind, steps=256):
     """What is learned without us."""
-    algorithm = {CuriosityPPO: PPO, CuriosityRecurrentPPO: RecurrentPPO}[kind]
+    algorithm = {CuriousPPO: PPO, CuriousRecurrentPPO: RecurrentPPO}[kind]
     policy, envs = next(iter(kind.policy_aliases)), DummyVecEnv([Corridor] * 4)
     model = algorithm(policy, envs, seed=0, device="cpu", **small(kind)).learn(steps)
     return dict(model.policy.state_dict())
@@ -124,15 +120,14 @@ def test_with_its_coefficient_the_learner_is_not_ppo(kind, name):
 
 @pytest.mark.parametrize("name", EPISODIC)
 def test_a_recurrent_learner_refuses_bonuses_that_begin_anew_with_the_episode(name):
-    with pytest.raises(ValueError, match=f"bonus {name} .* begins anew with every episode"):
-        make_ppo(name, kind=CuriosityRecurrentPPO)
-    assert not hasattr(recurrent, f"recurrent_ppo_{name}")
+    with pytest.raises(ValueError, match=f"bonus {name} .* anew with every episode: "):
+        make_ppo(name, kind=CuriousRecurrentPPO)
 
 
 def test_a_recurrent_learner_refuses_counts_of_the_episode():
     fields = {"count_scope": "lifelong_first_visit"}
-    with pytest.raises(ValueError, match="bonus count as it is set begins anew"):
-        make_ppo("count", kind=CuriosityRecurrentPPO, fields=fields)
+    with pytest.raises(ValueError, match=r"bonus count as it is set .* with every episode: "):
+        make_ppo("count", kind=CuriousRecurrentPPO, fields=fields)
 
 
 @pytest.mark.parametrize(("kind", "name"), KINDS)
@@ -143,7 +138,7 @@ def test_the_intrinsic_advantage_is_that_of_a_naive_loop_and_joins_the_extrinsic
     # The twin's mixture is the extrinsic advantage.
     twin = make_ppo(name, kind=kind, int_coef=0.0, ext_coef=1.0)
     extrinsic = collect(twin).rollout_buffer.advantages
-    (steps, _), settings = model._rollout, settings_of(name)()
+    (steps, _), settings = model._rollout, settings_of(load_bonus(name).reach)()
     raw = before.bonus.reward(steps).numpy().astype(float)
     sums, total = np.zeros_like(raw), np.zeros(raw.shape[1])
     for t in range(len(raw)):
@@ -228,30 +223,26 @@ def test_an_episode_that_goes_on_is_remembered_until_it_ends_or_all_is_reset(nam
     assert (bonus.reward(walk(places))[0] > 0.9 * unchanged[0]).all()
 
 
-@pytest.mark.parametrize("agent_class", CLASSES)
-def test_a_saved_learner_gives_the_same_bonus_in_the_middle_of_an_episode(agent_class, tmp_path):
-    config = agent_class.Config(n_envs=4, **small(agent_class.algorithm))
-    trained, loaded = (agent_class(Task(Corridor, 256, seed=s), config) for s in (0, 1))
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_saved_learner_gives_the_same_bonus_in_the_middle_of_an_episode(kind, tmp_path):
+    config = kind.Config(n_envs=4, **small(kind.algorithm))
+    trained, loaded = (kind(Task(Corridor, 256, seed=s), config) for s in (0, 1))
     trained.learn(NoProgress())
     trained.save(tmp_path)
     loaded.load(tmp_path)
-    by_sb3 = agent_class.algorithm.load(tmp_path / "model.zip", device="cpu")
+    by_sb3 = kind.algorithm.load(tmp_path / "model.zip", device="cpu")
     steps = walk(torch.arange(24.0).reshape(6, 4, 1) % 5)
     raw = trained.model.stream.bonus.reward(steps)
-    assert not torch.equal(
-        agent_class(Task(Corridor, 256), config).model.stream.bonus.reward(steps), raw
-    )
+    assert not torch.equal(kind(Task(Corridor, 256), config).model.stream.bonus.reward(steps), raw)
     for model in (loaded.model, by_sb3):
         assert torch.equal(model.stream.bonus.reward(steps), raw)
     weights = trained.weights()
     assert all(np.array_equal(value, weights[key]) for key, value in loaded.weights().items())
 
 
-@pytest.mark.parametrize("agent_class", CLASSES)
-def test_continuous_actions_are_explored_too(agent_class):
-    agent = agent_class(
-        Task(continuous, 128), agent_class.Config(n_envs=2, **small(agent_class.algorithm))
-    )
+@pytest.mark.parametrize("kind", CLASSES)
+def test_continuous_actions_are_explored_too(kind):
+    agent = kind(Task(continuous, 128), kind.Config(n_envs=2, **small(kind.algorithm)))
     agent.learn(NoProgress())
     assert all(np.isfinite(value).all() for value in agent.weights().values())
     steps, returns = agent.model._rollout
@@ -287,7 +278,7 @@ def test_a_share_of_a_minibatch_is_never_empty():
 
 @pytest.mark.parametrize("name", BONUSES)
 def test_only_bonuses_of_the_episode_have_intrinsic_returns_that_end_with_it(name):
-    assert curiosity.__getattr__(f"ppo_{name}").Config().int_episodic == (name in EPISODIC)
+    assert agent_class("ppo", name).Config().int_episodic == (name in EPISODIC)
 
 
 def test_the_intrinsic_coefficient_falls_in_a_straight_line():
@@ -334,17 +325,6 @@ def test_the_learner_divides_by_the_deviation_that_it_is_told_to():
     assert model.stream.moments.count == SMALL["n_steps"] * 4
 
 
-@pytest.mark.parametrize("name", [name for name in BONUSES if name != "rnd"])
-def test_ppo_has_the_settings_of_ppo_with_a_bonus_wherever_the_two_are_compared(name):
-    envs = load(shipped("configs/agents") / f"ppo_{name}.yaml").data["envs"]
-    plain = load(shipped("configs/agents") / "ppo.yaml").data["envs"]
-    config = AGENTS["ppo"].load().Config
-    assert envs
-    for env, entry in envs.items():
-        shared = {k: v for k, v in entry["hparams"].items() if k in config.model_fields}
-        assert config(**plain[env]["hparams"]) == config(**shared), env
-
-
 def test_a_bonus_with_models_of_actions_refuses_kinds_that_they_do_not_know():
     with pytest.raises(TypeError, match="MultiDiscrete"):
         make("icm", space=spaces.MultiDiscrete([2, 2]))
@@ -382,21 +362,19 @@ def test_states_that_never_come_again_are_not_counted():
     assert diagnostic.visits is None
 
 
-@pytest.mark.parametrize("agent_class", CLASSES)
-def test_what_a_learner_tells_are_its_bonus_its_return_and_its_coverage(agent_class):
+@pytest.mark.parametrize("kind", CLASSES)
+def test_what_a_learner_tells_are_its_bonus_its_return_and_its_coverage(kind):
     told = []
 
     class Told(NoProgress):
         def log(self, step, metrics):
             told.append({key.removeprefix("curiosity/"): metrics[key] for key in metrics})
 
-    agent_class(
-        Task(Corridor, 256), agent_class.Config(n_envs=4, **small(agent_class.algorithm))
-    ).learn(Told())
+    kind(Task(Corridor, 256), kind.Config(n_envs=4, **small(kind.algorithm))).learn(Told())
     last = told[-1]
     expected = {"raw_bonus", "scaled_bonus", "raw_return", "scaled_return", "value_loss"}
     assert expected | {"bonus_loss", "states", "raw_bonus_known"} <= last.keys()
     assert last["states"] == 5  # 1 to 4, and the last one
-    assert ("raw_bonus_learned" in last) == (agent_class.bonus in LIFELONG)
+    assert ("raw_bonus_learned" in last) == (kind.bonus in LIFELONG)
     ratio = last["raw_bonus"] / last["scaled_bonus"], last["raw_return"] / last["scaled_return"]
     assert ratio[0] == pytest.approx(ratio[1], rel=1e-4)

@@ -8,9 +8,8 @@ from probe_envs_agents import Masked, discrete
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
 from test_agents import make, tiny
-from tiny import each
+from tiny import ENTRIES, each
 
-from baselines import AGENTS
 from baselines.api import NoProgress
 from baselines.rollout import last_two
 from baselines.sb3 import ALGORITHMS
@@ -19,7 +18,7 @@ from baselines.target import load
 from harness.cli import check
 from harness.sweep.expand import expand
 
-ON_POLICY = [name for name in AGENTS if issubclass(AGENTS[name].load().Config, OnPolicy)]
+ON_POLICY = [name for name in ENTRIES if issubclass(ENTRIES[name].load().Config, OnPolicy)]
 PLAIN = [name for name in ON_POLICY if name in ALGORITHMS]
 
 

@@ -13,17 +13,19 @@ from probe_envs_agents import Corridor
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-import baselines.curiosity as curiosity
+from baselines import BONUSES, load_bonus
 from baselines.api import NoProgress, Task
-from baselines.curiosity import BONUSES, recurrent
+from baselines.curiosity.agent import agent_class, curious
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.ppo import Config, CuriosityPPO, CuriousRollouts
-from baselines.curiosity.recurrent import CuriosityRecurrentPPO
+from baselines.curiosity.ppo import CuriousRollouts
 from baselines.curiosity.rnd import RND
+from baselines.curiosity.settings import Config
 from baselines.curiosity.stream import Stream, advantages, discounted_sums
 
 # Steps, environments, features: all different, so that no axis can stand for another.
 T, B, D = 7, 3, 4
+CuriousPPO, CuriousRecurrentPPO = curious("ppo"), curious("recurrent_ppo")
+PPO_RND = agent_class("ppo", "rnd")
 PLAIN = {"random_rollouts": 0}
 SMALL = {"n_steps": 16, "batch_size": 32, "n_epochs": 2}
 
@@ -57,7 +59,7 @@ class Forked(gym.Env):
 
 
 def make_ppo(
-    env=Corridor, n_envs=4, rnd=None, seed=0, kind=CuriosityPPO, **options
+    env=Corridor, n_envs=4, rnd=None, seed=0, kind=CuriousPPO, **options
 ) -> CuriousRollouts:
     return kind(
         next(iter(kind.policy_aliases)),
@@ -218,7 +220,7 @@ def test_the_predictor_learns_from_the_asked_share_of_a_minibatch():
 
 @pytest.mark.parametrize("name", BONUSES)
 def test_a_bonus_is_a_number_per_step_and_all_its_state_is_saved(name):
-    make = curiosity.load_bonus(name)
+    make = load_bonus(name)
     steps = transitions(draw(T, B, D))
     first, second = (
         make(D, spaces.Discrete(2), make.Config(), torch.Generator().manual_seed(seed))
@@ -237,7 +239,7 @@ def test_a_bonus_is_a_number_per_step_and_all_its_state_is_saved(name):
 # The learner
 
 
-@pytest.mark.parametrize("kind", [CuriosityPPO, CuriosityRecurrentPPO])
+@pytest.mark.parametrize("kind", [CuriousPPO, CuriousRecurrentPPO])
 @pytest.mark.parametrize("truncates", [False, True])
 def test_the_last_observation_of_an_episode_earns_the_bonus_and_says_how_it_ended(truncates, kind):
     model = collect(make_ppo(lambda: Corridor(5, truncates), kind=kind, **PLAIN))
@@ -250,10 +252,10 @@ def test_the_last_observation_of_an_episode_earns_the_bonus_and_says_how_it_ende
     assert torch.equal(steps.next_obs[:-1][~ends[:-1]], steps.obs[1:][~ends[:-1]])
 
 
-@pytest.mark.parametrize("agent_class", [curiosity.ppo_rnd, recurrent.recurrent_ppo_rnd])
-def test_random_rollouts_are_counted_and_the_budget_is_a_ceiling(agent_class):
-    config = agent_class.Config(n_envs=4, random_rollouts=2, **SMALL)
-    agent = agent_class(Task(Corridor, steps=300), config)
+@pytest.mark.parametrize("made", [PPO_RND, agent_class("recurrent_ppo", "rnd")])
+def test_random_rollouts_are_counted_and_the_budget_is_a_ceiling(made):
+    config = made.Config(n_envs=4, random_rollouts=2, **SMALL)
+    agent = made(Task(Corridor, steps=300), config)
     seen = []
 
     class Steps(NoProgress):
@@ -266,7 +268,7 @@ def test_random_rollouts_are_counted_and_the_budget_is_a_ceiling(agent_class):
     assert agent.model._n_updates == 3 * SMALL["n_epochs"]
 
 
-@pytest.mark.parametrize("kind", [CuriosityPPO, CuriosityRecurrentPPO])
+@pytest.mark.parametrize("kind", [CuriousPPO, CuriousRecurrentPPO])
 def test_the_random_rollout_starts_the_statistics_and_trains_the_predictor_only(kind):
     model = make_ppo(kind=kind, random_rollouts=1, warmup_epochs=5)
     before = {name: value.clone() for name, value in model.get_parameters()["policy"].items()}
@@ -280,7 +282,7 @@ def test_the_random_rollout_starts_the_statistics_and_trains_the_predictor_only(
 
 
 def test_the_memory_of_a_recurrent_policy_follows_the_random_rollout():
-    model = make_ppo(kind=CuriosityRecurrentPPO, random_rollouts=1)
+    model = make_ppo(kind=CuriousRecurrentPPO, random_rollouts=1)
     model.n_steps = 18  # the last episode has shown 0, 1 and 2 when it ends
     collect(model)
     assert (model._last_obs == 3).all() and not model._last_episode_starts.any()
@@ -293,7 +295,7 @@ def test_the_memory_of_a_recurrent_policy_follows_the_random_rollout():
 
 
 def test_a_random_rollout_draws_nothing_from_the_generator_of_the_policy():
-    model = make_ppo(kind=CuriosityRecurrentPPO, random_rollouts=1)
+    model = make_ppo(kind=CuriousRecurrentPPO, random_rollouts=1)
     before = torch.get_rng_state()
     collect(model)
     assert torch.equal(torch.get_rng_state(), before)
@@ -314,13 +316,13 @@ def test_where_the_advantage_is_normalised_the_weight_of_a_bonus_alone_cancels(n
 
 
 def test_a_saved_learner_gives_the_same_bonus(tmp_path):
-    agent_class = curiosity.ppo_rnd
-    config = agent_class.Config(n_envs=4, **SMALL)
-    trained, loaded = (agent_class(Task(Corridor, 256, seed=s), config) for s in (0, 1))
+    made = PPO_RND
+    config = made.Config(n_envs=4, **SMALL)
+    trained, loaded = (made(Task(Corridor, 256, seed=s), config) for s in (0, 1))
     trained.learn(NoProgress())
     trained.save(tmp_path)
     loaded.load(tmp_path)
-    by_sb3 = CuriosityPPO.load(tmp_path / "model.zip", device="cpu")
+    by_sb3 = CuriousPPO.load(tmp_path / "model.zip", device="cpu")
     steps = transitions(torch.arange(6.0).reshape(3, 2, 1))
     raw = trained.model.stream.bonus.reward(steps)
     for model in (loaded.model, by_sb3):
@@ -338,7 +340,7 @@ def test_equal_seeds_learn_equal_weights_and_other_seeds_others():
 
 
 def test_the_config_of_the_learner_is_ppo_s_the_curiosity_s_and_the_bonus_s():
-    fields = set(curiosity.ppo_rnd.Config.model_fields)
+    fields = set(PPO_RND.Config.model_fields)
     assert {"n_envs", "clip_range", "normalize"} <= fields
     assert set(Config.model_fields) | set(RND.Config.model_fields) <= fields
 
@@ -353,7 +355,7 @@ def test_a_learner_of_flat_observations_refuses_images():
             return np.zeros((64, 64, 3), np.uint8), {}
 
     with pytest.raises(ValueError, match="flat observations"):
-        curiosity.ppo_rnd(Task(Pixels, 1000), curiosity.ppo_rnd.Config(**SMALL))
+        PPO_RND(Task(Pixels, 1000), PPO_RND.Config(**SMALL))
 
 
 @pytest.mark.slow
@@ -361,7 +363,7 @@ def test_it_finds_a_reward_that_ppo_does_not():
     settings = {"n_steps": 60, "batch_size": 160, "n_epochs": 4, "ent_coef": 0.01}
     envs, steps = DummyVecEnv([Forked] * 16), 48_000
     ppo = PPO("MlpPolicy", envs, seed=0, device="cpu", **settings).learn(steps)
-    rnd = CuriosityPPO(
+    rnd = CuriousPPO(
         "MlpPolicy",
         DummyVecEnv([Forked] * 16),
         bonus="rnd",

@@ -11,16 +11,18 @@ from probe_envs_agents import Corridor, Walk
 from pydantic import ValidationError
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from baselines import AGENTS, sb3
+from baselines import AGENTS, BONUSES, REPLAY, load_bonus, sb3
 from baselines.api import NoProgress, Task
-from baselines.curiosity import BONUSES, off_policy
+from baselines.curiosity.agent import agent_class, curious
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.off_policy import ALGORITHMS, STEPWISE, curious
 from baselines.curiosity.replay import Config, CuriousReplay, Novelty
 from baselines.curiosity.rnd import RND
 from harness.config.shipped import shipped
 from harness.config.strict import load
 
+ALGORITHMS = [name for name, entry in AGENTS.items() if entry.bonuses == REPLAY]
+STEPWISE = [name for name in BONUSES if load_bonus(name).reach == "step"]
+DQN_RND = agent_class("dqn", "rnd")
 SMALL = {"learning_starts": 20, "buffer_size": 500, "batch_size": 16, "train_freq": 4}
 NET = {"net_arch": [8]}
 SOON = {"warmup_steps": 20, "bonus_batch_size": 8}
@@ -265,7 +267,7 @@ def test_the_last_observation_earns_its_bonus_and_only_a_termination_ends_the_re
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_saved_learner_gives_the_same_bonus(algorithm, tmp_path):
-    cls = getattr(off_policy, f"{algorithm}_rnd")
+    cls = agent_class(algorithm, "rnd")
     config = cls.Config(**SMALL | SOON, policy_kwargs=NET)
     trained, loaded = (cls(Task(env_of(algorithm), 200, seed=s), config) for s in (0, 1))
     trained.learn(NoProgress())
@@ -332,7 +334,7 @@ def test_the_coefficient_falls_in_a_straight_line_to_its_share_at_the_end():
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_n_step_returns_are_refused(algorithm):
-    cls = getattr(off_policy, f"{algorithm}_rnd")
+    cls = agent_class(algorithm, "rnd")
     with pytest.raises(ValidationError, match="single steps, not n-step returns"):
         cls.Config(n_steps=3)
     with pytest.raises(ValueError, match="single steps, not n-step returns"):
@@ -341,7 +343,7 @@ def test_n_step_returns_are_refused(algorithm):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_config_is_the_algorithm_s_the_curiosity_s_and_the_bonus_s(algorithm):
-    fields = set(getattr(off_policy, f"{algorithm}_rnd").Config.model_fields)
+    fields = set(agent_class(algorithm, "rnd").Config.model_fields)
     plain = set(sb3.agent_class(algorithm).Config.model_fields)
     assert fields == plain | set(Config.model_fields) | set(RND.Config.model_fields)
 
@@ -356,20 +358,19 @@ def test_a_learner_of_flat_observations_refuses_images():
             return np.zeros((64, 64, 3), np.uint8), {}
 
     with pytest.raises(ValueError, match="dqn_rnd reads flat observations"):
-        off_policy.dqn_rnd(Task(Pixels, 1000), off_policy.dqn_rnd.Config(**SMALL))
+        DQN_RND(Task(Pixels, 1000), DQN_RND.Config(**SMALL))
 
 
 @pytest.mark.parametrize("bonus", [name for name in BONUSES if name not in STEPWISE])
 def test_a_bonus_that_needs_a_whole_rollout_is_refused(bonus):
-    assert not hasattr(off_policy, f"dqn_{bonus}")
-    with pytest.raises(ValueError, match=f"cannot price {bonus}"):
+    with pytest.raises(ValueError, match=f"bonus {bonus} .* CuriousDQN takes one"):
         curious("dqn")("MlpPolicy", DummyVecEnv([Corridor]), bonus=bonus)
 
 
-@pytest.mark.parametrize("name", [name for name in STEPWISE if name in BONUSES])
+@pytest.mark.parametrize("name", STEPWISE)
 @pytest.mark.parametrize("algorithm", ["dqn", "sac"])
 def test_a_bonus_prices_a_sample_as_it_would_price_each_step_alone(algorithm, name):
-    cls = getattr(off_policy, f"{algorithm}_{name}")
+    cls = agent_class(algorithm, name)
     model = cls(
         Task(env_of(algorithm), 100), cls.Config(**SMALL | SOON, policy_kwargs=NET)
     ).model.learn(100)

@@ -51,11 +51,11 @@ def test_every_shipped_setting_says_on_which_environments_it_was_tuned(path):
 
 
 def test_a_setting_that_does_not_say_it_is_refused_at_its_line(tmp_path):
-    text = (shipped("configs/agents") / "ppo_rnd.yaml").read_text()
-    wrong = tmp_path / "ppo_rnd.yaml"
+    text = (shipped("configs/agents") / "ppo.yaml").read_text()
+    wrong = tmp_path / "ppo.yaml"
     wrong.write_text(text.replace("    tuned_on: [DeepSea-20]\n", ""))
 
-    with pytest.raises(UserError, match=r"ppo_rnd.yaml:\d+: envs.DeepSea-\*.*tuned_on"):
+    with pytest.raises(UserError, match=r"ppo.yaml:\d+: envs.DeepSea-\*.*tuned_on"):
         parse(load(wrong), agents.AgentFile)
 
 

@@ -7,9 +7,7 @@ import re
 import golden
 import pytest
 from golden import Golden
-from tiny import each
-
-from baselines import AGENTS
+from tiny import ENTRIES, each
 
 ROWS = golden.read()["agents"]
 # One of each kind in every test run; all of them take some 20 s.
@@ -17,19 +15,19 @@ KINDS = {"ppo", "dqn", "recurrent_ppo", "ppo_rnd", "dqn_rnd", "sac_her", "world_
 KINDS |= {"tabular_q", "pusher"}
 
 
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize("agent", ENTRIES)
 def test_sources_do_not_change_without_a_golden_run_or_a_raised_version(agent):
-    assert golden.stale(agent, ROWS.get(agent), AGENTS[agent].version) == ""
+    assert golden.stale(agent, ROWS.get(agent), ENTRIES[agent].version) == ""
 
 
 def test_every_golden_run_is_of_an_agent():
-    assert set(ROWS) <= set(AGENTS)
+    assert set(ROWS) <= set(ENTRIES)
 
 
-@pytest.mark.parametrize("agent", each(AGENTS, slow=set(AGENTS) - KINDS))
+@pytest.mark.parametrize("agent", each(ENTRIES, slow=set(ENTRIES) - KINDS))
 def test_on_a_platform_that_is_recorded_the_bits_agree(agent):
     row, platform = ROWS[agent], golden.name_of(golden.here())
-    if platform not in row["bits"] or row["version"] != AGENTS[agent].version:
+    if platform not in row["bits"] or row["version"] != ENTRIES[agent].version:
         pytest.skip("not recorded for this platform and version: see golden.py")
 
     found = golden.run(agent)

@@ -12,7 +12,7 @@ import fake_store
 import pytest
 from typer.testing import CliRunner
 
-from baselines import AGENTS
+from baselines import AGENTS, BONUSES
 from harness.cli.main import app
 from harness.report import Options, citation, latex, page, style, write
 from harness.report import evidence as evidence_module
@@ -244,6 +244,13 @@ def test_the_methods_paragraph_claims_no_interval_that_there_is_not(store, seeds
 @pytest.mark.parametrize("name", [name for name, entry in AGENTS.items() if entry.learns])
 def test_every_learner_has_a_work_to_cite(name):
     assert citation.keys(f"agent:{name}")
+
+
+@pytest.mark.parametrize("name", BONUSES)
+def test_a_learner_with_a_bonus_cites_both(name):
+    learner, bonus = citation.keys("agent:recurrent_ppo"), citation.keys(f"bonus:{name}")
+    assert learner and bonus
+    assert set(citation.keys(f"agent:recurrent_ppo_{name}")) == {*learner, *bonus}
 
 
 def test_each_work_is_cited_for_something_and_stands_there_once():

@@ -15,10 +15,9 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from tiny import files, store_at, tiny
+from tiny import ENTRIES, files, store_at, tiny
 
 import harness.report.page
-from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs, provenance
 from harness.train.run import Job, run
@@ -144,7 +143,7 @@ def test_a_learner_has_its_own_sources_whatever_else_the_process_has_imported(
     task = Task(lambda: envs.make(envs.card(spec.env), spec.wrappers), spec.steps)
     learner = agents.make(agent, task, spec.hparams)
 
-    found = provenance.facts(learner, {AGENTS[agent].module})["sources"]
+    found = provenance.facts(learner, {ENTRIES[agent].module})["sources"]
 
     assert with_ in found
     assert without not in found

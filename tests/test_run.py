@@ -8,9 +8,8 @@ import time
 
 import numpy as np
 import pytest
-from tiny import PROTOCOL, STEPS, each, files, store_at, tiny
+from tiny import ENTRIES, PROTOCOL, STEPS, each, files, store_at, tiny
 
-from baselines import AGENTS
 from harness.envs.extra import installed
 from harness.spec import Evaluation
 from harness.store import writer
@@ -21,14 +20,14 @@ from harness.train.evaluate import Episodes, Evaluator
 from harness.train.executors import EXECUTORS
 from harness.train.run import Job, fingerprint, run
 
-LEARNERS = [name for name, entry in AGENTS.items() if entry.learns]
+LEARNERS = [name for name, entry in ENTRIES.items() if entry.learns]
 
 
 def result(store, spec):
     return json.loads(files(store, spec, "result.json"))
 
 
-@pytest.mark.parametrize("agent", each(AGENTS))
+@pytest.mark.parametrize("agent", each(ENTRIES))
 def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(agent, tmp_path):
     spec = tiny(agent)
     here, there = store_at(tmp_path / "here"), store_at(tmp_path / "there")

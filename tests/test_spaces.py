@@ -8,9 +8,9 @@ import pytest
 from gymnasium import spaces
 from gymnasium.vector.utils import concatenate, create_empty_array
 from test_agents import tiny
-from tiny import each
+from tiny import ENTRIES, each
 
-from baselines import ACTIONS, AGENTS, OBSERVATIONS
+from baselines import ACTIONS, OBSERVATIONS
 from baselines.api import NoProgress, Task
 from baselines.space import action_kind, observation_kind
 from harness import agents
@@ -45,7 +45,7 @@ UNREAD_BY_CHOICE = {"array", "image"}
 # Its siblings are asked in every run: PPO with rnd and icm, DQN.
 SIBLINGS = {"ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b", "ppo_count", "dqn_reset"}
 SIBLINGS |= {"dqn_rf", "dqn_disagreement"}
-FREE = each((name for name, entry in AGENTS.items() if not entry.envs), slow=SIBLINGS)
+FREE = each((name for name, entry in ENTRIES.items() if not entry.envs), slow=SIBLINGS)
 MORE = [
     ("array", spaces.Box(0, 1, (3, 12, 12), np.float32)),
     ("array", spaces.Box(0, 10, (5, 5, 3), np.int64)),
@@ -99,7 +99,7 @@ def learn(name: str, seen: spaces.Space, taken: spaces.Space, guarded: bool = Tr
     if guarded:
         agent = agents.make(name, task, config.model_dump(mode="json"))
     else:
-        agent = AGENTS[name].load()(task, config)
+        agent = ENTRIES[name].load()(task, config)
     if observation_kind(seen) != "image":
         agent.learn(NoProgress())
     batch = concatenate(seen, [seen.sample(), seen.sample()], create_empty_array(seen, 2))
@@ -108,7 +108,7 @@ def learn(name: str, seen: spaces.Space, taken: spaces.Space, guarded: bool = Tr
 
 
 def usual(name: str) -> tuple[spaces.Space, spaces.Space]:
-    entry = AGENTS[name]
+    entry = ENTRIES[name]
     return SEEN[entry.observations[0]], TAKEN[entry.actions[0]]
 
 
@@ -125,10 +125,10 @@ def test_every_kind_of_actions_is_told_from_the_others(kind):
     assert action_kind(TAKEN[kind]) == kind
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize("name", ENTRIES)
 def test_an_entry_names_kinds_that_there_are(name):
-    assert set(AGENTS[name].observations) <= set(OBSERVATIONS)
-    assert set(AGENTS[name].actions) <= set(ACTIONS)
+    assert set(ENTRIES[name].observations) <= set(OBSERVATIONS)
+    assert set(ENTRIES[name].actions) <= set(ACTIONS)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -136,7 +136,7 @@ def test_an_entry_names_kinds_that_there_are(name):
 def test_a_learner_reads_the_observations_that_its_entry_names_and_no_others(name):
     taken = usual(name)[1]
     for kind, seen in SEEN.items():
-        if kind in AGENTS[name].observations:
+        if kind in ENTRIES[name].observations:
             learn(name, seen, taken)
             continue
         with pytest.raises(ValueError, match=f"^{name} reads "):
@@ -151,7 +151,7 @@ def test_a_learner_reads_the_observations_that_its_entry_names_and_no_others(nam
 def test_a_learner_takes_the_actions_that_its_entry_names_and_no_others(name):
     seen = usual(name)[0]
     for kind, taken in TAKEN.items():
-        if kind in AGENTS[name].actions:
+        if kind in ENTRIES[name].actions:
             learn(name, seen, taken)
             continue
         with pytest.raises(ValueError, match=f"^{name} takes "):

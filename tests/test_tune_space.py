@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fake_tune import FILE, facts, plan, run, trials
 from pydantic import ValidationError
+from tiny import ENTRIES
 
-from baselines import AGENTS
 from harness.config.space import Range
 from harness.config.strict import validate
 from harness.config.tree import get
@@ -18,7 +18,7 @@ from harness.search import loop, study, suggest
 SLOW = pytest.mark.slow
 LEARNERS = [
     pytest.param(name, marks=SLOW if entry.goals else ())  # those train in PyBullet
-    for name, entry in AGENTS.items()
+    for name, entry in ENTRIES.items()
     if entry.learns
 ]
 RANGES = {
@@ -40,16 +40,16 @@ def a_range(**keys):
 
 
 def environment(agent):
-    entry = AGENTS[agent]
+    entry = ENTRIES[agent]
     return "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1"
 
 
 @pytest.mark.parametrize("agent", LEARNERS)
 def test_every_learner_ships_a_space_whose_ends_it_can_take(agent):
-    if AGENTS[agent].goals:
+    if ENTRIES[agent].goals:
         pytest.importorskip("pybullet")
         arm = {"agent": agent, "wrappers": ["goal_observation"]}
-        env = "PushPoseDirections-v0" if "discrete" in AGENTS[agent].actions else "PushPose-v0"
+        env = "PushPoseDirections-v0" if "discrete" in ENTRIES[agent].actions else "PushPose-v0"
     else:
         arm, env = {"agent": agent}, environment(agent)
     (found,) = study.shipped(agent, env, 50_000, 10, arm)

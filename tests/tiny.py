@@ -10,14 +10,14 @@ import gymnasium as gym
 import pytest
 from probe_envs_agents import Goals, continuous, discrete
 
-from baselines import AGENTS, REPLAYS, STEPWISE
-from baselines.curiosity import BONUSES
+from baselines import AGENTS, BONUSES, REPLAY, entry, names, split
 from harness import envs
 from harness.agents import Layer
 from harness.spec import Evaluation, RunSpec
 from harness.store.reader import Store
 from harness.sweep.resolve import Request, resolve
 
+ENTRIES = {name: entry(name) for name in names()}  # every agent, with its bonus if it has one
 STEPS = 256
 PROTOCOL = Evaluation(every=100, episodes=2, final_episodes=3)
 SMALL_NET = {"policy_kwargs": {"net_arch": [8]}}
@@ -26,14 +26,12 @@ ON_POLICY = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2}
 OFF_POLICY = {"learning_starts": 50, "buffer_size": 1000, "batch_size": 16, "train_freq": 8}
 OFF_POLICY |= {"gradient_steps": 1}
 HINDSIGHT = OFF_POLICY | {"learning_starts": 120}  # more than one of PushPose's episodes
-CURIOUS_REPLAY = OFF_POLICY | {"warmup_steps": 20, "bonus_batch_size": 8}
 SMALL_DREAMER = {"deter": 8, "groups": 2, "classes": 4, "units": 8, "layers": 1, "bins": 9}
 SMALL_DREAMER |= {"batch_size": 2, "batch_length": 8, "imagination_horizon": 3}
 SMALL_DREAMER |= {"learning_starts": 50, "train_freq": 8}
 
 # Of PPO, DQN, SAC and their kind, behind the same adapter.
 SIBLINGS = {"a2c", "trpo", "qrdqn", "td3", "tqc", "crossq", "tqc_her", "dqn_her"}
-SIBLINGS |= {"recurrent_ppo_icm"}
 
 # Agents whose hyper-parameters come in groups.
 NESTED = {
@@ -61,15 +59,13 @@ HPARAMS = NESTED | {
     "sac_her": HINDSIGHT | SMALL_NET,
     "tqc_her": HINDSIGHT | SMALL_NET,
     "dqn_her": HINDSIGHT | SMALL_NET,
-    **{f"ppo_{bonus}": ON_POLICY | SMALL_NET for bonus in BONUSES},
-    "recurrent_ppo_rnd": ON_POLICY | SMALL_LSTM,
-    "recurrent_ppo_icm": ON_POLICY | SMALL_LSTM,
-    **{
-        f"{algorithm}_{bonus}": CURIOUS_REPLAY | SMALL_NET
-        for algorithm, *_ in REPLAYS
-        for bonus in STEPWISE
-    },
     "dreamer": SMALL_DREAMER,
+}
+SOON = {"warmup_steps": 20, "bonus_batch_size": 8}
+HPARAMS |= {
+    name: HPARAMS[learner] | (SOON if AGENTS[learner].bonuses == REPLAY else {})
+    for name, (learner, bonus) in zip(ENTRIES, map(split, ENTRIES), strict=True)
+    if bonus
 }
 
 
@@ -79,8 +75,9 @@ def each(names: Iterable[str], slow: Container[str] = ()) -> list[Any]:
 
     :param slow: more of them.
     """
-    others = {f"{algorithm}_{bonus}" for algorithm, *_ in REPLAYS[1:] for bonus in STEPWISE}
-    others = others - {"sac_rnd"} | SIBLINGS
+    asked = {*AGENTS, "sac_rnd", "recurrent_ppo_rnd"}
+    asked |= {f"{learner}_{bonus}" for learner in ("ppo", "dqn") for bonus in BONUSES}
+    others = ENTRIES.keys() - asked | SIBLINGS
     marks = {True: [pytest.mark.slow], False: []}
     return [pytest.param(n, marks=marks[n in slow or n in others]) for n in names]
 
@@ -94,7 +91,7 @@ def tiny(
     **hparams: object,
 ) -> RunSpec:
     """A spec of `agent`, in the smallest environment it can act in unless another is named."""
-    entry = AGENTS[agent]
+    entry = ENTRIES[agent]
     smallest, wrappers = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1", []
     if entry.goals:
         smallest = "PushPoseDirections-v0" if "discrete" in entry.actions else "PushPose-v0"
@@ -110,7 +107,7 @@ def tiny(
 
 def env_of(agent: str) -> Callable[[], gym.Env[Any, Any]]:
     """Makes the smallest environment that the agent can act in: a probe, where it is no script."""
-    entry = AGENTS[agent]
+    entry = ENTRIES[agent]
     if entry.envs:
         return lambda: envs.make(envs.card(entry.envs[0]))
     walk = discrete if "discrete" in entry.actions else continuous

@@ -1,4 +1,4 @@
-"""Learners with a bonus as the harness asks for them; `ppo_x` is PPO with the bonus `x`."""
+"""Learners with a bonus as the harness asks for them: `ppo_rnd` is `ppo` with the bonus `rnd`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pydantic import BaseModel, create_model
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines import sb3
-from baselines.curiosity import load_bonus
-from baselines.curiosity.ppo import CuriousRollouts
-from baselines.curiosity.settings import Config
+from baselines import AGENTS, load_bonus, sb3, split, target
+from baselines.curiosity.learner import Curious
+from baselines.sb3_config import config_of
 
 
 class CuriosityAgent(sb3.SB3Agent):
@@ -44,21 +43,36 @@ def _take(given: dict[str, Any], config: type[BaseModel]) -> BaseModel:
 
 
 @cache
-def agent_class(
-    name: str, algorithm: type[CuriousRollouts], settings: type[Config]
-) -> type[CuriosityAgent]:
-    """The `api.Agent` of this name: a line of SB3's table, `_`, and one of BONUSES.
+def curious(learner: str) -> type[Curious]:
+    """A learner that takes bonuses, as an SB3 class with one."""
+    taker, plain = AGENTS[learner].bonuses, sb3.agent_class(learner).algorithm
+    assert taker is not None
+    body = {"reaches": taker.reaches, "__module__": __name__}
+    return type(f"Curious{plain.__name__}", (target.attribute(taker.target), plain), body)
 
-    :param algorithm: that line's class with a bonus.
-    """
-    plain_name, _, bonus = name.rpartition("_")
-    plain = sb3.agent_class(plain_name)
+
+@cache
+def agent_class(learner: str, bonus: str) -> type[CuriosityAgent]:
+    """The `api.Agent` of a learner with a bonus that it takes."""
+    plain, kind, algorithm = sb3.agent_class(learner).algorithm, load_bonus(bonus), curious(learner)
+    settings = algorithm.settings(kind.reach)
     title = plain.__name__ + bonus.upper()
     config = create_model(
         f"{title}Config",
-        __base__=(settings, plain.Config, load_bonus(bonus).Config),
+        __base__=(settings, config_of(plain, algorithm.fields), kind.Config),
         __doc__=f"The hyper-parameters of {plain.__name__} with the bonus {bonus}.",
     )
-    body = {"name": name, "bonus": bonus, "settings": settings, "Config": config}
+    config.search = {**settings.search, **kind.Config.search}
+    body = {"name": f"{learner}_{bonus}", "bonus": bonus, "settings": settings, "Config": config}
     body |= {"algorithm": algorithm, "__module__": __name__}
     return type(title, (CuriosityAgent,), body)
+
+
+def __getattr__(name: str) -> type[CuriosityAgent]:
+    try:
+        learner, bonus = split(name)
+    except KeyError:
+        bonus = ""
+    if not bonus:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return agent_class(learner, bonus)

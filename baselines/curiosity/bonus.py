@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from gymnasium import spaces
 from torch import Tensor, nn
 
+from baselines import ACTIONS
 from baselines.api import Config
 
 
@@ -42,35 +42,36 @@ class Transitions(NamedTuple):
         return self.at(drawn.to(self.obs.device))
 
 
-class Bonus(Protocol):
-    """A torch module with three more methods. Running statistics are its buffers.
+class Bonus(nn.Module):
+    """What all bonuses share. Running statistics are buffers: whatever saves the module saves them.
 
     The learner calls, once per rollout: `reward`, then `update`, then `loss` on its minibatches.
-    A bonus that begins anew with every episode says so by `episodic = True` and reads the rollouts
-    (T, B) of the same environments in their order: no minibatch will do.
     """
 
     Config: ClassVar[type[Config]]
-    episodic: bool
+    summary: ClassVar[str]  # "random network distillation (Burda et al., 2018)"
+    version: ClassVar[int] = 1  # raise it whenever a change can move scores: old runs go stale
+    reach: str = "training"  # of baselines.REACHES; an instance may reach otherwise than its class
+    actions: ClassVar[tuple[str, ...]] = ACTIONS  # those that it can tell apart
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Any, generator: torch.Generator
-    ) -> None: ...
+    ) -> None:
+        """:param generator: draws first weights, and whatever is drawn later."""
+        super().__init__()
+        self.config = config
+        self.generator = generator
 
     def reward(self, steps: Transitions) -> Tensor:
         """The raw bonus of each step of a rollout: (T, B) -> (T, B), without gradients.
 
         Asked twice, it answers the same: whatever is remembered is remembered by `update`.
         """
+        raise NotImplementedError
 
     def update(self, steps: Transitions) -> None:
         """Take a rollout, or the random agent's steps before training, into the statistics."""
 
     def loss(self, steps: Transitions) -> Tensor:
         """What to minimise on a minibatch (M,): a scalar with gradients."""
-
-    def parameters(self) -> Iterator[nn.Parameter]: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+        return torch.zeros((), device=steps.obs.device, requires_grad=True)  # nothing is learned

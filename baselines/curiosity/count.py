@@ -6,22 +6,24 @@ counted instead of pairs of state and action, and the bonus is a stream of its o
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from gymnasium import spaces
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines import api
 from baselines.bound import Above0
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.episodic import EpisodeMemory
 from baselines.curiosity.visits import Visits, digests, earlier
 
 
 class Config(api.Config):
     """The hyper-parameters of counting."""
+
+    search: ClassVar[dict[str, Any]] = {"bonus_learning_rate": None}  # there is nothing to learn
 
     count_scope: Literal["lifelong", "episodic", "first_visit", "lifelong_first_visit"] = Field(
         "lifelong",
@@ -34,16 +36,16 @@ class Config(api.Config):
     )
 
 
-class Count(nn.Module):
+class Count(Bonus):
     Config: ClassVar[type[Config]] = Config
-    episodic: bool = False  # by default
+    summary: ClassVar[str] = "exact counts (Strehl and Littman, 2008)"
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.config = config
-        self.episodic = config.count_scope != "lifelong"
+        super().__init__(obs_dim, action_space, config, generator)
+        if config.count_scope != "lifelong":
+            self.reach = "episode"
         self.visits = Visits()
         self.episode = EpisodeMemory(dtype=torch.long)
 
@@ -60,12 +62,9 @@ class Count(nn.Module):
 
     def update(self, steps: Transitions) -> None:
         self.visits.add(self._digests(steps.next_obs))
-        if self.episodic:
+        if self.reach == "episode":
             ends = steps.terminated | steps.truncated
             self.episode.update(self._digests(steps.obs), ends)
-
-    def loss(self, steps: Transitions) -> Tensor:
-        return torch.zeros((), device=steps.obs.device, requires_grad=True)  # nothing is learned
 
     def _lifelong(self, seen: Tensor) -> Tensor:  # (...)
         return (1 + self.visits.count(seen) + earlier(seen)).float().rsqrt()

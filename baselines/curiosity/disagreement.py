@@ -8,7 +8,7 @@ paper: as in `rf.py`.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -20,6 +20,20 @@ from baselines.curiosity.bonus import Transitions
 
 class Config(rf.Config):
     """The hyper-parameters of disagreement."""
+
+    search: ClassVar[dict[str, Any]] = {
+        **rf.Config.search,
+        "ensemble_size": {
+            "why": "Ensemble members, whose variance is the bonus; Pathak et al. 2019 use 5.",
+            "low": 2,
+            "high": 10,
+        },
+        "loss_keep": {
+            "why": "The share of samples on which each member is trained, so that members differ.",
+            "low": 0.3,
+            "high": 1.0,
+        },
+    }
 
     ensemble_size: int = Field(5, ge=2, description="Forward models.")
     loss_keep: float = Field(
@@ -41,6 +55,7 @@ def disagreement(predicted: Tensor) -> Tensor:  # (K, ..., F)
 
 class Disagreement(rf.RF):
     Config: ClassVar[type[Config]] = Config
+    summary: ClassVar[str] = "disagreement of an ensemble (Pathak et al., 2019)"
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)

@@ -9,23 +9,33 @@ sets out, one step later, an episode's first step with 0 and its last observatio
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines import api
 from baselines.bound import MOST
 from baselines.curiosity import feature
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.feature import Features
 from baselines.curiosity.visits import Growing
 
 
 class Config(feature.LearnedConfig):
     """The hyper-parameters of elliptical bonuses."""
+
+    search: ClassVar[dict[str, Any]] = {
+        **feature.Config.search,
+        "ridge": {
+            "why": "Regularisation of the covariance before any data; Henaff et al. 2022 use 0.1.",
+            "low": 0.01,
+            "high": 1.0,
+            "log": True,
+        },
+    }
 
     ridge: float = Field(
         0.1, ge=1e-6, le=MOST, description="C begins an episode as the identity times this."
@@ -82,16 +92,16 @@ class EpisodeGram(Growing):
         self.gram = self.gram[:0]
 
 
-class E3B(nn.Module):
+class E3B(Bonus):
     Config: ClassVar[type[Config]] = Config
-    episodic: ClassVar[bool] = True
+    summary: ClassVar[str] = "elliptical bonuses of the episode (Henaff et al., 2022)"
+    reach = "episode"
+    actions = feature.ACTIONS
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.config = config
-        self.generator = generator
+        super().__init__(obs_dim, action_space, config, generator)
         self.features = Features(obs_dim, action_space, config, generator)
         self.episode = EpisodeGram(self.features.dim)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,9 +14,20 @@ from baselines import api
 from baselines.bound import Widths
 from baselines.curiosity.network import RunningMoments, mlp
 
+ACTIONS = ("discrete", "continuous")  # of baselines.ACTIONS: those that models of actions know
+
 
 class Config(api.Config):
     """How a bonus sees observations."""
+
+    search: ClassVar[dict[str, Any]] = {
+        "embedding_dim": {
+            "why": "Feature dimensions in which the next state is predicted.",
+            "low": 16,
+            "high": 256,
+            "powers_of": 2,
+        },
+    }
 
     feature_space: Literal["inverse", "random", "pixels"] = Field(
         "inverse",

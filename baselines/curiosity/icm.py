@@ -8,7 +8,7 @@ of A3C; so the paper's factor on the bonus is `int_coef`, and the bonus is scale
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
@@ -18,13 +18,22 @@ from torch import Tensor, nn
 from baselines import api
 from baselines.bound import Widths
 from baselines.curiosity import feature
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.feature import Features
 from baselines.curiosity.network import mlp
 
 
 class Config(feature.LearnedConfig):
     """The hyper-parameters of the intrinsic curiosity module."""
+
+    search: ClassVar[dict[str, Any]] = {
+        "forward_weight": {
+            "why": "The weight of the forward loss; Pathak et al. 2017 use 0.2.",
+            "low": 0.05,
+            "high": 0.95,
+        },
+        **feature.Config.search,
+    }
 
     forward_net: Widths = Field([64], description="Hidden widths of the forward model.")
     forward_weight: float = Field(
@@ -45,16 +54,16 @@ def forward_error(predicted: Tensor, goal: Tensor) -> Tensor:  # (..., F)
     return 0.5 * (predicted - goal).pow(2).sum(dim=-1)
 
 
-class ICM(nn.Module):
+class ICM(Bonus):
     Config: ClassVar[type[Config]] = Config
-    episodic: ClassVar[bool] = False
+    summary: ClassVar[str] = "the intrinsic curiosity module (Pathak et al., 2017)"
+    reach = "step"
+    actions = feature.ACTIONS
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.config = config
-        self.generator = generator
+        super().__init__(obs_dim, action_space, config, generator)
         self.features = Features(obs_dim, action_space, config, generator, nn.ELU)
         dim, action_dim = self.features.dim, self.features.actions.dim
         self.forward_model = mlp([dim + action_dim, *config.forward_net, dim], nn.ReLU, generator)

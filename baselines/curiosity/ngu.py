@@ -9,16 +9,16 @@ them, and running averages that stand still within a rollout.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines.bound import MOST, Above0, Amount
 from baselines.curiosity import feature, rnd
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.episodic import EpisodeMemory
 from baselines.curiosity.feature import Features
 from baselines.curiosity.network import RunningMoments
@@ -26,6 +26,21 @@ from baselines.curiosity.network import RunningMoments
 
 class Config(feature.Config, rnd.Config):
     """The hyper-parameters of NGU; those of RND are of its lifelong term."""
+
+    search: ClassVar[dict[str, Any]] = {
+        **rnd.Config.search,
+        "neighbours": {
+            "why": "Nearest neighbours in the episodic memory; Badia et al. 2020 use 10.",
+            "low": 3,
+            "high": 30,
+        },
+        "max_lifelong": {
+            "why": "The largest factor by which lifelong novelty multiplies the episodic bonus; 5 "
+            "in the paper.",
+            "low": 2.0,
+            "high": 10.0,
+        },
+    }
 
     embedding_dim: int = Field(32, ge=1, description="Numbers per embedded observation.")
     lifelong: bool = Field(True, description="Multiply by RND's error; else the episode alone.")
@@ -52,15 +67,16 @@ def episodic_novelty(squared: Tensor, mean: Tensor, config: Config) -> Tensor:  
     return torch.where(similarity > config.max_similarity, 0.0, 1 / similarity)
 
 
-class NGU(nn.Module):
+class NGU(Bonus):
     Config: ClassVar[type[Config]] = Config
-    episodic: ClassVar[bool] = True
+    summary: ClassVar[str] = "never give up (Badia et al., 2020)"
+    reach = "episode"
+    actions = feature.ACTIONS
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(obs_dim, action_space, config, generator)
         self.features = Features(obs_dim, action_space, config, generator)
         self.episode = EpisodeMemory(self.features.dim, limit=config.memory_size)
         self.distances = RunningMoments()  # squared, to the nearest neighbours

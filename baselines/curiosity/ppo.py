@@ -17,20 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from baselines import api
-from baselines.curiosity import load_bonus
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.episodic import forget_episodes
+from baselines.curiosity.learner import Curious
 from baselines.curiosity.network import MovingMoments, mlp
-from baselines.curiosity.settings import Config, settings_of
+from baselines.curiosity.settings import settings_of
 from baselines.curiosity.stream import Stream
 
 
@@ -43,26 +41,10 @@ class End(NamedTuple):
     truncated: bool
 
 
-class CuriousRollouts:
-    """What stands before PPO, or a kind of it, in a class of both, with one of BONUSES beside it.
+class CuriousRollouts(Curious):
+    """What stands before PPO, or a kind of it."""
 
-    :param bonus: a name in BONUSES.
-    :param bonus_config: that bonus's Config; its defaults if None.
-    :param curiosity: what bonuses share; the defaults for that bonus if None.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        bonus: str = "rnd",
-        bonus_config: api.Config | None = None,
-        curiosity: Config | None = None,
-        **kwargs: Any,
-    ) -> None:
-        self.bonus_name = bonus
-        self.bonus_config = bonus_config or load_bonus(bonus).Config()
-        self.curiosity_config = curiosity or settings_of(bonus)()
-        super().__init__(*args, **kwargs)
+    settings = staticmethod(settings_of)
 
     def _setup_model(self) -> None:
         super()._setup_model()
@@ -75,8 +57,7 @@ class CuriousRollouts:
         self._random_actions.seed(seed)
         space = self.observation_space
         obs_dim = self._encode(np.zeros((1, *space.shape), space.dtype)).shape[-1]
-        make_bonus = load_bonus(self.bonus_name)
-        bonus = make_bonus(obs_dim, self.action_space, self.bonus_config, generator)
+        bonus = self._make_bonus(obs_dim, generator)
         critic = mlp([obs_dim, *config.int_net_arch, 1], nn.Tanh, generator, last_gain=1.0)
         moments = None
         if config.deviation == "moving":
@@ -161,7 +142,7 @@ class CuriousRollouts:
         losses = [self._learn(flat, flat_returns) for _ in epochs]
         for name in losses[0]:
             self.logger.record(f"curiosity/{name}", np.mean([loss[name] for loss in losses]))
-        if not self.stream.bonus.episodic:  # raw_bonus is before learning
+        if self.stream.bonus.reach != "episode":  # raw_bonus is before learning
             learned = self.stream.bonus.reward(steps).mean().item()
             self.logger.record("curiosity/raw_bonus_learned", learned)
 
@@ -258,7 +239,3 @@ class CuriousRollouts:
     def _excluded_save_params(self) -> list[str]:
         ours = ["_rollout", "_random_rollouts", "_ends", "_diagnostic"]
         return [*super()._excluded_save_params(), *ours]
-
-
-class CuriosityPPO(CuriousRollouts, PPO):
-    """Stable-Baselines3's PPO with a bonus."""

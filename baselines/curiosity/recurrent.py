@@ -13,27 +13,13 @@ bonus and the intrinsic critic join them as they join PPO, and neither has a mem
 from __future__ import annotations
 
 import torch
-from sb3_contrib import RecurrentPPO
 from stable_baselines3.common.utils import obs_as_tensor
 
-from baselines.curiosity import BONUSES, load_bonus
-from baselines.curiosity.agent import CuriosityAgent, agent_class
 from baselines.curiosity.ppo import CuriousRollouts
-from baselines.curiosity.settings import Config
-
-PREFIX = "recurrent_ppo_"
 
 
-class CuriosityRecurrentPPO(CuriousRollouts, RecurrentPPO):
-    """sb3-contrib's RecurrentPPO with a bonus that does not begin anew with the episode."""
-
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        if self.stream.bonus.episodic:
-            raise ValueError(
-                f"the bonus {self.bonus_name} as it is set begins anew with every episode, and the "
-                "intrinsic critic has no memory of the episode: take a lifelong bonus, such as rnd"
-            )
+class CuriousSequences(CuriousRollouts):
+    """What stands before sb3-contrib's RecurrentPPO."""
 
     @torch.no_grad()
     def _watch(self) -> None:
@@ -44,10 +30,3 @@ class CuriosityRecurrentPPO(CuriousRollouts, RecurrentPPO):
         *_, self._last_lstm_states = self.policy(
             obs, self._last_lstm_states, starts, deterministic=True
         )
-
-
-def __getattr__(name: str) -> type[CuriosityAgent]:
-    bonus = name.removeprefix(PREFIX)
-    if name.startswith(PREFIX) and bonus in BONUSES and not load_bonus(bonus).episodic:
-        return agent_class(name, CuriosityRecurrentPPO, Config)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

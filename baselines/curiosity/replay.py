@@ -8,7 +8,7 @@ as the policy does, after VecNormalize, and is added after VecNormalize has scal
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -29,6 +29,26 @@ from baselines.curiosity.stream import discounted_sums
 
 class Config(api.Config):
     """What every bonus shares: how it is scaled, mixed and learned."""
+
+    search: ClassVar[dict[str, Any]] = {
+        "int_coef": {
+            "why": "The weight of the bonus in the replayed reward.",
+            "low": 0.01,
+            "high": 3.0,
+            "log": True,
+        },
+        "bonus_learning_rate": {
+            "why": "How fast familiar states lose their bonus.",
+            "low": 1e-4,
+            "high": 1e-2,
+            "log": True,
+        },
+        "int_coef_end": {
+            "why": "The share of the bonus at the end of training; 0 leaves only the reward.",
+            "low": 0.0,
+            "high": 1.0,
+        },
+    }
 
     int_coef: Amount = Field(1.0, description="Weight of the bonus.")
     int_coef_end: float = Field(

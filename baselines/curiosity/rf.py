@@ -13,11 +13,11 @@ from typing import ClassVar, Literal
 import torch
 from gymnasium import spaces
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from baselines import api
 from baselines.curiosity import feature
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.dynamics import Dynamics
 from baselines.curiosity.feature import Features
 
@@ -54,15 +54,16 @@ def forward_error(predicted: Tensor, goal: Tensor) -> Tensor:  # (K, ..., F), (.
     return (predicted - goal).pow(2).mean(dim=-1)
 
 
-class RF(nn.Module):
+class RF(Bonus):
     Config: ClassVar[type[Config]] = Config
-    episodic: ClassVar[bool] = False
+    summary: ClassVar[str] = "errors in random features (Burda et al., 2018)"
+    reach = "step"
+    actions = feature.ACTIONS
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(obs_dim, action_space, config, generator)
         self.features = Features(obs_dim, action_space, config, generator)
         self.dynamics = Dynamics(
             config.members,
@@ -72,7 +73,6 @@ class RF(nn.Module):
             config.residual_blocks,
             generator,
         )
-        self.generator = generator
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)

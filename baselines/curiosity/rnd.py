@@ -7,7 +7,7 @@ observation of an episode earns its bonus (the original looked at the next episo
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from gymnasium import spaces
@@ -16,12 +16,27 @@ from torch import Tensor, nn
 
 from baselines import api
 from baselines.bound import Widths
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.network import RunningMoments, mlp
 
 
 class Config(api.Config):
     """The hyper-parameters of RND."""
+
+    search: ClassVar[dict[str, Any]] = {
+        "features_dim": {
+            "why": "More outputs are harder to predict, so states stay novel for longer.",
+            "low": 16,
+            "high": 256,
+            "powers_of": 2,
+        },
+        "update_proportion": {
+            "why": "The share of a minibatch on which the predictor is trained; Burda et al. 2018 "
+            "use down to 0.25.",
+            "low": 0.25,
+            "high": 1.0,
+        },
+    }
 
     features_dim: int = Field(64, ge=1, description="Outputs of the target and the predictor.")
     target_net: Widths = Field([64], description="Widths of the target's hidden layers.")
@@ -48,21 +63,20 @@ def prediction_error(predictor: nn.Module, target: nn.Module, obs: Tensor) -> Te
     return (predictor(obs) - goal).pow(2).mean(dim=-1)  # (...)
 
 
-class RND(nn.Module):
+class RND(Bonus):
     Config: ClassVar[type[Config]] = Config
-    episodic: ClassVar[bool] = False
+    summary: ClassVar[str] = "random network distillation (Burda et al., 2018)"
+    reach = "step"
 
     def __init__(
         self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(obs_dim, action_space, config, generator)
         target = [obs_dim, *config.target_net, config.features_dim]
         predictor = [obs_dim, *config.predictor_net, config.features_dim]
         self.target = mlp(target, nn.LeakyReLU, generator).requires_grad_(False)
         self.predictor = mlp(predictor, nn.LeakyReLU, generator)
         self.moments = RunningMoments(obs_dim)
-        self.generator = generator
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)

@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
 from baselines import api
 from baselines.bound import Amount, LearningRate, Repeats, Repeats0, Widths
-from baselines.curiosity import load_bonus
 
 
 class Config(api.Config):
     """What every bonus shares: how it is scaled, propagated, mixed and learned."""
+
+    search: ClassVar[dict[str, Any]] = {
+        "int_coef": {
+            "why": "The weight of the intrinsic advantage; Burda et al. 2018 use half that of the "
+            "extrinsic one.",
+            "low": 0.01,
+            "high": 3.0,
+            "log": True,
+        },
+        "int_gamma": {
+            "why": "The horizon of the intrinsic return; Burda et al. 2018 use 0.99.",
+            "low": 0.9,
+            "high": 0.999,
+            "one_minus": True,
+            "log": True,
+        },
+        "bonus_learning_rate": {
+            "why": "How fast familiar states lose their bonus.",
+            "low": 1e-4,
+            "high": 1e-2,
+            "log": True,
+        },
+        "int_learning_rate": {
+            "why": "Learning rate of the intrinsic critic, whose target is non-stationary.",
+            "low": 1e-4,
+            "high": 1e-2,
+            "log": True,
+        },
+    }
 
     int_coef: Amount = Field(
         1.0,
@@ -83,6 +111,6 @@ class EpisodicConfig(Config):
     )
 
 
-def settings_of(bonus: str) -> type[Config]:
-    """The shared settings that the learner with this bonus has."""
-    return EpisodicConfig if load_bonus(bonus).episodic else Config
+def settings_of(reach: str) -> type[Config]:
+    """What all bonuses with this reach share."""
+    return EpisodicConfig if reach == "episode" else Config

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
 
 def ls(
-    what: Annotated[str, typer.Argument(help="agents, envs, ablations, runs, searches or costs.")],
+    what: Annotated[
+        str, typer.Argument(help="agents, bonuses, envs, ablations, runs, searches, costs.")
+    ],
     results: Results = DEFAULT_RESULTS,
     long: Annotated[bool, typer.Option("--long", help="For envs: with tasks and sources.")] = False,
 ) -> None:
-    """List agents, envs, ablations, runs, searches, or measured costs."""
+    """List agents, bonuses, envs, ablations, runs, searches, or measured costs."""
     with users_errors():
         from harness.config.strict import suggest
 
@@ -32,11 +34,24 @@ def ls(
 
 
 def agents(store: Store, long: bool) -> RenderableType:
-    from baselines import AGENTS
+    from baselines import entry, names
 
     rows = table("agent", "actions", "only in", "what it is")
-    for name, entry in AGENTS.items():
-        rows.add_row(name, ", ".join(entry.actions), ", ".join(entry.envs), entry.summary)
+    for name in names():
+        agent = entry(name)
+        rows.add_row(name, ", ".join(agent.actions), ", ".join(agent.envs), agent.summary)
+    return rows
+
+
+def bonuses(store: Store, long: bool) -> RenderableType:
+    """The name of a learner, `_` and that of a bonus which it takes name an agent."""
+    from baselines import AGENTS, BONUSES, REACHES, load_bonus, takes
+
+    rows = table("bonus", "prices", "with", "what it is")
+    for name in BONUSES:
+        kind = load_bonus(name)
+        learners = [learner for learner in AGENTS if takes(learner, name)]
+        rows.add_row(name, REACHES[kind.reach], ", ".join(learners), kind.summary)
     return rows
 
 
@@ -119,6 +134,7 @@ def searches(store: Store, long: bool) -> RenderableType:
 
 LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
     "agents": agents,
+    "bonuses": bonuses,
     "envs": envs,
     "ablations": ablations,
     "runs": runs,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from baselines import AGENTS
+from baselines import names
 from baselines.api import ModelBased
 from baselines.world_models import truth
 from baselines.world_models.dreaming import fan
@@ -38,7 +38,7 @@ class Drawn(NamedTuple):
 
 def has_model(spec: RunSpec) -> bool:
     """Whether such a run leaves a model that can be judged; no agent that is not here does."""
-    if spec.agent not in AGENTS:
+    if spec.agent not in names():
         return False
     return issubclass(agents.entry(spec.agent).load(), ModelBased) and not _moving(spec)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from baselines import AGENTS
+import baselines
 from harness import envs
 from harness.agents import AgentFile
 from harness.config.shipped import shipped
@@ -50,7 +50,7 @@ def _offer_names(schema: dict[str, Any], *arms: str) -> None:
     """Let editors complete what is a free word to the model and a known name to the harness."""
     members = envs.card_names()
     for arm in arms:
-        schema["$defs"][arm]["properties"]["agent"]["anyOf"][0]["enum"] = list(AGENTS)
+        schema["$defs"][arm]["properties"]["agent"]["anyOf"][0]["enum"] = list(baselines.names())
     # Families such as DeepSea-N have more members than are listed.
     names = {"anyOf": [{"enum": members}, {"type": "string", "pattern": r"-\d+$"}]}
     schema["properties"]["envs"]["items"] = names

@@ -31,8 +31,21 @@ def works() -> tuple[Work, ...]:
 
 
 def keys(*topics: str) -> list[str]:
-    """The works that are cited for any of these; an environment is found by what it begins with."""
-    return [work.key for work in works() if any(_about(work, topic) for topic in topics)]
+    """The works that are cited for any of these; an environment is found by what it begins with.
+
+    What no work is about as a whole, such as agent:ppo_rnd, cites agent:ppo and bonus:rnd.
+    """
+    wanted = [part for topic in topics for part in _parts(topic)]
+    return [work.key for work in works() if any(_about(work, topic) for topic in wanted)]
+
+
+def _parts(topic: str) -> list[str]:
+    kind, _, name = topic.partition(":")
+    if kind != "agent" or any(topic in work.topics for work in works()):
+        return [topic]
+    words = name.split("_")
+    learners = [f"agent:{'_'.join(words[:i])}" for i in range(1, len(words))]
+    return learners + [f"bonus:{'_'.join(words[i:])}" for i in range(1, len(words))]
 
 
 def _about(work: Work, topic: str) -> bool:
