@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from fake_store import write_run
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 
-from harness.search import charts, loop, report, storage, study, surrogate
+from harness.search import loop, report, storage, study, surrogate
 from harness.search.plan import Plan
 from harness.spec import RunSpec
 from harness.store.health import of_error
@@ -89,14 +88,10 @@ def run(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill, **more: An
 def write_page(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill) -> Path:
     """report.html as `harness tune` makes it, but for the pictures, which take long to draw."""
 
-    def blank(name: str) -> Callable[[study.Evidence], Figure | None]:
-        return lambda found: Figure() if charts.CHARTS[name](found) else None
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surrogate, "RESAMPLES", 4)
         patch.setattr(surrogate, "TREES", 16)
-        figures = {name: replace(one, draw=blank(name)) for name, one in report.FIGURES.items()}
-        patch.setattr(report, "FIGURES", figures)
+        patch.setattr(report.seaborn, "draw", lambda plot: Figure())
         patch.setattr(report.style, "save", lambda figure, path: None)
         found = run(of, root, score)
         return study.write_report([found], Store(root)).with_suffix(".html")

@@ -239,7 +239,7 @@ def test_an_image_has_one_unit_and_is_shown_in_frames():
 
     assert len(set(unit)) == 1
     assert unit[0] == pytest.approx(np.sqrt(seen[:, 0, 0, 0].var() / 2), rel=1e-3)
-    assert len(strip.axes) == 5 * 7
+    assert len(strip.panels) == 5 * 7
 
 
 # FILES

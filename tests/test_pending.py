@@ -171,8 +171,8 @@ def test_the_paper_names_failed_and_missing_runs_before_its_results(store, venue
 
 def test_no_empty_figure_is_drawn_while_no_arm_has_all_of_its_runs(store, monkeypatch):
     asked = []
-    plot = replace(FIGURES["aggregates"], draw=lambda *_: asked.append("drawn"))
-    monkeypatch.setattr(page, "FIGURES", {"aggregates": plot})
+    kind = replace(FIGURES["aggregates"], fill=lambda *_: asked.append("filled") or "")
+    monkeypatch.setattr(page, "FIGURES", {"aggregates": kind})
     left_out = "aggregate over environments are left out, because no arm has all of its runs"
     sweep = half_done(store)
 

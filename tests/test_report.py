@@ -23,10 +23,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from harness import stats
-from harness.report import captions, maps, modes, page, style, write
+from harness.report import captions, maps, modes, page, plot, style, write
 from harness.report import evidence as evidence_module
 from harness.report.figures import FIGURES
 from harness.report.number import fixed, short
+from harness.report.plot import Cells, Line, Points
+from harness.report.render import seaborn
 from harness.report.tables import Table
 from harness.spec import Claim, ReportOptions, ResolvedSweep
 from harness.stats import crosscheck
@@ -219,12 +221,14 @@ def test_a_figure_leaves_out_an_arm_with_a_gap_and_says_so(store):
     sweep = with_gap(store)
     evidence = evidence_module.gather(sweep, store)
     with style.applied():
-        bars = FIGURES["aggregates"].draw(evidence, "final")
-        profiles = FIGURES["profiles"].draw(evidence, "final")
-        curves = FIGURES["curves"].draw(evidence, "final")
+        bars, profiles, curves = (
+            seaborn.draw(FIGURES[name].plot(evidence, "final"))
+            for name in ("aggregates", "profiles", "curves")
+        )
     assert "15 of 16 runs" in texts(bars)
-    assert "rnd (15 of 16 runs)" in texts(profiles)
+    assert "not drawn: rnd (15 of 16 runs)" in texts(profiles)
     assert len(profiles.axes[0].collections) == 1  # one shaded band: that of ppo
+    assert "run by run: rnd (7 of 8 runs) on DeepSea-20" in texts(curves)
     thin = [line for line in curves.axes[0].lines if line.get_linewidth() == 0.5]
     assert len(thin) == 7  # the runs that there are, each on its own
 
@@ -643,12 +647,11 @@ def test_fewer_seeds_of_an_arm_with_a_gap_say_nothing(store, text_only):
 
 def test_a_figure_counts_the_misled_by_the_number_of_seeds(store):
     evidence = evidence_module.gather(many_seeds(store, 20), store)
-    with style.applied():
-        figure = FIGURES["fewer_seeds"].draw(evidence, "final")
-    line = max(figure.axes[0].lines, key=lambda line: len(line.get_xdata()))
-    assert list(line.get_xdata()) == list(range(1, 11))
-    assert line.get_ydata()[0] == pytest.approx(7 / 20)
-    assert line.get_ydata()[-1] < 0.01
+    (panel,) = FIGURES["fewer_seeds"].plot(evidence, "final").panels
+    (line,) = panel.of(Line)
+    assert line.x.tolist() == list(range(1, 11))
+    assert line.y[0] == pytest.approx(100 * 7 / 20)
+    assert line.y[-1] < 1
 
 
 # Maps --------------------------------------------------------------------------------------------
@@ -674,47 +677,63 @@ def mapped(store: Store, unmapped: int = 0) -> ResolvedSweep:
     return sweep
 
 
-def panels_of(store: Store, sweep: ResolvedSweep):
-    """By title: the shares in each panel of that row; the figure."""
-    with style.applied():
-        figure = FIGURES["visits"].draw(evidence_module.gather(sweep, store), "DeepSea-10")
-    axes = [each for each in figure.axes if each.images]
-    rows = [axes[i : i + 4] for i in range(0, len(axes), 4)]
-    found = {row[0].get_title(loc="left"): [a.images[0].get_array() for a in row] for row in rows}
-    return found, figure
+def rows_of(store: Store, sweep: ResolvedSweep):
+    """By title: the cells in each panel of that row; the plot."""
+    shown = FIGURES["visits"].plot(evidence_module.gather(sweep, store), "DeepSea-10")
+    rows = [shown.panels[i : i + 4] for i in range(0, len(shown.panels), 4)]
+    return {row[0].title: [next(panel.of(Cells)) for panel in row] for row in rows}, shown
 
 
 def test_a_map_shows_the_share_of_each_cell_of_all_seeds_together(store):
-    found, figure = panels_of(store, mapped(store))
+    found, shown = rows_of(store, mapped(store))
     assert list(found) == ["ppo", "rnd"]  # the script took no steps in training
-    early, late = found["ppo"][0], found["rnd"][3]
-    assert early[:, 0].filled(0) == pytest.approx(np.full(10, 0.1))
-    assert early[:, 1:].mask.all()
-    assert late.filled(0)[SEA].sum() == pytest.approx(1)
-    assert late.mask[:, 0].all() and late.mask[~SEA].all()
-    scales = {(a.images[0].norm.vmin, a.images[0].norm.vmax) for a in figure.axes if a.images}
-    assert len(scales) == 1
-    assert {"0 to 5k steps", "15k to 20k steps"} <= texts(figure)
+    early, late = found["ppo"][0].values, found["rnd"][3].values
+    assert early[:, 0] == pytest.approx(np.full(10, 0.1))
+    assert np.isnan(early[:, 1:]).all()
+    assert late[SEA & (np.arange(10) > 0)].sum() == pytest.approx(1)
+    assert np.isnan(late[:, 0]).all() and np.isnan(late[~SEA]).all()
+    names = [panel.x.label for panel in shown.panels[-4:]]
+    assert (names[0], names[-1]) == ("0 to 5k steps", "15k to 20k steps")
 
 
 def test_cells_never_visited_are_hatched_and_those_out_of_reach_blank(store):
-    _, figure = panels_of(store, mapped(store))
-    hatched = figure.axes[0].patches[0].get_path()
-    assert hatched.contains_point((1, 5))
-    assert not hatched.contains_point((0, 5))  # visited
-    assert not hatched.contains_point((5, 1))  # out of reach
+    found, shown = rows_of(store, mapped(store))
+    hatched = found["ppo"][0].hatched
+    assert hatched[5, 1]
+    assert not hatched[5, 0]  # visited
+    assert not hatched[1, 5]  # out of reach
+    with style.applied():
+        outline = seaborn.draw(shown).axes[0].patches[0].get_path()
+    assert outline.contains_point((1, 5)) and not outline.contains_point((0, 5))
+
+
+def test_a_map_marks_where_all_episodes_begin_and_what_they_have_to_reach(store):
+    sweep = mapped(store)
+    ends = np.zeros((2, 10, 10), int)
+    ends[0, 0, 0], ends[1, 9, 9] = 40, 40
+    for run in sweep.runs:
+        if run.env == "DeepSea-10":
+            with np.load(store.folder(run) / "visits.npz") as saved:
+                facts = dict(saved)
+            np.savez(store.folder(run) / "visits.npz", **facts, starts=ends[0], goals=ends[1])
+            fake_store.seal(store.folder(run))
+    _, shown = rows_of(store, sweep)
+    for panel in shown.panels:
+        spots = {spot.look.name: (spot.x.item(), spot.y.item()) for spot in panel.of(Points)}
+        assert spots == {"start": (0, 0), "goal": (9, 9)}
+    assert [look.name for look in shown.legend] == ["start", "goal"]
 
 
 def test_a_map_says_which_runs_it_lacks(store):
-    found, _ = panels_of(store, mapped(store, unmapped=1))
+    found, _ = rows_of(store, mapped(store, unmapped=1))
     assert list(found) == ["ppo", "rnd (2 of 3 runs)"]
-    assert found["rnd (2 of 3 runs)"][3].filled(0).sum() == pytest.approx(1)
+    assert np.nansum(found["rnd (2 of 3 runs)"][3].values) == pytest.approx(1)
 
 
 def test_an_arm_without_any_map_keeps_its_row_and_says_so(store):
-    found, _ = panels_of(store, mapped(store, unmapped=3))
+    found, _ = rows_of(store, mapped(store, unmapped=3))
     assert list(found) == ["ppo", "rnd (0 of 3 runs)"]
-    assert all(shares.mask.all() for shares in found["rnd (0 of 3 runs)"])
+    assert all(np.isnan(cells.values).all() for cells in found["rnd (0 of 3 runs)"])
 
 
 def test_only_environments_with_cells_have_a_map(store, monkeypatch):
@@ -734,10 +753,10 @@ def test_the_colours_of_a_map_are_told_apart_in_grey():
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_of_missing_runs_are_laid_out(name, store):
     evidence = evidence_module.gather(fake_store.sweep(), store)
-    with style.applied():
-        figure = FIGURES[name].draw(evidence, subject(name))
-        if figure is not None:
-            style.lay_out(figure)
+    shown = FIGURES[name].plot(evidence, subject(name))
+    if not isinstance(shown, str):
+        with style.applied():
+            style.lay_out(seaborn.draw(shown))
 
 
 # Figures -----------------------------------------------------------------------------------------
@@ -788,7 +807,7 @@ def crowded(tmp_path_factory):
 def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name):
     with style.applied():
         evidence = crowded(20 if name == "fewer_seeds" else 6)
-        figure = FIGURES[name].draw(evidence, subject(name))
+        figure = seaborn.draw(FIGURES[name].plot(evidence, subject(name)))
         style.lay_out(figure)
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
@@ -822,7 +841,7 @@ def unseen(figure: Figure) -> set[Text]:
 
 
 def test_arms_differ_in_more_than_colour():
-    looks = list(style.looks([str(i) for i in range(8)]).values())
+    looks = list(plot.looks([str(i) for i in range(8)]).values())
     assert len({look.marker for look in looks}) == 8
     assert len({look.colour for look in looks}) == 8
     assert all(a.dashes != b.dashes for a, b in pairwise(looks))
@@ -903,15 +922,15 @@ def test_a_caption_says_what_its_bars_are(figure, seeds, envs, says, store):
     names = tuple(f"E{i}" for i in range(envs))
     sweep = fake_store.sweep(TWO_ARMS, names, seeds)
     evidence = evidence_module.gather(sweep, store)
-    plot = FIGURES[figure]
-    assert says in captions.fill(plot.caption, evidence, "final", True, plot.statistics)
+    kind = FIGURES[figure]
+    assert says in captions.fill(kind.caption, evidence, "final", True, kind.statistics)
 
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_caption_that_tells_of_bars_knows_whose_they_are(name):
-    plot = FIGURES[name]
-    if {"{bar}", "{comparison}", "{band}"} & set(re.findall(r"\{\w+\}", plot.caption)):
-        assert all(stats.expected(statistic, 10, 5) for statistic in plot.statistics)
+    kind = FIGURES[name]
+    if {"{bar}", "{comparison}", "{band}"} & set(re.findall(r"\{\w+\}", kind.caption)):
+        assert all(stats.expected(statistic, 10, 5) for statistic in kind.statistics)
 
 
 # Budgets ------------------------------------------------------------------------------------------

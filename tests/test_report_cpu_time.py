@@ -15,7 +15,8 @@ from harness import stats
 from harness.report import cpu_time, page, style
 from harness.report.evidence import gather
 from harness.report.figures import FIGURES
-from harness.report.web import charts
+from harness.report.plot import Line
+from harness.report.render import seaborn
 from harness.spec import Evaluation
 from harness.store.reader import Store
 from harness.train.evaluate import Evaluator
@@ -175,21 +176,21 @@ def test_a_missing_run_is_never_averaged_over(store, text_only):
 # As figures --------------------------------------------------------------------------------------
 
 
+def lines_of(evidence):
+    """By arm, and the panel's axis of time."""
+    (panel,) = FIGURES["equal_cpu"].plot(evidence, "final").panels
+    return {line.look.name: line for line in panel.of(Line)}, panel.x
+
+
 def test_a_line_goes_from_the_last_first_evaluation_to_the_first_end(store):
-    evidence = gather(timed(store), store)
-    with style.applied():
-        figure = FIGURES["equal_cpu"].draw(evidence, "final")
-    (axes,) = figure.axes
-    assert axes.get_xscale() == "log"
-    lines = {line.get_color(): line for line in axes.lines if line.get_drawstyle() == "steps-post"
-             and line.get_linewidth() > 1}  # fmt: skip
-    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
-    for (arm, look), end in zip(style.looks(evidence.sweep.arms).items(), hollow, strict=True):
-        x, y = lines[look.colour].get_data()
+    lines, axis = lines_of(gather(timed(store), store))
+    assert axis.log
+    for arm, line in lines.items():
         slowest = TOOK[arm] * 1.05
-        assert x[0] == pytest.approx(slowest * EVERY / STEPS)
-        assert (x[-1], y[0]) == pytest.approx((TOOK[arm], EVERY / STEPS))
-        assert end.get_xydata()[0] == pytest.approx((slowest, 1.0))
+        assert line.step
+        assert line.x[0] == pytest.approx(slowest * EVERY / STEPS)
+        assert (line.x[-1], line.y[0]) == pytest.approx((TOOK[arm], EVERY / STEPS))
+        assert (line.end.x, line.end.y) == pytest.approx((slowest, 1.0))
 
 
 def test_a_run_without_evaluations_on_the_way_has_an_end_and_no_line(store):
@@ -202,16 +203,15 @@ def test_a_run_without_evaluations_on_the_way_has_an_end_and_no_line(store):
             )
     found = cpu_time.along(evidence, "slow", ENV)
     assert found.band is None and found.final.point == 1.0
-    with style.applied():
-        figure = FIGURES["equal_cpu"].draw(evidence, "final")
-    assert len(figure.axes[0].collections) == 1  # one shaded band: that of fast
+    lines, _ = lines_of(evidence)
+    assert (len(lines["slow"].x), lines["slow"].low) == (0, None)
+    assert lines["slow"].end.y == 1.0 and lines["fast"].low is not None
 
 
-def test_the_page_draws_the_numbers_of_the_figure(store):
+def test_an_end_is_a_hollow_mark_after_its_line(store):
     evidence = gather(timed(store), store)
-    (panel,) = charts.equal_cpu(evidence, "final")["panels"]
-    for arm, series in zip(evidence.sweep.arms, panel["series"], strict=True):
-        found = cpu_time.along(evidence, arm, ENV)
-        assert series["x"] == pytest.approx(found.seconds.tolist(), abs=1e-5)
-        assert series["low"] == pytest.approx(found.band.low.tolist(), abs=1e-4)
-        assert series["end"]["x"] == pytest.approx(found.end, abs=1e-5)
+    with style.applied():
+        (axes,) = seaborn.draw(FIGURES["equal_cpu"].plot(evidence, "final")).axes
+    hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]
+    ends = [line.end for line in lines_of(evidence)[0].values()]
+    assert [tuple(line.get_xydata()[0]) for line in hollow] == [(end.x, end.y) for end in ends]

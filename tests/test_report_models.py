@@ -61,12 +61,12 @@ def test_every_measured_run_has_a_row_of_its_own(store):
     assert all(each["final score"] for each in rows)
 
 
-def test_errors_by_number_of_the_observation(store):
+def test_errors_by_dimension_of_the_observation(store):
     evidence = gather(sweep(store, {0, 1, 2}), store)
     table = models.by_number(evidence)
     found = [dict(zip(table.head, cells, strict=True)) for cells in table.rows]
 
-    assert [each["of the observation"] for each in found] == ["number 1", "number 2"]
+    assert [each["of the observation"] for each in found] == ["dimension 1", "dimension 2"]
     assert found[1]["error +1"] == found[1]["error +k"] == "0.40 {0.20, 0.60}"
     assert [each["slope +k"] for each in found] == ["1.0 {1.0, 1.0}", "0.80 {0.70, 0.90}"]
 
@@ -78,7 +78,7 @@ def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):
     assert (
         found["error +1"] == row(models.returns(evidence))["exploitation gap"] == "- (2 of 3 runs)"
     )
-    assert models.errors(evidence, ENV) is None
+    assert models.errors(evidence, ENV) == ""
 
 
 @pytest.mark.parametrize("stale", [{"weights": "1" * 64}, {"version": 0}])

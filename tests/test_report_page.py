@@ -115,10 +115,11 @@ def test_all_that_the_markdown_says_stands_in_the_page(path, read):
 
 def test_every_figure_but_the_maps_is_drawn_by_the_page(path, data):
     shown = re.findall(r"\]\((\w+)\.png\)", path.with_suffix(".md").read_text())
-    drawn = {name for name in shown if not name.startswith("visits")}
-    empty = {"path_final", "path_auc"} & (drawn - set(data["charts"]))  # a path needs all runs
-    assert set(data["charts"]) == drawn - empty
-    assert {chart["kind"] for chart in data["charts"].values()} == {"lines", "bars", "points"}
+    assert set(data["plots"]) == {name for name in shown if not name.startswith("visits")}
+    marks = [
+        m for plot in data["plots"].values() for panel in plot["panels"] for m in panel["marks"]
+    ]
+    assert {mark["kind"] for mark in marks} == {"line", "points", "rule", "note"}
 
 
 def test_every_link_leads_somewhere(path, read, store):

@@ -8,11 +8,14 @@ import fake_store
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from harness.report import evidence as evidence_module
 from harness.report import style
 from harness.report.figures import FIGURES
+from harness.report.plot import Look, Plot, looks
+from harness.report.render import seaborn
 from harness.store.reader import Store
 
 ARMS = [f"arm {i}" for i in range(8)]
@@ -37,7 +40,7 @@ def lab(linear: np.ndarray) -> np.ndarray:
 
 
 def colours() -> np.ndarray:
-    shown = np.array([look.colour for look in style.looks(ARMS).values()])
+    shown = np.array([to_rgb(look.colour) for look in looks(ARMS).values()])
     return np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
 
 
@@ -56,11 +59,14 @@ def test_neighbours_differ_in_grey_and_none_vanishes_on_paper():
     assert lightness.max() < 75
 
 
-def grey(look: style.Look) -> np.ndarray:
+def grey(look: Look) -> np.ndarray:
     """The line of an arm as a printer without colours shows it."""
     figure = Figure(figsize=(1.5, 0.3), dpi=100)
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.plot(range(5), [0] * 5, **look.line)
+    line = seaborn.handle(look)
+    line.set_data(range(5), [0] * 5)
+    axes.add_line(line)
+    axes.set(xlim=(-0.2, 4.2), ylim=(-1, 1))
     axes.set_axis_off()
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -68,7 +74,7 @@ def grey(look: style.Look) -> np.ndarray:
 
 
 def test_lines_of_neighbouring_arms_differ_when_printed_in_grey():
-    printed = [grey(look) for look in style.looks(ARMS).values()]
+    printed = [grey(look) for look in looks(ARMS).values()]
     ink = [(255 - one).sum() for one in printed]
     for a, b, darkness in zip(printed, printed[1:], ink, strict=False):
         assert np.abs(a - b).sum() > 0.2 * darkness
@@ -129,9 +135,10 @@ def test_every_figure_fits_every_venue(name, tmp_path):
     evidence = evidence_module.gather(sweep, store)
     with style.applied(style.VENUES[name]):
         for kind in FIGURES:
-            figure = FIGURES[kind].draw(evidence, "final")
-            if figure is None:
+            shown = FIGURES[kind].plot(evidence, "final")
+            if not isinstance(shown, Plot):
                 continue
+            figure = seaborn.draw(shown)
             style.save(figure, tmp_path / kind, ("png",))
             canvas = FigureCanvasAgg(figure)
             frame = figure.bbox.padded(1)

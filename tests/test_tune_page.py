@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from test_report_page import Reader, flat
 
 from harness.search import study
-from harness.search.charts import CHARTS
+from harness.search.figures import FIGURES
 from harness.store.reader import Store
 
 ENDS = ("result.json", "failure.json")
@@ -62,8 +62,8 @@ def test_all_that_the_markdown_says_stands_in_the_page(path, read):
 
 def test_every_figure_of_the_markdown_is_drawn_by_the_page(path, read):
     shown = re.findall(r"\]\((\w+)\.png\)", path.with_suffix(".md").read_text())
-    assert set(shown) == set(CHARTS) - {"batch_map", "path"}
-    assert set(json.loads(read.data)["charts"]) == set(shown)
+    assert set(shown) == set(FIGURES) - {"batch_map", "path"}
+    assert set(json.loads(read.data)["plots"]) == set(shown)
 
 
 def test_every_trial_has_a_row_with_its_value(path):
@@ -96,11 +96,17 @@ def test_links_inside_the_page_lead_somewhere(path, read):
     inside = [link.removeprefix("#") for link in read.links if link.startswith("#")]
     assert len(inside) > 5
     assert set(inside) <= set(read.ids)
-    data = json.loads(read.data)["charts"]
-    for chart in data.values():
-        for panel in chart["panels"]:
-            for one in [*panel.get("points", []), *panel.get("lines", [])]:
-                assert "trial" not in one or f"trial-{one['trial']}" in read.ids
+    plots = json.loads(read.data)["plots"].values()
+    panels = [panel for plot in plots for panel in plot["panels"]]
+    links = [
+        link
+        for panel in panels
+        for mark in panel.get("marks", [])
+        for link in mark.get("links", [])
+    ]
+    links += [trace["link"] for panel in panels for trace in panel.get("traces", [])]
+    assert len(links) > 50
+    assert {link.removeprefix("#") for link in links} <= set(read.ids)
 
 
 def test_the_page_asks_for_nothing_and_runs_nothing_that_a_run_has_written(path, read):

@@ -10,6 +10,7 @@ from tiny import HPARAMS, files, store_at
 from baselines.api import GOAL_METHODS
 from baselines.target import offers
 from harness.agents import Layer
+from harness.config.strict import UserError
 from harness.envs import Visits, card, card_names, make
 from harness.envs.plane import Plane
 from harness.envs.visits import Watched
@@ -55,7 +56,7 @@ class Line(gym.Env):
 
 @offers(Plane)
 def line(env):
-    return Plane(np.ones((1, 5), bool), lambda: (0, env.place))
+    return Plane(np.ones((1, 5), bool), lambda: (0, env.place), lambda: (0, 4))
 
 
 def test_quarters_are_of_the_steps_of_all_copies_together(tmp_path):
@@ -94,6 +95,20 @@ def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name, tmp_
     # A dive's last step leads below the sea.
     ends_in_no_cell = resets - 1 if name.startswith("DeepSea") else 0
     assert counts.sum() == 600 + resets - ends_in_no_cell
+
+
+def test_where_episodes_begin_and_what_they_have_to_reach_is_counted(tmp_path):
+    visits, name = Visits(steps=100), "MiniGrid-DoorKey-5x5-v0"
+    env = visits.watch(make(card(name)), card(name))
+    for seed in range(7):
+        env.reset(seed=seed)
+    visits.save(tmp_path / "visits.npz")
+
+    with np.load(tmp_path / "visits.npz") as found:
+        starts, goals = found["starts"], found["goals"]
+        assert (starts[~found["reachable"]] == 0).all()
+    assert starts.sum() == 7 and np.count_nonzero(starts) > 1  # it begins anywhere
+    assert goals[3, 3] == goals.sum() == 7  # in the corner
 
 
 def test_an_environment_without_cells_is_left_as_it_is(tmp_path):
@@ -163,3 +178,19 @@ def test_counting_does_not_change_what_is_learned(agent, env, wrappers, tmp_path
 def test_what_is_counted_is_no_part_of_what_decides_a_run():
     for name in PLANES:
         assert card(name).identity() == card(name).model_copy(update={"cells": None}).identity()
+
+
+NAMED = [name for name in card_names() if card(name).observation_names]
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_dimension_of_an_observation_has_a_name_that_no_key_depends_on(name):
+    names = card(name).observation_names
+    unnamed = card(name).model_copy(update={"observation_names": ()})
+    assert len(set(names)) == len(names)
+    assert card(name).identity() == unnamed.identity()
+    try:
+        env = make(card(name))
+    except UserError as missing:
+        pytest.skip(str(missing))
+    assert env.observation_space.shape == (len(names),)

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from matplotlib.figure import Figure
-
 from baselines import names
 from baselines.api import ModelBased
 from baselines.world_models import truth
@@ -18,6 +16,8 @@ from harness.envs.wrappers import WRAPPERS
 from harness.report import model_figures as figures
 from harness.report import model_page as page
 from harness.report import style
+from harness.report.plot import Plot
+from harness.report.render import seaborn
 from harness.spec import RunSpec
 from harness.store.files import replacing, write_json
 from harness.store.reader import MODEL_MEASURES, model_measures
@@ -29,11 +29,11 @@ from harness.train.run import Trained, trained
 DREAMS = 100  # of one stretch of an episode
 
 
-class Drawn(NamedTuple):
+class Shown(NamedTuple):
     """One of `page.CAPTIONS`."""
 
     name: str
-    figure: Figure
+    plot: Plot
 
 
 def has_model(spec: RunSpec) -> bool:
@@ -66,8 +66,8 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
     with replacing(home) as new:
         drawn = []
         with style.applied():
-            for name, figure in _figures(run, found, episodes):
-                style.save(figure, new / name)
+            for name, plot in _figures(run, found, episodes):
+                style.save(seaborn.draw(plot), new / name)
                 drawn.append(name)
         (new / "report.md").write_text(
             page.text(run.spec, found, drawn, _training_only(run.spec)), encoding="utf-8"
@@ -102,19 +102,19 @@ def _training_only(spec: RunSpec) -> list[str]:
     return [name for name in names if WRAPPERS[name].kind != "both"]
 
 
-def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterator[Drawn]:
-    yield Drawn("errors", figures.errors(found))
-    yield Drawn("likelihoods", figures.likelihoods(found))
-    yield Drawn("returns", figures.returns(found))
+def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterator[Shown]:
+    yield Shown("errors", figures.errors(found))
+    yield Shown("likelihoods", figures.likelihoods(found))
+    yield Shown("returns", figures.returns(found))
     if found["learning"]:
-        yield Drawn("learning", figures.learning(found))
+        yield Shown("learning", figures.learning(found))
     images = truth.are_images(episodes["random"])
     fans = {name: _fan(run, each) for name, each in episodes.items()}
     if not images:
-        yield Drawn("traces", figures.traces(fans))
+        yield Shown("traces", figures.traces(fans, found["observation_names"]))
         return
     for name, each in fans.items():
-        yield Drawn(f"strip_{name}", figures.strip(each))
+        yield Shown(f"strip_{name}", figures.strip(each))
 
 
 def _fan(run: Trained, episodes: list[Any]) -> Any:

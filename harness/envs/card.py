@@ -117,6 +117,9 @@ class Card(BaseModel):
     measures: dict[str, Measure] = Field(
         {}, description="Numbers of `info` that are reported beside the score, by their key in it."
     )
+    observation_names: tuple[str, ...] = Field(
+        (), description="What each dimension of an observation is, for reports on models of it."
+    )
     cells: str | None = Field(
         None,
         description='Where states are cells of a plane: "module:function", called with the bare '

@@ -94,7 +94,8 @@ class DeepSea(gym.Env[Observation, np.int64]):
 @offers(Plane)
 def plane(env: DeepSea) -> Plane:
     """Row by row: none can be further to the right than it has steps behind it."""
-    return Plane(np.tri(env.size, dtype=bool), env.cell)
+    treasure = (env.size - 1, env.size - 1)
+    return Plane(np.tri(env.size, dtype=bool), env.cell, lambda: treasure)
 
 
 @offers(Anchors)

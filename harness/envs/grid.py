@@ -101,9 +101,14 @@ def plane(env: MiniGridEnv) -> Plane:
         x, y = env.agent_pos
         return y, x
 
+    def goal() -> tuple[int, int] | None:
+        """None where the task is another than to reach a square."""
+        kinds = [cell is not None and cell.type == "goal" for cell in env.grid.grid]
+        return divmod(kinds.index(True), env.width) if True in kinds else None
+
     reachable = np.zeros((env.height, env.width), bool)
     reachable[1:-1, 1:-1] = True  # MiniGrid's worlds end in walls
-    return Plane(reachable, here)
+    return Plane(reachable, here, goal)
 
 
 class QuickView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.envs.card import Card
+from harness.envs.plane import Cell, Plane
 from harness.envs.wrappers.option import Env
 
 QUARTERS = 4
@@ -30,6 +31,8 @@ class Visits:
         self._quarter = self._ends.count(0)
         self._counts: list[list[list[int]]] = []
         self._reachable: NDArray[np.bool_] | None = None
+        self._starts: Counter[Cell | None] = Counter()
+        self._goals: Counter[Cell | None] = Counter()
 
     def watch(self, env: Env, card: Card) -> Env:
         """The environment, its visits counted; as it is, if its card names no cells."""
@@ -39,14 +42,20 @@ class Visits:
         if self._reachable is None:
             self._reachable = plane.reachable
             self._counts = np.zeros((QUARTERS, *plane.reachable.shape), int).tolist()
-        return Watched(env, plane.here, self)
+        return Watched(env, plane, self)
 
-    def visit(self, cell: tuple[int, int] | None) -> None:
+    def begin(self, start: Cell | None, goal: Cell | None) -> None:
+        """An episode, from where and to where."""
+        self.visit(start)
+        self._starts[start] += 1
+        self._goals[goal] += 1
+
+    def visit(self, cell: Cell | None) -> None:
         if cell is not None:
             row, column = cell
             self._counts[self._quarter][row][column] += 1
 
-    def step(self, cell: tuple[int, int] | None) -> None:
+    def step(self, cell: Cell | None) -> None:
         """A step, and where it led."""
         self.visit(cell)
         self._steps += 1
@@ -54,27 +63,34 @@ class Visits:
             self._quarter += self._ends.count(self._steps)
 
     def save(self, path: Path) -> None:
-        """Write `visits` (quarters, height, width) and `reachable` (height, width), if any."""
-        if self._reachable is not None:
-            counts = np.array(self._counts, np.int64)
-            np.savez_compressed(path, visits=counts, reachable=self._reachable)
+        """Write `visits` (quarters, height, width) and, of each cell, the rest; if there are any.
+
+        The rest: whether it is `reachable`, and the episodes with their `starts` and `goals` in it.
+        """
+        if self._reachable is None:
+            return
+        counts = np.array(self._counts, np.int64)
+        ends = {"starts": np.zeros_like(counts[0]), "goals": np.zeros_like(counts[0])}
+        for name, found in (("starts", self._starts), ("goals", self._goals)):
+            for cell, episodes in found.items():
+                if cell is not None:
+                    ends[name][cell] = episodes
+        np.savez_compressed(path, visits=counts, reachable=self._reachable, **ends)
 
 
 class Watched(gym.Wrapper[Any, Any, Any, Any]):
     """Tells where it is after every reset and step, and changes nothing."""
 
-    def __init__(
-        self, env: Env, here: Callable[[], tuple[int, int] | None], visits: Visits
-    ) -> None:
+    def __init__(self, env: Env, plane: Plane, visits: Visits) -> None:
         super().__init__(env)
-        self._here, self._visits = here, visits
+        self._plane, self._visits = plane, visits
 
     def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
         found = self.env.reset(**given)
-        self._visits.visit(self._here())
+        self._visits.begin(self._plane.here(), self._plane.goal())
         return found
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         found = self.env.step(action)
-        self._visits.step(self._here())
+        self._visits.step(self._plane.here())
         return found

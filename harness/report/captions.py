@@ -115,6 +115,12 @@ def seeds(evidence: Evidence) -> str:
     return " or ".join(map(str, sorted(counts))) + (" seed" if counts == {1} else " seeds")
 
 
+def over(evidence: Evidence) -> str:
+    """How many runs of each arm are behind a number over all environments."""
+    count = len(evidence.sweep.envs)
+    return seeds(evidence) + (f" on each of {count} environments" if count > 1 else "")
+
+
 def _gaps(evidence: Evidence) -> str:
     scores = next(iter(evidence.raw.values()))
     counts = {arm: scores.count(arm) for arm in scores.arms}

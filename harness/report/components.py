@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from matplotlib.figure import Figure
+from dataclasses import replace
 
 from harness import stats
-from harness.report import panels, style
+from harness.report import captions, plot
+from harness.report.claims import SCORE_WORDS
 from harness.report.evidence import Evidence, once
 from harness.report.number import bracket
+from harness.report.plot import Axis, Look, Panel, Plot, Rule
 from harness.report.tables import Table
 from harness.stats import Effect, Estimate, MissingRuns, Scores
 
@@ -100,33 +101,33 @@ def _scores(evidence: Evidence, score: str, env: str | None) -> Scores:
 # Figures -----------------------------------------------------------------------------------------
 
 
-def effects_figure(evidence: Evidence, score: str) -> Figure | None:
+def effects_plot(evidence: Evidence, score: str) -> Plot | str:
     """Effects with their intervals, around 0."""
     effects = stats.effects(members(evidence, evidence.sweep.envs))
     found = {name(effect): estimate(evidence, score, effect, None) for effect in effects}
-    if not found:
-        return None
-    figure = _bars(found, "change of the normalised IQM")
-    figure.axes[0].axvline(0, color=style.GREY, linestyle=":", zorder=0)
-    return figure
+    label = f"change of the IQM of the normalised {SCORE_WORDS.get(score, score)}"
+    return _rows(evidence, found, label, (Rule(_NONE, x=0.0),)) if found else ""
 
 
-def path_figure(evidence: Evidence, score: str) -> Figure | None:
+def path_plot(evidence: Evidence, score: str) -> Plot | str:
     """The arms along the path, from none to all."""
     steps = {step: found for step, _, found in path(evidence, score, None)}
-    return _bars(steps, "normalised IQM") if steps else None
+    label = f"IQM of the normalised {SCORE_WORDS.get(score, score)}"
+    return _rows(evidence, steps, label) if steps else ""
 
 
-_ROW_LETTERS = 18  # leave a column's figure room for its bars
+_NONE = Look("", plot.GREY, dashes=(1, 2))
+_ROW = replace(plot.looks([""])[""], line=False)  # all in one look: the rows are no arms
 
 
-def _bars(found: dict[str, Estimate], x: str) -> Figure:
-    """All in one look: the rows are no arms."""
-    venue = style.venue()
-    width = venue.column if max(map(len, found)) <= _ROW_LETTERS else venue.text
-    height = (0.8 + 0.2 * len(found)) * venue.scale
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    panels.bars(axes, found, dict.fromkeys(found, style.looks(["one"])["one"]))
-    axes.set_xlabel(x)
-    return figure
+def _rows(
+    evidence: Evidence, found: dict[str, Estimate], x: str, rules: tuple[Rule, ...] = ()
+) -> Plot:
+    number = evidence.format(None)
+    rows = [
+        plot.estimate(_ROW, row, each, bracket(each, number), title)
+        for row, (title, each) in enumerate(found.items())
+    ]
+    axis = Axis(x, least=plot.LEAST)
+    panel = Panel(axis, Axis(names=tuple(found)), (*rules, *rows))
+    return Plot((panel,), captions.over(evidence))

@@ -5,185 +5,249 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from matplotlib.figure import Figure
+import numpy as np
 
 from harness import stats
-from harness.report import components, cpu_time, drawn, maps, models, panels, style
+from harness.report import captions, components, cpu_time, curves, maps, models, plot
+from harness.report.claims import SCORE_WORDS
 from harness.report.evidence import Evidence
+from harness.report.number import bracket, fixed
+from harness.report.plot import Axis, Line, Look, Mark, Panel, Plot, Rule
+from harness.stats import Array, Band, Estimate, MissingRuns
 
 FIGURES_SECTION = "Figures"
+_EQUAL = Look("", plot.GREY, dashes=(1, 2))
 
 
 @dataclass(frozen=True)
-class Plot:
-    """A kind of figure: how it is drawn, and what its caption says of it."""
+class Kind:
+    """A kind of figure: how it is filled, and what its caption says of it."""
 
     title: str
     caption: str
-    # Of a score, or of an environment if there is one per environment; None: nothing to show.
-    draw: Callable[[Evidence, str], Figure | None]
+    # For a score, or for an environment if there is one per environment. Instead of a plot: why
+    # there is none, in words that follow "because"; empty: it is not asked of such a sweep.
+    fill: Callable[[Evidence, str], Plot | str]
     aggregate: bool = True  # compares the arms over all environments
     statistics: tuple[str, ...] = ("IQM",)  # whose intervals it draws
     per_score: bool = True
     per_env: bool = False
     section: str = FIGURES_SECTION  # of the report
 
-
-def aggregates(evidence: Evidence, score: str) -> Figure | None:
-    arms = evidence.normalised[score].arms
-    figure = Figure(figsize=_size(style.venue().text, 0.75, len(arms)), layout="constrained")
-    row = figure.subplots(1, len(stats.AGGREGATES), sharey=True)
-    names = 0.075 * style.venue().scale * max(map(len, arms))  # inches at the left
-    size = panels.title_size(stats.AGGREGATES, (style.venue().text - names) / len(row))
-    found = {arm: drawn.aggregates(evidence, score, arm) for arm in arms}
-    for axes, name in zip(row, stats.AGGREGATES, strict=True):
-        of_arm = {arm: estimates[name] for arm, estimates in found.items()}
-        panels.bars(axes, of_arm, style.looks(evidence.sweep.arms))
-        axes.set_title(name, fontsize=size)
-        axes.locator_params(axis="x", nbins=3)
-    figure.supxlabel("normalised score", fontsize=style.venue().label)
-    return figure
+    def plot(self, evidence: Evidence, subject: str) -> Plot | str:
+        """What it shows, or why there is nothing to show; of one report always the same."""
+        known, name = evidence.found, f"{self.title} of {subject}"
+        if name not in known:
+            filled = self.fill(evidence, subject)
+            known[name] = (
+                filled if isinstance(filled, str) else plot.settled(filled, curves.UNFINISHED)
+            )
+        found: Plot | str = known[name]
+        return found
 
 
-def _size(width: float, around: float, rows: int) -> tuple[float, float]:
-    """Of a figure with a row for each arm."""
-    return width, (around + 0.2 * rows) * style.venue().scale
+def aggregates(evidence: Evidence, score: str) -> Plot:
+    """A panel for each statistic, a row for each arm."""
+    panels, number = [], evidence.format(None)
+    arms, looks = evidence.normalised[score].arms, curves.looks(evidence)
+    found = {arm: _aggregates(evidence, score, arm) for arm in arms}
+    for name in stats.AGGREGATES:
+        rows = [
+            plot.estimate(looks[arm], row, found[arm][name], bracket(found[arm][name], number), arm)
+            for row, arm in enumerate(arms)
+        ]
+        label = normalised(score)
+        if name == "Optimality gap":
+            label = "gap up to 1, less is better"
+        axis = curves.score_axis(evidence, None, label)
+        panels.append(Panel(axis, Axis(names=tuple(arms)), tuple(rows), title=name))
+    return Plot(tuple(panels), captions.over(evidence), across=len(panels))
 
 
-def improvement(evidence: Evidence, score: str) -> Figure | None:
-    others = [arm for arm in evidence.normalised[score].arms if arm != evidence.baseline]
-    if not others:
-        return None
-    figure = Figure(figsize=_size(style.venue().column, 0.8, len(others)), layout="constrained")
-    axes = figure.subplots()
-    found = {arm: drawn.improvement(evidence, score, arm) for arm in others}
-    panels.bars(axes, found, style.looks(evidence.sweep.arms))
-    axes.axvline(0.5, color=style.GREY, linestyle=":", zorder=0)
-    axes.set_xlim(-0.03, 1.03)
-    axes.set_xlabel(f"P(arm > {evidence.baseline})")
-    return figure
+def normalised(score: str) -> str:
+    return f"normalised {SCORE_WORDS.get(score, score)}"
 
 
-def profiles(evidence: Evidence, score: str) -> Figure | None:
-    found = drawn.profiles(evidence, score)
-    if found is None:
-        return None
-    return _lines(evidence, found, x="normalised score τ", y="fraction of runs above τ", step=True)
+def _aggregates(evidence: Evidence, score: str, arm: str) -> dict[str, Estimate]:
+    try:
+        matrix = evidence.normalised[score].matrix(arm)
+        return stats.estimates(matrix, stats.AGGREGATES, arm)
+    except MissingRuns as missing:
+        return dict.fromkeys(stats.AGGREGATES, stats.unavailable(str(missing)))
 
 
-def sample_efficiency(evidence: Evidence, score: str) -> Figure | None:
-    """`score` is not used: this is the whole curve."""
-    found, in_steps = drawn.sample_efficiency(evidence)
-    x = "environment steps" if in_steps else "fraction of the budget"
-    figure = _lines(evidence, found, x, "normalised IQM")
-    if in_steps:
-        style.steps_axis(figure.axes[0])
-    return figure
+def improvement(evidence: Evidence, score: str) -> Plot | str:
+    """P(a run of an arm scores above one of the baseline), a row for each arm."""
+    scores, looks = evidence.normalised[score], curves.looks(evidence)
+    others = [arm for arm in scores.arms if arm != evidence.baseline]
+    rows: list[Mark] = [Rule(_EQUAL, x=0.5)]
+    for row, arm in enumerate(others):
+        try:
+            found = stats.improvement(scores.matrix(arm), scores.matrix(evidence.baseline))
+        except MissingRuns as missing:
+            found = stats.unavailable(str(missing))
+        rows.append(plot.estimate(looks[arm], row, found, bracket(found, fixed(2)), arm))
+    label = f"P(arm > {evidence.baseline}) by {SCORE_WORDS.get(score, score)}"
+    panel = Panel(Axis(label, limits=(-0.03, 1.03)), Axis(names=tuple(others)), tuple(rows))
+    return Plot((panel,), captions.over(evidence)) if others else ""
 
 
-def _lines(evidence: Evidence, found: drawn.Lines, x: str, y: str, step: bool = False) -> Figure:
-    """One line with its band per arm; an arm with missing runs is named and not drawn."""
-    looks = style.looks(evidence.sweep.arms)
-    labels = {
-        arm: f"{arm} ({found.gaps[arm]})" if arm in found.gaps else arm
-        for arm in evidence.sweep.arms
-    }
-    width, scale = style.venue().column, style.venue().scale
-    height = 2.1 + 0.15 * scale * style.legend_rows(list(labels.values()), width)
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    for arm, band in found.bands.items():
-        place = evidence.sweep.arms.index(arm)
-        panels.line(axes, found.x, band, looks[arm], place, evidence.joint_bands, step)
-    axes.set(xlabel=x, ylabel=y)
-    axes.grid(color="0.9")
-    style.legend(figure, [style.handle(arm, looks[arm], label) for arm, label in labels.items()])
-    return figure
+def profiles(evidence: Evidence, score: str) -> Plot | str:
+    """The fraction of runs above each normalised score."""
+    scores = evidence.normalised[score]
+    pooled = np.concatenate([values.ravel() for values in scores.values.values()])
+    pooled = pooled[np.isfinite(pooled)]
+    if not len(pooled):
+        return curves.UNFINISHED
+    low, high = min(0.0, float(pooled.min())), max(1.0, float(pooled.max()))
+    taus = np.linspace(low - 0.02, high + 0.02, 101)
+
+    def band(arm: str) -> Band:
+        return stats.profile_band(scores.matrix(arm), taus, evidence.joint_bands)
+
+    x = Axis(f"{normalised(score)} τ")
+    return _lines(evidence, x, Axis("fraction of runs above τ", decimals=2), taus, band, step=True)
 
 
-FIGURES: dict[str, Plot] = {
-    "aggregates": Plot(
+def sample_efficiency(evidence: Evidence, score: str) -> Plot | str:
+    """Along training, over all environments; `score` is not used: this is the whole curve."""
+    budgets = {run.steps for run in evidence.sweep.runs}
+    fractions = _common_grid(evidence)
+    steps = budgets.pop() if len(budgets) == 1 else 0
+
+    def band(arm: str) -> Band:
+        scores, names = _along(evidence, arm, fractions), (arm, "curve")
+        return stats.band(scores, stats.curve_iqm, names, joint=evidence.joint_bands)
+
+    x = Axis("environment steps" if steps else "fraction of the budget")
+    y = curves.score_axis(evidence, None, "normalised return, IQM")
+    return _lines(evidence, x, y, fractions * (steps or 1), band)
+
+
+def _common_grid(evidence: Evidence) -> Array:
+    """Fractions of the budget at which runs were evaluated."""
+    seen = [curve.steps / curve.steps[-1] for curve in evidence.curves.values()]
+    grid = np.unique(np.concatenate(seen)) if seen else np.linspace(0, 1, 2)
+    if len(grid) > 60:  # more evaluations than a figure can show
+        grid = np.linspace(0, 1, 51)
+    return grid
+
+
+def _along(evidence: Evidence, arm: str, fractions: Array) -> Array:
+    """Normalised returns of an arm, (runs, tasks, steps).
+
+    :raises MissingRuns: when a planned run is not finished.
+    """
+    scores = next(iter(evidence.normalised.values()))
+    scores.matrix(arm)
+    tasks = []
+    for env in scores.envs:
+        runs = [evidence.curves[arm, env, seed] for seed in scores.seeds]
+        returns = [np.interp(fractions * c.steps[-1], c.steps, c.returns) for c in runs]
+        tasks.append(stats.normalise(np.stack(returns), evidence.sweep.anchors[env]))
+    return np.stack(tasks, axis=1)
+
+
+def _lines(
+    evidence: Evidence, x: Axis, y: Axis, at: Array, band: Callable[[str], Band], step: bool = False
+) -> Plot:
+    """A line with its band for each arm; an arm with missing runs is named instead."""
+    panels, looks = [], curves.looks(evidence)
+    for arms in curves.groups(evidence, evidence.sweep.arms):
+        lines: list[Line] = []
+        gaps = []
+        for arm in arms:
+            try:
+                lines.append(curves.line(looks[arm], at, band(arm), step))
+            except MissingRuns as missing:
+                gaps.append(f"not drawn: {arm} ({missing})")
+        panels.append(Panel(x, y, tuple(plot.apart(lines)), gaps=tuple(gaps)))
+    return Plot(tuple(panels), captions.over(evidence), level=True)
+
+
+FIGURES: dict[str, Kind] = {
+    "aggregates": Kind(
         "Aggregates",
         "Normalised {score}, over {envs} and {seeds} each. {bar} For the optimality gap less is "
         "better.",
         aggregates,
         statistics=tuple(stats.AGGREGATES),
     ),
-    "profiles": Plot(
+    "profiles": Kind(
         "Performance profiles",
         "The fraction of runs whose normalised {score} lies above τ, over {envs} and {seeds} "
         "each. {band}",
         profiles,
         statistics=(stats.PROFILE,),
     ),
-    "improvement": Plot(
+    "improvement": Kind(
         "Probability of improvement",
         "The probability that a run of an arm has a better {score} than a run of {baseline}, ties "
         "counting half, averaged over {envs}; {seeds} each. {comparison}",
         improvement,
         statistics=(stats.IMPROVEMENT,),
     ),
-    "components": Plot(
+    "components": Kind(
         "What the components do",
         "How the IQM of the normalised {score} changes when a component is put in, averaged over "
         "the arms that differ in nothing else; of two, how much more they do together than each "
         "alone. Over {envs} and {seeds} each. {comparison}",
-        components.effects_figure,
+        components.effects_plot,
         statistics=(stats.EFFECT,),
     ),
-    "path": Plot(
+    "path": Kind(
         "From none to all",
         "The IQM of the normalised {score}, one component more at each step, the best arm first. "
         "The order is chosen by these scores: it describes, and tests nothing. Over {envs} and "
         "{seeds} each. {bar}",
-        components.path_figure,
+        components.path_plot,
     ),
-    "sample_efficiency": Plot(
+    "sample_efficiency": Kind(
         "Sample efficiency",
         "The IQM of the normalised return over {envs} and {seeds} each, along training. {band}",
         sample_efficiency,
         per_score=False,
     ),
-    "curves": Plot(
+    "curves": Kind(
         "Learning curves",
         "The IQM of the raw return over {seeds}, along training. {band} An arm with missing runs "
         "is drawn run by run, thin. Dashed: the reference score; dotted: the random policy.",
-        panels.learning_curves,
+        curves.learning_curves,
         aggregate=False,
         per_score=False,
     ),
-    "equal_cpu": Plot(
+    "equal_cpu": Kind(
         "Score against CPU time",
         "The IQM of the raw return over {seeds}, along CPU seconds of learning, evaluation left "
         "out: of each run its latest evaluation by then. A line begins when all runs of the arm "
         "have been evaluated since training began, and ends when the first has. {band} Hollow: the "
         "final score, when the last of them has ended, its bar as the band. An arm with missing "
         "runs or times is not drawn. Dashed: the reference score; dotted: the random policy.",
-        panels.cpu_curves,
+        curves.equal_cpu,
         aggregate=False,
         per_score=False,
         section=cpu_time.SECTION,
     ),
-    "seeds": Plot(
+    "seeds": Kind(
         "Every run",
         "Every point is the {score} of one seed, every tick the IQM of its arm. Dashed: the "
         "reference score; dotted: the random policy.",
-        panels.seeds,
+        curves.seeds,
         aggregate=False,
     ),
-    "fewer_seeds": Plot(
+    "fewer_seeds": Kind(
         "How often fewer seeds mislead",
         "Of all studies with so many of the {seeds}, the share in which the {score} of an arm and "
         "that of {baseline} differ the other way than with all of them. Dotted: 3 seeds. An arm "
         "with missing runs, or without any difference, is not drawn.",
-        panels.fewer_seeds,
+        curves.fewer_seeds,
         aggregate=False,
     ),
-    "visits": Plot(
+    "visits": Kind(
         "Visits in training",
         "Where training went, {seeds} together, or as many as an arm's row says, exploration and "
         "all: the share of each cell in the visits of a quarter of the budget, on one logarithmic "
-        "scale for all panels. A visit is a "
+        "scale for all curves. A visit is a "
         "cell in which an episode begins or to which a step leads. Hatched: never visited, inner "
         "walls among them; blank: out of reach. An arm that takes no steps in training has no row.",
         maps.visits,
@@ -191,7 +255,7 @@ FIGURES: dict[str, Plot] = {
         per_score=False,
         per_env=True,
     ),
-    "model_errors": Plot(
+    "model_errors": Kind(
         "World models: error against horizon",
         "The error of the model on held-out episodes of three policies, open loop, in deviations "
         "of the observation under random play: the median of {seeds} and, shaded, their range. "
@@ -202,7 +266,7 @@ FIGURES: dict[str, Plot] = {
         per_score=False,
         per_env=True,
     ),
-    "model_likelihoods": Plot(
+    "model_likelihoods": Kind(
         "World models: likelihood against horizon",
         "The mean log density that the model gave to what came, on held-out episodes of three "
         "policies, in nats for each number that it tells: the median of {seeds} and, shaded, their "
@@ -212,7 +276,7 @@ FIGURES: dict[str, Plot] = {
         per_score=False,
         per_env=True,
     ),
-    "model_learning": Plot(
+    "model_learning": Kind(
         "World models: error against training steps",
         "The error of the model one step ahead on held-out episodes of three policies, after parts "
         "of the budget: the agent was trained anew with each. The median of {seeds} and, shaded, "

@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
-from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
-from matplotlib.ticker import FuncFormatter
-from numpy.typing import NDArray
+from collections.abc import Iterator
 
-from harness.report import style
+import numpy as np
+
+from harness.report import captions
 from harness.report.evidence import Evidence
 from harness.report.number import short
+from harness.report.plot import Axis, Cells, Look, Panel, Plot, Points, Shades
 from harness.stats import Array
+from harness.store.reader import Visits
 
 COLOURS = "viridis_r"  # lightness falls all along it: safe for the colour-blind, and in grey
-_SCALE = 0.9  # inches beside the panels, for the scale of the colours
+# Where every episode began, and what it had to reach.
+_START = Look("start", "#ffffff", "o", line=False, size=4.5)
+_GOAL = Look("goal", "#d55e00", "*", line=False, size=7.0)
 
 
-def visits(evidence: Evidence, env: str) -> Figure | None:
+def visits(evidence: Evidence, env: str) -> Plot | str:
     """A row per arm, a column per quarter of the budget, in each of them shares that sum to 1."""
     known = [found for (_, at, _), found in evidence.visits.items() if at == env]
     rows = _rows(evidence, env) if known else {}
     if not rows:
-        return None
+        return ""
     reachable, quarters = known[0].reachable, len(known[0].counts)
     seen = np.concatenate([shares[shares > 0] for shares in rows.values()])
-    scale = LogNorm(seen.min(), max(seen.max(), 10 * seen.min()))  # a decade at the least
+    # A decade at the least.
+    shades = Shades(
+        "share of visits", seen.min(), max(seen.max(), 10 * seen.min()), log=True, colours=COLOURS
+    )
     height, width = reachable.shape
-    across = style.venue().text
-    panel = (across - _SCALE) / quarters * height / width + 0.2
-    figure = Figure(figsize=(across, len(rows) * panel + 0.3), layout="compressed")
-    grid = figure.subplots(len(rows), quarters, squeeze=False)
-    for panels, (title, row) in zip(grid, rows.items(), strict=True):
-        panels[0].set_title(title, loc="left")
-        for axes, shares in zip(panels, row, strict=True):
-            _map(axes, shares, reachable, scale)
-    for axes, text in zip(grid[-1], _quarters(evidence, env, quarters), strict=True):
-        axes.set_xlabel(text, fontsize=style.venue().tick)
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
-    figure.colorbar(grid[0, 0].images[0], ax=grid, label="share of visits", aspect=30, format=plain)
-    return figure
+    edges = np.arange(width + 1) - 0.5, np.arange(height + 1) - 0.5
+    spots, panels = tuple(_spots(known)), []
+    names = _quarters(evidence, env, quarters)
+    for i, (title, row) in enumerate(rows.items()):
+        for quarter, shares in enumerate(row):
+            cells = Cells(
+                *edges, np.where(shares > 0, shares, np.nan), hatched=reachable & (shares == 0)
+            )
+            x = Axis(names[quarter] if i == len(rows) - 1 else "", limits=(-0.5, width - 0.5))
+            y = Axis(limits=(height - 0.5, -0.5))
+            name = title if quarter == 0 else ""
+            panels.append(Panel(x, y, (cells, *spots), title=name, env=env, bare=True))
+    seeds = captions.seeds(evidence)
+    return Plot(tuple(panels), seeds, across=quarters, wide=True, shades=shades)
+
+
+def _spots(known: list[Visits]) -> Iterator[Points]:
+    """Where all episodes began, and their goal: one cell each, or none that could be marked."""
+    for look, name in ((_START, "starts"), (_GOAL, "goals")):
+        each = [counts for visits in known if (counts := getattr(visits, name)) is not None]
+        cells = np.argwhere(np.sum(each, axis=0) > 0).tolist() if each else []
+        if len(cells) == 1:
+            ((row, column),) = cells
+            yield Points(look, np.array([column]), np.array([row]))
 
 
 def _rows(evidence: Evidence, env: str) -> dict[str, Array]:
@@ -64,25 +77,6 @@ def _rows(evidence: Evidence, env: str) -> dict[str, Array]:
         total = np.sum(counts, axis=0) if counts else np.full(shape, np.nan)
         found[title] = total / np.maximum(total.sum(axis=(1, 2), keepdims=True), 1)
     return found
-
-
-def _map(axes: Axes, shares: Array, reachable: NDArray[np.bool_], scale: Normalize) -> None:
-    shown = np.ma.masked_where(~(shares > 0), shares)
-    axes.imshow(shown, cmap=COLOURS, norm=scale, interpolation="nearest")
-    never = PathPatch(
-        _outline(reachable & (shares == 0)),
-        facecolor="none", edgecolor="0.6", linewidth=0, hatch="//////",
-    )  # fmt: skip
-    axes.add_patch(never)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_linewidth(0)  # seaborn's despine makes the invisible visible again
-
-
-def _outline(cells: NDArray[np.bool_]) -> Path:
-    """All of these cells as one path, so that a hatching goes on from one to the next."""
-    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]) - 0.5
-    squares = [Path(corners + np.array([x, y]), closed=True) for y, x in np.argwhere(cells)]
-    return Path.make_compound_path(*squares)
 
 
 def _quarters(evidence: Evidence, env: str, quarters: int) -> list[str]:

@@ -26,10 +26,10 @@ Found = Mapping[str, Any]
 CAPTIONS = {
     "errors": (
         "Error against horizon",
-        "Root mean squared error over all numbers of the observation, open loop: the model sees "
+        "Root mean squared error over all dimensions of the observation, open loop: the model sees "
         "an episode up to a starting point, and then only the actions that were taken. A panel is "
-        "a policy; {unit}. Thin: single numbers of the observation. Dashed: expecting that nothing "
-        "changes. At 1 (dotted) an error is as large as what it is an error of.",
+        "a policy; {unit}. Thin: single dimensions of the observation. Dashed: expecting that "
+        "nothing changes. At 1 (dotted) an error is as large as what it is an error of.",
     ),
     "likelihoods": (
         "Likelihood against horizon",
@@ -38,30 +38,29 @@ CAPTIONS = {
         "model's own units: compare horizons and policies, not models.",
     ),
     "returns": (
-        "Awake and asleep",
-        "The same controller in the environment and in dreams from the same first observations. "
-        "Points are episodes and dreams, lines their means. A dream above the dotted line promises "
-        "more than there is: what a controller finds there need not work awake.",
+        "Real and imagined return",
+        "The same controller in the environment and in its model, from the same first "
+        "observations. Points are episodes, lines their means. An imagined return above the dotted "
+        "line is more than the environment gives: the controller exploits errors of the model.",
     ),
     "learning": (
-        "How fast it learns",
+        "Error against training steps",
         "The error of models that were trained anew with the first part of the budget only, on the "
         "same held-out episodes; the last point is the run itself.",
     ),
     "traces": (
-        "The dream beside the truth",
-        "The first held-out episode of each policy that is long enough: numbers of its "
-        "observation, with the actions that were taken; the dreams part from it at the left edge.",
+        "Predictions beside the truth",
+        "The first held-out episode of each policy that is long enough: dimensions of its "
+        "observation, predicted from the left edge on with the actions that were taken.",
     ),
-    "strip_null": ("The dream beside the truth: the null action", "{strip}"),
-    "strip_random": ("The dream beside the truth: random actions", "{strip}"),
-    "strip_trained": ("The dream beside the truth: the run's own policy", "{strip}"),
+    "strip_null": ("Predictions beside the truth: the null action", "{strip}"),
+    "strip_random": ("Predictions beside the truth: random actions", "{strip}"),
+    "strip_trained": ("Predictions beside the truth: the run's own policy", "{strip}"),
 }
-_UNIT = "one unit is the deviation of random play"
+_UNIT = "one unit is the standard deviation under the random policy"
 _STRIP = (
-    "Steps ahead of the last frame that the model saw; `seen` is the truth through the model's "
-    "eye, with no foretelling; `missed` is how far the best guess is from the truth, brighter for "
-    "more."
+    "Steps ahead of the last frame that the model saw. `reconstruction` is the true frame encoded "
+    "and decoded; `error` is the distance of the best guess from the truth, brighter for more."
 )
 
 
@@ -107,6 +106,11 @@ def text(
     return "\n\n".join(parts) + "\n"
 
 
+def dimension_name(names: Sequence[str], i: int) -> str:
+    """Of the observation: `pole angle`, where the environment's card names it."""
+    return names[i] if names else f"dimension {i + 1}"
+
+
 def _by_number(found: Found) -> list[str]:
     policies = {name: p["by_number"] for name, p in found["policies"].items() if p["by_number"]}
     if not policies or len(policies["random"][0]) > MOST_NUMBERS:
@@ -115,7 +119,7 @@ def _by_number(found: Found) -> list[str]:
     slopes = {name: found["policies"][name]["slope"][-1] for name in policies}
     rows = tuple(
         (
-            f"number {i + 1}",
+            dimension_name(found.get("observation_names", ()), i),
             *(significant(policies[name][k - 1][i]) for name, k in ends),
             *(significant(each[i]) for each in slopes.values()),
         )
@@ -124,7 +128,7 @@ def _by_number(found: Found) -> list[str]:
     head = (f"{name} +{k}" for name, k in ends)
     slope_head = (f"slope, {name} +{len(errors)}" for name, errors in policies.items())
     return [
-        "## By number of the observation",
+        "## By dimension of the observation",
         Table(("observation", *head, *slope_head), rows).markdown(),
         "Errors, in its own deviations. Slope: of the predicted displacement on the real one, from "
         "the first step ahead to the last; 1 is right, and at 0 it stands still in the dream.",

@@ -6,18 +6,17 @@ A run's model is no score: nothing here tests a claim. Medians over seeds, with 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from harness.report import style
+from harness.report import captions, plot
 from harness.report.evidence import Evidence
+from harness.report.model_page import dimension_name
 from harness.report.number import Format, share, significant
+from harness.report.plot import Axis, Line, Look, Panel, Plot, Rule
 from harness.report.tables import Table
-from harness.stats import Array
 
 AHEAD = 10  # steps that the table looks ahead, where episodes are long enough
 MOST_NUMBERS = 16  # of an observation, in a table; errors.csv beside a run's own report has all
@@ -113,7 +112,8 @@ def by_number(evidence: Evidence) -> Table | None:
             for i in range(numbers if numbers <= MOST_NUMBERS else 0):
                 values = (_error_of(i, 1), _error_of(i, ahead), _slope_of(i, ahead))
                 cells = (_over_seeds(evidence, arm, env, each, significant) for each in values)
-                rows.append((env, arm, f"number {i + 1}", str(ahead), *cells))
+                names = of(evidence, arm, env)[0].get("observation_names", ())
+                rows.append((env, arm, dimension_name(names, i), str(ahead), *cells))
     head = ("environment", "arm", "of the observation", "k", "error +1", "error +k", "slope +k")
     return Table(head, tuple(rows)) if rows else None
 
@@ -202,85 +202,71 @@ def _gap(run: Measures) -> float:
 
 # Figures ------------------------------------------------------------------------------------------
 
+Values = Callable[[Measures, str], tuple[Sequence[float], Sequence[float | None]]]
+ONE = Look("one standard deviation", plot.GREY, dashes=(1, 2))
+AHEAD_AXIS = Axis("steps ahead", whole=True)
+ERROR_AXIS = Axis("error, standard deviations", log=True, decimals=3)
 
-def errors(evidence: Evidence, env: str) -> Figure | None:
+
+def errors(evidence: Evidence, env: str) -> Plot | str:
     """A panel for each policy, a line for each arm: the error against the horizon."""
-
-    def line(run: Measures, policy: str) -> tuple[Array, Array]:
-        error = np.array(run["policies"][policy]["error"], float)
-        return np.arange(1.0, len(error) + 1), error
-
-    return _panels(evidence, env, line, "steps ahead", "error, in deviations")
+    return _panels(evidence, env, _ahead_of("error"), AHEAD_AXIS, ERROR_AXIS)
 
 
-def likelihoods(evidence: Evidence, env: str) -> Figure | None:
+def likelihoods(evidence: Evidence, env: str) -> Plot | str:
     """The same panels: the log likelihood against the horizon."""
-
-    def line(run: Measures, policy: str) -> tuple[Array, Array]:
-        found = np.array(run["policies"][policy]["log_likelihood"], float)
-        return np.arange(1.0, len(found) + 1), found
-
-    return _panels(evidence, env, line, "steps ahead", "log likelihood, in nats", of_errors=False)
+    y = Axis("log likelihood, nats", decimals=2)
+    return _panels(evidence, env, _ahead_of("log_likelihood"), AHEAD_AXIS, y)
 
 
-def learning(evidence: Evidence, env: str) -> Figure | None:
+def _ahead_of(measure: str) -> Values:
+    def values(run: Measures, policy: str) -> tuple[Sequence[float], Sequence[float | None]]:
+        found = run["policies"][policy][measure]
+        return range(1, len(found) + 1), found
+
+    return values
+
+
+def learning(evidence: Evidence, env: str) -> Plot | str:
     """The same panels: the error one step ahead against the steps of training."""
 
-    def line(run: Measures, policy: str) -> tuple[Array, Array]:
+    def values(run: Measures, policy: str) -> tuple[Sequence[float], Sequence[float | None]]:
         found = run["learning"]
-        if not found:
-            return np.zeros(0), np.zeros(0)
-        return np.array(found["steps"]), np.array([e[0] for e in found["error"][policy]], float)
+        return (found["steps"], [e[0] for e in found["error"][policy]]) if found else ((), ())
 
-    return _panels(evidence, env, line, "steps of training", "error one step ahead")
+    return _panels(evidence, env, values, Axis("steps of training"), ERROR_AXIS)
 
 
-Line = Callable[[Measures, str], tuple[Array, Array]]
-
-
-def _panels(
-    evidence: Evidence, env: str, line: Line, x: str, y: str, of_errors: bool = True
-) -> Figure | None:
-    arms = [arm for arm in arms_on(evidence, env) if _whole(evidence, arm, env, line)]
+def _panels(evidence: Evidence, env: str, values: Values, x: Axis, y: Axis) -> Plot | str:
+    arms = [arm for arm in arms_on(evidence, env) if _whole(evidence, arm, env, values)]
     if not arms:
-        return None
-    policies = list(of(evidence, arms[0], env)[0]["policies"])
-    below = 0.15 * style.legend_rows(arms, style.venue().text)
-    figure = Figure(figsize=(style.venue().text, 2.0 + below), layout="constrained")
-    row = figure.subplots(1, len(policies), sharey=True)
-    for axes, policy in zip(row, policies, strict=True):
-        for arm in arms:
-            each = [line(run, policy) for run in of(evidence, arm, env)]
-            _line(axes, each, style.looks(evidence.sweep.arms)[arm])
-        if of_errors:
-            axes.axhline(1.0, color=style.GREY, linewidth=0.8, linestyle=":", zorder=0)
-        axes.set(title=policy, xlabel=x)
-        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        if x != "steps ahead":
-            style.steps_axis(axes)
-        axes.grid(color="0.9")
-    if of_errors:
-        style.log_axis(row[0])  # they share it
-    row[0].set_ylabel(y)
-    looks = style.looks(evidence.sweep.arms)
-    style.legend(figure, [style.handle(arm, looks[arm]) for arm in arms])
-    return figure
+        return ""
+    looks, panels = plot.looks(evidence.sweep.arms), []
+    rules = (Rule(ONE, y=1.0),) if y.log else ()
+    parts = plot.groups(arms, evidence.baseline)
+    for part in parts:
+        for policy in of(evidence, arms[0], env)[0]["policies"]:
+            lines = [
+                _line([values(run, policy) for run in of(evidence, arm, env)], looks[arm])
+                for arm in part
+            ]
+            panels.append(Panel(x, y, (*rules, *plot.apart(lines)), title=policy))
+    across = len(panels) // len(parts)
+    return Plot(tuple(panels), captions.seeds(evidence), across=across, level=True, wide=True)
 
 
-def _whole(evidence: Evidence, arm: str, env: str, line: Line) -> bool:
+def _whole(evidence: Evidence, arm: str, env: str, values: Values) -> bool:
     """Whether all planned runs of the arm have such a line."""
     found = of(evidence, arm, env)
     return len(found) == len(evidence.specs(arm, env)) and all(
-        len(line(run, "random")[0]) for run in found
+        len(values(run, "random")[0]) for run in found
     )
 
 
-def _line(axes: Axes, each: Sequence[tuple[Array, Array]], look: style.Look) -> None:
+def _line(each: Sequence[tuple[Sequence[float], Sequence[float | None]]], look: Look) -> Line:
     """The median of the runs and their range, as far as all of them go."""
     end = min(len(x) for x, _ in each)
-    x, values = each[0][0][:end], np.stack([y[:end] for _, y in each])
-    axes.plot(x, np.median(values, axis=0), **look.line, markevery=max(1, end // 6))
-    if len(values) > 1:
-        axes.fill_between(
-            x, values.min(axis=0), values.max(axis=0), color=look.colour, alpha=0.12, linewidth=0
-        )
+    x = np.array(each[0][0][:end], float)
+    y = np.stack([np.array(values[:end], float) for _, values in each])
+    line = Line(look, x, np.median(y, axis=0))
+    return replace(line, low=y.min(axis=0), high=y.max(axis=0)) if len(y) > 1 else line

@@ -21,6 +21,11 @@ def fixed(decimals: int) -> Format:
     return lambda value: f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
+def decimals(number: Format) -> int:
+    """How many of them a format writes."""
+    return len(number(0.0).partition(".")[2])
+
+
 def raw(anchors: Anchors | None, largest: float) -> Format:
     """The format of an environment's returns.
 

@@ -31,7 +31,8 @@ from harness.report import (
     web,
 )
 from harness.report.evidence import Evidence, gather, warnings
-from harness.report.figures import FIGURES, FIGURES_SECTION
+from harness.report.figures import FIGURES, FIGURES_SECTION, Kind
+from harness.report.render import seaborn
 from harness.spec import ResolvedSweep
 from harness.stats.crosscheck import Unusable
 from harness.store.files import replacing
@@ -295,35 +296,41 @@ def _figures(evidence: Evidence, folder: Path, options: Options, drawn: list[pap
 def _pictures(
     evidence: Evidence, folder: Path, options: Options, drawn: list[paper.Drawn], section: str
 ) -> list[str]:
-    """The figures of a section."""
-    lines = []
+    """The figures of a section, and why some of them are not there."""
+    lines, absent = [], []
     with style.applied(style.VENUES[options.venue]):
-        for name, plot in FIGURES.items():
-            if plot.section != section or (plot.aggregate and evidence.no_aggregates):
+        for name, kind in FIGURES.items():
+            if kind.section != section or (kind.aggregate and evidence.no_aggregates):
                 continue
             scores = evidence.sweep.report.scores
-            each = scores if plot.per_score else scores[:1]
-            for subject in evidence.sweep.envs if plot.per_env else each:
-                figure = plot.draw(evidence, subject)
-                if figure is not None:
+            each = scores if kind.per_score else scores[:1]
+            for subject in evidence.sweep.envs if kind.per_env else each:
+                plot = kind.plot(evidence, subject)
+                if not isinstance(plot, str):
+                    figure = seaborn.draw(plot)
                     drawn.append(_save(figure, evidence, folder, options, name, subject))
                     lines += _shown(drawn[-1], options.formats)
-    return lines
+                elif plot:
+                    absent.append(f"{_title(kind, subject)}: not drawn, because {plot}.")
+    return [*lines, *absent]
+
+
+def _title(kind: Kind, subject: str) -> str:
+    alone = not (kind.per_score or kind.per_env)
+    return kind.title + ("" if alone else f", {claims.SCORE_WORDS.get(subject, subject)}")
 
 
 def _save(
     figure: Figure, evidence: Evidence, folder: Path, options: Options, name: str, subject: str
 ) -> paper.Drawn:
     """:param subject: the score, or the environment, that it is drawn for."""
-    plot = FIGURES[name]
-    alone = not (plot.per_score or plot.per_env)
-    file = name if alone else f"{name}_{subject}"
+    kind = FIGURES[name]
+    file = f"{name}_{subject}" if kind.per_score or kind.per_env else name
     style.save(figure, folder / file, options.formats)
     if "pdf" not in options.formats:  # the paper takes nothing else
         paper.keep(figure, folder, file)
-    title = plot.title + ("" if alone else f", {claims.SCORE_WORDS.get(subject, subject)}")
-    caption = captions.fill(plot.caption, evidence, subject, plot.aggregate, plot.statistics)
-    return paper.Drawn(file, title, caption, float(figure.get_figwidth()))
+    caption = captions.fill(kind.caption, evidence, subject, kind.aggregate, kind.statistics)
+    return paper.Drawn(file, _title(kind, subject), caption, float(figure.get_figwidth()))
 
 
 def _shown(drawn: paper.Drawn, formats: Sequence[str]) -> list[str]:

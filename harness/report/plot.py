@@ -19,6 +19,8 @@ M = TypeVar("M")
 MOST_BANDS = 4  # in one panel
 # Of the way from the random to the reference score: an axis shows no less of it.
 LEAST = 0.2
+# Of the values themselves, where nobody knows what is 0 and what is 1.
+_LEAST_PART = 0.05
 _ROOM = 0.04  # of an axis, at both ends
 
 # Dark and light take turns, so that neighbours differ in grey too. The colours are seaborn's and
@@ -83,6 +85,10 @@ class Axis:
 # Marks --------------------------------------------------------------------------------------------
 
 
+class Mark:
+    """A thing that is drawn in a panel."""
+
+
 @dataclass(frozen=True)
 class End:
     """Where a line's last run has ended: a hollow mark with its interval."""
@@ -98,7 +104,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Line:
+class Line(Mark):
     look: Look
     x: Array
     y: Array
@@ -120,7 +126,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Points:
+class Points(Mark):
     """Points, with intervals along the axis of values: across if the upright one has names."""
 
     look: Look
@@ -136,7 +142,7 @@ class Points:
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(Mark):
     """A straight line through the panel."""
 
     look: Look
@@ -146,7 +152,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Note:
+class Note(Mark):
     """Words in a row that has no point."""
 
     look: Look  # of the row
@@ -155,7 +161,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Cells:
+class Cells(Mark):
     """Values of rectangles, on the plot's scale of colours."""
 
     x: Array  # edges
@@ -166,11 +172,8 @@ class Cells:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(Mark):
     pixels: NDArray[np.uint8]  # (height, width, 3)
-
-
-Mark = Line | Points | Rule | Note | Cells | Picture
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,8 @@ class Panel:
         if axis.log:
             factor = (high / low) ** room if high > low else 3.0
             return low / factor, high * factor
-        least = axis.least or (0.0 if high > low else abs(high) / 2 or 1.0)
+        least = axis.least or (0.0 if axis.include else _LEAST_PART * max(abs(low), abs(high)))
+        least = least if high > low or least else 1.0
         room = max(room * (high - low), (least - (high - low)) / 2)
         return low - room, high + room
 
@@ -356,22 +360,25 @@ def settled(plot: Plot, why: str) -> Plot | str:
 
     :param why: what is missing where there is no mark at all.
     """
-    panels = tuple(panel for panel in plot.panels if any(map(_size, panel.marks)))
+    panels = tuple(panel for panel in plot.panels if any(map(_places, panel.marks)))
     if not panels:
         return why
     if (
-        max(_size(mark) for panel in panels for mark in panel.marks) < 2
-        and sum(_size(mark) for panel in panels for mark in panel.marks) < 2
+        len({(i, *at) for i, panel in enumerate(panels) for m in panel.marks for at in _places(m)})
+        < 2
     ):
         return "there is a single point to show"
     return replace(plot, panels=panels)
 
 
-def _size(mark: Mark | Trace) -> int:
+def _places(mark: Mark | Trace) -> set[tuple[float, float]]:
+    """Where it shows a number."""
     match mark:
-        case Line() | Points():
-            return len(mark.x)
+        case Line(x=x, y=y, end=end):
+            return {*zip(x, y, strict=True), *([(end.x, end.y)] if end else [])}
+        case Points(x=x, y=y):
+            return {*zip(x, y, strict=True)}
         case Rule() | Note():
-            return 0
+            return set()
         case _:
-            return 2
+            return {(0.0, 0.0), (1.0, 1.0)}

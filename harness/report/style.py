@@ -14,13 +14,9 @@ import matplotlib
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from tueplots import figsizes, fontsizes
 
-from harness.report.number import short
-
-GREY = "0.45"
 FORMATS = ("pdf", "svg", "png")
 
 
@@ -94,50 +90,8 @@ RC: dict[str, Any] = {
     "savefig.dpi": 200,
 }
 
-# Dark and light take turns, so that neighbours differ in grey too. The colours are seaborn's and
-# Paul Tol's, and stay apart for the colour-blind (tests/test_style.py).
-_COLOURS = [
-    (int(code[:2], 16) / 255, int(code[2:4], 16) / 255, int(code[4:], 16) / 255)
-    for code in (
-        "0173b2", "de8f05", "117733", "cc78bc", "882255", "56b4e9", "332288", "949494",
-    )
-]  # fmt: skip
-_MARKERS = "os^DvPX<>"
-# Between two powers of ten, by how many of them there are.
-_LOG_TICKS = ((0.7, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (1.5, (1.0, 2.0, 5.0)), (4.0, (1.0, 3.0)))
-_DASHES = ((), (4, 1.5), (1, 1), (4, 1.5, 1, 1.5), (6, 1.5, 1, 1.5, 1, 1.5))
-
-
-@dataclass(frozen=True)
-class Look:
-    """An arm keeps its look in every figure; each of the three alone tells it apart."""
-
-    colour: tuple[float, float, float]
-    marker: str
-    dashes: tuple[float, ...]
-
-    @property
-    def linestyle(self) -> Any:
-        return (0, self.dashes) if self.dashes else "-"
-
-    @property
-    def line(self) -> dict[str, Any]:
-        return {
-            "color": self.colour,
-            "marker": self.marker,
-            "linestyle": self.linestyle,
-            "markeredgecolor": "white",
-            "markeredgewidth": 0.4,
-        }
-
-
-def looks(arms: Sequence[str]) -> dict[str, Look]:
-    return {
-        arm: Look(
-            _COLOURS[i % len(_COLOURS)], _MARKERS[i % len(_MARKERS)], _DASHES[i % len(_DASHES)]
-        )
-        for i, arm in enumerate(arms)
-    }
+# Between two powers of ten: as many as there is room for.
+_LOG_TICKS = ((1.0, 1.5, 2.0, 3.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0, 3.0))
 
 
 @contextmanager
@@ -156,12 +110,6 @@ def applied(of: Venue = VENUES["plain"]) -> Iterator[None]:
         _CURRENT.reset(token)
 
 
-def steps_axis(axes: Any, most: int = 4) -> None:
-    """:param most: steps between the numbers."""
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.locator_params(axis="x", nbins=most)
-
-
 def log_axis(axes: Any, along: Literal["x", "y"] = "y", most: int = 9) -> None:
     """Powers of ten along an axis, in plain numbers: call it when all is drawn.
 
@@ -169,12 +117,17 @@ def log_axis(axes: Any, along: Literal["x", "y"] = "y", most: int = 9) -> None:
     """
     axes.set(**{f"{along}scale": "log"})
     axis = axes.xaxis if along == "x" else axes.yaxis
-    low, high = axis.get_view_interval()
-    decades = math.log10(high / low)
-    subs = next((subs for most, subs in _LOG_TICKS if decades <= most), (1.0,))
+    low, high = sorted(axis.get_view_interval())
+    subs = next((subs for subs in _LOG_TICKS if _count(subs, low, high) <= most), (1.0,))
     axis.set_major_locator(LogLocator(subs=subs, numticks=most))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _count(factors: tuple[float, ...], low: float, high: float) -> int:
+    """How many numbers there would be between two ends."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    return sum(low <= factor * 10.0**power <= high for power in powers for factor in factors)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
@@ -201,10 +154,6 @@ def legend_rows(labels: Sequence[str], width: float) -> int:
 def _legend_width(letters: int) -> float:
     """Inches of one entry: handle and gaps, and the letters, 0.063 wide at 7 points."""
     return (0.42 + 0.063 * letters) * venue().tick / 7
-
-
-def handle(arm: str, look: Look, label: str | None = None) -> Line2D:
-    return Line2D([], [], label=label or arm, **look.line)
 
 
 def lay_out(figure: Figure) -> None:

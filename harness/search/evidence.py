@@ -8,6 +8,7 @@ from functools import cached_property
 from optuna.trial import FrozenTrial
 
 from harness import stats
+from harness.report.plot import Plot
 from harness.search import confirm, surrogate
 from harness.search.confirm import Confirmation, Rerun
 from harness.search.noise import Scale
@@ -26,6 +27,7 @@ class Evidence:
     forest: surrogate.Forest | None
     path: list[Step] = field(default_factory=list)
     noise: Scale | None = None
+    plots: dict[str, Plot | str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def best_number(self) -> int:

@@ -3,161 +3,394 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from optuna.distributions import CategoricalDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
-from harness import stats
-from harness.report import style
-from harness.search import loop, slices
+from harness.report import plot
+from harness.report.number import NORMALISED_DECIMALS, bracket, fixed
+from harness.report.plot import (
+    Axis,
+    Cells,
+    Line,
+    Look,
+    Mark,
+    Note,
+    Panel,
+    Parallel,
+    Plot,
+    Points,
+    Rule,
+    Shades,
+    Trace,
+)  # fmt: skip
+from harness.search import axis, confirm, loop
+from harness.search.confirm import Rerun
 from harness.search.evidence import Evidence
-from harness.search.slices import BLUE, DEFAULT, VALUE, WINNER, special_handles
-from harness.search.surrogate import worth
+from harness.search.surrogate import Columns, Marginal, worth
+
+DIGITS = NORMALISED_DECIMALS + 1  # as the text has values
+VALUE = "value (normalised)"
+_VALUES = Axis(VALUE, least=plot.LEAST, decimals=DIGITS)
+
+_BLUE, _RED = plot.looks([""])[""].colour, "#d55e00"  # seaborn's colour-blind safe vermilion
+_FULL = Look("all seeds", _BLUE, "o", line=False)
+_STOPPED = replace(_FULL, name="stopped early", hollow=True)
+_SEED = Look("one seed", plot.FAINT, "o", line=False, size=1.8)
+_TICK = Look("one seed", plot.GREY, "|", line=False, size=5)
+_CRASHED = Look("crashed", _RED, "x", line=False)
+_BEST = Look("best so far", _BLUE)
+_FOREST = Look("by the forest", _BLUE)
+_ROW, _TRACE = replace(_FULL, name=""), replace(_BEST, name="")
+_WINNER = Look("winner", _RED, "*", line=False, size=7)
+_DEFAULT = Look("default", plot.INK, "D", line=False, size=4.5)
+_WINNER_LINE = Look("winner", _RED)
+_DEFAULT_LINE = Look("default", plot.INK, dashes=(4, 2))
+_OTHER = Look("other good trials", _BLUE, "o")
+_NOISE = Look("noise scale, by quarter", plot.INK, dashes=(1, 1))
 
 
 @dataclass(frozen=True)
-class Plot:
+class Kind:
     """A figure, and what its caption says of it."""
 
     title: str
     caption: str
-    draw: Callable[[Evidence], Figure | None]  # None: there is nothing to show
+    fill: Callable[[Evidence], Plot | None]  # None: there is nothing to show
+
+    def plot(self, found: Evidence) -> Plot | str:
+        """What it shows, or why there is nothing to show; empty: it is not asked of this study."""
+        if self.title not in found.plots:
+            filled = self.fill(found)
+            none = "no trial has a value"
+            found.plots[self.title] = plot.settled(filled, none) if filled else ""
+        return found.plots[self.title]
 
 
-def history(found: Evidence) -> Figure | None:
-    figure = Figure(figsize=(style.venue().text, 2.3), layout="constrained")
-    axes = figure.subplots()
-    for trial in found.trials:
-        scores = [] if trial.value is None else trial.user_attrs.get(loop.SCORES, [])
-        axes.plot([trial.number] * len(scores), scores, ".", color="0.78", markersize=2.5, zorder=1)
-    full = [t for t in found.trials if t.user_attrs.get(loop.FULL)]
-    stopped = [t for t in found.trials if t not in full and t.value is not None]
-    failed = [t.number for t in found.trials if t.value is None]
-    axes.plot([t.number for t in full], [worth(t) for t in full], "o", color=BLUE, zorder=3)
-    axes.plot(
-        [t.number for t in stopped], [worth(t) for t in stopped],
-        "o", color=BLUE, markerfacecolor="white", zorder=3,
-    )  # fmt: skip
-    if failed:
-        axes.plot(
-            failed, [0.02] * len(failed), "x", color=WINNER, transform=axes.get_xaxis_transform()
-        )
-    best = np.maximum.accumulate([worth(t) if t in full else -math.inf for t in found.trials])
-    numbers = [trial.number for trial in found.trials]
-    axes.plot(numbers, best, color=BLUE, drawstyle="steps-post", linewidth=1, zorder=2)
-    default = found.trials[0].value
+# Trials -------------------------------------------------------------------------------------------
+
+
+def row_id(found: Evidence, number: int) -> str:
+    """Under which the page's table shows a trial."""
+    return f"{found.plan.label}-{number}"
+
+
+def state(trial: FrozenTrial) -> str:
+    """What became of it, in the words of the report."""
+    if loop.ERROR in trial.user_attrs:
+        return "crashed"
+    if trial.user_attrs.get(loop.FULL):
+        return "all seeds"
+    return "stopped early" if trial.state.is_finished() else "running"
+
+
+def _look(found: Evidence, trial: FrozenTrial) -> Look:
+    if trial.number in (0, found.best_number):
+        return _WINNER if trial.number else _DEFAULT
+    return _FULL if trial.user_attrs.get(loop.FULL) else _STOPPED
+
+
+def _name(found: Evidence, trial: FrozenTrial) -> str:
+    if trial.number == 0:
+        return "Trial 0, the default"
+    return f"Trial {trial.number}" + (", the winner" if trial.number == found.best_number else "")
+
+
+def _text(trial: FrozenTrial) -> str:
+    value = worth(trial)
+    return f"{'-' if math.isnan(value) else fixed(DIGITS)(value)}, {state(trial)}"
+
+
+def _points(
+    found: Evidence,
+    look: Look,
+    at: Sequence[tuple[FrozenTrial, float, float, str]],
+    shades: Sequence[float] | None = None,
+) -> Points:
+    """:param at: trials, their places, and what is said of them."""
+    return Points(
+        look,
+        np.array([x for _, x, _, _ in at], float),
+        np.array([y for _, _, y, _ in at], float),
+        names=tuple(_name(found, trial) for trial, _, _, _ in at),
+        texts=tuple(text for *_, text in at),
+        links=tuple(f"#trial-{row_id(found, trial.number)}" for trial, *_ in at),
+        shades=None if shades is None else np.array(shades),
+    )
+
+
+def _trials(
+    found: Evidence,
+    trials: Sequence[FrozenTrial],
+    at: Callable[[FrozenTrial], tuple[float, float, str]],
+    shaded: bool = False,
+) -> Iterator[Points]:
+    """Points by how they look, the default and the winner on top."""
+    for look in (_FULL, _STOPPED, _DEFAULT, _WINNER):
+        own = [trial for trial in trials if _look(found, trial) == look]
+        if own:
+            values = [worth(trial) for trial in own]
+            special = look in (_DEFAULT, _WINNER)
+            where = [(trial, *at(trial)) for trial in own]
+            yield _points(found, look, where, values if shaded and not special else None)
+
+
+def _of_trials(found: Evidence) -> str:
+    return f"{len(found.shown)} trials"
+
+
+# Fills --------------------------------------------------------------------------------------------
+
+
+def history(found: Evidence) -> Plot:
+    trials, marks = [t for t in found.trials if t.value is not None], list[Mark]()
+    crashed = [t for t in found.trials if t.value is None]
+    default, best = found.trials[0].value, -math.inf
     if default is not None:
-        axes.axhline(default, color=DEFAULT, linestyle="--", linewidth=0.9, zorder=0)
-    axes.set(xlabel="trial", ylabel=VALUE)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(axis="y", color="0.9")
-    handles = [
-        Line2D([], [], marker="o", color=BLUE, linestyle="", label="all seeds"),
-        Line2D([], [], marker="o", color=BLUE, linestyle="", mfc="white", label="stopped early"),
-        Line2D([], [], marker=".", color="0.7", linestyle="", label="one seed"),
-        Line2D([], [], color=BLUE, label="best so far"),
-        Line2D([], [], color=DEFAULT, linestyle="--", label="default (trial 0)"),
+        marks.append(Rule(replace(_DEFAULT_LINE, name=""), y=default))
+    instances = found.plan.instances()
+    singles = [
+        (t, t.number, score, f"{fixed(DIGITS)(score)}, seed {instance.seed} on {instance.env}")
+        for t in trials
+        for instance, score in zip(instances, t.user_attrs.get(loop.SCORES, []), strict=False)
     ]
-    if failed:
-        handles.append(Line2D([], [], marker="x", color=WINNER, linestyle="", label="crashed"))
-    style.legend(figure, handles)
-    return figure
+    marks.append(_points(found, _SEED, singles))
+    steps = []
+    for trial in found.trials:
+        best = max(best, worth(trial)) if trial.user_attrs.get(loop.FULL) else best
+        steps += [(trial.number, best)] if math.isfinite(best) else []
+    if len(steps) > 1:
+        x, y = np.array(steps, float).T
+        marks.append(Line(_BEST, x, y, step=True))
+    marks += _trials(found, trials, lambda t: (t.number, worth(t), _text(t)))
+    lowest = min((worth(t) for t in trials), default=0.0)
+    marks += [_points(found, _CRASHED, [(t, t.number, lowest, state(t)) for t in crashed])] * bool(
+        crashed
+    )
+    across = Axis("trial", whole=True, include=(-0.5, len(found.trials) - 0.5))
+    n = f"{len(found.trials)} trials of up to {found.plan.file.seeds} seeds"
+    return Plot((Panel(across, _VALUES, tuple(marks)),), n, wide=True)
 
 
-def reruns(found: Evidence) -> Figure | None:
+def reruns(found: Evidence) -> Plot | None:
     """What became of the best trials on fresh seeds."""
     confirmed = found.confirmation
     if confirmed is None:
         return None
-    figure = Figure(figsize=(style.venue().column + 0.6, 2.4), layout="constrained")
-    axes = figure.subplots()
-    for one in confirmed.candidates:
-        colour = WINNER if one.trial.number == found.best_number else BLUE
-        axes.plot([0, 1], [worth(one.trial), one.value], "-o", color=colour, linewidth=1, zorder=2)
-    last = 2 if confirmed.candidates else 1
-    for one, colour, mark in ((confirmed.default, DEFAULT, "D"), (confirmed.winner, WINNER, "*")):
-        estimate = found.estimate(one)
-        before = worth(one.trial)
-        if colour == WINNER and confirmed.candidates:
-            before = next(c.value for c in confirmed.candidates if c.trial == one.trial)
-        start = last - 1 if colour == WINNER else 0
-        axes.plot([start, last], [before, estimate.point], "--", color=colour, linewidth=1)
-        if estimate.low is not None and estimate.high is not None:
-            axes.plot([last, last], [estimate.low, estimate.high], color=colour, linewidth=6,
-                      alpha=0.35, solid_capstyle="butt")  # fmt: skip
-        axes.plot(last, estimate.point, mark, color=colour, markersize=7, zorder=3)
-    labels = ["tuning seeds", "fresh seeds\n(choose)", "further seeds\n(test)"]
+    stages = ["tuning seeds", "fresh seeds (choose)", "further seeds (test)"]
     if not confirmed.candidates:
-        labels = ["tuning seeds", "further seeds\n(test)"]
-    axes.set_xticks(range(last + 1), labels)
-    axes.set_xlim(-0.25, last + 0.25)
-    axes.set_ylabel(VALUE)
-    axes.grid(axis="y", color="0.9")
-    others = [Line2D([], [], color=BLUE, marker="o", label="other good trials")]
-    style.legend(figure, special_handles(line=False) + (others if confirmed.candidates else []))
-    return figure
+        del stages[1]
+    last = len(stages) - 1
+    chosen = {one.trial.number: one.value for one in confirmed.candidates}
+    marks: list[Mark] = []
+
+    def add(one: Rerun, look: Look, values: dict[int, float]) -> None:
+        known = {x: y for x, y in sorted(values.items()) if math.isfinite(y)}
+        x, y = np.array([*known], float), np.array([*known.values()])
+        marks.append(Line(look, x, y))
+        texts = {stage: fixed(DIGITS)(value) for stage, value in known.items()}
+        low, high = np.full(len(x), np.nan), np.full(len(x), np.nan)
+        interval = found.estimate(one) if last in known else None
+        if interval is not None and interval.low is not None and interval.high is not None:
+            low[-1], high[-1] = interval.low, interval.high
+            texts[last] = confirm.text(interval)
+        at = [(one.trial, k, v, f"{texts[k]} on {stages[k]}") for k, v in known.items()]
+        marks.append(replace(_points(found, look, at), low=low, high=high))
+
+    for one in confirmed.candidates:
+        if one.trial.number != found.best_number:
+            add(one, _OTHER, {0: worth(one.trial), 1: one.value})
+    both = [(confirmed.default, replace(_DEFAULT, line=True, dashes=(4, 2)))]
+    if found.best_number:
+        both.append((confirmed.winner, replace(_WINNER, line=True)))
+    for one, look in both:
+        fresh = (
+            {1: chosen[one.trial.number]} if one.trial.number in chosen and one.trial.number else {}
+        )
+        add(one, look, {0: worth(one.trial), last: found.estimate(one).point} | fresh)
+    n = f"{found.plan.file.confirm.test_seeds} further seeds"
+    return Plot((Panel(Axis(names=tuple(stages)), _VALUES, tuple(marks)),), n)
 
 
-def importance(found: Evidence) -> Figure | None:
+def parallel(found: Evidence) -> Plot | None:
+    """One axis for each hyper-parameter, the value last."""
+    if len(found.shown) < 2:
+        return None
+    columns, (low, high) = Columns(found.plan), _range(found)
+    axes = []
+    for name in columns.names:
+        first, last = (axis.short(axis.written(name, end)) for end in axis.ends(columns, name))
+        axes.append((axis.bare(name) if name.startswith("log") else name, first, last))
+    axes.append(("value", fixed(2)(low), fixed(2)(high)))
+    traces = []
+    for trial in sorted(found.shown, key=lambda t: (t.number in (0, found.best_number), worth(t))):
+        heights = [axis.height(columns, name, trial.params) for name in columns.names]
+        special = trial.number in (0, found.best_number)
+        look = (
+            (_WINNER_LINE if trial.number else _DEFAULT_LINE)
+            if special
+            else replace(_BEST, name="")
+        )
+        traces.append(
+            Trace(
+                look if special else _TRACE,
+                np.array([*heights, (worth(trial) - low) / (high - low)]),
+                _name(found, trial),
+                _text(trial),
+                f"#trial-{row_id(found, trial.number)}",
+                None if special else worth(trial),
+            )
+        )
+    panel = Parallel(tuple(axes), tuple(traces))
+    return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=_shades(found))
+
+
+def _range(found: Evidence) -> tuple[float, float]:
+    values = [worth(trial) for trial in found.shown]
+    low, high = min(values), max(values)
+    return low, high if high > low else low + 1
+
+
+def _shades(found: Evidence) -> Shades:
+    return Shades(VALUE, *_range(found))
+
+
+def slices(found: Evidence) -> Plot | None:
+    """A panel for each hyper-parameter: the trials."""
+    columns, panels = Columns(found.plan), []
+    for name in columns.names:
+
+        def at(trial: FrozenTrial, name: str = name) -> tuple[float, float, str]:
+            value = trial.params[name]
+            words = f"{_text(trial)}; {name} {axis.short(value)}"
+            return axis.place(columns, name, value), worth(trial), words
+
+        own = [trial for trial in found.shown if name in trial.params]
+        marks = tuple(_trials(found, own, at))
+        panels.append(Panel(axis.axis(columns, name), _VALUES, marks))
+    return Plot(tuple(panels), _of_trials(found), level=True, wide=True)
+
+
+def sensitivity(found: Evidence) -> Plot | None:
+    """A panel for each hyper-parameter: what the forest makes of it."""
+    columns, panels = Columns(found.plan), []
+    if found.forest is None:
+        return None
+    for name, marginal in found.marginals.items():
+        special = {0: _DEFAULT_LINE, found.best_number: _WINNER_LINE}
+        rules = [
+            Rule(look, x=axis.place(columns, name, found.trials[number].params[name]))
+            for number, look in special.items()
+            if name in found.trials[number].params
+        ]
+        marks = (*rules, _marginal(columns, name, marginal))
+        panels.append(Panel(axis.axis(columns, name), _VALUES, marks))
+    return Plot(tuple(panels), _of_trials(found), level=True, wide=True)
+
+
+def _marginal(columns: Columns, name: str, marginal: Marginal) -> Line | Points:
+    grid, point, low, high = marginal
+    x = np.array([axis.place(columns, name, value) for value in grid])
+    number = fixed(DIGITS)
+    texts = tuple(
+        f"{axis.bare(name)} {axis.short(axis.written(name, value))}: {number(p)} "
+        f"[{number(a)}, {number(b)}]"
+        for value, p, a, b in zip(grid, point, low, high, strict=True)
+    )
+    if isinstance(columns.kinds[name], CategoricalDistribution):
+        names = (_FOREST.name,) * len(grid)
+        look = replace(_ROW, size=4.5)
+        return Points(look, x, point, low, high, names=names, texts=texts)
+    return Line(_FOREST, x, point, low, high, texts=texts)
+
+
+def importance(found: Evidence) -> Plot | None:
     if not found.importance:
         return None
-    names = max(map(list, found.importance.values()), key=len)
-    figure = Figure(figsize=(style.venue().text, 0.9 + 0.19 * len(names)), layout="constrained")
-    row = figure.subplots(1, len(found.importance), sharey=True, squeeze=False)[0]
-    for axes, (method, shares) in zip(row, found.importance.items(), strict=True):
-        for y, name in enumerate(names):
+    names, panels = max(map(list, found.importance.values()), key=len), []
+    upright = Axis(names=tuple(map(axis.bare, names)))
+    across = Axis("importance, 0 to 1", limits=(-0.02, 1.02), decimals=2)
+    for method, shares in found.importance.items():
+        rows: list[Mark] = []
+        for row, name in enumerate(names):
             if name not in shares:
-                axes.text(0.02, y, "conditional: not asked", fontsize=6, va="center", color="0.5")
+                rows.append(Note(_ROW, row, "conditional: not asked"))
                 continue
-            share = shares[name]
-            axes.plot([share.low, share.high], [y, y], color=BLUE, linewidth=6, alpha=0.4,
-                      solid_capstyle="butt")  # fmt: skip
-            axes.plot(share.point, y, "o", color=BLUE)
-        axes.set_title(method)
-        axes.set_xlim(-0.02, 1.02)
-        axes.grid(axis="x", color="0.9")
-    row[0].set_yticks(range(len(names)), [slices.bare(name) for name in names])
-    row[0].set_ylim(len(names) - 0.5, -0.5)
-    figure.supxlabel("importance (shares of 1)", fontsize=8)
-    return figure
+            point, low, high = (np.array([each]) for each in shares[name])
+            text = "{:.2f} [{:.2f}, {:.2f}]".format(*shares[name])
+            rows.append(
+                Points(_ROW, point, np.array([row]), low, high, names=(name,), texts=(text,))
+            )
+        panels.append(Panel(across, upright, tuple(rows), title=method))
+    return Plot(tuple(panels), _of_trials(found), across=len(panels))
 
 
-def path(found: Evidence) -> Figure | None:
-    if not found.path:
+def batch_map(found: Evidence) -> Plot | None:
+    """Batch size against learning rate, with the noise scale where it was measured."""
+    plane, rng = found.batch_plane, np.random.default_rng(0)
+    if plane is None:
         return None
-    figure = Figure(
-        figsize=(style.venue().text, 0.8 + 0.22 * len(found.path)), layout="constrained"
+    columns = Columns(found.plan)
+
+    def at(trial: FrozenTrial) -> tuple[float, float, str]:
+        x = axis.place(columns, plane.x, trial.params[plane.x])
+        x += rng.uniform(-0.12, 0.12)  # trials with equal batches would hide one another
+        return x, axis.place(columns, plane.y, trial.params[plane.y]), _text(trial)
+
+    x = axis.edges(columns, plane.x, plane.across)
+    y = axis.edges(columns, plane.y, plane.up)
+    ends = float(x[0]), float(x[-1])
+    rules = [
+        Rule(_NOISE, x=place, text=names)
+        for names, place in _noise_places(found, columns.kinds[plane.x], *ends)
+    ]
+    own = [t for t in found.shown if plane.x in t.params and plane.y in t.params]
+    marks: list[Mark] = [Cells(x, y, plane.values, pale=True), *rules]
+    marks += _trials(found, own, at, shaded=True)
+    across, up = (
+        replace(axis.axis(columns, name), limits=(float(edges[0]), float(edges[-1])))
+        for name, edges in ((plane.x, x), (plane.y, y))
     )
-    axes = figure.subplots()
-    points = []
-    for y, (step, estimate) in enumerate(zip(found.path, found.along_path, strict=True)):
-        scores = step.outcome.scores
-        if stats.has_interval(estimate.shows):
-            axes.plot([estimate.low, estimate.high], [y, y], color=BLUE, linewidth=6, alpha=0.4,
-                      solid_capstyle="butt")  # fmt: skip
-        axes.plot(scores, np.full(len(scores), y), "|", color="0.5", markersize=5)
-        points.append(estimate.point)
-    axes.plot(points, range(len(points)), "-o", color=BLUE, linewidth=1)
-    labels = [step.change or "default" for step in found.path]
-    axes.set_yticks(range(len(labels)), labels)
-    axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.set_xlabel(VALUE)
-    axes.grid(axis="x", color="0.9")
-    return figure
+    panel = Panel(across, up, tuple(marks))
+    return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=_shades(found))
 
 
-FIGURES: dict[str, Plot] = {
-    "history": Plot(
+def _noise_places(found: Evidence, kind: Any, low: float, high: float) -> list[tuple[str, float]]:
+    """The quarters of training with one noise scale, and where it stands among batch sizes."""
+    places: dict[float, list[str]] = {}
+    for i, scale in enumerate(found.noise.quarters if found.noise else ()):
+        if math.isfinite(scale) and scale > 0:
+            place = math.log2(scale) if isinstance(kind, IntDistribution) else scale
+            places.setdefault(round(min(max(place, low), high), 2), []).append(f"Q{i + 1}")
+    return [(",".join(names), place) for place, names in places.items()]
+
+
+def path(found: Evidence) -> Plot | None:
+    """Row by row: the configurations from the default to the winner."""
+    rows: list[Mark] = []
+    for row, (step, estimate) in enumerate(zip(found.path, found.along_path, strict=True)):
+        scores = np.array(step.outcome.scores, float)
+        rows.append(Points(_TICK, scores, np.full(len(scores), float(row))))
+        text = bracket(estimate, fixed(DIGITS))
+        rows.append(plot.estimate(_ROW, row, estimate, text, step.change or "default"))
+    names = tuple(step.change or "default" for step in found.path)
+    panel = Panel(_VALUES, Axis(names=names), tuple(rows))
+    n = f"{found.plan.file.confirm.path_seeds} fresh seeds each"
+    return Plot((panel,), n, wide=True) if rows else None
+
+
+FIGURES: dict[str, Kind] = {
+    "history": Kind(
         "The search",
         "Every trial, in the order in which it was asked for. A trial that was stopped early has "
         "the value that it would have if it went on to trail the best by as much as so far.",
         history,
     ),
-    "reruns": Plot(
+    "reruns": Kind(
         "What the winner is worth",
         "The best trials on the seeds that they were chosen by, and again on seeds that are new to "
         "them; the winner of these, and the default, on seeds that chose nothing, with 95 % "
@@ -167,18 +400,18 @@ FIGURES: dict[str, Plot] = {
         "last ones are shown without it.",
         reruns,
     ),
-    "parallel": Plot(
+    "parallel": Kind(
         "All trials at once",
         "A line for each trial, the brighter the better; broken where a hyper-parameter does not "
         "apply.",
-        slices.parallel,
+        parallel,
     ),
-    "slices": Plot(
+    "slices": Kind(
         "Each hyper-parameter",
         "Every trial's value against each of its hyper-parameters; hollow: stopped early.",
-        slices.slices,
+        slices,
     ),
-    "importance": Plot(
+    "importance": Kind(
         "What matters",
         "The share of each hyper-parameter in the differences between trials. PED-ANOVA: how much "
         "the better half stands out along it (Watanabe et al. 2023). fANOVA: the variance that a "
@@ -187,19 +420,19 @@ FIGURES: dict[str, Plot] = {
         "fANOVA knows no conditional ones.",
         importance,
     ),
-    "sensitivity": Plot(
+    "sensitivity": Kind(
         "How much each hyper-parameter moves the value",
         "The value along each hyper-parameter, averaged over what the trials had beside it, by a "
         "random forest; bands: where 95 % of {resamples} resamples of the trials lie, and no "
         "confidence interval.",
-        slices.sensitivity,
+        sensitivity,
     ),
-    "batch_map": Plot(
+    "batch_map": Kind(
         "Batch size against learning rate",
         "Trials on the average that a random forest makes of them.{noise}",
-        slices.batch_map,
+        batch_map,
     ),
-    "path": Plot(
+    "path": Kind(
         "From the default to the winner",
         "One hyper-parameter after the other, those that a forest expects most of first; each "
         "configuration run again on {path_seeds} fresh seeds. Bars: 95 % intervals, where so many "

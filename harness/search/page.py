@@ -11,28 +11,31 @@ from typing import Any
 
 from harness.config.tree import get
 from harness.report.number import fixed
+from harness.report.plot import Plot
+from harness.report.render.script import Script
 from harness.report.web import shell, words
-from harness.search import charts, confirm, loop, panel
+from harness.search import confirm, loop
 from harness.search.evidence import Evidence
+from harness.search.figures import DIGITS, FIGURES, row_id, state
 from harness.search.surrogate import worth
 from harness.spec import RunSpec
 from harness.store.reader import Store
 
 TRIALS = "Trials"
-_VALUE = fixed(panel.DIGITS)
+_VALUE = fixed(DIGITS)
 _FRESH, _FURTHER = "fresh seeds", "further seeds"
 
 
 def write(studies: Sequence[Evidence], store: Store, text: str, folder: Path) -> Path:
     """:param text: report.md: the page says the same, in the same words."""
-    file, drawn = studies[0].plan.file, dict[str, panel.Chart]()
+    file, script = studies[0].plan.file, Script()
     _, *parts = shell.split(text)  # its name is the page's
     sections = []
     for title, body in parts:
         found = next((one for one in studies if one.plan.label == title), None)
-        html = _text(body, studies) if found is None else _study(found, body, store, folder, drawn)
+        html = _text(body, studies) if found is None else _study(found, body, store, folder, script)
         sections.append((title, shell.section(title, html)))
-    data = {"arms": panel.looks(), "envs": [], "charts": drawn}
+    data = {"looks": script.looks, "arms": 0, "envs": [], "plots": script.plots}
     question = file.question or f"What is best for {', '.join(file.arms)}?"
     path = folder / shell.FILE
     page = shell.page(file.name, question, sections, data, "study.js")
@@ -49,17 +52,15 @@ def _text(body: str, studies: Sequence[Evidence]) -> str:
         if found is None or column not in ("winner", "default"):
             return ""
         number = found.best_number if column == "winner" else 0
-        return f"#trial-{panel.row_id(found, number)}"
+        return f"#trial-{row_id(found, number)}"
 
     return words.render(words.with_links(words.parse(body), behind))
 
 
-def _study(
-    found: Evidence, body: str, store: Store, folder: Path, drawn: dict[str, panel.Chart]
-) -> str:
+def _study(found: Evidence, body: str, store: Store, folder: Path, script: Script) -> str:
     """One arm: its figures, and its trials before them.
 
-    :param drawn: gathers what its figures show.
+    :param script: gathers what its figures show.
     """
     parts = []
     for chapter in words.chapters(words.parse(body)):
@@ -69,11 +70,11 @@ def _study(
             parts.append(f'<div class="words">{html}</div>')
             continue
         name = Path(file).stem
-        kind = next(kind for kind in charts.CHARTS if name == kind or name.endswith(f"_{kind}"))
-        chart = charts.CHARTS[kind](found)
-        if chart is not None:
-            drawn[name] = chart
-        parts.append(shell.figure(chapter, folder / file, drawn=chart is not None))
+        kind = next(kind for kind in FIGURES if name == kind or name.endswith(f"_{kind}"))
+        plot = FIGURES[kind].plot(found)
+        assert isinstance(plot, Plot)
+        script.add(name, plot)
+        parts.append(shell.figure(chapter, folder / file, drawn=True))
     return "".join([*parts, _trials(found, store, folder)])
 
 
@@ -132,13 +133,13 @@ def _row(
     lists = {"tuning seeds": (runs(found, number), scores)}
     lists |= {name: (one.specs, one.outcome.scores) for name, one in mine.items()}
     numbers = [value, str(len(scores)), *others]
-    cells = [name, panel.state(trial), *numbers, *settings, _listed(lists, store, folder)]
+    cells = [name, state(trial), *numbers, *settings, _listed(lists, store, folder)]
     right = range(2, 2 + len(numbers))
     text = "".join(
         f'<td style="text-align:right">{cell}</td>' if i in right else f"<td>{cell}</td>"
         for i, cell in enumerate(cells)
     )
-    return f'<tr id="trial-{escape(panel.row_id(found, number))}">{text}</tr>'
+    return f'<tr id="trial-{escape(row_id(found, number))}">{text}</tr>'
 
 
 def _setting(value: Any) -> str:

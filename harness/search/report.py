@@ -9,6 +9,7 @@ from pathlib import Path
 from harness import stats
 from harness.config.tree import get
 from harness.report import style
+from harness.report.render import seaborn
 from harness.search import confirm, loop, page
 from harness.search.evidence import Evidence
 from harness.search.figures import FIGURES
@@ -112,16 +113,17 @@ def _study(found: Evidence, folder: Path, alone: bool) -> list[str]:
         parts.append("### What crashed\n\n" + "\n".join(errors))
     prefix = "" if alone else f"{found.plan.label}_"
     with style.applied():
-        for name, plot in FIGURES.items():
-            figure = plot.draw(found)
-            if figure is None:
+        for name, kind in FIGURES.items():
+            plot = kind.plot(found)
+            if isinstance(plot, str):
+                parts += [f"{kind.title}: not drawn, because {plot}."] if plot else []
                 continue
-            style.save(figure, folder / f"{prefix}{name}")
-            caption = plot.caption.format(
+            style.save(seaborn.draw(plot), folder / f"{prefix}{name}")
+            caption = kind.caption.format(
                 resamples=RESAMPLES, path_seeds=found.plan.file.confirm.path_seeds,
                 noise=_noise(found),
             )  # fmt: skip
-            parts.append(f"### {plot.title}\n\n![{plot.title}]({prefix}{name}.png)\n\n*{caption}*")
+            parts.append(f"### {kind.title}\n\n![{kind.title}]({prefix}{name}.png)\n\n*{caption}*")
     return parts
 
 

@@ -41,6 +41,9 @@ class Visits(NamedTuple):
 
     counts: NDArray[np.int64]  # (parts of the budget, height, width)
     reachable: NDArray[np.bool_]  # (height, width)
+    # How many episodes began in a cell, and had their goal in it; None: nobody counted.
+    starts: NDArray[np.int64] | None = None
+    goals: NDArray[np.int64] | None = None
 
 
 class Attempt(NamedTuple):
@@ -193,7 +196,8 @@ class Store:
         if not (self.finished(spec) and path.is_file()):
             return None
         with np.load(path) as saved:
-            return Visits(saved["visits"], saved["reachable"])
+            ends = (saved.get(name) for name in ("starts", "goals"))
+            return Visits(saved["visits"], saved["reachable"], *ends)
 
     def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
         """What came of making the run once more, if `harness verify` did."""

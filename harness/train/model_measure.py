@@ -34,7 +34,9 @@ def measures(run: Trained, episodes: Episodes) -> dict[str, Any]:
     for name, each in episodes.items():
         found[name], alone = truth.judge(dynamics, each, unit, seed)
         steps.append(alone)
+    names, dimensions = run.card.observation_names, episodes["random"][0].observations[0].size
     return {
+        "observation_names": list(names) if len(names) == dimensions else [],
         "policies": found,
         "together": truth.events(truth.pool(steps)),
         "returns": returns(run, dynamics, episodes["trained"]),

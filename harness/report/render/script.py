@@ -24,7 +24,6 @@ from harness.report.plot import (
     Note,
     Panel,
     Parallel,
-    Picture,
     Plot,
     Points,
     Rule,
@@ -98,7 +97,7 @@ class Script:
         x, y = panel.x.decimals, panel.y.decimals
         along = x if panel.y.names else y  # intervals are written like values
         look: Data = {}
-        if not isinstance(mark, Cells | Picture):
+        if isinstance(mark, Line | Points | Rule | Note):
             look = {"look": self._look(mark.look)} | (
                 {"recedes": True} if mark.look.recedes else {}
             )

@@ -202,16 +202,17 @@ def _axis(
     most = max(1, min(5 if along == "x" else 4, int(inches / 0.38)))
     if described.names or described.ticks:
         ticks = described.ticks or tuple(enumerate(described.names))
-        if along == "x":
+        if described.names and along == "x":
+            each = inches / len(ticks)
+            ticks = tuple((i, _fitted(name, each, style.venue().tick)) for i, name in ticks)
+        elif along == "x":
             ticks = _fitting(ticks, inches)
         axis.set_ticks([place for place, _ in ticks], [text for _, text in ticks])
         axis.set_minor_locator(NullLocator())
         if described.names:
             axes.tick_params(axis=along, length=0)
-        if along == "x" and sum(len(text) for _, text in ticks) > _letters(inches, 6):
-            axes.tick_params(axis="x", labelsize=style.venue().small - 0.5)
     elif described.log:
-        style.log_axis(axes, along, 2 * most)
+        style.log_axis(axes, along, int(inches / (0.42 if along == "x" else 0.2)))
     else:
         axis.set_major_locator(MaxNLocator(most, integer=described.whole))
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(float(f"{value:.6g}"))))

@@ -1,8 +1,9 @@
 "use strict";
-// Draws the figures of the report from their data: lines with bands, rows with bars, single runs.
+// Draws the figures of the page from their plots: what they show is said in harness/report/plot.py.
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const SHOWN = { arms: new Set(DATA.arms.keys()), env: "", score: "", runs: false };
+const ARMS = DATA.looks.slice(0, DATA.arms);
+const SHOWN = { arms: new Set(ARMS.keys()), env: "", score: "", runs: false };
 const TIP = document.getElementById("tip");
 const PANEL = 250, GAP = 20;  // pixels that a panel wants to be wide, and between two of them
 
@@ -55,26 +56,19 @@ function logTicks(low, high, count) {
   return found.filter(value => value >= low && value <= high);
 }
 
-function logScale(low, high, from, to) {
-  const linear = scale(Math.log10(low), Math.log10(high), from, to);
-  return value => linear(Math.log10(value));
+/** How an axis maps its numbers to places. */
+function scaleOf({ log }, [low, high], from, to) {
+  const of = log ? Math.log10 : value => value, room = of(high) - of(low) || 1;
+  return value => from + (of(value) - of(low)) / room * (to - from);
 }
 
-function scale(low, high, from, to) {
-  const room = high > low ? high - low : 1;
-  return value => from + (value - low) / room * (to - from);
-}
-
-/** The ends of the numbers, with a little room around them. */
-function ends(values, room = 0.04) {
-  let low = Infinity, high = -Infinity;
-  for (const value of values) if (value !== null && value !== undefined) {
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  if (low > high) return [0, 1];
-  const pad = (high - low || 1) * room;
-  return [low - pad, high + pad];
+/** The ends of an axis: its own, or those of what is left where something is hidden. */
+function endsOf(axis, values) {
+  const kept = values.concat(axis.include ?? []).filter(value => value !== null && value !== undefined && (value > 0 || !axis.log));
+  if (axis.fixed || axis.names || !kept.length || (SHOWN.arms.size === DATA.arms && !SHOWN.runs)) return axis.ends;
+  const low = kept.reduce((a, b) => Math.min(a, b)), high = kept.reduce((a, b) => Math.max(a, b));
+  const pad = Math.max((high - low) * 0.04, ((axis.least ?? 0) - (high - low)) / 2) || Math.abs(high) / 2 || 1;
+  return axis.log ? [low / 1.1, high * 1.1] : [low - pad, high + pad];
 }
 
 const MARKS = {
@@ -87,23 +81,26 @@ const MARKS = {
   D: r => `M0,${-r * 1.3}L${r * 1.3},0L0,${r * 1.3}L${-r * 1.3},0z`,
   P: r => `M${-r * 0.45},${-r * 1.2}h${r * 0.9}v${r * 0.75}h${r * 0.75}v${r * 0.9}h${-r * 0.75}v${r * 0.75}` +
     `h${-r * 0.9}v${-r * 0.75}h${-r * 0.75}v${-r * 0.9}h${r * 0.75}z`,
+  x: r => MARKS.X(0.8 * r),
   X: r => `M0,${-r * 0.5}L${r * 0.6},${-r * 1.1}L${r * 1.1},${-r * 0.6}L${r * 0.5},0L${r * 1.1},${r * 0.6}` +
     `L${r * 0.6},${r * 1.1}L0,${r * 0.5}L${-r * 0.6},${r * 1.1}L${-r * 1.1},${r * 0.6}L${-r * 0.5},0` +
     `L${-r * 1.1},${-r * 0.6}L${-r * 0.6},${-r * 1.1}z`,
+  "|": r => `M-1,${-r}H1V${r}H-1z`,
   "*": r => "M" + Array.from({ length: 10 }, (_, i) => [i % 2 ? 0.75 : 1.8, i * Math.PI / 5])
     .map(([far, angle]) => `${far * r * Math.sin(angle)},${-far * r * Math.cos(angle)}`).join("L") + "z",
 };
 
 const at = (x, y) => `translate(${x.toFixed(1)},${y.toFixed(1)})`;
-const look = index => DATA.arms[index] ?? { name: "", colour: "#0173b2", marker: "o", dashes: [] };
-const dashes = arm => arm.dashes.length ? arm.dashes.map(d => d * 2).join(" ") : null;
-const group = (index, colour = look(index).colour) => make("svg:g", { class: "arm", style: `--c:${colour}` });
-const mark = (index, x, y, r = 4) => make("svg:path", { class: look(index).hollow ? "mark hollow" : "mark", d: MARKS[look(index).marker](r), transform: at(x, y) });
+const look = index => DATA.looks[index] ?? { name: "", colour: "#0173b2", marker: "o", dashes: [], line: true };
+const dashes = index => look(index).dashes.length ? look(index).dashes.map(d => d * 2).join(" ") : null;
+const group = (one, colour = look(one.look).colour) => make("svg:g", { class: one.recedes ? "arm recedes" : "arm", style: `--c:${colour}` });
+const mark = (index, x, y, r = 4) => make("svg:path", { class: look(index).hollow ? "mark hollow" : "mark", d: MARKS[look(index).marker || "o"](r), transform: at(x, y) });
+const isShown = one => one.look === undefined || one.look >= DATA.arms || SHOWN.arms.has(one.look);
 
 /** A line and a mark as in the figures, for legends. */
 function swatch(index) {
-  const part = group(index), { marker, line = true } = look(index);
-  if (line) part.append(make("svg:path", { class: "line", d: "M1,7H29", "stroke-dasharray": dashes(look(index)) }));
+  const part = group({ look: index }), { marker, line } = look(index);
+  if (line) part.append(make("svg:path", { class: "line", d: "M1,7H29", "stroke-dasharray": dashes(index) }));
   if (marker) part.append(mark(index, 15, 7));
   return make("svg:svg", { width: 30, height: 14, "aria-hidden": "true" }, part);
 }
@@ -127,87 +124,168 @@ function bandOf(xs, lows, highs, step) {
   return pathOf(xs, lows, true) + text + "z";
 }
 
-/** Frame, grid and labels of a panel; returns its layers and how it maps numbers to places.
- *  The numbers along an axis may be given, with their places: [[place, text], ...]. */
-function frame(width, height, box, xEnds, yEnds, xName, label, { whole, log, xTicks, yTicks } = {}) {
-  const svg = make("svg:svg", {
-    viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: 0, "aria-label": label,
-  });
-  const x = (log ? logScale : scale)(...xEnds, box.left, width - box.right), y = yEnds && scale(...yEnds, height - box.bottom, box.top);
-  const marked = (log ? logTicks : ticks)(...xEnds, Math.max(3, Math.floor((width - box.left) / 75))).filter(value => !whole || Number.isInteger(value));
-  for (const [value, text] of xTicks ?? marked.map(value => [value, short(value)])) {
-    if (!y) svg.append(make("svg:line", { class: "grid", x1: x(value), x2: x(value), y1: box.top, y2: height - box.bottom }));
+// A panel of two axes ------------------------------------------------------------------------------
+
+/** Its marks that are shown; in rows with names, those of hidden arms are gone with their rows. */
+function shownIn(plot, panel) {
+  const marks = panel.marks.filter(isShown), names = panel.y.names;
+  if (plot.runs && SHOWN.runs) {
+    const whole = new Set(marks.filter(one => one.kind === "line" && !one.thin).map(one => one.look));
+    marks.push(...runsOf(panel.env).filter(run => whole.has(run.look)));
+  }
+  if (!names) return { marks };
+  const rowOf = one => Math.round([one.y].flat()[0]), hidden = new Set(panel.marks.filter(one => !isShown(one)).map(rowOf));
+  const rows = [...names.keys()].filter(row => !hidden.has(row));
+  return { marks: marks.filter(one => one.kind === "rule" || !hidden.has(rowOf(one))), rows };
+}
+
+function runsOf(env) {
+  const runs = DATA.runs;
+  return runs.curves.map((curve, i) => ({ kind: "line", thin: true, ...curve, look: runs.groups[runs.group[i]].arm, env: DATA.envs[runs.groups[runs.group[i]].env] }))
+    .filter(run => run.x && run.env === env);
+}
+
+function drawPanel(plot, panel, width) {
+  const { marks, rows } = shownIn(plot, panel), across = Boolean(rows);
+  const many = marks.some(one => one.kind === "points" && one.x.length > 1), step = many ? 34 : 26;
+  const box = { left: leftOf(panel, rows, width), right: 12, top: across ? 4 : 20, bottom: 34 };
+  const height = across ? box.top + rows.length * step + box.bottom : plot.wide ? 290 : 225;
+  const along = (one, key) => [one[key], one.end?.[key], ...(across === (key === "x") ? [one.low, one.high, one.lowAll, one.highAll, one.end?.low, one.end?.high] : [])].flat();
+  const xEnds = endsOf(panel.x, marks.flatMap(one => along(one, "x"))), yEnds = endsOf(panel.y, marks.flatMap(one => along(one, "y")));
+  const x = scaleOf(panel.x, xEnds, box.left, width - box.right);
+  const y = across ? value => box.top + (rows.indexOf(Math.round(value)) + 0.5 + value - Math.round(value)) * step
+    : scaleOf(panel.y, yEnds, height - box.bottom, box.top);
+  const svg = make("svg:svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: 0, "aria-label": labelOf(panel, marks) });
+  drawAxes(svg, panel, { x, y, xEnds, yEnds, box, width, height, rows });
+  const hits = marks.flatMap((one, place) => DRAWN[one.kind](svg, one, { x, y, box, width, height, across, place }));
+  const lines = marks.filter(one => one.kind === "line" && !one.thin && isShown(one));
+  return { svg, marks: hits.length ? hits : byPlace(panel, lines, x, box, height), byRow: across && !many };
+}
+
+function labelOf(panel, marks) {
+  const texts = marks.flatMap(one => one.kind === "points" && one.x.length === 1 && one.names ? [`${one.names[0]} ${one.texts[0]}`] : one.kind === "note" ? [one.text] : []);
+  const what = panel.y.names ? panel.x.label : `${panel.y.label} along ${panel.x.label}`;
+  return `${panel.title ? `${panel.title}: ` : ""}${what}. ${texts.slice(0, 20).join("; ")} Arrow keys read the values.`;
+}
+
+function leftOf(panel, rows, width) {
+  const names = rows ? rows.map(row => panel.y.names[row]) : panel.y.ticks?.map(([, text]) => text);
+  if (rows) return Math.min(width * (width < 400 ? 0.42 : 0.5), 14 + 7.1 * Math.max(4, ...names.map(name => name.length)));
+  return names ? 14 + 6.5 * Math.max(...names.map(name => name.length)) : 44;
+}
+
+/** Grid, numbers and labels. */
+function drawAxes(svg, panel, { x, y, xEnds, yEnds, box, width, height, rows }) {
+  const named = axis => axis.names?.map((name, i) => [i, name]);
+  for (const [value, text] of named(panel.x) ?? numbersOf(panel.x, xEnds, width - box.left)) {
+    if (rows) svg.append(make("svg:line", { class: "grid", x1: x(value), x2: x(value), y1: box.top, y2: height - box.bottom }));
     svg.append(make("svg:text", { x: x(value), y: height - box.bottom + 14, "text-anchor": "middle" }, text));
   }
-  for (const [value, text] of y ? yTicks ?? ticks(...yEnds, 4).map(value => [value, short(value)]) : []) {
+  if (rows) rows.forEach(row => svg.append(rowName(panel.y.names[row], box.left, y(row))));
+  else for (const [value, text] of numbersOf(panel.y, yEnds, 300)) {
     svg.append(make("svg:line", { class: "grid", x1: box.left, x2: width - box.right, y1: y(value), y2: y(value) }));
     svg.append(make("svg:text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end" }, text));
   }
-  svg.append(make("svg:text", { x: (box.left + width - box.right) / 2, y: height - 4, "text-anchor": "middle" }, xName));
-  return { svg, x, y };
+  svg.append(make("svg:text", { x: (box.left + width - box.right) / 2, y: height - 4, "text-anchor": "middle" }, panel.x.label));
+  if (!rows) svg.append(make("svg:text", { x: 0, y: 10 }, panel.y.label));
 }
 
-const ANCHORS = { reference: "6 4", random: "1 3" };
-
-// Lines -------------------------------------------------------------------------------------------
-
-function drawLines(chart, panel, width) {
-  const series = panel.series.filter(one => SHOWN.arms.has(one.arm));
-  const banded = new Set(panel.series.map(one => one.arm));
-  const single = chart.runs ? runsOf(panel.env).filter(run => SHOWN.runs || !banded.has(run.arm)) : [];
-  const ys = [...series.flatMap(s => [...s.y, ...(s.low ?? []), ...(s.high ?? []), ...(s.lowAll ?? []), ...(s.highAll ?? [])]),
-    ...series.flatMap(s => s.end ? [s.end.y, s.end.low, s.end.high] : []), ...single.flatMap(run => run.curve.y), panel.reference, panel.random, ...(panel.range ?? [])];
-  const xs = [...series.flatMap(s => s.end ? [...s.x, s.end.x] : s.x), ...single.flatMap(run => run.curve.x)];
-  const height = 225, box = { left: 44, right: 10, top: 20, bottom: 34 };
-  const label = `${panel.title || chart.y}: ${chart.y} along ${chart.x}, ${series.length} lines. Arrow keys read the values.`;
-  const xEnds = chart.log && !xs.length ? [1, 10] : ends(xs, 0);
-  const { svg, x, y } = frame(width, height, box, xEnds, ends(ys), chart.x, label, { whole: chart.whole, log: chart.log });
-  svg.append(make("svg:text", { x: 0, y: 10 }, chart.y));
-  for (const [name, dash] of Object.entries(ANCHORS)) if (panel[name] !== undefined)
-    svg.append(make("svg:line", { class: "anchor", "stroke-dasharray": dash, x1: box.left, x2: width - box.right, y1: y(panel[name]), y2: y(panel[name]) }));
-  if (panel.at !== undefined)
-    svg.append(make("svg:line", { class: "anchor", "stroke-dasharray": ANCHORS.random, x1: x(panel.at), x2: x(panel.at), y1: box.top, y2: height - box.bottom }));
-  for (const run of single) {
-    const part = group(run.arm);
-    part.append(make("svg:path", { class: "run", d: pathOf(run.curve.x.map(x), run.curve.y.map(y)), "stroke-dasharray": dashes(look(run.arm)) }));
-    svg.append(part);
+/** The numbers along an axis: the given ones, every second or third where there is no room, or round ones. */
+function numbersOf(axis, ends, room) {
+  if (axis.ticks) {
+    const every = Math.ceil(axis.ticks.reduce((sum, [, text]) => sum + 6.2 * text.length + 6, 0) / room);
+    return axis.ticks.filter((_, i) => i % every === 0);
   }
-  series.forEach((one, place) => {
-    const part = group(one.arm), px = one.x.map(x), dash = dashes(look(one.arm));
-    if (one.low) {
-      part.append(make("svg:path", { class: "band", d: bandOf(px, one.low.map(y), one.high.map(y), chart.step) }));
-      for (const edge of one.lowAll ? [one.lowAll, one.highAll] : [one.low, one.high])
-        part.append(make("svg:path", { class: "edge", d: pathOf(px, edge.map(y), chart.step), "stroke-dasharray": dash }));
-    }
-    part.append(make("svg:path", { class: "line", d: pathOf(px, one.y.map(y), chart.step), "stroke-dasharray": dash }));
-    const every = Math.max(1, Math.floor(px.length / 6));
-    for (let i = place % every; i < px.length; i += every) part.append(mark(one.arm, px[i], y(one.y[i]), 3.6));
-    if (one.end) part.append(...endOf(one, x, y));
-    svg.append(part);
-  });
-  const places = [...new Set(series.flatMap(one => one.end ? [...one.x, one.end.x] : one.x))].sort((a, b) => a - b);
-  return { svg, marks: places.map(place => ({ x: x(place), tip: () => lineTip(chart, panel, series, place), rule: [box.top, height - box.bottom] })) };
+  const found = (axis.log ? logTicks : ticks)(...ends, Math.max(3, Math.floor(room / 75)));
+  return found.filter(value => !axis.whole || Number.isInteger(value)).map(value => [value, short(value)]);
 }
+
+function rowName(name, x, y) {
+  const most = Math.floor((x - 8) / 6.8), text = name.length > most ? name.slice(0, most - 1) + "…" : name;
+  return make("svg:text", { class: "label", x: x - 10, y: y + 4, "text-anchor": "end" }, make("svg:title", {}, name), text);
+}
+
+/** Each draws one mark, and returns what can be read of it with the pointer. */
+const DRAWN = {
+  rule(svg, one, { x, y, box, width, height }) {
+    const part = group(one), upright = one.x !== undefined;
+    const ends = upright ? { x1: x(one.x), x2: x(one.x), y1: box.top, y2: height - box.bottom } : { x1: box.left, x2: width - box.right, y1: y(one.y), y2: y(one.y) };
+    part.append(make("svg:line", { class: "anchor", "stroke-dasharray": dashes(one.look), ...ends }));
+    svg.append(part, one.text ? make("svg:text", { x: x(one.x), y: box.top - 3, "text-anchor": "middle" }, one.text) : "");
+    return [];
+  },
+  note(svg, one, { y, box, width }) {
+    svg.append(make("svg:text", { class: "gap", x: (box.left + width) / 2, y: y(one.y) + 4, "text-anchor": "middle" }, one.text));
+    return [];
+  },
+  cells(svg, one, { x, y }) {
+    const part = make("svg:g", { class: "cells" });
+    one.colours.forEach((row, j) => row.forEach((colour, i) => part.append(make("svg:rect", {
+      x: x(one.x[i]), y: y(one.y[j + 1]), width: Math.max(0, x(one.x[i + 1]) - x(one.x[i]) + 0.5), height: Math.max(0, y(one.y[j]) - y(one.y[j + 1]) + 0.5), fill: colour,
+    }))));
+    svg.append(part);
+    return [];
+  },
+  line(svg, one, { x, y, place }) {
+    const part = group(one), px = one.x.map(x), py = one.y.map(y), dash = dashes(one.look);
+    svg.append(part);
+    if (one.thin) {
+      part.append(make("svg:path", { class: "run", d: pathOf(px, py), "stroke-dasharray": dash }));
+      return [];
+    }
+    if (one.low) {
+      part.append(make("svg:path", { class: "band", d: bandOf(px, one.low.map(y), one.high.map(y), one.step) }));
+      for (const edge of one.lowAll ? [one.lowAll, one.highAll] : [one.low, one.high])
+        part.append(make("svg:path", { class: "edge", d: pathOf(px, edge.map(y), one.step), "stroke-dasharray": dash }));
+    }
+    if (one.beneath) part.append(make("svg:path", { class: "beneath", d: pathOf(px, py, one.step), style: `stroke-width: ${2 + 3 * Math.min(one.beneath, 3)}` }));
+    part.append(make("svg:path", { class: "line", d: pathOf(px, py, one.step), "stroke-dasharray": dash }));
+    const every = Math.max(1, Math.floor(px.length / 6));
+    if (look(one.look).marker) for (let i = place % every; i < px.length; i += every) part.append(mark(one.look, px[i], py[i], 3.6));
+    if (one.end) part.append(...endOf(one, x, y));
+    return (one.texts ?? []).map((text, i) => ({ x: px[i], y: py[i], tip: () => tipOf(look(one.look).name, text) }));
+  },
+  points(svg, one, { x, y, across }) {
+    return one.x.map((value, i) => {
+      const part = group(one, one.colours?.[i]), here = { x: x(value), y: y(one.y[i]) };
+      if (one.low && one.low[i] !== null) part.append(make("svg:line", { class: one.ranged ? "range" : "bar",
+        ...(across ? { x1: x(one.low[i]), x2: x(one.high[i]), y1: here.y, y2: here.y } : { x1: here.x, x2: here.x, y1: y(one.low[i]), y2: y(one.high[i]) }) }));
+      part.append(mark(one.look, here.x, here.y, one.size * ({ "|": 1, "*": 0.65 }[look(one.look).marker] ?? 1.1)));
+      if (one.colours) part.classList.add("coloured");
+      svg.append(part);
+      const href = one.links?.[i] || (across && DATA.runs ? "#runs?" + new URLSearchParams(one.look < DATA.arms ? { arm: look(one.look).name } : {}) : null);
+      return { ...here, href, tip: () => tipOf(one.names[i], one.texts[i]), silent: !one.names };
+    }).filter(hit => !hit.silent);
+  },
+};
+
+const tipOf = (name, text) => [make("b", {}, name), text];
 
 /** Where the last run of an arm ended: dotted from its line, its interval, a hollow mark. */
 function endOf(one, x, y) {
   const { end } = one, last = one.x.length - 1, drop = last >= 0 ? `M${x(one.x[last])},${y(one.y[last])}L${x(end.x)},${y(end.y)}` : "";
-  const hollow = mark(one.arm, x(end.x), y(end.y), 4);
+  const hollow = mark(one.look, x(end.x), y(end.y), 4);
   hollow.classList.add("hollow");
   return [make("svg:path", { class: "end", d: drop, "stroke-dasharray": "1 3" }),
     end.low === null ? "" : make("svg:path", { class: "end", d: `M${x(end.x)},${y(end.low)}V${y(end.high)}` }), hollow];
 }
 
-function lineTip(chart, panel, series, place) {
-  const rows = series.map(one => [one, valueAt(one, place)]).filter(([, found]) => found)
+/** Lines are read place by place, all of them together. */
+function byPlace(panel, lines, x, box, height) {
+  const places = [...new Set(lines.flatMap(one => one.end ? [...one.x, one.end.x] : one.x))].sort((a, b) => a - b);
+  return places.map(place => ({ x: x(place), tip: () => lineTip(panel, lines, place), rule: [box.top, height - box.bottom] }));
+}
+
+function lineTip(panel, lines, place) {
+  const text = value => panel.y.decimals === undefined ? short(+value.toPrecision(3)) : fixed(value, panel.y.decimals);
+  const rows = lines.map(one => [one, valueAt(one, place)]).filter(([, found]) => found)
     .sort(([, a], [, b]) => b.y - a.y)
     .map(([one, { y, low, high, ended }]) => {
-      const text = value => fixed(value, panel.decimals);
       const band = low === null || low === undefined ? "" : ` [${text(low)}, ${text(high)}]`;
-      return make("tr", {}, make("td", {}, swatch(one.arm)), make("td", {}, look(one.arm).name),
+      return make("tr", {}, make("td", {}, swatch(one.look)), make("td", {}, look(one.look).name),
         make("td", {}, text(y) + band + (ended ? " (ended)" : "")));
     });
-  return [make("b", {}, `${(chart.log ? +place.toPrecision(3) : place).toLocaleString("en")} ${chart.x}`), make("table", {}, ...rows)];
+  return [make("b", {}, `${(panel.x.log ? +place.toPrecision(3) : place).toLocaleString("en")} ${panel.x.label}`), make("table", {}, ...rows)];
 }
 
 /** The last value of a line up to a place, or its end. */
@@ -217,113 +295,70 @@ function valueAt(one, place) {
   return i < 0 ? null : { y: one.y[i], low: one.low?.[i], high: one.high?.[i] };
 }
 
-function runsOf(env) {
-  const runs = DATA.runs;
-  return runs.curves.map((curve, i) => ({ curve, arm: runs.groups[runs.group[i]].arm, env: DATA.envs[runs.groups[runs.group[i]].env] }))
-    .filter(run => run.curve && run.env === env && SHOWN.arms.has(run.arm));
-}
+// Parallel coordinates -----------------------------------------------------------------------------
 
-// Rows --------------------------------------------------------------------------------------------
-
-const shownRows = panel => panel.rows.filter(row => row.arm === null || SHOWN.arms.has(row.arm));
-const nameRoom = (rows, width) => Math.min(width * (width < 400 ? 0.42 : 0.5), 14 + 7.1 * Math.max(4, ...rows.map(row => row.name.length)));
-
-function rowName(name, x, y) {
-  const most = Math.floor((x - 8) / 6.8), text = name.length > most ? name.slice(0, most - 1) + "…" : name;
-  return make("svg:text", { class: "label", x: x - 10, y: y + 4, "text-anchor": "end" }, make("svg:title", {}, name), text);
-}
-
-function drawBars(chart, panel, width) {
-  const rows = shownRows(panel), step = 26, left = nameRoom(rows, width);
-  const box = { left, right: 12, top: 4, bottom: 34 }, height = box.top + rows.length * step + box.bottom;
-  const numbers = rows.flatMap(row => [row.point, row.low, row.high, ...(row.seeds ?? [])]);
-  const xEnds = ends([...numbers, panel.rule, ...(panel.range ?? [])]);
-  const label = `${panel.title || chart.x}: ${rows.map(row => `${row.name} ${row.text}`).join("; ")}`;
-  const { svg, x } = frame(width, height, box, xEnds, null, chart.x, label);
-  if (panel.rule !== undefined)
-    svg.append(make("svg:line", { class: "rule", "stroke-dasharray": "2 3", x1: x(panel.rule), x2: x(panel.rule), y1: box.top, y2: height - box.bottom }));
-  const marks = rows.map((row, i) => {
-    const y = box.top + (i + 0.5) * step, part = group(row.arm);
-    svg.append(rowName(row.name, left, y), part);
-    if (row.point === null) svg.append(make("svg:text", { x: left + 6, y: y + 4, "font-style": "italic" }, row.text.replace(/^- /, "")));
-    else {
-      if (row.low !== null) part.append(make("svg:line", { class: row.shows === "range" ? "range" : "bar", x1: x(row.low), x2: x(row.high), y1: y, y2: y }));
-      for (const value of row.seeds ?? []) part.append(make("svg:line", { class: "seed", x1: x(value), x2: x(value), y1: y - 5, y2: y + 5 }));
-      part.append(mark(row.arm, x(row.point), y, 4.5));
-    }
-    const arms = row.arm === null ? {} : { arm: row.name };
-    return { x: row.point === null ? left + 40 : x(row.point), y, tip: () => [make("b", {}, row.name), row.text], href: DATA.runs ? "#runs?" + new URLSearchParams(arms) : null };
-  });
-  return { svg, marks, byRow: true };
-}
-
-function drawPoints(chart, panel, width) {
-  const rows = shownRows(panel), step = 34, left = nameRoom(rows, width), runs = DATA.runs;
-  const box = { left, right: 14, top: 4, bottom: 34 }, height = box.top + rows.length * step + box.bottom;
-  const env = DATA.envs.indexOf(panel.env), of = new Map(rows.map(row => [row.arm, []]));
-  runs.group.forEach((g, i) => {
-    const { arm, env: where } = runs.groups[g], value = runs.scores[chart.score][i];
-    if (where === env && value !== null) of.get(arm)?.push([value, i]);
-  });
-  const values = [...of.values()].flat().map(([value]) => value);
-  const xEnds = ends([...values, panel.reference, panel.random]);
-  const label = `${panel.title}: ${chart.x} of every run; IQM ${rows.map(row => `${row.name} ${row.text}`).join("; ")}. Arrow keys read the runs.`;
-  const { svg, x } = frame(width, height, box, xEnds, null, chart.x, label);
-  for (const [name, dash] of Object.entries(ANCHORS)) if (panel[name] !== undefined)
-    svg.append(make("svg:line", { class: "anchor", "stroke-dasharray": dash, x1: x(panel[name]), x2: x(panel[name]), y1: box.top, y2: height - box.bottom }));
+/** An axis for each dimension, a line for each trace. */
+function drawParallel(plot, { axes, traces }, width) {
+  const names = axes.map(([name]) => name), room = (width - 80) / Math.max(1, axes.length - 1);
+  const steep = names.some((name, i) => i && 3.5 * (name.length + names[i - 1].length) > room);  // names would touch
+  const bottom = steep ? 34 + 0.83 * 7 * Math.max(...names.map(name => name.length)) : 52, height = 280 + bottom;
+  const box = { left: steep ? 50 : 44, right: 30, top: 24, bottom };
+  const svg = make("svg:svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: 0,
+    "aria-label": `${traces.length} lines over ${names.join(", ")}. Arrow keys read them.` });
+  const x = scaleOf({}, [0, axes.length - 1], box.left, width - box.right), y = scaleOf({}, [0, 1], height - box.bottom, box.top);
+  const pathAt = one => {
+    let text = "", pen = "M";
+    one.heights.forEach((h, i) => { if (h === null) pen = "M"; else { text += `${pen}${x(i).toFixed(1)},${y(h).toFixed(1)}`; pen = "L"; } });
+    return text;
+  };
+  axes.forEach((_, i) => svg.append(make("svg:line", { class: "grid", x1: x(i), x2: x(i), y1: box.top, y2: height - box.bottom })));
   const marks = [];
-  rows.forEach((row, i) => {
-    const y = box.top + (i + 0.5) * step, part = group(row.arm), piled = new Map();
-    svg.append(rowName(row.name, left, y));
-    if (row.point !== null) svg.append(make("svg:line", { class: "middle", x1: x(row.point), x2: x(row.point), y1: y - 13, y2: y + 13 }));
-    const gap = row.point === null ? make("svg:text", { class: "gap", x: (left + width) / 2, y: y + 4, "text-anchor": "middle" }, row.text.replace(/^- /, "")) : "";
-    const dots = of.get(row.arm).sort((a, b) => a[0] - b[0]).map(([value, run]) => {
-      const bin = Math.round(x(value) / 5), pile = piled.get(bin) ?? [];
-      piled.set(bin, pile);
-      const dot = { x: x(value), y, tip: () => [make("b", {}, `${row.name}, seed ${runs.seed[run]}`), fixed(value, panel.decimals)], href: `#run-${runs.key[run]}` };
-      pile.push(dot);
-      return dot;
-    });
-    for (const pile of piled.values()) pile.forEach((dot, place) => {
-      dot.y = y + (place - (pile.length - 1) / 2) * Math.min(4, 26 / pile.length);
-    });
-    for (const dot of dots) part.append(mark(row.arm, dot.x, dot.y, 3));
-    svg.append(part, gap);
-    marks.push(...dots);
+  traces.forEach((one, of) => {
+    const part = group(one, one.colour);
+    part.append(make("svg:path", { class: one.colour ? "line thin" : "line", d: pathAt(one), "stroke-dasharray": dashes(one.look) }));
+    svg.append(part);
+    one.heights.forEach((h, i) => { if (h !== null) marks.push({ x: x(i), y: y(h), of, tip: () => tipOf(one.name, one.text), href: one.link,
+      sign: () => make("svg:path", { class: "hit", d: pathAt(one) }) }); });
+  });
+  const free = { low: -Infinity, high: -Infinity };  // right of the last text: one that would touch it is left out
+  axes.forEach(([name, low, high], i) => {
+    for (const [end, text, where] of [["high", high, box.top - 7], ["low", low, height - box.bottom + 14]]) {
+      const half = 3.3 * text.length;
+      if (x(i) - half < free[end]) continue;
+      free[end] = x(i) + half + 4;
+      svg.append(make("svg:text", { class: "gap", x: x(i), y: where, "text-anchor": "middle" }, text));
+    }
+    svg.append(make("svg:text", { class: "label", "text-anchor": steep ? "end" : "middle",
+      transform: steep ? `translate(${x(i) + 4},${height - box.bottom + 26}) rotate(-55)` : at(x(i), height - 14) }, name));
   });
   return { svg, marks };
 }
 
 // What is common to all panels --------------------------------------------------------------------
 
-const KINDS = { lines: drawLines, bars: drawBars, points: drawPoints };
-
 function drawFigure(figure) {
-  const chart = DATA.charts[figure.dataset.chart], plot = figure.querySelector(".plot");
-  const panels = chart.panels.filter(panel => !SHOWN.env || !panel.env || panel.env === SHOWN.env);
-  figure.classList.toggle("one", panels.length === 1 && !chart.wide);
-  const room = plot.clientWidth, abreast = Math.max(1, Math.floor((room + GAP) / (PANEL + GAP)));
+  const plot = DATA.plots[figure.dataset.plot], place = figure.querySelector(".plot");
+  const panels = plot.panels.filter(panel => !SHOWN.env || !panel.env || panel.env === SHOWN.env);
+  figure.classList.toggle("one", panels.length === 1 && !plot.wide);
+  const room = place.clientWidth, abreast = Math.max(1, Math.floor((room + GAP) / (PANEL + GAP)));
   const columns = Math.ceil(panels.length / Math.ceil(panels.length / abreast));  // rows of equal length
   const most = (room - GAP * (columns - 1)) / columns;
-  plot.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
-  plot.replaceChildren(...panels.map(panel => {
-    const drawn = KINDS[chart.kind](chart, panel, most);
+  place.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
+  place.replaceChildren(...panels.map(panel => {
+    const drawn = (panel.axes ? drawParallel : drawPanel)(plot, panel, most);
     listen(drawn);
     return make("div", { class: "panel" }, panel.title ? make("h4", {}, panel.title) : null, drawn.svg,
-      panel.gaps?.length ? make("p", { class: "gaps" }, `${chart.runs ? "Run by run" : "Not drawn"}, because ${chart.lacking ?? "runs are missing"}: ${panel.gaps.join("; ")}.`) : null);
-  }), chart.kind === "lines" ? legend(chart, panels) : chart.legend ? legendOf(chart.legend, chart.ramp) : "");
+      panel.gaps?.length ? make("p", { class: "gaps" }, `${panel.gaps.join("; ")}.`) : null);
+  }), ...legend(plot));
 }
 
-/** For paper and small screens, where the buttons that show the arms are out of sight. */
-function legend(chart, panels) {
-  const there = new Set(chart.runs ? DATA.arms.keys() : panels.flatMap(panel => panel.series.map(one => one.arm)));
-  const names = [...there].sort((a, b) => a - b).filter(arm => SHOWN.arms.has(arm));
-  return legendOf(names);
-}
-
-function legendOf(names, ramp) {
-  const bar = ramp && make("span", {}, make("span", { class: "ramp", style: `background: linear-gradient(to right, ${ramp.colours.join(", ")})` }), ramp.text);
-  return make("p", { class: DATA.runs ? "legend" : "legend shown", "aria-hidden": "true" }, ...names.map(arm => make("span", {}, swatch(arm), look(arm).name)), bar);
+/** The arms for paper and small screens, where the buttons that show them are out of sight; the rest always. */
+function legend(plot) {
+  const bar = plot.ramp && make("span", {}, make("span", { class: "ramp", style: `background: linear-gradient(to right, ${plot.ramp.colours.join(", ")})` }), plot.ramp.text);
+  const spans = names => names.map(index => make("span", {}, swatch(index), look(index).name));
+  const arms = plot.legend.filter(index => index < DATA.arms && SHOWN.arms.has(index)), rest = plot.legend.filter(index => index >= DATA.arms);
+  return [make("p", { class: "legend", "aria-hidden": "true" }, ...spans(arms)),
+    make("p", { class: "legend shown" }, make("span", {}, `n = ${plot.n}`), ...spans(rest), bar)];
 }
 
 /** Reading a panel with the pointer, or with the arrow keys. */

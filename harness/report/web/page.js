@@ -5,7 +5,7 @@ function redraw() {
     part.hidden = Boolean(SHOWN.score) && part.dataset.score !== SHOWN.score;
   for (const part of document.querySelectorAll("figure[data-env]"))
     part.hidden = Boolean(SHOWN.env) && part.dataset.env !== SHOWN.env;
-  for (const figure of document.querySelectorAll("figure[data-chart]"))
+  for (const figure of document.querySelectorAll("figure[data-plot]"))
     if (!figure.hidden) drawFigure(figure);
 }
 
@@ -13,11 +13,11 @@ function setUpTools() {
   const tools = document.querySelector("[data-tools]");
   if (!tools) return;
   const part = (name, ...children) => make("div", { role: "group", "aria-label": name }, make("span", { class: "name" }, name), ...children);
-  const arms = DATA.arms.map((arm, index) => make("button", { type: "button", "aria-pressed": "true", title: "Show or hide; double click: this one alone", on: {
+  const arms = ARMS.map((arm, index) => make("button", { type: "button", "aria-pressed": "true", title: "Show or hide; double click: this one alone", on: {
     click: () => { SHOWN.arms.has(index) ? SHOWN.arms.delete(index) : SHOWN.arms.add(index); press(); },
     dblclick: () => { SHOWN.arms = new Set([index]); press(); },
   } }, swatch(index), arm.name));
-  const everyArm = make("button", { type: "button", on: { click: () => { SHOWN.arms = new Set(DATA.arms.keys()); press(); } } }, "all");
+  const everyArm = make("button", { type: "button", on: { click: () => { SHOWN.arms = new Set(ARMS.keys()); press(); } } }, "all");
   const press = () => {
     arms.forEach((button, index) => button.setAttribute("aria-pressed", String(SHOWN.arms.has(index))));
     redraw();

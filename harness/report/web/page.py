@@ -9,10 +9,13 @@ from pathlib import Path
 
 from markdown_it.token import Token
 
-from harness.report import claims, cpu_time, gaps
+from harness.report import claims, cpu_time, curves, gaps
 from harness.report.evidence import Evidence
 from harness.report.figures import FIGURES
-from harness.report.web import charts, flow, runs, shell, words
+from harness.report.number import decimals
+from harness.report.plot import Plot
+from harness.report.render.script import Script
+from harness.report.web import flow, runs, shell, words
 from harness.spec import Claim
 from harness.store.reader import Store
 
@@ -36,9 +39,11 @@ def write(evidence: Evidence, store: Store, sections: Sequence[str], folder: Pat
     page = Page(evidence, folder)
     bodies = [(title, page.section(title, text)) for title, text in rest]
     data = {
-        "arms": charts.looks(evidence),
+        "looks": page.script.looks,
+        "arms": len(evidence.sweep.arms),
         "envs": list(evidence.sweep.envs),
-        "charts": page.charts,
+        "decimals": {env: decimals(evidence.format(env)) for env in evidence.sweep.envs},
+        "plots": page.script.plots,
         "runs": runs.table(evidence, store, folder),
     }
     path = folder / shell.FILE
@@ -48,12 +53,12 @@ def write(evidence: Evidence, store: Store, sections: Sequence[str], folder: Pat
 
 
 class Page:
-    """One page in the making: what its figures show gathers in `charts`."""
+    """One page in the making: what its figures show gathers in `script`."""
 
     def __init__(self, evidence: Evidence, folder: Path) -> None:
         self.evidence = evidence
         self.folder = folder
-        self.charts: dict[str, charts.Chart] = {}
+        self.script = Script(curves.looks(evidence).values())
 
     def section(self, title: str, text: str) -> str:
         special = {
@@ -128,13 +133,13 @@ class Page:
 
     def _figure(self, chapter: Sequence[Token], file: str, kind: str) -> str:
         name = Path(file).stem
-        plot, subject = FIGURES[kind], name[len(kind) + 1 :]
-        score = subject or self.evidence.sweep.report.scores[0]
-        chart = charts.CHARTS[kind](self.evidence, score) if kind in charts.CHARTS else None
-        if chart:
-            self.charts[name] = chart
-        about = {"score": subject if plot.per_score else "", "env": subject if plot.per_env else ""}
-        return shell.figure(chapter, self.folder / file, drawn=bool(chart), **about)
+        of, subject = FIGURES[kind], name[len(kind) + 1 :]
+        plot = of.plot(self.evidence, subject or self.evidence.sweep.report.scores[0])
+        drawn = isinstance(plot, Plot) and plot.drawn_by_script
+        if isinstance(plot, Plot) and drawn:
+            self.script.add(name, plot)
+        about = {"score": subject if of.per_score else "", "env": subject if of.per_env else ""}
+        return shell.figure(chapter, self.folder / file, drawn=drawn, **about)
 
 
 def _kind(file: str) -> str:

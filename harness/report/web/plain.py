@@ -5,14 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from harness.report.number import Format
-
 _EXTRA = 2  # digits beyond the printed ones: a pixel is more than that
-
-
-def decimals(number: Format) -> int:
-    """How many of them a format writes."""
-    return len(number(0.0).partition(".")[2])
 
 
 def plain(value: float, digits: int) -> float | None:

@@ -4,10 +4,9 @@ const AT_ONCE = 50;  // rows
 const RUNS = DATA.runs;
 const ROWS = RUNS.key.map((key, i) => {
   const shared = RUNS.groups[RUNS.group[i]];
-  return { i, key, arm: DATA.arms[shared.arm].name, env: DATA.envs[shared.env], shared };
+  return { i, key, arm: ARMS[shared.arm].name, env: DATA.envs[shared.env], shared };
 });
 const SCORES = Object.keys(RUNS.scores);
-const decimalsOf = env => Object.values(DATA.charts).flatMap(chart => chart.panels).find(panel => panel.env === env && panel.decimals !== undefined)?.decimals ?? 3;
 const COLUMNS = {
   run: row => row.key,
   arm: row => row.arm,
@@ -49,7 +48,7 @@ function rowOf(row) {
     const value = of(row);
     if (name === "run") return make("td", {}, open);
     if (name === "state") return make("td", { class: `state-${value}` }, value);
-    if (SCORES.includes(name)) return make("td", { style: "text-align:right" }, fixed(value, decimalsOf(row.env)));
+    if (SCORES.includes(name)) return make("td", { style: "text-align:right" }, fixed(value, DATA.decimals[row.env]));
     return typeof value === "number" || value === null
       ? make("td", { style: "text-align:right" }, fixed(value, DECIMALS[name] ?? 0))
       : make("td", {}, value);
@@ -99,10 +98,11 @@ function copyButton(text) {
 
 function sparkline(row) {
   const { x, y } = RUNS.curves[row.i], arm = row.shared.arm;
-  const panel = { title: "", env: row.env, decimals: decimalsOf(row.env), series: [{ arm, x, y }] };
+  const axis = (label, values, more) => ({ label, ends: [Math.min(...values), Math.max(...values) || 1], ...more });
+  const panel = { x: axis("environment steps", x), y: axis("return", y, { decimals: DATA.decimals[row.env] }), marks: [{ kind: "line", look: arm, x, y }] };
   const hidden = !SHOWN.arms.has(arm);
   SHOWN.arms.add(arm);
-  const drawn = drawLines({ x: "environment steps", y: "return" }, panel, 420);
+  const drawn = drawPanel({}, panel, 420);
   if (hidden) SHOWN.arms.delete(arm);
   listen(drawn);
   drawn.svg.style.maxWidth = "420px";
@@ -119,7 +119,7 @@ function setUp() {
   const head = Object.keys(COLUMNS).map(name => make("th", { scope: "col", "aria-sort": "none" }, make("button", { type: "button", on: { click: () =>
     ask({ sort: name, down: ASKED.sort === name && !ASKED.down }) } }, name)));
   explorer.append(
-    make("div", { class: "filters" }, choose("arm", "Arm", DATA.arms.map(arm => arm.name)), choose("env", "Environment", DATA.envs),
+    make("div", { class: "filters" }, choose("arm", "Arm", ARMS.map(arm => arm.name)), choose("env", "Environment", DATA.envs),
       choose("state", "State", [...new Set(RUNS.state)]),
       make("label", {}, "Key begins with", make("input", { name: "key", size: 18, on: { input: event => ask({ key: event.target.value.trim() }) } })),
       make("button", { type: "button", on: { click: () => ask({ arm: [], env: "", state: "", key: "" }) } }, "All runs"),

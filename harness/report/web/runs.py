@@ -12,7 +12,8 @@ from harness import stats
 from harness.config.tree import canonical
 from harness.report.command import repeat
 from harness.report.evidence import Evidence
-from harness.report.web.plain import decimals, plain, plains
+from harness.report.number import decimals
+from harness.report.web.plain import plain, plains
 from harness.spec import RunSpec
 from harness.store.reader import RunStatus, Store
 

@@ -76,7 +76,7 @@ def figure(chapter: Sequence[Token], picture: Path, drawn: bool, **about: str) -
     body = _DRAWN if drawn else f'<img alt="{escape(title)}" src="{embedded(picture)}">'
     caption = words.render([token for token in chapter[3:] if not _shows_picture(token)])
     return (
-        f'<figure id="figure-{escape(name)}"{_data(chart=name if drawn else "", **about)}>'
+        f'<figure id="figure-{escape(name)}"{_data(plot=name if drawn else "", **about)}>'
         f"<h3>{escape(title)}</h3>{body}<figcaption>{caption}</figcaption></figure>"
     )
 
