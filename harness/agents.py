@@ -98,7 +98,6 @@ def with_bonus(agent: str, bonus: str) -> str:
 
     :raises KeyError: with a suggestion or the way out, if there is none.
     """
-    entry(agent)
     learner, other = split(agent)
     if other:
         raise KeyError(f"{agent} has a bonus already: name its learner, {learner}, beside it")

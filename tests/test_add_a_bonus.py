@@ -17,7 +17,11 @@ from baselines.curiosity.learner import Curious
 from baselines.target import attribute
 from harness import agents
 from harness.cli.main import app
+from harness.config.strict import UserError
+from harness.search import study
 from harness.store.reader import Store
+from harness.sweep.expand import expand
+from harness.train.run import Job, run
 
 TAKERS = [name for name, entry in AGENTS.items() if entry.bonuses]
 
@@ -61,10 +65,11 @@ envs: [CartPole-v1]
 seeds: 1
 steps: 512
 evaluation: {every: 256, episodes: 1, final_episodes: 2}
+base: {bonus: toy}
 arms:
-  ppo: {agent: ppo_toy, hparams: {n_envs: 2, n_steps: 32, batch_size: 32}}
-  dqn: {agent: dqn_toy, hparams: {learning_starts: 50, warmup_steps: 20, bonus_batch_size: 8}}
-  plain: {agent: ppo}
+  ppo: {agent: ppo, hparams: {n_envs: 2, n_steps: 32, batch_size: 32}}
+  dqn: {agent: dqn, hparams: {learning_starts: 50, warmup_steps: 20, bonus_batch_size: 8}}
+  plain: {agent: ppo, bonus: null}
 report: {baseline: plain}
 """
 
@@ -84,14 +89,14 @@ def test_a_bonus_in_one_file_and_one_line_is_listed_checked_and_trained(toy, tmp
     assert "dqn_toy" in harness("ls", "agents", *results)
     checked = harness("check", str(path), *results)
     assert "toy_scale" in checked and "int_coef" in checked
-    harness("sweep", str(path), "--executor", "serial", *results)
+    runs = {run.arm: run for run in expand(path).sweep.runs}
+    for spec in runs.values():
+        run(spec, Job(tmp_path / "results"))
 
     store = Store(tmp_path / "results")
-    runs = {run.arm: run for run in store.sweep("toy").runs}
     assert {arm: run.agent for arm, run in runs.items()} == {
         "ppo": "ppo_toy", "dqn": "dqn_toy", "plain": "ppo"
     }  # fmt: skip
-    assert all(store.finished(run) for run in runs.values())
     logs = {arm: (store.folder(run) / "train.jsonl").read_text() for arm, run in runs.items()}
     paid = {arm for arm, text in logs.items() if "curiosity/raw_bonus" in text}
     assert paid == {"ppo", "dqn"}
@@ -128,17 +133,47 @@ def test_every_agent_has_a_name_of_its_own():
     assert pairs == [baselines.name(*baselines.split(name)) for name in pairs]
 
 
+FILE = """\
+name: pairs
+question: Which?
+envs: [CartPole-v1]
+seeds: 1
+steps: 20_000
+"""
+
+
+def runs_of(path, text):
+    path.write_text(FILE + text)
+    return expand(path).sweep.runs
+
+
+def test_an_arm_that_names_a_learner_and_a_bonus_has_the_runs_of_their_short_name(tmp_path):
+    pairs = runs_of(tmp_path / "a.yaml", "base: {agent: ppo}\narms: {a: {bonus: rnd}, b: {}}\n")
+    short = runs_of(tmp_path / "b.yaml", "arms: {a: {agent: ppo_rnd}, b: {agent: ppo}}\n")
+
+    assert [run.agent for run in pairs] == ["ppo_rnd", "ppo"]
+    assert [run.key for run in pairs] == [run.key for run in short]
+
+
+def test_an_arm_that_is_searched_names_them_too():
+    (pair,) = study.shipped("ppo", "CartPole-v1", 20_000, 3, {"agent": "ppo", "bonus": "rnd"})
+    (short,) = study.shipped("ppo_rnd", "CartPole-v1", 20_000, 3)
+
+    assert pair.agent == "ppo_rnd" and pair.space == short.space
+    assert [spec.key for spec in pair.base] == [spec.key for spec in short.base]
+
+
 @pytest.mark.parametrize(
-    ("agent", "bonus", "why"),
+    ("arm", "why"),
     [
-        ("ppo", "rdn", "unknown bonus 'rdn'. Did you mean 'rnd'?"),
-        ("dqn", "count", "dqn does not take the bonus count: take rnd, icm, rf or disagreement"),
-        ("random", "rnd", "random does not take the bonus rnd: `harness ls bonuses` shows who"),
-        ("ppo_rnd", "icm", "ppo_rnd has a bonus already: name its learner, ppo, beside it"),
-        ("pppo", "rnd", "unknown agent 'pppo'. Did you mean 'ppo'?"),
+        ("agent: ppo, bonus: rdn", "a.bonus: unknown bonus 'rdn'. Did you mean 'rnd'?"),
+        ("agent: dqn, bonus: count", "a.bonus: dqn does not take the bonus count: take rnd, icm, "),
+        ("agent: random, bonus: rnd", "a.bonus: random does not take .*: `harness ls bonuses`"),
+        ("agent: ppo_rnd, bonus: icm", "a.bonus: ppo_rnd has a bonus already: name its learner, "),
+        ("agent: pppo, bonus: rnd", "a.agent: unknown agent 'pppo'. Did you mean 'ppo'?"),
+        ("bonus: rnd", "a: no agent: set"),
     ],
 )
-def test_a_pair_that_cannot_be_is_refused_with_a_way_out(agent, bonus, why):
-    with pytest.raises(KeyError) as error:
-        agents.with_bonus(agent, bonus)
-    assert error.value.args[0].startswith(why)
+def test_a_pair_that_cannot_be_is_refused_at_its_line_with_a_way_out(tmp_path, arm, why):
+    with pytest.raises(UserError, match=rf"a.yaml:6: arms.{why}"):
+        runs_of(tmp_path / "a.yaml", f"arms: {{a: {{{arm}}}}}\n")

@@ -51,6 +51,7 @@ def _offer_names(schema: dict[str, Any], *arms: str) -> None:
     members = envs.card_names()
     for arm in arms:
         schema["$defs"][arm]["properties"]["agent"]["anyOf"][0]["enum"] = list(baselines.names())
+        schema["$defs"][arm]["properties"]["bonus"]["anyOf"][0]["enum"] = list(baselines.BONUSES)
     # Families such as DeepSea-N have more members than are listed.
     names = {"anyOf": [{"enum": members}, {"type": "string", "pattern": r"-\d+$"}]}
     schema["properties"]["envs"]["items"] = names

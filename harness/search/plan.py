@@ -20,7 +20,7 @@ from harness.config.strict import Document, Problem, Problems, UserError, load, 
 from harness.config.tree import Place, canonical, get, nested, put
 from harness.search.file import MOST_SEEDS, VALUE, Halving, Searched, SearchFile, Wilcoxon
 from harness.spec import Anchors, RunSpec
-from harness.sweep.arm import layer
+from harness.sweep.arm import layer, with_bonus
 from harness.sweep.expand import budget, cards_of
 from harness.sweep.resolve import FIRST_TUNING_SEED, Request, Source, resolve
 
@@ -267,7 +267,10 @@ def _plan(
     if arm.agent is None:
         problems.add(("arms", label), "no agent: set `agent:` here")
         raise problems.error()
-    requests = _requests(file, document, label, arm.agent, list(cards) or file.envs[:1])
+    agent = with_bonus(arm.agent, arm.bonus, ("arms", label, "bonus"), problems)
+    if agent is None:
+        raise problems.error()
+    requests = _requests(file, document, label, agent, list(cards) or file.envs[:1])
     base = []
     for asked, source in requests:
         with problems.gathered():
@@ -275,7 +278,7 @@ def _plan(
     if problems:
         _add_hidden(file, document, label, cards, problems)
         raise problems.error()
-    space, places = _space(document, label, arm, arm.agent, cards.values())
+    space, places = _space(document, label, arm, agent, cards.values())
     anchors = {name: card.scale() for name, card in cards.items()}
     plan = Plan(file, document, label, space, anchors, tuple(requests), tuple(base))
     for name, message in order_problems(space):

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from baselines import names
+from harness import agents
 from harness.agents import Layer
 from harness.config.strict import Document, Problems
 from harness.config.tree import Place, canonical, dotted
@@ -29,9 +31,8 @@ class Composed(NamedTuple):
     def last(self, name: str) -> tuple[Place, Any]:
         """The last departure that sets `name`, and where it stands."""
         for place, departure in reversed(self.departures):
-            value = getattr(departure, name)
-            if value is not None:
-                return (*place, name), value
+            if name in departure.model_fields_set:
+                return (*place, name), getattr(departure, name)
         return self.place, None
 
     def layers(self, document: Document) -> Iterator[Layer]:
@@ -41,6 +42,17 @@ class Composed(NamedTuple):
         if self.grid:
             where = (*self.place, "grid")
             yield Layer(f"{document.file}: {dotted(where)}", self.grid, document, where)
+
+
+def with_bonus(agent: str, bonus: str | None, place: Place, problems: Problems) -> str | None:
+    """The short name of an agent with a bonus, if one is given; None if there is no such pair."""
+    if bonus is None or agent not in names():  # `resolve` says that there is no such agent
+        return agent
+    try:
+        return agents.with_bonus(agent, bonus)
+    except KeyError as error:
+        problems.add(place, error.args[0])
+        return None
 
 
 def layer(departure: Departure, document: Document, place: Place) -> Layer:

@@ -13,7 +13,7 @@ from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.sweep import claim
-from harness.sweep.arm import Arms, Composed, compose
+from harness.sweep.arm import Arms, Composed, compose, with_bonus
 from harness.sweep.best import taken_over
 from harness.sweep.claim import SCORES
 from harness.sweep.file import SweepFile
@@ -152,6 +152,10 @@ def _requests(
     if agent is None:
         if not any(problems.lost((*place, "agent")) for place, _ in arm.departures):
             problems.add(arm.place, "no agent: set `agent:` here or in `base`")
+        return
+    at, bonus = arm.last("bonus")
+    agent = with_bonus(agent, bonus, at, problems)
+    if agent is None:
         return
     own = (*arm.place, "envs")
     if arm.envs == []:

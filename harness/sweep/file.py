@@ -16,6 +16,11 @@ class Departure(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     agent: str | None = Field(None, description="A name that `harness ls agents` shows.")
+    bonus: str | None = Field(
+        None,
+        description="An exploration bonus for the agent, a name that `harness ls bonuses` shows: "
+        "{agent: ppo, bonus: rnd} is {agent: ppo_rnd}. null: without the one of `base`.",
+    )
     hparams: dict[str, Any] = Field(
         default_factory=dict,
         description="Hyper-parameters, spelled as in Stable-Baselines3. {from: best.yaml} takes "
