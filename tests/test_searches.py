@@ -106,7 +106,7 @@ def test_a_record_that_is_half_written_is_left_out_and_left_alone(finished):
     torn = b"".join(lines[:last]) + lines[last][:-10]
     try:
         journal.write_bytes(torn)
-        assert (standing(root).done, standing(root).open) == (before.done - 1, 1)
+        assert standing(root).done == before.done - 1
         assert journal.read_bytes() == torn
         assert not list(journal.parent.glob("*.torn-*"))
     finally:
@@ -186,7 +186,7 @@ def replaced(make):
 
 def altered_middle(path):
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([*lines[:5], lines[5][:9] + b"\n", *lines[6:]]))
+    path.write_bytes(b"".join([*lines[:3], lines[3][:9] + b"\n", *lines[4:]]))
 
 
 def of_another_search(path):

@@ -26,6 +26,9 @@ PARTS |= {
 class CMAES(CmaEsSampler):
     """Optuna's, but a study, which whoever can write to its journal or database has a hand in, can
     name nothing in the state but `PARTS`.
+
+    Optuna has no public way to read that state: what begins with an underscore here is its own, of
+    version 5, and `tests/test_lock.py` holds the two readings against each other.
     """
 
     def _restore_optimizer(self, completed_trials: Sequence[FrozenTrial]) -> Any:

@@ -110,6 +110,9 @@ class Plan(NamedTuple):
 
         Hyperband (Li et al. 2018, JMLR 18-185, algorithm 1): a bracket that stops fewer trials gets
         fewer. Successive halving has one bracket, and the default goes through every rung.
+
+        Not Optuna's HyperbandPruner: it stops runs that report while they train, and keeps to
+        itself which bracket a trial is in. Here a bracket decides how long the first runs are.
         """
         pruner = self.file.pruner
         if not isinstance(pruner, Halving) or pruner.name != "hyperband" or number == 0:

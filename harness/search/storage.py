@@ -86,13 +86,17 @@ def connect(where: str) -> BaseStorage:
         raise UserError([Problem("storage", None, without_password(where), why)]) from None
 
 
-def tell(plan: Plan, folder: Path, stage: str) -> None:
-    """Say how far the search is, to whoever asks (`harness status`)."""
+def tell(plan: Plan, folder: Path, stage: str, running: int = 0) -> None:
+    """Say how far the search is, to whoever asks (`harness status`).
+
+    :param running: trials that are being evaluated.
+    """
     where = plan.file.storage
     if where:
         where = without_password(where) if "://" in where else str(Path(where).resolve())
-    said = {"stage": stage, "budget": plan.file.budget.model_dump(), "storage": where}
-    write_json(folder / searches.STATE, said)
+    budget = plan.file.budget.model_dump()
+    state = {"stage": stage, "running": running, "budget": budget, "storage": where}
+    write_json(folder / searches.STATE, state)
 
 
 def open_study(plan: Plan, storage: BaseStorage) -> optuna.Study:

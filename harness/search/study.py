@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -40,14 +41,15 @@ def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) ->
             say(line)
         where = plan.file.storage or str(home / storage.JOURNAL)
         study = storage.open_study(plan, storage.connect(where))
-        storage.tell(plan, home, searches.SEARCHING)
-        loop.run(plan, study, store, attempt, say)
-        storage.tell(plan, home, searches.CONFIRMING)
+        tell = partial(storage.tell, plan, home)
+        tell(searches.SEARCHING)
+        loop.run(plan, study, store, attempt, say, partial(tell, searches.SEARCHING))
+        tell(searches.CONFIRMING)
         found = confirm.run(plan, study, store, attempt)
         if found is not None:
             confirm.write(home / BEST, confirm.winner(plan, study, found))
         evidence = _evidence(plan, study, found, store, attempt)
-        storage.tell(plan, home, searches.DONE)
+        tell(searches.DONE)
         return evidence
 
 

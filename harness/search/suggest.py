@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -13,9 +13,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from harness.config.space import Range, Space
@@ -88,8 +86,9 @@ def encode(found: Range, value: Any) -> Any:
         drawn = found.power(value) if value >= 1 else -1
     elif not found.whole:
         drawn = round(1 - value, 12) if found.one_minus else float(value)
-    kind = distribution(found)
-    if not kind._contains(kind.to_internal_repr(drawn)) or decode(found, drawn) != value:
+    # Made to ask whether the value is one of the distribution's: it raises ValueError if not.
+    create_trial(value=0.0, params={"x": drawn}, distributions={"x": distribution(found)})
+    if decode(found, drawn) != value:
         raise ValueError(value)
     return drawn
 
@@ -138,24 +137,15 @@ def default_params(space: Space, hparams: Mapping[str, Any]) -> dict[str, Any] |
 
 
 def replica(
-    plan: Plan,
-    trials: Iterable[FrozenTrial],
-    sampler: BaseSampler | None = None,
-    pruner: BasePruner | None = None,
+    plan: Plan, trials: Iterable[FrozenTrial], sampler: BaseSampler | None = None
 ) -> optuna.Study:
     """A study in memory with these trials: what is drawn or judged there leaves no trace."""
-    study = optuna.create_study(
-        storage=InMemoryStorage(),
-        study_name=plan.name,
-        direction="maximize",
-        sampler=sampler,
-        pruner=pruner,
-    )
+    study = optuna.create_study(study_name=plan.name, direction="maximize", sampler=sampler)
     study.add_trials(trials)
     return study
 
 
-def draw(plan: Plan, before: list[FrozenTrial]) -> FrozenTrial:
+def draw(plan: Plan, before: Sequence[FrozenTrial]) -> FrozenTrial:
     """The next trial: a function of the plan and the trials before it."""
     number = len(before)
     seed = zlib.crc32(f"{plan.file.seed}/{plan.label}/{number}".encode())

@@ -37,7 +37,7 @@ class Standing(NamedTuple):
     stage: str
     running: bool  # a living process is at it
     done: int  # trials that were told, those that were stopped early among them
-    open: int  # trials that were begun and not told
+    open: int  # trials that were being evaluated when it last wrote its state
     failed: int
     best: float | None  # of the trials that were run on all seeds
     spent: str  # of what was given
@@ -59,7 +59,7 @@ def _standing(folder: Path) -> Standing:
     said: dict[str, Any] = {}
     trials, problem = list[FrozenTrial](), ""
     try:
-        said = read_json(folder / STATE, {"stage": str, "budget": dict}) or {}
+        said = read_json(folder / STATE, {"stage": str, "running": int, "budget": dict}) or {}
         trials = _trials(folder, said)
     except Damaged as error:
         problem = f"damaged: {error}: `harness tune` with the search's file makes it anew"
@@ -78,7 +78,7 @@ def _standing(folder: Path) -> Standing:
         stage=stage,
         running=_is_held(folder / "lock"),
         done=sum(s in (TrialState.COMPLETE, TrialState.PRUNED) for s in states),
-        open=sum(not s.is_finished() for s in states),
+        open=said.get("running", 0),
         failed=states.count(TrialState.FAIL),
         best=max(values, default=None),
         spent=_spent(trials, said.get("budget", {})),
