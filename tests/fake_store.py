@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.config.tree import canonical
-from harness.report import page, style
+from harness.report import contents, style
 from harness.report.render import seaborn
 from harness.spec import Anchor, Anchors, Claim, Evaluation, ReportOptions, ResolvedSweep, RunSpec
 from harness.store import declaration
@@ -266,5 +266,11 @@ def write_page(store: Store, of: ResolvedSweep) -> Path:
     """report.html as `harness report` makes it, but for the pictures, which take long to draw."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seaborn, "draw", lambda _: Figure())
-        patch.setattr(style, "save", lambda _, path, __: path.with_suffix(".png").write_bytes(b""))
-        return page.write(of, store, store.sweep_folder(of.name) / "report").with_suffix(".html")
+        patch.setattr(style, "save", _save_nothing)
+        report = contents.write(of, store, store.sweep_folder(of.name) / "report")
+        return report.page.with_suffix(".html")
+
+
+def _save_nothing(figure: Figure, path: Path, formats: Sequence[str]) -> None:
+    for name in formats:
+        path.with_name(f"{path.name}.{name}").write_bytes(b"")

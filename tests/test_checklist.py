@@ -8,10 +8,10 @@ import fake_store
 import pytest
 
 from harness.config.strict import UserError
-from harness.report import Options, checklist, page, write
+from harness.report import Options, checklist, contents, write
 from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer, Entry
-from harness.report.questions import QUESTIONS
+from harness.report.checklist.questions import QUESTIONS
 from harness.spec import ReportOptions, ResolvedSweep
 from harness.store.reader import Store
 
@@ -21,7 +21,7 @@ FIELDS = ("wall_seconds", "cpu_seconds")
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {})  # they take most of the time of a report
+    monkeypatch.setattr(contents, "FIGURES", {})  # they take most of the time of a report
     return Store(tmp_path)
 
 
@@ -56,7 +56,7 @@ def test_what_only_an_author_knows_is_unanswered_and_never_yes(store):
 
 def test_every_pointer_leads_to_a_file(store):
     sweep = finished(store)
-    folder = write(sweep, store, store.sweep_folder("fake") / "report").parent
+    folder = write(sweep, store, store.sweep_folder("fake") / "report").page.parent
     with (folder / "checklist.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(QUESTIONS)
@@ -64,7 +64,7 @@ def test_every_pointer_leads_to_a_file(store):
         pointers = row["where"].split()
         assert pointers or row["answer"] == "UNANSWERED", row["question"]
         for pointer in pointers:
-            root = store.root if checklist.in_store(pointer) else folder
+            root = store.root if pointer.startswith(("runs/", "sweeps/")) else folder
             assert (root / pointer).is_file(), pointer
 
 
@@ -151,13 +151,13 @@ def test_an_author_may_claim_less_but_not_that_it_does_not_apply(store):
 def test_the_page_names_what_the_records_deny(store):
     sweep = finished(store, seeds=4)
     said = {"variation": AuthorsAnswer(answer="yes", because="There are bars.", where="Figure 1")}
-    path = write(sweep, store, store.sweep_folder("fake") / "report", Options(answers=said))
+    folder = store.sweep_folder("fake") / "report"
+    path, flaws = write(sweep, store, folder, Options(answers=said))
     assert "> **Warning.** The records contradict its author on: variation." in path.read_text()
     text = (path.parent / "checklist.md").read_text()
     assert (
         "**CONTRADICTED.** The author says Yes: There are bars (Figure 1). The records: 2" in text
     )
-    flaws = checklist.flaws(path.parent)
     assert any(flaw.startswith("variation: CONTRADICTED.") for flaw in flaws)
     assert any(flaw.startswith("ethics: UNANSWERED.") for flaw in flaws)
 

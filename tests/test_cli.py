@@ -188,7 +188,7 @@ def test_so_it_is_in_a_process_of_its_own(folder):
 
 
 def test_the_serial_executor_writes_the_same_numbers(folder, monkeypatch):
-    monkeypatch.setattr("harness.report.page.FIGURES", {})  # what takes the time of a report
+    monkeypatch.setattr("harness.report.contents.FIGURES", {})  # what takes the time of a report
     typed("sweep", "cli.yaml", "--executor", "serial", "--results", "serial", cwd=folder)
 
     table = "sweeps/cli/report/table_final.csv"

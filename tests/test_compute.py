@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from harness.cli import status
-from harness.report import compute, page
+from harness.report import contents
 from harness.report.evidence import gather
+from harness.report.results import runs as compute
 from harness.store import writer
 from harness.store.cost import spent
 from harness.store.reader import Store
@@ -78,7 +79,7 @@ def test_what_failed_is_in_the_sums_and_what_nobody_measured_is_said(store):
     failed, old = END | {"outcome": "failed"} | COST, END | {"outcome": "failed"}
     attempts(store, sweep.runs[0], START, failed, START, old)
     evidence = gather(sweep, store)
-    table = compute.table(evidence)
+    table = compute.cost(evidence)
     assert table.head == (
         "arm", "attempts", "without result", "wall s", "CPU s", "CPU s without result", "peak MB",
     )  # fmt: skip
@@ -93,7 +94,7 @@ def test_what_failed_is_in_the_sums_and_what_nobody_measured_is_said(store):
 
 
 def test_page_checklist_paper_and_status_give_one_account_of_failed_attempts(store, monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
     sweep = fake_store.sweep(ARMS, ("DeepSea-20",), 3)
     fake_store.write_sweep(store, sweep, finish=False)
     for run in sweep.runs:
@@ -104,7 +105,7 @@ def test_page_checklist_paper_and_status_give_one_account_of_failed_attempts(sto
         "7 attempts took 176.0 s of wall time and 160.0 s of CPU time; "
         "1 left no result and took 50.0 s of wall time and 40.0 s of CPU time."
     )
-    folder = page.write(sweep, store, store.sweep_folder("fake") / "report").parent
+    folder = contents.write(sweep, store, store.sweep_folder("fake") / "report").page.parent
     with (folder / "table_compute.csv").open() as file:
         whole = list(csv.reader(file))[-1]
     assert whole == ["(all arms)", "7", "1", "176.0", "160.0", "40.0", "900"]
@@ -130,7 +131,7 @@ def test_a_run_that_two_arms_share_is_paid_once(store):
     twins = [run.model_copy(update={"arm": "twin"}) for run in sweep.runs]
     sweep = fake_store.sweep(("ppo", "twin"), ("DeepSea-20",), runs=(*sweep.runs, *twins))
     fake_store.write_sweep(store, sweep)
-    rows = {row[0]: row[3] for row in compute.table(gather(sweep, store)).rows}
+    rows = {row[0]: row[3] for row in compute.cost(gather(sweep, store)).rows}
     assert rows["ppo"] == rows["twin"] == rows["(all arms)"]
 
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from harness import stats
 from harness.cli.main import app
+from harness.report import contents
 from harness.report import crosscheck as section
-from harness.report import page
 from harness.stats import crosscheck
 from harness.store.reader import Store
 from harness.train import missing
@@ -28,7 +28,7 @@ def store(tmp_path):
 
 @pytest.fixture(autouse=True)
 def text_only(monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
 
 
 def sweep_of(store, seeds=6, arms=ARMS, envs=ENVS, **more):
@@ -39,7 +39,7 @@ def sweep_of(store, seeds=6, arms=ARMS, envs=ENVS, **more):
 
 def written(store, sweep, options=None):
     folder = store.sweep_folder(sweep.name) / "report"
-    text = page.write(sweep, store, folder, options).read_text()
+    text = contents.write(sweep, store, folder, options).page.read_text()
     return text.partition(f"## {section.SECTION}\n")[2].partition("\n## ")[0]
 
 

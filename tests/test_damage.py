@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.report import page
+from harness.report import contents
 from harness.store import writer
 from harness.store.files import write_json
 from harness.store.reader import Store
@@ -124,7 +124,7 @@ def whole(tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     (folder / "damage.yaml").write_text(SWEEP)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "FIGURES", {})
+        patch.setattr(contents, "FIGURES", {})
         said(folder, "sweep", "damage.yaml")
     return folder
 
@@ -132,7 +132,7 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def store(whole, tmp_path, monkeypatch):
     """The same; but one run is verified, and another failed."""
-    monkeypatch.setattr(page, "FIGURES", {})  # which take long to draw
+    monkeypatch.setattr(contents, "FIGURES", {})  # which take long to draw
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True, symlinks=True)
     store = Store(tmp_path / "results")
     sound, failed = finished(store), store.folder(store.sweep("damage").runs[0])

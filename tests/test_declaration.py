@@ -7,8 +7,9 @@ import shutil
 import fake_store
 import pytest
 
-from harness.report import page, write
-from harness.report.evidence import gather, warnings
+from harness.report import contents, write
+from harness.report.evidence import gather
+from harness.report.evidence.warning import warnings
 from harness.spec import Claim, ResolvedSweep
 from harness.store import declaration
 from harness.store.reader import Store
@@ -203,11 +204,11 @@ def test_a_copy_that_keeps_the_claim_that_came_out_says_how_many_there_were(stor
 
 
 def test_every_page_says_of_a_claim_what_the_records_prove(store, start, monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
     of = study()
     train(store, of)
     start(of, AFTER)
-    folder = write(of, store, store.sweep_folder("fake") / "report").parent
+    folder = write(of, store, store.sweep_folder("fake") / "report").page.parent
     text = (folder / "report.md").read_text()
     assert "**First recorded on 2026-02-03, when 6 of its 6 runs had finished" in text
     for name in ("checklist.md", "paper/methods.tex"):

@@ -13,7 +13,8 @@ from harness import agents, envs
 from harness.cli.main import app
 from harness.config.shipped import shipped
 from harness.config.strict import UserError, load, parse
-from harness.report import equal_tuning, page, write
+from harness.report import contents, write
+from harness.report.evidence import equal_tuning
 from harness.spec import Claim
 from harness.store.reader import Store
 from harness.sweep.best import digest
@@ -206,11 +207,11 @@ def test_check_shows_what_each_arm_was_tuned_on_and_warns(tmp_path):
 
 
 def test_a_report_warns_once_and_its_settings_say_what_each_arm_was_tuned_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
     store, made = Store(tmp_path), sweep(EVERYWHERE)
     fake_store.write_sweep(store, made)
 
-    path = write(made, store, store.sweep_folder("fake") / "report")
+    path = write(made, store, store.sweep_folder("fake") / "report").page
 
     assert path.read_text().count("were not tuned on the same environments") == 1
     settings = (path.parent / "hyperparameters.csv").read_text()

@@ -30,8 +30,8 @@ end_silently()
 from harness.cli import main, report
 write = report.write_report
 def undrawn(*given, **more):
-    from harness.report import page
-    page.FIGURES = {}
+    from harness.report import contents
+    contents.FIGURES = {}
     return write(*given, **more)
 report.write_report = undrawn
 main.main()

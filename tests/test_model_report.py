@@ -23,9 +23,10 @@ from harness.cli import model_folder
 from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.envs.wrappers import complete
+from harness.report import contents
 from harness.report import model_figures as figures
 from harness.report import model_page as page
-from harness.report import page as report_page
+from harness.report.render import markdown
 from harness.seeding import episode_seeds, streams
 from harness.store.files import WRITTEN, write_json
 from harness.store.reader import Store, model_measures
@@ -224,10 +225,10 @@ def test_doing_nothing_is_zero_or_as_near_as_the_bounds_allow():
 
 def test_what_acts_on_training_alone_is_said(episodes):
     spec, found = tiny("random"), plain({**judged(Physics(), episodes), "learning": None})
-    told = page.text(spec, found, [], ["living_reward"])
+    told = markdown.document(page.document(spec, found, [], ["living_reward"]))
 
     assert "with living_reward: rewards and returns here are not" in told
-    assert "living_reward" not in page.text(spec, found, [])
+    assert "living_reward" not in markdown.document(page.document(spec, found, []))
 
 
 def test_an_image_has_one_unit_and_is_shown_in_frames():
@@ -354,7 +355,7 @@ def test_a_sweep_without_models_is_refused(store):
 def test_of_a_sweep_what_has_a_model_is_measured_and_reported(
     store, folder, few_figures, monkeypatch
 ):
-    monkeypatch.setattr(report_page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
     sweep(store, tiny("world_model"), tiny("pid"))
     found = invoke(store, "fake")
 

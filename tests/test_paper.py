@@ -14,14 +14,15 @@ from typer.testing import CliRunner
 
 from baselines import AGENTS, BONUSES
 from harness.cli.main import app
-from harness.report import Options, citation, latex, page, style, write
+from harness.report import Options, citation, contents, style, write
 from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer
+from harness.report.document import Table
 from harness.report.figures import FIGURES
-from harness.report.methods import paragraphs
 from harness.report.number import fixed
-from harness.report.paper import narrow
-from harness.report.tables import Table
+from harness.report.render import latex
+from harness.report.render.paper import narrow
+from harness.report.results.methods import paragraphs
 from harness.spec import Claim, Evaluation, ReportOptions, ResolvedSweep
 from harness.store.reader import Store
 
@@ -40,7 +41,7 @@ def store(tmp_path):
 @pytest.fixture
 def text_only(monkeypatch):
     """Figures take most of the time of a report."""
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
 
 
 def nasty(store: Store, seeds: int = 6) -> ResolvedSweep:
@@ -52,7 +53,7 @@ def nasty(store: Store, seeds: int = 6) -> ResolvedSweep:
 
 def report(store: Store, sweep: ResolvedSweep, **options: object) -> Path:
     folder = store.sweep_folder(sweep.name) / "report"
-    return write(sweep, store, folder, Options(**options)).parent
+    return write(sweep, store, folder, Options(**options)).page.parent
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def cites(text: str) -> set[str]:
 @pytest.mark.parametrize("venue", style.VENUES)
 def test_all_that_the_paper_names_lies_beside_it(store, monkeypatch, venue):
     few = {name: FIGURES[name] for name in ("improvement", "curves")}
-    monkeypatch.setattr(page, "FIGURES", few if venue == "plain" else {})
+    monkeypatch.setattr(contents, "FIGURES", few if venue == "plain" else {})
     sweep = fake_store.sweep(("ppo", "rnd"), TWO_ENVS, 6, claims=fake_store.CLAIMS[:2])
     fake_store.write_sweep(store, sweep)
     paper = report(store, sweep, venue=venue) / "paper"
@@ -180,7 +181,7 @@ def test_all_that_the_paper_names_lies_beside_it(store, monkeypatch, venue):
 
 
 def test_a_paper_has_its_pdfs_whatever_formats_the_report_has(store, monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {"improvement": FIGURES["improvement"]})
+    monkeypatch.setattr(contents, "FIGURES", {"improvement": FIGURES["improvement"]})
     options = ReportOptions(scores=("final",))
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3, report=options)
     fake_store.write_sweep(store, sweep)
@@ -193,7 +194,9 @@ def test_a_paper_has_its_pdfs_whatever_formats_the_report_has(store, monkeypatch
 
 
 def said(store: Store, sweep: ResolvedSweep) -> str:
-    return "\n".join(paragraphs(evidence_module.gather(sweep, store)))
+    found = paragraphs(evidence_module.gather(sweep, store))
+    text = "\n".join(latex.words(each.words) for each in found)
+    return text.replace(r"\allowbreak{}", "").replace("'{}", "'")
 
 
 def test_the_methods_paragraph_follows_the_records(store):
@@ -323,7 +326,7 @@ def test_a_wrong_option_is_one_line(store, option, value, hint):
 
 
 def test_a_report_in_pdf_alone_still_shows_its_figures(store, monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {"curves": FIGURES["curves"]})
+    monkeypatch.setattr(contents, "FIGURES", {"curves": FIGURES["curves"]})
     fake_store.write_sweep(store, fake_store.sweep(seeds=1))
     code, _ = run(store, "report", "fake", "--format", "pdf")
     text = (store.sweep_folder("fake") / "report" / "report.md").read_text()
@@ -354,7 +357,7 @@ def compiled(paper: Path) -> bytes:
 @pytest.mark.parametrize("venue", style.VENUES)
 def test_the_paper_compiles_with_nasty_names(store, tmp_path, venue, monkeypatch):
     some = ("aggregates", "profiles", "curves")
-    monkeypatch.setattr(page, "FIGURES", {name: FIGURES[name] for name in some})
+    monkeypatch.setattr(contents, "FIGURES", {name: FIGURES[name] for name in some})
     sweep = nasty(store)
     first = report(store, sweep, venue=venue) / "paper"
     copy = tmp_path / "elsewhere"

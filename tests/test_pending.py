@@ -12,10 +12,11 @@ from rich.console import Console
 
 from harness import stats
 from harness.cli import status
-from harness.report import checklist, claims, page, write
-from harness.report.claims import decide, unexamined
+from harness.report import checklist, contents, write
 from harness.report.evidence import gather
+from harness.report.evidence.verdict import Finding, decide, unexamined
 from harness.report.figures import FIGURES
+from harness.report.results import claims
 from harness.spec import Claim
 from harness.store.reader import Store
 from harness.sweep.record import keep
@@ -33,7 +34,7 @@ def store(tmp_path):
 @pytest.fixture(autouse=True)
 def text_only(monkeypatch):
     """Figures take most of the time of a report."""
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
 
 
 def half_done(store, *of, seeds=4, failed=()):
@@ -49,7 +50,7 @@ def half_done(store, *of, seeds=4, failed=()):
 
 
 def report(store, sweep):
-    return write(sweep, store, store.sweep_folder(sweep.name) / "report").read_text()
+    return write(sweep, store, store.sweep_folder(sweep.name) / "report").page.read_text()
 
 
 def answer(store, sweep):
@@ -129,12 +130,12 @@ def test_holms_correction_waits_for_claims_that_are_pending(p, outcome):
     up = stats.Estimate(0.9, 0.8, 1.0, 10, "interval")
     to_come = unexamined(CLAIM, "runs are to come", pending=True)
 
-    first, second = decide([claims.Finding(CLAIM, up, up, up, up, p), to_come])
+    first, second = decide([Finding(CLAIM, up, up, up, up, p), to_come])
 
     assert (first.outcome, second.outcome) == (outcome, "pending")
     if outcome == "pending":
         assert first.why == "its runs have ended, but Holm's correction waits for another claim"
-        assert "p = " not in claims.sentence(first, str)
+        assert "p = " not in claims.answer(first, str)
 
 
 # Around the answer --------------------------------------------------------------------------------
@@ -151,28 +152,22 @@ def test_failed_and_missing_runs_stand_right_after_the_answer(store):
     assert sections[:2] == ["answer", "failed-and-missing-runs"]
 
 
-@pytest.mark.parametrize(
-    ("venue", "head"),
-    [
-        ("plain", r"\section{Failed and missing runs}"),
-        ("slides", r"\begin{frame}{Failed and missing runs}"),
-    ],
-)
-def test_the_paper_names_failed_and_missing_runs_before_its_results(store, venue, head):
+def test_the_paper_names_failed_and_missing_runs_before_its_results(store):
     sweep = half_done(store, failed=[("rnd", "DeepSea-10", 2)])
     folder = store.sweep_folder("fake") / "report"
 
-    write(sweep, store, folder, page.Options(venue=venue))
+    write(sweep, store, folder)
 
     tex = (folder / "paper" / "main.tex").read_text()
     reason = tex.index(r"1 of rnd on DeepSea-10: \texttt{ValueError: NaN in the policy}")
-    assert tex.index("Pending: rnd") < tex.index(head) < reason < tex.index(r"\input{methods}")
+    head = tex.index(r"\section{Failed and missing runs}")
+    assert tex.index("Pending: rnd") < head < reason < tex.index(r"\input{methods}")
 
 
 def test_no_empty_figure_is_drawn_while_no_arm_has_all_of_its_runs(store, monkeypatch):
     asked = []
     kind = replace(FIGURES["aggregates"], fill=lambda *_: asked.append("filled") or "")
-    monkeypatch.setattr(page, "FIGURES", {"aggregates": kind})
+    monkeypatch.setattr(contents, "FIGURES", {"aggregates": kind})
     left_out = "aggregate over environments are left out, because no arm has all of its runs"
     sweep = half_done(store)
 
@@ -199,8 +194,7 @@ def test_the_checklist_is_pending_and_cannot_be_handed_in_whatever_its_author_sa
     pending = {name for name, entry in entries.items() if entry.answer == "PENDING"}
     assert pending >= {"runs", "claims", "variation", "significance", "compute"}
     assert entries["runs"].why.startswith("16 of 40 runs are finished; 24 missing")
-    report(store, evidence.sweep)
-    flaws = checklist.flaws(store.sweep_folder("fake") / "report")
+    flaws = write(evidence.sweep, store, store.sweep_folder("fake") / "report").flaws
     assert any(flaw.startswith("runs: PENDING. 16 of 40") for flaw in flaws)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import fake_store
 import numpy as np
 import pytest
+from harness.report.page import write
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
@@ -14,7 +15,6 @@ from matplotlib.text import Text
 from harness.report import plot, style
 from harness.report.evidence import gather
 from harness.report.figures import FIGURES
-from harness.report.page import write
 from harness.report.plot import Axis, Line, Panel, Plot, Points, Rule
 from harness.report.render import seaborn
 from harness.report.render.script import Script

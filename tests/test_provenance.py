@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tiny import ENTRIES, files, store_at, tiny
 
-import harness.report.page
+import harness.report.contents
 from baselines.api import Task
 from harness import agents, envs, provenance
 from harness.train.run import Job, run
@@ -121,7 +121,7 @@ def test_neither_what_reads_results_nor_the_table_of_all_learners_is_a_source_of
         "harness.envs.build",
         "baselines.api",
     } <= found
-    assert harness.report.page.__name__ not in found
+    assert harness.report.contents.__name__ not in found
     assert provenance.REGISTRY not in found
 
 

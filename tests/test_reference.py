@@ -8,9 +8,10 @@ import pytest
 
 from harness import envs, stats
 from harness.agents import entry
+from harness.report import contents, write
 from harness.report import evidence as evidence_module
-from harness.report import page, reference, write
-from harness.report.reference import PublicScore, ReferenceFile
+from harness.report.results import reference
+from harness.report.results.reference import PublicScore, ReferenceFile
 from harness.spec import Evaluation, ResolvedSweep
 from harness.store.reader import Store
 
@@ -246,9 +247,9 @@ def test_too_few_runs_are_not_compared(store, monkeypatch):
 
 def test_the_report_shows_the_verdict(store, monkeypatch):
     public(monkeypatch)
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
     sweep = ours(store, 0.6, seeds=5)
-    text = write(sweep, store, store.sweep_folder("fake") / "report").read_text()
+    text = write(sweep, store, store.sweep_folder("fake") / "report").page.read_text()
     assert "### Beside public numbers" in text
     assert (
         "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo, 1 run) | 0.10 [0.05, 0.15] | 0.07 | better "

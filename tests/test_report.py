@@ -23,13 +23,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from harness import stats
-from harness.report import captions, maps, modes, page, plot, style, write
+from harness.report import contents, maps, plot, style, write
 from harness.report import evidence as evidence_module
+from harness.report.document import Table
 from harness.report.figures import FIGURES
 from harness.report.number import fixed, short
 from harness.report.plot import Cells, Line, Points
-from harness.report.render import seaborn
-from harness.report.tables import Table
+from harness.report.render import markdown, seaborn
+from harness.report.render.latex import tabular
+from harness.report.results import acting, caption
 from harness.spec import Claim, ReportOptions, ResolvedSweep
 from harness.stats import crosscheck
 from harness.store.reader import Store
@@ -48,11 +50,11 @@ def store(tmp_path):
 @pytest.fixture
 def text_only(monkeypatch):
     """Figures take most of the time of a report."""
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
 
 
 def report(store: Store, sweep: ResolvedSweep) -> str:
-    return write(sweep, store, store.sweep_folder(sweep.name) / "report").read_text()
+    return write(sweep, store, store.sweep_folder(sweep.name) / "report").page.read_text()
 
 
 def rows(store: Store, name: str) -> list[dict[str, str]]:
@@ -247,10 +249,10 @@ def test_every_run_is_counted_in_the_run_table(store, text_only):
     sweep = with_gap(store)
     report(store, sweep)
     (row,) = (r for r in rows(store, "runs") if r["arm"] == "rnd")
-    counts = {name: row[name] for name in ("planned", "launched", "finished", "failed", "attempts")}
-    assert counts == {
-        "planned": "16", "launched": "16", "finished": "15", "failed": "1", "attempts": "16"
-    }  # fmt: skip
+    counts = {name: row[name] for name in ("planned", "launched", "finished", "failed")}
+    assert counts == {"planned": "16", "launched": "16", "finished": "15", "failed": "1"}
+    (cost,) = (r for r in rows(store, "table_compute") if r["arm"] == "rnd")
+    assert (cost["attempts"], cost["without result"]) == ("16", "1")
 
 
 def test_what_a_run_costs_is_told_for_each_environment_by_itself(store, text_only):
@@ -420,7 +422,7 @@ def test_both_ways_of_acting_are_printed_where_they_differ_by_more_than_their_er
     assert row["greedily"].startswith("0.55 [") and row["by sampling"].startswith("0.94 [")
     assert row["difference within a run"].startswith("-0.40 [")
     paper = (store.sweep_folder("fake") / "report" / "paper" / "main.tex").read_text()
-    assert r"\input{tables/modes}" in paper
+    assert r"\input{tables/table_modes}" in paper
 
 
 def test_where_both_ways_of_acting_score_alike_one_sentence_says_so(store, text_only):
@@ -469,7 +471,7 @@ SAME_POLICY = {
 def test_ways_of_acting_that_are_alike_are_seldom_said_to_differ(scores, seeds, most):
     rng = np.random.default_rng(0)
     found = [
-        modes.compared("", str(i), True, SAME_POLICY[scores](rng, seeds)).apart for i in range(100)
+        acting.compared("", str(i), True, SAME_POLICY[scores](rng, seeds)).apart for i in range(100)
     ]
     assert np.mean(found) <= most
 
@@ -499,7 +501,7 @@ def test_a_metric_of_training_is_shown_as_its_mean_over_the_last_fifth(store, te
             fake_store.write_metrics(store, run, "rollout/remote", told)
     text = report(store, sweep)
 
-    assert "### rollout/remote: what training told, mean over its last fifth" in text
+    assert "### rollout/remote: training metric, mean of the last 20 % of steps" in text
     found = {row["arm"]: row["DeepSea-20"] for row in rows(store, "table_rollout_remote")}
     assert found["rnd"].startswith("0.235 [")
     assert found["episodic"] == "- (7 of 8 runs)"
@@ -586,7 +588,7 @@ def test_the_three_forms_of_a_table_agree_to_the_last_digit(store, text_only):
 
 
 def test_latex_is_escaped_and_has_the_rules_of_booktabs():
-    latex = Table(("arm", "a_b"), (("{x} 50 %", "-1.5"),)).latex()
+    latex = tabular(Table(("arm", "a_b"), (("{x} 50 %", "-1.5"),)))
     assert r"\begin{tabular}{lr}" in latex
     assert r"a\_b \\" in latex
     assert r"\{x\} 50 \% & $-$1.5 \\" in latex
@@ -594,7 +596,7 @@ def test_latex_is_escaped_and_has_the_rules_of_booktabs():
 
 
 def test_a_bar_in_a_cell_does_not_end_it():
-    assert r"a \| b" in Table(("x",), (("a | b",),)).markdown()
+    assert r"a \| b" in markdown.table(Table(("x",), (("a | b",),)))
 
 
 def test_few_seeds_are_written_as_few(store, text_only):
@@ -737,7 +739,7 @@ def test_an_arm_without_any_map_keeps_its_row_and_says_so(store):
 
 
 def test_only_environments_with_cells_have_a_map(store, monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {"visits": FIGURES["visits"]})
+    monkeypatch.setattr(contents, "FIGURES", {"visits": FIGURES["visits"]})
     text = report(store, mapped(store))
     assert "### Visits in training, DeepSea-10\n\n![" in text
     assert "(visits_DeepSea-10.png)" in text
@@ -894,10 +896,10 @@ def test_files_of_an_earlier_report_do_not_stay(store, text_only):
     less = sweep.report.model_copy(update={"scores": ("final",)})
     report(store, sweep.model_copy(update={"report": more}))
     folder = store.sweep_folder("fake") / "report"
-    assert (folder / "table_auc.csv").exists() and (folder / "paper/tables/auc.tex").exists()
+    assert (folder / "table_auc.csv").exists() and (folder / "paper/tables/table_auc.tex").exists()
     report(store, sweep.model_copy(update={"report": less}))
     assert not (folder / "table_auc.csv").exists()
-    assert not (folder / "paper/tables/auc.tex").exists()
+    assert not (folder / "paper/tables/table_auc.tex").exists()
 
 
 @pytest.mark.parametrize(
@@ -923,7 +925,8 @@ def test_a_caption_says_what_its_bars_are(figure, seeds, envs, says, store):
     sweep = fake_store.sweep(TWO_ARMS, names, seeds)
     evidence = evidence_module.gather(sweep, store)
     kind = FIGURES[figure]
-    assert says in captions.fill(kind.caption, evidence, "final", True, kind.statistics)
+    words = caption.fill(kind.caption, evidence, "final", True, kind.statistics)
+    assert says in words.marks
 
 
 @pytest.mark.parametrize("name", FIGURES)

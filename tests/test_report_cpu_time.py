@@ -12,7 +12,7 @@ import pytest
 from tiny import tiny
 
 from harness import stats
-from harness.report import cpu_time, page, style
+from harness.report import contents, cpu_time, style
 from harness.report.evidence import gather
 from harness.report.figures import FIGURES
 from harness.report.plot import Line
@@ -54,13 +54,13 @@ def timed(store, seeds=6, untold=0, arms=("fast", "slow"), took=TOOK, evaluation
 
 def written(store, sweep):
     folder = store.sweep_folder(sweep.name) / "report"
-    text = page.write(sweep, store, folder).read_text()
+    text = contents.write(sweep, store, folder).page.read_text()
     return text.partition(f"## {cpu_time.SECTION}\n")[2].partition("\n## ")[0]
 
 
 @pytest.fixture
 def text_only(monkeypatch):
-    monkeypatch.setattr(page, "FIGURES", {})
+    monkeypatch.setattr(contents, "FIGURES", {})
 
 
 # Where the times come from -----------------------------------------------------------------------

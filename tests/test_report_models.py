@@ -5,7 +5,7 @@ from __future__ import annotations
 import fake_store
 import pytest
 
-from harness.report import models, page, write
+from harness.report import contents, models, write
 from harness.report.evidence import gather
 from harness.report.number import significant
 from harness.store.reader import Store
@@ -87,14 +87,14 @@ def test_measures_of_other_weights_or_of_another_version_are_none(store, stale):
 
 
 def test_the_page_has_the_section_only_where_models_were_measured(store, monkeypatch):
-    chosen = {name: plot for name, plot in page.FIGURES.items() if name.startswith("model_")}
-    monkeypatch.setattr(page, "FIGURES", chosen)
-    without = write(sweep(store, set()), store, store.root / "without")
+    chosen = {name: plot for name, plot in contents.FIGURES.items() if name.startswith("model_")}
+    monkeypatch.setattr(contents, "FIGURES", chosen)
+    without = write(sweep(store, set()), store, store.root / "without").page
     assert "## World models" not in without.read_text()
 
-    found = write(sweep(store, {0, 1, 2}), store, store.root / "with")
+    found = write(sweep(store, {0, 1, 2}), store, store.root / "with").page
     text, files = found.read_text(), {path.name for path in found.parent.iterdir()}
     assert "## World models" in text
-    assert {"table_models.csv", "table_dreams.csv", "table_model_numbers.csv"} <= files
+    assert {"table_models.csv", "table_model_returns.csv", "table_model_numbers.csv"} <= files
     assert {f"model_errors_{ENV}.png", f"model_likelihoods_{ENV}.png"} <= files
     assert f"model_learning_{ENV}.pdf" in files

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from harness import stats
-from harness.report import page, write
+from harness.report import contents, write
 from harness.report.figures import FIGURES
 from harness.store.reader import Store
 
@@ -92,7 +92,7 @@ def test_the_interval_of_an_effect_is_that_of_a_difference_when_it_is_one():
 
 def test_the_report_of_a_design_shows_what_its_components_add(tmp_path, monkeypatch):
     drawn = {name: FIGURES[name] for name in ("components", "path")}
-    monkeypatch.setattr(page, "FIGURES", drawn)
+    monkeypatch.setattr(contents, "FIGURES", drawn)
     arms = {"base": (), "a": ("a",), "b": ("b",), "a+b": ("a", "b")}
     envs = ("DeepSea-20", "DeepSea-10")
     sweep = fake_store.sweep(tuple(arms), envs, 6, components=arms)
@@ -103,7 +103,7 @@ def test_the_report_of_a_design_shows_what_its_components_add(tmp_path, monkeypa
         fake_store.write_run(store, run, lambda run, f, rng, n, level=level: [level] * n)
 
     folder = store.sweep_folder("fake") / "report"
-    text = write(sweep, store, folder).read_text()
+    text = write(sweep, store, folder).page.read_text()
 
     row = re.search(r"\| a \| (.* \[.*) \|", text)[1]
     for low, high in re.findall(r"0\.25 \[(\S+), (\S+)\]", row):

@@ -38,9 +38,9 @@ def read(path):
 
 def rows(path):
     """The cells of each row of the table of trials, as text."""
-    table = path.read_text().partition('<div class="scroll trials">')[2].partition("</table>")[0]
-    found = re.findall(r'<tr id="trial-([^"]+)">(.*?)</tr>', table)
-    return {name: re.findall(r"<td[^>]*>(.*?)</td>", cells) for name, cells in found}
+    table = path.read_text().partition('<div class="scroll trials"')[2].partition("</table>")[0]
+    found = re.findall(r'<tr id="trial-([^"]+)">(.*?)</tr>', table, flags=re.S)
+    return {name: re.findall(r"<td[^>]*>(.*?)</td>", cells, flags=re.S) for name, cells in found}
 
 
 def linked(path):
@@ -122,3 +122,14 @@ def test_the_page_is_the_same_byte_for_byte(path):
     before = path.read_bytes()
     assert write_page(study.read(folder / "fake.yaml")[0], folder, score).read_bytes() == before
     assert Store(folder).search_folder("fake") == path.parents[1]
+
+
+def test_an_arm_that_is_called_as_a_section_is_keeps_to_its_own(tmp_path):
+    path = write_page(plan(tmp_path, FILE.replace("  pid:\n", "  Method:\n")), tmp_path)
+    text = path.read_text()
+
+    found = dict(re.findall(r'<section id="([^"]*)"[^>]*>(.*?)</section>', text, flags=re.S))
+
+    assert list(found) == ["answer", "budget", "arm-Method", "method"]
+    assert "<figure" in found["arm-Method"] and "<figure" not in found["method"]
+    assert "Every trial trains the same" in found["method"]

@@ -317,12 +317,12 @@ FAILED = {"outcome": "failed", "error": "killed"}
 
 
 def page(store, certificates, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.report.page.FIGURES", {})
+    monkeypatch.setattr("harness.report.contents.FIGURES", {})
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3)
     fake_store.write_sweep(store, sweep)
     for spec, certificate in zip(sweep.runs, certificates, strict=False):
         fake_store.write_certificate(store, spec, **certificate)
-    return report.write(sweep, store, tmp_path / "report").read_text()
+    return report.write(sweep, store, tmp_path / "report").page.read_text()
 
 
 @pytest.mark.parametrize(
@@ -376,13 +376,13 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("again")
     (path / "again.yaml").write_text(SWEEP)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.report.page.FIGURES", {})
+        patch.setattr("harness.report.contents.FIGURES", {})
         typed("sweep", "again.yaml", cwd=path)
     return path
 
 
 def test_a_sweep_is_verified_by_a_sample_and_its_report_says_so(folder, monkeypatch):
-    monkeypatch.setattr("harness.report.page.FIGURES", {})  # what takes the time of a report
+    monkeypatch.setattr("harness.report.contents.FIGURES", {})  # what takes the time of a report
     out = typed("verify", "again", "--sample", "50%", cwd=folder)
 
     assert "2/2 runs" in out

@@ -28,7 +28,7 @@ def check(
 ) -> None:
     """Show a sweep's runs, settings and cost, and what its claims can show. Trains nothing."""
     with users_errors():
-        from harness.report import equal_tuning
+        from harness.report.evidence import equal_tuning
         from harness.sweep.expand import expand
 
         expansion = expand(find_file(file), overrides(set_), anyway, rehearse=True)
@@ -72,7 +72,7 @@ def acting(expansion: Expansion) -> RenderableType:
 def hyperparameters(expansion: Expansion) -> RenderableType:
     """Every hyper-parameter with its origin; arms that agree stand in one line."""
     from harness.config.tree import get
-    from harness.report import equal_tuning
+    from harness.report.evidence import equal_tuning
 
     grouped: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for arm, env, settings, tuned_on in expansion.origins():

@@ -16,8 +16,9 @@ from harness.envs.wrappers import WRAPPERS
 from harness.report import model_figures as figures
 from harness.report import model_page as page
 from harness.report import style
+from harness.report.contents import comma_separated
 from harness.report.plot import Plot
-from harness.report.render import seaborn
+from harness.report.render import markdown, seaborn
 from harness.spec import RunSpec
 from harness.store.files import replacing, write_json
 from harness.store.reader import MODEL_MEASURES, model_measures
@@ -69,11 +70,10 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
             for name, plot in _figures(run, found, episodes):
                 style.save(seaborn.draw(plot), new / name)
                 drawn.append(name)
-        (new / "report.md").write_text(
-            page.text(run.spec, found, drawn, _training_only(run.spec)), encoding="utf-8"
-        )
+        of = page.document(run.spec, found, drawn, _training_only(run.spec))
+        (new / "report.md").write_text(markdown.document(of), encoding="utf-8")
         for name, table in page.tables(found).items():
-            (new / f"{name}.csv").write_text(table.csv(), encoding="utf-8")
+            (new / f"{name}.csv").write_text(comma_separated(table), encoding="utf-8")
         facts = {"version": MODEL_MEASURES, "weights": run.result["weights"], **found}
         write_json(new / "measures.json", facts)
     return home / "report.md"

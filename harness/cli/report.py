@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,7 +29,7 @@ def report(
     results: Results = DEFAULT_RESULTS,
     style: Annotated[
         str,
-        typer.Option(help="Figure sizes and fonts: plain, neurips, icml, iclr, jmlr or slides."),
+        typer.Option(help="Figure sizes and fonts: plain, neurips, icml, iclr or jmlr."),
     ] = "plain",
     format_: Annotated[
         str,
@@ -52,12 +51,9 @@ def report(
 ) -> None:
     """Write a sweep's figures, tables, checklist and paper from its finished runs."""
     with users_errors():
-        from harness.report import checklist
-
         store = open_store(results)
-        page = write_report(find_sweep(name, store), store, style, format_.split(","), crosscheck)
-        flaws = checklist.flaws(page.parent) if strict else []
-        if flaws:
+        flaws = write_report(find_sweep(name, store), store, style, format_.split(","), crosscheck)
+        if strict and flaws:
             warn([*flaws, f"The checklist is incomplete: {len(flaws)} items."])
             raise typer.Exit(SOME_FAILED)
 
@@ -68,8 +64,8 @@ def write_report(
     style: str = "plain",
     formats: Sequence[str] = ("pdf", "png"),
     crosscheck: bool = True,
-) -> Path:
-    """Write the report of a sweep, and print where it is."""
+) -> list[str]:
+    """Write the report of a sweep, print where it is, return what its checklist lacks."""
     from harness.config.strict import suggest
     from harness.report import Options, write
     from harness.report.style import FORMATS, VENUES
@@ -84,9 +80,9 @@ def write_report(
     options = Options(style, tuple(formats), checklist_answers(sweep), crosscheck)
     folder = store.sweep_folder(sweep.name) / "report"
     warn(make_way(folder))
-    path = write(sweep, store, folder, options)
-    console().print(f"report: {path}", soft_wrap=True)
-    return path
+    page, flaws = write(sweep, store, folder, options)
+    console().print(f"report: {page}", soft_wrap=True)
+    return flaws
 
 
 def checklist_answers(sweep: ResolvedSweep) -> Answers:

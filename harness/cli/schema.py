@@ -16,8 +16,8 @@ from harness import envs
 from harness.agents import AgentFile
 from harness.config.shipped import shipped
 from harness.report.checklist import ChecklistFile
-from harness.report.questions import QUESTIONS
-from harness.report.reference import ReferenceFile
+from harness.report.checklist.questions import QUESTIONS
+from harness.report.results.reference import ReferenceFile
 from harness.search.file import SearchFile
 from harness.store.cost import CostFile
 from harness.sweep.claim import SCORES

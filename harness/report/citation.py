@@ -8,6 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from harness.config.shipped import shipped
+from harness.report.document import spans
 
 
 class Work(NamedTuple):
@@ -55,12 +56,13 @@ def _about(work: Work, topic: str) -> bool:
 
 
 def cite(*topics: str) -> str:
-    """` \\citep{...}`, or nothing where nothing is known to be cited."""
+    """A mark for words of a document, or nothing where nothing is known to be cited."""
     found = keys(*topics)
-    return rf"~\citep{{{','.join(found)}}}" if found else ""
+    return f"[@{','.join(found)}]" if found else ""
 
 
-def bibliography(cited: Iterable[str]) -> str:
-    """references.bib, with what is cited alone."""
-    wanted = set(cited)
+def bibliography(words: Iterable[str]) -> str:
+    """references.bib, with what these words cite alone."""
+    marks = (span for each in words for span in spans(each) if span.kind == "cite")
+    wanted = {key for mark in marks for key in mark.text.split(",")}
     return "\n\n".join(work.bibtex for work in works() if work.key in wanted) + "\n"

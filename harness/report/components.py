@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness import stats
-from harness.report import captions, plot
-from harness.report.claims import SCORE_WORDS
+from harness.report import plot
+from harness.report.document import Cell, Table
 from harness.report.evidence import Evidence, once
 from harness.report.number import bracket
 from harness.report.plot import Axis, Look, Panel, Plot, Rule
-from harness.report.tables import Table
+from harness.report.results import caption
+from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Effect, Estimate, MissingRuns, Scores
 
 
@@ -32,11 +33,12 @@ def members(evidence: Evidence, envs: Sequence[str]) -> dict[str, frozenset[str]
 
 def table(evidence: Evidence, score: str) -> Table | None:
     """Components down, and pairs of them; environments across."""
-    found: dict[str, dict[str | None, str]] = {}
+    found: dict[str, dict[str | None, Cell]] = {}
     for env in places(evidence):
         number = evidence.format(env)
         for effect in stats.effects(members(evidence, _envs(evidence, env))):
-            cell = bracket(estimate(evidence, score, effect, env), number)
+            runs = (key for arm in effect.weights for key in evidence.keys(arm, env))
+            cell = Cell(bracket(estimate(evidence, score, effect, env), number), runs)
             found.setdefault(name(effect), {})[env] = cell
     if not found:
         return None
@@ -86,7 +88,10 @@ def path_table(evidence: Evidence, score: str) -> Table | None:
     if not steps:
         return None
     number = evidence.format(env)
-    rows = tuple((step, arm, bracket(found, number)) for step, arm, found in steps)
+    rows = tuple(
+        (step, arm, Cell(bracket(found, number), evidence.keys(arm, env)))
+        for step, arm, found in steps
+    )
     return Table(("step", "arm", "all, normalised" if env is None else env), rows)
 
 
@@ -130,4 +135,4 @@ def _rows(
     ]
     axis = Axis(x, least=plot.LEAST)
     panel = Panel(axis, Axis(names=tuple(found)), (*rules, *rows))
-    return Plot((panel,), captions.over(evidence))
+    return Plot((panel,), caption.over(evidence))

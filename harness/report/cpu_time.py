@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from harness import stats
+from harness.report.document import Table, behind
 from harness.report.evidence import Evidence, once
 from harness.report.number import bracket, significant
-from harness.report.tables import Table
 from harness.stats import Array, Band, Estimate, MissingRuns
 
 SECTION = "At equal CPU time"
@@ -168,7 +168,7 @@ def table(evidence: Evidence, env: str) -> Table:
             found = along(evidence, arm, env)
         except MissingRuns as missing:
             gap = bracket(stats.unavailable(str(missing)), number)
-            rows.append((arm, *[gap] * (len(times) + 2)))
+            rows.append((arm, *behind([gap] * (len(times) + 2), evidence.keys(arm, env))))
             continue
         cells = []
         for _, seconds in times:
@@ -177,9 +177,16 @@ def table(evidence: Evidence, env: str) -> Table:
             cells.append(f"{text} (ended)" if cell.state == "ended" else text)
         least, most = (_time(end) for end in (_shortest(runs(evidence, arm, env)), found.end))
         took = least if least == most else f"{least} to {most}"
-        rows.append((arm, took, *cells, bracket(found.final, number)))
+        row = (took, *cells, bracket(found.final, number))
+        rows.append((arm, *behind(row, evidence.keys(arm, env))))
     heads = (f"after {_time(seconds)} s ({arm})" for arm, seconds in times)
-    return Table(("arm", "CPU s of learning", *heads, "at its end"), tuple(rows))
+    return Table(
+        ("arm", "CPU s of learning", *heads, "at its end"),
+        tuple(rows),
+        title=f"{env}, after CPU seconds of learning",
+        name=f"table_equal_cpu_{env}",
+        listed=listed(evidence, env),
+    )
 
 
 def listed(evidence: Evidence, env: str) -> Table:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from harness import stats
-from harness.report import captions
+from harness.report.document import Table, behind
 from harness.report.evidence import Evidence, once
 from harness.report.number import Format, bracket
-from harness.report.tables import Table
+from harness.report.results import caption
 from harness.stats import Estimate, MissingRuns, crosscheck
 from harness.stats.crosscheck import AGREE, Theirs
 
@@ -71,16 +71,10 @@ def _envs(evidence: Evidence, arm: str) -> list[str]:
 def table(evidence: Evidence, score: str) -> Table:
     """One statistic of one arm to a row."""
     number = evidence.format(None)
-    rows = [
-        (
-            cell.arm,
-            cell.statistic,
-            bracket(cell.ours, number),
-            _theirs(cell, number),
-            _percent(cell.covers),
-        )
-        for cell in check(evidence, score).cells
-    ]
+    rows = []
+    for cell in check(evidence, score).cells:
+        row = (bracket(cell.ours, number), _theirs(cell, number), _percent(cell.covers))
+        rows.append((cell.arm, cell.statistic, *behind(row, evidence.keys(cell.arm))))
     return Table(("arm", "statistic", "here", "rliable", "rliable covers"), tuple(rows))
 
 
@@ -132,7 +126,7 @@ def method(evidence: Evidence) -> str:
         f"{len(crosscheck.SCORES_OF)} kinds of scores ({'; '.join(crosscheck.SCORES_OF)}; "
         "docs/statistics.md)."
     )
-    if min(captions.seed_counts(evidence)) < few:
+    if min(caption.seed_counts(evidence)) < few:
         text += f" Of fewer than {few} seeds its interval means nothing: the point alone is shown."
     fewer = {arm: len(_envs(evidence, arm)) for arm in evidence.sweep.arms}
     apart = [f"{arm} ({n})" for arm, n in fewer.items() if n < len(evidence.sweep.envs)]

@@ -9,10 +9,11 @@ import numpy as np
 
 from harness import stats
 from harness.config.name import joined
-from harness.report import captions, cpu_time, plot
+from harness.report import cpu_time, plot
 from harness.report.evidence import Evidence
 from harness.report.number import bracket, decimals
 from harness.report.plot import Axis, End, Line, Look, Mark, Panel, Plot, Points, Rule
+from harness.report.results import caption
 from harness.stats import Array, Band, MissingRuns
 
 UNFINISHED = "the runs that it needs have not finished"
@@ -105,7 +106,7 @@ def _per_env(evidence: Evidence, x: Axis, draw: Draw) -> Plot:
     counts = {len(each) for each in parts.values()}
     together = counts.pop() if len(counts) == 1 else 1
     across = together if together > 1 else 0
-    return Plot(tuple(panels), captions.seeds(evidence), across=across)
+    return Plot(tuple(panels), caption.seeds(evidence), across=across)
 
 
 def _panel(
@@ -132,7 +133,7 @@ def score_axis(evidence: Evidence, env: str | None, label: str) -> Axis:
 
 def seeds(evidence: Evidence, score: str) -> Plot | str:
     panels = tuple(_strip(evidence, env, score) for env in evidence.sweep.envs)
-    return Plot(panels, captions.seeds(evidence), height=0.3)
+    return Plot(panels, caption.seeds(evidence), height=0.3)
 
 
 def _strip(evidence: Evidence, env: str, score: str) -> Panel:
@@ -199,7 +200,7 @@ def fewer_seeds(evidence: Evidence, score: str) -> Plot | str:
     if not panels:
         asked = any(_misled(evidence, score, arm, env) for arm, env in evidence.estimates[score])
         return "no study with fewer seeds sees the opposite" if asked else ""
-    return Plot(tuple(panels), captions.seeds(evidence))
+    return Plot(tuple(panels), caption.seeds(evidence))
 
 
 def _misled(evidence: Evidence, score: str, arm: str, env: str) -> dict[int, float]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import stats
-from harness.report import captions, components, cpu_time, curves, maps, models, plot
-from harness.report.claims import SCORE_WORDS
+from harness.report import components, cpu_time, curves, maps, models, plot
 from harness.report.evidence import Evidence
 from harness.report.number import bracket, fixed
 from harness.report.plot import Axis, Line, Look, Mark, Panel, Plot, Rule
+from harness.report.results import caption
+from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Array, Band, Estimate, MissingRuns
 
 FIGURES_SECTION = "Figures"
@@ -61,7 +62,7 @@ def aggregates(evidence: Evidence, score: str) -> Plot:
             label = "gap up to 1, less is better"
         axis = curves.score_axis(evidence, None, label)
         panels.append(Panel(axis, Axis(names=tuple(arms)), tuple(rows), title=name))
-    return Plot(tuple(panels), captions.over(evidence), across=len(panels))
+    return Plot(tuple(panels), caption.over(evidence), across=len(panels))
 
 
 def normalised(score: str) -> str:
@@ -89,7 +90,7 @@ def improvement(evidence: Evidence, score: str) -> Plot | str:
         rows.append(plot.estimate(looks[arm], row, found, bracket(found, fixed(2)), arm))
     label = f"P(arm > {evidence.baseline}) by {SCORE_WORDS.get(score, score)}"
     panel = Panel(Axis(label, limits=(-0.03, 1.03)), Axis(names=tuple(others)), tuple(rows))
-    return Plot((panel,), captions.over(evidence)) if others else ""
+    return Plot((panel,), caption.over(evidence)) if others else ""
 
 
 def profiles(evidence: Evidence, score: str) -> Plot | str:
@@ -162,7 +163,7 @@ def _lines(
             except MissingRuns as missing:
                 gaps.append(f"not drawn: {arm} ({missing})")
         panels.append(Panel(x, y, tuple(plot.apart(lines)), gaps=tuple(gaps)))
-    return Plot(tuple(panels), captions.over(evidence), level=True)
+    return Plot(tuple(panels), caption.over(evidence), level=True)
 
 
 FIGURES: dict[str, Kind] = {

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from harness.report import captions
 from harness.report.evidence import Evidence
 from harness.report.number import short
 from harness.report.plot import Axis, Cells, Look, Panel, Plot, Points, Shades
+from harness.report.results import caption
 from harness.stats import Array
 from harness.store.reader import Visits
 
@@ -44,7 +44,7 @@ def visits(evidence: Evidence, env: str) -> Plot | str:
             y = Axis(limits=(height - 0.5, -0.5))
             name = title if quarter == 0 else ""
             panels.append(Panel(x, y, (cells, *spots), title=name, env=env, bare=True))
-    seeds = captions.seeds(evidence)
+    seeds = caption.seeds(evidence)
     return Plot(tuple(panels), seeds, across=quarters, wide=True, shades=shades)
 
 

@@ -1,4 +1,4 @@
-"""report.md of one run's model, and its tables."""
+"""The report of one run's model, and its tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from harness.report.document import (
+    Caution,
+    Code,
+    Document,
+    Figure,
+    Items,
+    Section,
+    Table,
+    Text,
+)
 from harness.report.number import share, significant
-from harness.report.tables import Table
 from harness.spec import RunSpec
 
 HORIZONS = (1, 5, 10, 25, 50)
@@ -23,19 +32,24 @@ POLICIES = {
 
 Found = Mapping[str, Any]
 
+_STRIP = (
+    "Steps ahead of the last frame that the model saw. `reconstruction` is the true frame encoded "
+    "and decoded; `error` is the distance of the best guess from the truth, brighter for more."
+)
 CAPTIONS = {
     "errors": (
         "Error against horizon",
         "Root mean squared error over all dimensions of the observation, open loop: the model sees "
         "an episode up to a starting point, and then only the actions that were taken. A panel is "
-        "a policy; {unit}. Thin: single dimensions of the observation. Dashed: expecting that "
-        "nothing changes. At 1 (dotted) an error is as large as what it is an error of.",
+        "a policy; one unit is the standard deviation under the random policy. Thin: single "
+        "dimensions of the observation. Dashed: a prediction that nothing changes. At 1 (dotted) "
+        "an error is as large as what it is an error of.",
     ),
     "likelihoods": (
         "Likelihood against horizon",
-        "Mean log density of what came, in nats for each number of what the model tells: the "
-        "log-mean over dreams, exact one step ahead where the model has a density itself. In the "
-        "model's own units: compare horizons and policies, not models.",
+        "Mean log density of what came, in nats for each number that the model predicts: the "
+        "log-mean over predictions, exact one step ahead where the model has a density itself. In "
+        "the model's own units: compare horizons and policies, not models.",
     ),
     "returns": (
         "Real and imagined return",
@@ -53,57 +67,57 @@ CAPTIONS = {
         "The first held-out episode of each policy that is long enough: dimensions of its "
         "observation, predicted from the left edge on with the actions that were taken.",
     ),
-    "strip_null": ("Predictions beside the truth: the null action", "{strip}"),
-    "strip_random": ("Predictions beside the truth: random actions", "{strip}"),
-    "strip_trained": ("Predictions beside the truth: the run's own policy", "{strip}"),
+    "strip_null": ("Predictions beside the truth: the null action", _STRIP),
+    "strip_random": ("Predictions beside the truth: random actions", _STRIP),
+    "strip_trained": ("Predictions beside the truth: the run's own policy", _STRIP),
 }
-_UNIT = "one unit is the standard deviation under the random policy"
-_STRIP = (
-    "Steps ahead of the last frame that the model saw. `reconstruction` is the true frame encoded "
-    "and decoded; `error` is the distance of the best guess from the truth, brighter for more."
-)
 
 
-def text(
+def document(
     spec: RunSpec, found: Found, drawn: Sequence[str], training_only: Sequence[str] = ()
-) -> str:
+) -> Document:
     """Of one run's model.
 
     :param drawn: the figures that there are, by name.
     :param training_only: the wrappers that act on training alone.
     """
     made, episodes = tables(found), found["policies"]["random"]["episodes"]
-    parts = [
-        f"# Is the dream true? {spec}, {spec.steps:,} steps",
-        f"The model is held against {episodes} fresh episodes of each of three policies, on seeds "
-        "that no training saw:",
-        "\n".join(f"- **{name}**: {what}" for name, what in POLICIES.items()),
-        *_warning(training_only),
-        "## In short",
-        made["measures"].markdown(),
-        "Errors are in deviations of the observation under random play, averaged over its numbers. "
-        "A horizon reaches as far as three quarters of the episodes do. Ends and rewards are "
-        "foretold one step ahead; a rare reward is one that departs from the usual by more than "
-        "half of the most that any does. `-`: there is none. What each measure tells: "
-        "docs/world_models.md.",
-        *_by_number(found),
-        "## Awake and asleep, in numbers",
-        made["returns"].markdown(),
-        "Means, with the deviation over episodes or dreams. A gap above 0: the dream promises more "
-        f"than there is. Dreams end by a draw of the model's own probability, or after "
-        f"{found['returns']['limit']:,} steps.",
-    ]
-    for name in drawn:
-        title, caption = CAPTIONS[name]
-        caption = caption.format(unit=_UNIT, strip=_STRIP)
-        parts += [f"## {title}", f"![{title}]({name}.png)", f"{caption} [PDF]({name}.pdf)"]
+    held_out = (
+        f"The model is tested on {episodes} fresh episodes of each of three policies, on seeds "
+        "that no training saw:"
+    )
+    in_short = Text(
+        "Errors are in standard deviations of the observation under the random policy, averaged "
+        "over its dimensions. A horizon reaches as far as three quarters of the episodes do. "
+        "Terminations and rewards are predicted one step ahead; a rare reward is one that departs "
+        "from the usual by more than half of the most that any does. `-`: there is none. What each "
+        "measure tells: docs/world_models.md."
+    )
+    returns = Text(
+        "Means, with the standard deviation over episodes. A gap above 0: the model promises more "
+        "than there is. An imagined episode ends by a draw of the model's own probability, or "
+        f"after {found['returns']['limit']:,} steps."
+    )
+    figures = (Figure(name, *CAPTIONS[name], ("pdf", "png")) for name in drawn)
     files = ", ".join(f"[{name}.csv]({name}.csv)" for name in made)
-    parts += [
-        "## To repeat it",
-        f"```\nharness model-report {spec.key}\n```",
-        f"All numbers: {files}, [measures.json](measures.json).",
-    ]
-    return "\n\n".join(parts) + "\n"
+    again = Code(f"harness model-report {spec.key}")
+    return Document(
+        f"World model of {spec}, {spec.steps:,} steps",
+        "",
+        (
+            Text(held_out),
+            Items(tuple(f"**{name}**: {what}" for name, what in POLICIES.items())),
+            *_warning(training_only),
+            Section("In short", (made["measures"], in_short)),
+            *_by_dimension(found),
+            Section("Real and imagined return", (made["returns"], returns)),
+            Section("Figures", tuple(figures)),
+            Section(
+                "To repeat it",
+                (again, Text(f"All numbers: {files}, [measures.json](measures.json).")),
+            ),
+        ),
+    )
 
 
 def dimension_name(names: Sequence[str], i: int) -> str:
@@ -111,7 +125,7 @@ def dimension_name(names: Sequence[str], i: int) -> str:
     return names[i] if names else f"dimension {i + 1}"
 
 
-def _by_number(found: Found) -> list[str]:
+def _by_dimension(found: Found) -> list[Section]:
     policies = {name: p["by_number"] for name, p in found["policies"].items() if p["by_number"]}
     if not policies or len(policies["random"][0]) > MOST_NUMBERS:
         return []
@@ -127,22 +141,24 @@ def _by_number(found: Found) -> list[str]:
     )
     head = (f"{name} +{k}" for name, k in ends)
     slope_head = (f"slope, {name} +{len(errors)}" for name, errors in policies.items())
-    return [
-        "## By dimension of the observation",
-        Table(("observation", *head, *slope_head), rows).markdown(),
-        "Errors, in its own deviations. Slope: of the predicted displacement on the real one, from "
-        "the first step ahead to the last; 1 is right, and at 0 it stands still in the dream.",
-    ]
+    about = Text(
+        "Errors, in standard deviations of the dimension. Slope: of the predicted displacement on "
+        "the real one, from the first step ahead to the last; 1 is right, and at 0 the prediction "
+        "stands still."
+    )
+    table = Table(("observation", *head, *slope_head), rows)
+    return [Section("By observation dimension", (table, about))]
 
 
-def _warning(only: Sequence[str]) -> list[str]:
+def _warning(only: Sequence[str]) -> list[Caution]:
     """What acts on training alone is part of the world that the model is of."""
     if not only:
         return []
-    return [
-        f"> **Note.** This is the environment of training, with {', '.join(only)}: rewards and "
-        "returns here are not those of the scores."
-    ]
+    words = (
+        f"This is the environment of training, with {', '.join(only)}: rewards and returns here "
+        "are not those of the scores."
+    )
+    return [Caution(words, "Note")]
 
 
 # Tables -------------------------------------------------------------------------------------------
@@ -180,7 +196,7 @@ def _rows() -> dict[str, Cell]:
         "the same, if nothing changed": lambda p: _far(p["persistence"]),
         "error 1 ahead, if nothing changed": lambda p: _at(p["persistence"], 1),
         "useful horizon (skill above 0.5)": lambda p: f"{p['useful_horizon']} of {len(p['error'])}",
-        "error of seeing alone": lambda p: significant(p["reconstruction"]),
+        "reconstruction error": lambda p: significant(p["reconstruction"]),
         "log likelihood 1 ahead": lambda p: _at(p["log_likelihood"], 1),
         "log likelihood as far as it goes": lambda p: _far(p["log_likelihood"]),
     }
@@ -219,11 +235,11 @@ def _measures(found: Found) -> Table:
 
 def _returns(found: Found) -> Table:
     real = np.array(found["returns"]["real"], float)
-    rows = [("awake", "", str(len(real)), _mean(real), "")]
+    rows = [("real", "", str(len(real)), _mean(real), "")]
     for temperature, each in found["returns"]["dreamed"].items():
         dreamed = np.array(each, float)
         gap = significant(float(dreamed.mean() - real.mean()))
-        rows.append(("dream", temperature, str(len(dreamed)), _mean(dreamed), gap))
+        rows.append(("imagined", temperature, str(len(dreamed)), _mean(dreamed), gap))
     return Table(("where", "temperature", "episodes", "return", "gap"), tuple(rows))
 
 

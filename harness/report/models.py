@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.report import captions, plot
+from harness.report import plot
+from harness.report.document import Table, behind
 from harness.report.evidence import Evidence
 from harness.report.model_page import dimension_name
 from harness.report.number import Format, share, significant
 from harness.report.plot import Axis, Line, Look, Panel, Plot, Rule
-from harness.report.tables import Table
+from harness.report.results import caption
 
 AHEAD = 10  # steps that the table looks ahead, where episodes are long enough
 MOST_NUMBERS = 16  # of an observation, in a table; errors.csv beside a run's own report has all
@@ -45,8 +46,9 @@ def table(evidence: Evidence) -> Table | None:
             cells = (
                 _over_seeds(evidence, arm, env, value, number) for value, number in _columns(ahead)
             )
-            rows.append((env, arm, str(ahead), *cells))
-    return Table(_HEAD, tuple(rows)) if rows else None
+            rows.append((env, arm, str(ahead), *behind(cells, evidence.keys(arm, env))))
+    title = "Models on held-out episodes"
+    return Table(_HEAD, tuple(rows), title, "table_models") if rows else None
 
 
 _HEAD = (
@@ -95,9 +97,10 @@ def by_seed(evidence: Evidence) -> Table | None:
                 values = [(value(run), number) for value, number in _columns(ahead)]
                 cells = ("-" if value is None else number(value) for value, number in values)
                 final = score(status.result["final"]["mean"])
-                rows.append((env, arm, str(status.spec.seed), final, str(ahead), *cells))
+                row = behind((final, str(ahead), *cells), [status.spec.key])
+                rows.append((env, arm, str(status.spec.seed), *row))
     head = ("environment", "arm", "seed", "final score", *_HEAD[2:])
-    return Table(head, tuple(rows)) if rows else None
+    return Table(head, tuple(rows), "Model by seed", "table_models_by_seed") if rows else None
 
 
 def by_number(evidence: Evidence) -> Table | None:
@@ -113,9 +116,11 @@ def by_number(evidence: Evidence) -> Table | None:
                 values = (_error_of(i, 1), _error_of(i, ahead), _slope_of(i, ahead))
                 cells = (_over_seeds(evidence, arm, env, each, significant) for each in values)
                 names = of(evidence, arm, env)[0].get("observation_names", ())
-                rows.append((env, arm, dimension_name(names, i), str(ahead), *cells))
+                known = behind(cells, evidence.keys(arm, env))
+                rows.append((env, arm, dimension_name(names, i), str(ahead), *known))
     head = ("environment", "arm", "of the observation", "k", "error +1", "error +k", "slope +k")
-    return Table(head, tuple(rows)) if rows else None
+    title = "By observation dimension"
+    return Table(head, tuple(rows), title, "table_model_numbers") if rows else None
 
 
 def _error_of(number: int, ahead: int) -> Callable[[Measures], float]:
@@ -181,11 +186,12 @@ def returns(evidence: Evidence) -> Table | None:
                 _over_seeds(evidence, arm, env, _imagined(name), number) if name in shared else ""
                 for name in names
             ]
-            first = _over_seeds(evidence, arm, env, _real, number)
-            rows.append((env, arm, first, *cells, _over_seeds(evidence, arm, env, _gap, number)))
+            first, last = (_over_seeds(evidence, arm, env, f, number) for f in (_real, _gap))
+            rows.append((env, arm, *behind((first, *cells, last), evidence.keys(arm, env))))
     heads = (f"imagined at {name}" for name in names)
     head = ("environment", "arm", "real return", *heads, "exploitation gap")
-    return Table(head, tuple(rows)) if rows else None
+    title = "Real and imagined returns"
+    return Table(head, tuple(rows), title, "table_model_returns") if rows else None
 
 
 def _real(run: Measures) -> float:
@@ -252,7 +258,7 @@ def _panels(evidence: Evidence, env: str, values: Values, x: Axis, y: Axis) -> P
             ]
             panels.append(Panel(x, y, (*rules, *plot.apart(lines)), title=policy))
     across = len(panels) // len(parts)
-    return Plot(tuple(panels), captions.seeds(evidence), across=across, level=True, wide=True)
+    return Plot(tuple(panels), caption.seeds(evidence), across=across, level=True, wide=True)
 
 
 def _whole(evidence: Evidence, arm: str, env: str, values: Values) -> bool:

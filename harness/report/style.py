@@ -65,7 +65,6 @@ VENUES: dict[str, Venue] = {
     "icml": _two_columns(figsizes.icml2024_half(), figsizes.icml2024_full(), fontsizes.icml2024()),
     "iclr": _venue(figsizes.iclr2024(), fontsizes.iclr2024()),
     "jmlr": _venue(figsizes.jmlr2001(), fontsizes.jmlr2001()),
-    "slides": _venue(figsizes.beamer_169(), fontsizes.beamer(), font="DejaVu Sans", abreast=4),
 }
 _CURRENT: ContextVar[Venue] = ContextVar("venue", default=VENUES["plain"])
 

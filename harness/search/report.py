@@ -1,18 +1,31 @@
-"""report.md of a search: what was found, what it is worth, and what matters."""
+"""The report of a search: what was found, what it is worth, and what matters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from harness import stats
 from harness.config.tree import get
 from harness.report import style
-from harness.report.render import seaborn
-from harness.search import confirm, loop, page
+from harness.report.document import (
+    Block,
+    Cell,
+    Document,
+    Figure,
+    Items,
+    Listing,
+    Runs,
+    Section,
+    Table,
+    Text,
+    quoted,
+)
+from harness.report.render import html, markdown, seaborn
+from harness.search import confirm, loop, trials
 from harness.search.evidence import Evidence
-from harness.search.figures import FIGURES
+from harness.search.figures import FIGURES, row_id
 from harness.search.file import Halving, Wilcoxon
 from harness.search.surrogate import RESAMPLES
 from harness.store.files import replacing
@@ -25,106 +38,125 @@ def write(studies: Sequence[Evidence], store: Store, folder: Path) -> Path:
     :param store: holds the runs, to which the page links.
     """
     with replacing(folder) as new:
-        _write(studies, store, new)
+        of = _document(studies, store, new)
+        (new / "report.md").write_text(markdown.document(of), encoding="utf-8")
+        page = html.page(of, new, (), {"envs": []}, "study.js", _linked(studies))
+        (new / html.FILE).write_text(page, encoding="utf-8")
     return folder / "report.md"
 
 
-def _write(studies: Sequence[Evidence], store: Store, folder: Path) -> None:
+def _document(studies: Sequence[Evidence], store: Store, folder: Path) -> Document:
     file = studies[0].plan.file
-    parts = [f"# {file.name}", f"**Question.** {file.question}" if file.question else ""]
-    parts += [_answer(studies), _terms(studies)]
-    for found in studies:
-        parts += _study(found, folder, alone=len(studies) == 1)
-    parts.append(_method(studies[0]))
-    text = "\n\n".join(part for part in parts if part) + "\n"
-    (folder / "report.md").write_text(text, encoding="utf-8")
-    page.write(studies, store, text, folder)
+    arms = (_arm(found, store, folder, alone=len(studies) == 1) for found in studies)
+    sections = (_answer(studies), _budget(studies), *arms, _method(studies[0]))
+    question = file.question or f"What is best for {', '.join(file.arms)}?"
+    return Document(file.name, question, sections)
 
 
-def _answer(studies: Sequence[Evidence]) -> str:
-    rows = [
-        "| arm | winner | default | difference | value while tuning | optimism gap |",
-        "|---|---|---|---|---|---|",
-    ]
+def _linked(studies: Sequence[Evidence]) -> Callable[[Runs], str]:
+    """Where the page shows the trial whose runs these are."""
+    rows = {
+        spec.key: f"#trial-{row_id(found, again.trial.number)}"
+        for found in studies
+        if found.confirmation is not None
+        for again in (found.confirmation.winner, found.confirmation.default)
+        for spec in again.specs
+    }
+    return lambda runs: rows[runs[0]]
+
+
+def _answer(studies: Sequence[Evidence]) -> Section:
+    head = ("arm", "winner", "default", "difference", "value while tuning", "optimism gap")
+    rows: list[tuple[str, ...]] = []
     for found in studies:
         confirmed = found.confirmation
         if confirmed is None:
-            rows.append(f"| {found.plan.label} | no trial came to its end | | | | |")
+            rows.append((found.plan.label, "no trial came to its end", "", "", "", ""))
             continue
         finalists = confirmed.winner, confirmed.default
-        numbers = [*map(found.estimate, finalists), confirm.difference(found.plan, *finalists)]
-        tuned = float(confirmed.winner.trial.value or 0.0)
-        rows.append(
-            f"| {found.plan.label} | {' | '.join(map(confirm.text, numbers))} | "
-            f"{tuned:.3f} | {confirmed.gap:+.3f} |"
+        values = (
+            Cell(confirm.text(found.estimate(one)), (spec.key for spec in one.specs))
+            for one in finalists
         )
-    n = studies[0].plan.file.confirm.test_seeds
+        difference = confirm.text(confirm.difference(found.plan, *finalists))
+        tuned = float(confirmed.winner.trial.value or 0.0)
+        gap = f"{confirmed.gap:+.3f}"
+        rows.append((found.plan.label, *values, difference, f"{tuned:.3f}", gap))
     plan = studies[0].plan
+    n = plan.file.confirm.test_seeds
     average = "interquartile means" if plan.statistic is stats.iqm else "means"
     note = (
         f"Winner, default and difference are {average} of normalised scores, with "
-        f"{stats.LEVEL:.0%} intervals, where one covers (docs/statistics.md), over {n} seeds on "
-        "which nothing was chosen; the optimism gap "
-        f"is the value while tuning (`{plan.file.value}`) minus the value on these seeds, by the "
-        f"same definition and of {min(plan.file.seeds, n)} seeds each: on average over all choices "
-        "of them, as a value depends on their number. Without any choice its mean is 0."
-    ).replace("%", " %")
-    return "## Answer\n\n" + "\n".join(rows) + "\n\n" + note
+        f"{100 * stats.LEVEL:g} % intervals, where one covers (docs/statistics.md), over {n} seeds "
+        "on which nothing was chosen; the optimism gap is the value while tuning "
+        f"(`{plan.file.value}`) minus the value on these seeds, by the same definition and of "
+        f"{min(plan.file.seeds, n)} seeds each: on average over all choices of them, as a value "
+        "depends on their number. Without any choice its mean is 0."
+    )
+    return Section("Answer", (Table(head, tuple(rows)), Text(note)))
 
 
-def _terms(studies: Sequence[Evidence]) -> str:
+def _budget(studies: Sequence[Evidence]) -> Section:
     """What each arm was given, and what it took."""
-    rows = [
-        "| arm | trials | all seeds | stopped early | crashed | diverged seeds | "
-        "steps of the search | steps of re-runs | run-minutes |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    head = (
+        "arm", "trials", "all seeds", "stopped early", "crashed", "diverged seeds",
+        "steps of the search", "steps of re-runs", "run-minutes",
+    )  # fmt: skip
+    rows = []
     for found in studies:
         counts, confirmed = confirm.counts(found.trials), found.confirmation
         again = confirm.rerun_steps(confirmed) if confirmed else 0
-        minutes = loop.seconds(found.trials) / 60
-        rows.append(
-            f"| {found.plan.label} | {counts['all']} | {counts['full']} | "
-            f"{counts['stopped early']} | {counts['failed']} | {counts['diverged seeds']} | "
-            f"{loop.spent(found.trials):,} | {again:,} | {minutes:.0f} |"
-        )
+        names = ("all", "full", "stopped early", "failed", "diverged seeds")
+        numbers = (*(counts[name] for name in names), loop.spent(found.trials), again)
+        minutes = f"{loop.seconds(found.trials) / 60:.0f}"
+        rows.append((found.plan.label, *(f"{number:,}" for number in numbers), minutes))
     budget = studies[0].plan.file.budget
     given = next(f"{v:,} {k}" for k, v in budget.model_dump().items() if v is not None)
     each = "Each arm was" if len(studies) > 1 else "The search was"
-    line = f"{each} given {given.replace('run_minutes', 'run-minutes')}."
-    return f"## Budget\n\n{line}\n\n" + "\n".join(rows)
+    words = f"{each} given {given.replace('run_minutes', 'run-minutes')}."
+    return Section("Budget", (Text(words), Table(head, tuple(rows))))
 
 
-def _study(found: Evidence, folder: Path, alone: bool) -> list[str]:
-    parts = [f"## {found.plan.label}", _winner(found)]
+def _arm(found: Evidence, store: Store, folder: Path, alone: bool) -> Section:
+    blocks: list[Block] = [*_winner(found), *_crashed(found)]
+    blocks += _figures(found, folder, prefix="" if alone else f"{found.plan.label}_")
+    blocks.append(Listing("", trials.table(found, store, folder)))
+    return Section(found.plan.label, tuple(blocks), anchor=f"arm-{found.plan.label}")
+
+
+def _crashed(found: Evidence) -> Iterator[Section]:
     errors = [
-        f"- trial {t.number}: {t.user_attrs[loop.ERROR].splitlines()[0]}"
+        f"trial {t.number}: {quoted(t.user_attrs[loop.ERROR].splitlines()[0])}"
         for t in found.trials
         if loop.ERROR in t.user_attrs
     ]
     after = found.confirmation
     again = [*after.candidates, after.winner, after.default] if after else []
     errors += [
-        f"- {one.outcome.error.splitlines()[0]} (run again; it scores as the random policy does)"
+        f"{quoted(one.outcome.error.splitlines()[0])} (run again; it scores as the random policy "
+        "does)"
         for one in again
         if one.outcome.error
     ]
     if errors:
-        parts.append("### What crashed\n\n" + "\n".join(errors))
-    prefix = "" if alone else f"{found.plan.label}_"
+        yield Section("What crashed", (Items(tuple(errors)),))
+
+
+def _figures(found: Evidence, folder: Path, prefix: str) -> Iterator[Figure | Text]:
+    """:param prefix: of their files."""
     with style.applied():
         for name, kind in FIGURES.items():
             plot = kind.plot(found)
             if isinstance(plot, str):
-                parts += [f"{kind.title}: not drawn, because {plot}."] if plot else []
+                if plot:
+                    yield Text(f"{kind.title}: not drawn, because {plot}.")
                 continue
             style.save(seaborn.draw(plot), folder / f"{prefix}{name}")
             caption = kind.caption.format(
                 resamples=RESAMPLES, path_seeds=found.plan.file.confirm.path_seeds,
                 noise=_noise(found),
             )  # fmt: skip
-            parts.append(f"### {kind.title}\n\n![{kind.title}]({prefix}{name}.png)\n\n*{caption}*")
-    return parts
+            yield Figure(f"{prefix}{name}", kind.title, caption, ("pdf", "png"), plot=plot)
 
 
 def _noise(found: Evidence) -> str:
@@ -141,22 +173,24 @@ def _noise(found: Evidence) -> str:
     )
 
 
-def _winner(found: Evidence) -> str:
+def _winner(found: Evidence) -> Iterator[Section]:
     """The winner's hyper-parameters beside the default's."""
     if found.confirmation is None:
-        return ""
+        return
     trial, base = found.confirmation.winner.trial, found.plan.base[0].hparams
-    rows = ["| hyper-parameter | default | winner | why this range |", "|---|---|---|---|"]
-    for name, value in confirm.hparams(trial).items():
-        why = found.plan.space[name].why
-        rows.append(f"| {name} | {get(base, name)} | {value} | {why} |")
     if trial.number == 0:
-        return "### Winner\n\nThe default itself: nothing that was tried is better."
-    where = f"Trial {trial.number}; complete in `{found.plan.label}/{confirm.BEST}`."
-    return f"### Winner\n\n{where}\n\n" + "\n".join(rows)
+        yield Section("Winner", (Text("The default itself: nothing that was tried is better."),))
+        return
+    rows = tuple(
+        (name, str(get(base, name)), str(value), found.plan.space[name].why)
+        for name, value in confirm.hparams(trial).items()
+    )
+    where = Text(f"Trial {trial.number}; complete in `{found.plan.label}/{confirm.BEST}`.")
+    head = ("hyper-parameter", "default", "winner", "why this range")
+    yield Section("Winner", (where, Table(head, rows)))
 
 
-def _method(found: Evidence) -> str:
+def _method(found: Evidence) -> Section:
     file, plan = found.plan.file, found.plan
     steps = ", ".join(f"{n:,} on {env}" for env, n in plan.steps.items())
     lines = [
@@ -180,7 +214,7 @@ def _method(found: Evidence) -> str:
         "name or settings but for the budget is another search, with other test seeds. All seeds "
         "are from 10,000 on: a sweep reports others."
     )
-    return "## Method\n\n" + " ".join(line for line in lines if line)
+    return Section("Method", (Text(" ".join(line for line in lines if line)),))
 
 
 def _pruning(pruner: object) -> str:

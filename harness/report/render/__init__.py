@@ -1,1 +1,1 @@
-"""Draws what a report holds as data."""
+"""What a report says and shows, written and drawn in every format."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial, wraps
-from itertools import pairwise
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from harness import stats
-from harness.report import claims, equal_tuning, number, origin
+from harness.report import number
+from harness.report.evidence import verdict
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Studies
-from harness.store import health
 from harness.store.declaration import Standing, ended_before, standing
 from harness.store.estimate import Experience, Progress, behind, progress, to_come
 from harness.store.files import Damaged
@@ -134,6 +132,19 @@ class Evidence:
         return self._runs.get((arm, env), [])
 
     @once
+    def keys(
+        self, arm: str | None = None, env: str | None = None, state: str | None = None
+    ) -> tuple[str, ...]:
+        """The runs of an arm, in an environment, in a state; None: of all."""
+        return tuple(
+            status.spec.key
+            for status in self.statuses
+            if arm in (None, status.spec.arm)
+            and env in (None, status.spec.env)
+            and state in (None, status.state)
+        )
+
+    @once
     def learned_from(self, arm: str, env: str) -> str:
         """The steps that finished runs learned from: `16,384`; empty where it is their budget.
 
@@ -194,22 +205,22 @@ class Evidence:
         }
 
     @once
-    def verdicts(self) -> list[claims.Verdict]:
-        return claims.decide([self._examine(claim) for claim in self.sweep.claims])
+    def verdicts(self) -> list[verdict.Verdict]:
+        return verdict.decide([self._examine(claim) for claim in self.sweep.claims])
 
-    def _examine(self, claim: Claim) -> claims.Finding:
+    def _examine(self, claim: Claim) -> verdict.Finding:
         scores = self.raw[claim.score]
         if claim.env is None:
             if not self.normalised:
-                return claims.unexamined(claim, self.no_aggregates)
+                return verdict.unexamined(claim, self.no_aggregates)
             scores = self.normalised[claim.score]
             if not scores.complete((claim.better, claim.worse)):
                 why = "the two arms do not share all environments and seeds"
-                return claims.unexamined(claim, why)
+                return verdict.unexamined(claim, why)
         state = self.progress(claim)
         if state.missing:
-            return claims.unexamined(claim, str(state), pending=True)
-        return claims.examine(claim, scores, self.span(claim.env))
+            return verdict.unexamined(claim, str(state), pending=True)
+        return verdict.examine(claim, scores, self.span(claim.env))
 
     def progress(self, claim: Claim | None = None) -> Progress:
         """How far the runs behind a claim are, or all runs."""
@@ -313,143 +324,6 @@ def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:
 
 def _without_anchors(sweep: ResolvedSweep) -> list[str]:
     return [env for env in sweep.envs if env not in sweep.anchors]
-
-
-# What a reader must be warned of ------------------------------------------------------------------
-
-
-def warnings(evidence: Evidence) -> list[str]:
-    """What makes the numbers less comparable than they look."""
-    return [
-        *_damaged(evidence),
-        *_ill(evidence),
-        *_looked(evidence),
-        *_allowed_anyway(evidence),
-        *_unequal_budgets(evidence),
-        *equal_tuning.warnings(evidence.sweep),
-        *_unused_budgets(evidence),
-        *origin.warnings(evidence.statuses),
-        *_shared_runs(evidence),
-        *_unwitnessed(evidence),
-        *_unrepeated(evidence),
-    ]
-
-
-def _damaged(evidence: Evidence) -> Iterable[str]:
-    """Runs that are no longer as they were when they finished, and what else cannot be read."""
-    broken = [status for status in evidence.unique if status.state == "damaged"]
-    if broken:
-        yield (
-            f"{len(broken)} of {len(evidence.unique)} runs are damaged and count as missing, first "
-            f"{broken[0].spec} ({broken[0].error}). The same sweep trains them again."
-        )
-    beside = Counter(each.path.name for status in evidence.unique for each in status.aside)
-    for name, n in sorted(beside.items()):
-        runs = f"{n} run{'s' if n > 1 else ''}"
-        yield f"{name} of {runs} is damaged: what it told is missing here, and no score."
-    if evidence.lost_histories:
-        yield (
-            f"The history of the sweep {', '.join(evidence.lost_histories)} is damaged: seeds and "
-            "claims may have been changed after a look without a word of it here."
-        )
-
-
-def _ill(evidence: Evidence) -> Iterable[str]:
-    """Runs whose learner was broken, whatever they score."""
-    ill = [status for status in evidence.unique if status.symptoms]
-    if ill:
-        runs = ((s.spec.arm, str(s.spec), s.symptoms) for s in evidence.statuses)
-        yield (
-            f"{len(ill)} of {len(evidence.unique)} runs show symptoms of a broken learner. They "
-            f"count with the score that they have. {'; '.join(health.told(runs))}."
-        )
-
-
-def _looked(evidence: Evidence) -> Iterable[str]:
-    """What was changed when a report had been written already, or runs had finished."""
-    for before, after in pairwise(evidence.history):
-        ended = sum(after.get("finished", {}).values())
-        if not (after.get("reported") or ended):
-            continue
-        seen = (
-            "a report had been written" if after.get("reported") else f"{ended} runs had finished"
-        )
-        when = f"on {after['at'][:10]}, after {seen}"
-        seeds, now = set(before["seeds"]), set(after["seeds"])
-        if now - seeds:
-            yield (
-                f"Seeds were added {when}: {len(seeds)} before, {len(now)} after. The p-values "
-                "and intervals do not account for the look in between."
-            )
-        if seeds - now:
-            yield f"Seeds were dropped {when}: {len(seeds)} before, {len(now)} after."
-        if set(before["claims"]) != set(after["claims"]):
-            yield f"The claims were changed {when}: the family of the tests is not the first one."
-        old, new = before.get("arms", {}), after.get("arms", {})
-        changed = [arm for arm in old if arm in new and old[arm] != new[arm]]
-        if changed:
-            yield (
-                f"Redefined under the old name {when}: {', '.join(changed)}. What was there "
-                "before is not in this report."
-            )
-        gone = [arm for arm in old if arm not in new]
-        if gone:
-            yield f"Arms were dropped {when}: {', '.join(gone)}."
-
-
-def _allowed_anyway(evidence: Evidence) -> Iterable[str]:
-    for objection in evidence.sweep.anyway:
-        yield f"Trained although no outcome could decide a claim (--anyway). {objection}."
-
-
-def _unequal_budgets(evidence: Evidence) -> Iterable[str]:
-    for env in evidence.unequal:
-        each = (f"{steps:,}: {', '.join(of)}" for steps, of in evidence.budgets(env).items())
-        yield f"Unequal budgets on {env}, in steps ({'; '.join(each)}): not a fair comparison."
-
-
-def _unused_budgets(evidence: Evidence) -> Iterable[str]:
-    for env in evidence.sweep.envs:
-        for arm in evidence.arms_on(env):
-            used = evidence.learned_from(arm, env)
-            if used:
-                steps = sorted({spec.steps for spec in evidence.specs(arm, env)})
-                of = " or ".join(f"{n:,}" for n in steps)
-                yield f"{arm} on {env} learned from {used} of {of} steps: the rest held no update."
-
-
-def _shared_runs(evidence: Evidence) -> Iterable[str]:
-    runs: dict[str, set[str]] = {arm: set() for arm in evidence.sweep.arms}
-    for run in evidence.sweep.runs:
-        runs[run.arm].add(run.key)
-    for i, arm in enumerate(evidence.sweep.arms):
-        for other in evidence.sweep.arms[i + 1 :]:
-            if runs[arm] == runs[other]:
-                yield f"{arm} and {other} are the same runs under two names."
-
-
-def _unwitnessed(evidence: Evidence) -> Iterable[str]:
-    results = [status.result or {} for status in evidence.unique]
-    lost = sum(not result.get("sacred", {}).get("complete", True) for result in results)
-    if lost:
-        yield (
-            f"Sacred's record is incomplete for {lost} of {len(results)} runs; the scores here do "
-            "not come from it."
-        )
-
-
-def _unrepeated(evidence: Evidence) -> Iterable[str]:
-    """Runs whose repetition gave other numbers."""
-    named = {status.spec.key: status.spec for status in evidence.unique}
-    parted = {key: c for key, c in evidence.certificates.items() if c["outcome"] == "differs"}
-    if parted:
-        key, certificate = min(parted.items(), key=lambda item: item[1]["first"]["step"])
-        first, changed = certificate["first"], certificate["changed"]
-        yield (
-            f"{len(parted)} of {len(evidence.certificates)} repeated runs did not give the same "
-            f"numbers again. {named[key]}: first at step {first['step']:,} ({first['what']}); "
-            f"{'changed: ' + ', '.join(changed) if changed else 'nothing recorded had changed'}."
-        )
 
 
 def first_result(evidence: Evidence) -> dict[str, Any] | None:

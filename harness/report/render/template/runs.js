@@ -20,10 +20,11 @@ const COLUMNS = {
   "peak MB": row => RUNS.memory[row.i],
 };
 const DECIMALS = { "wall s": 1, "CPU s": 1 };
-const ASKED = { arm: [], env: "", state: "", key: "", sort: "", down: false, most: AT_ONCE };
+const NOTHING = { of: null, arm: [], env: "", state: "", key: "" };  // what asks for all runs
+const ASKED = { ...NOTHING, sort: "", down: false, most: AT_ONCE };
 
 function wanted(row) {
-  return (!ASKED.arm.length || ASKED.arm.includes(row.arm)) && (!ASKED.env || row.env === ASKED.env) &&
+  return (!ASKED.of || ASKED.of.has(row.i)) && (!ASKED.arm.length || ASKED.arm.includes(row.arm)) && (!ASKED.env || row.env === ASKED.env) &&
     (!ASKED.state || RUNS.state[row.i] === ASKED.state) && (!ASKED.key || row.key.startsWith(ASKED.key));
 }
 
@@ -32,7 +33,7 @@ function drawRuns() {
   if (ASKED.sort) found.sort((a, b) => compare(COLUMNS[ASKED.sort](a), COLUMNS[ASKED.sort](b), ASKED.down));
   explorer.querySelector("tbody").replaceChildren(...found.slice(0, ASKED.most).map(rowOf));
   explorer.querySelector(".count").textContent = `${found.length.toLocaleString("en")} of ${ROWS.length.toLocaleString("en")} runs` +
-    (ASKED.arm.length > 1 ? `: ${ASKED.arm.join(", ")}` : "");
+    (ASKED.of ? ": those behind the number" : ASKED.arm.length > 1 ? `: ${ASKED.arm.join(", ")}` : "");
   const rest = found.length - ASKED.most, more = explorer.querySelector(".show");
   more.hidden = rest <= 0;
   more.textContent = `Show ${Math.min(rest, 10 * AT_ONCE)} more of ${rest}`;
@@ -48,9 +49,9 @@ function rowOf(row) {
     const value = of(row);
     if (name === "run") return make("td", {}, open);
     if (name === "state") return make("td", { class: `state-${value}` }, value);
-    if (SCORES.includes(name)) return make("td", { style: "text-align:right" }, fixed(value, DATA.decimals[row.env]));
+    if (SCORES.includes(name)) return make("td", { class: "right" }, fixed(value, DATA.decimals[row.env]));
     return typeof value === "number" || value === null
-      ? make("td", { style: "text-align:right" }, fixed(value, DECIMALS[name] ?? 0))
+      ? make("td", { class: "right" }, fixed(value, DECIMALS[name] ?? 0))
       : make("td", {}, value);
   });
   const line = make("tr", { id: `run-${row.key}` }, ...cells);
@@ -122,19 +123,27 @@ function setUp() {
     make("div", { class: "filters" }, choose("arm", "Arm", ARMS.map(arm => arm.name)), choose("env", "Environment", DATA.envs),
       choose("state", "State", [...new Set(RUNS.state)]),
       make("label", {}, "Key begins with", make("input", { name: "key", size: 18, on: { input: event => ask({ key: event.target.value.trim() }) } })),
-      make("button", { type: "button", on: { click: () => ask({ arm: [], env: "", state: "", key: "" }) } }, "All runs"),
+      make("button", { type: "button", on: { click: () => ask(NOTHING) } }, "All runs"),
       make("span", { class: "count", "aria-live": "polite" })),
     make("div", { class: "scroll" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody"))),
     make("button", { type: "button", class: "show", on: { click: () => { ASKED.most += 10 * AT_ONCE; drawRuns(); } } }));
   drawRuns();
 }
 
-/** #run-KEY opens a run, #runs?arm=...&env=... lists those behind a number. */
+/** `0-9,12` as the set of these numbers. */
+function places(text) {
+  return new Set(text.split(",").flatMap(part => {
+    const [first, last = first] = part.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  }));
+}
+
+/** #run-KEY opens a run; #runs?of=0-9,12 lists those behind a number, #runs?arm=... those of an arm. */
 function follow() {
   const [name, query] = decodeURI(location.hash).split("?");
   const explorer = document.querySelector("[data-explorer]");
   if (name.startsWith("#run-")) {
-    Object.assign(ASKED, { arm: [], env: "", state: "", key: name.slice(5), most: AT_ONCE });
+    Object.assign(ASKED, NOTHING, { key: name.slice(5), most: AT_ONCE });
     drawRuns();
     const line = document.getElementById(name.slice(1));
     if (line) toggle(line, ROWS.find(row => row.key === name.slice(5)), true);
@@ -142,7 +151,7 @@ function follow() {
     line?.querySelector("button").focus({ preventScroll: true });
   } else if (name === "#runs" && query !== undefined) {
     const asked = new URLSearchParams(query);
-    Object.assign(ASKED, { arm: asked.getAll("arm"), env: asked.get("env") ?? "", state: asked.get("state") ?? "", key: "", most: AT_ONCE });
+    Object.assign(ASKED, NOTHING, { of: asked.has("of") ? places(asked.get("of")) : null, arm: asked.getAll("arm"), env: asked.get("env") ?? "", most: AT_ONCE });
     drawRuns();
     explorer.scrollIntoView();
     explorer.querySelector("select").focus({ preventScroll: true });

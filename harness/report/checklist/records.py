@@ -9,9 +9,9 @@ from functools import wraps
 from typing import Any, Literal
 
 from harness import stats
-from harness.report.compute import account
 from harness.report.evidence import Evidence
 from harness.report.number import fixed
+from harness.report.results.runs import account
 from harness.seeding import ROOM, episode_seeds
 from harness.spec import RunSpec
 
@@ -29,10 +29,10 @@ class Finding:
     pointers: tuple[str, ...] = ()
 
 
-Judge = Callable[[Evidence], Finding]
+Answer = Callable[[Evidence], Finding]
 
 
-def author(text: str = "", *pointers: str) -> Judge:
+def author(text: str = "", *pointers: str) -> Answer:
     """A question that no record can answer."""
     return lambda evidence: Finding("ask", text, pointers)
 
@@ -41,15 +41,15 @@ def settled(holds: bool, text: str, *pointers: str) -> Finding:
     return Finding("yes" if holds else "no", text, pointers)
 
 
-def once_ended(judge: Judge) -> Judge:
+def once_ended(answer: Answer) -> Answer:
     """A question whose answer would be another one with the runs that are still to come."""
 
-    @wraps(judge)
-    def judged(evidence: Evidence) -> Finding:
+    @wraps(answer)
+    def answered(evidence: Evidence) -> Finding:
         state = evidence.progress()
-        return Finding("pending", f"{state}.", ("runs.csv",)) if state.missing else judge(evidence)
+        return Finding("pending", f"{state}.", ("runs.csv",)) if state.missing else answer(evidence)
 
-    return judged
+    return answered
 
 
 def results(evidence: Evidence) -> list[dict[str, Any]]:

@@ -37,13 +37,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness import stats
 from harness.config.shipped import shipped
 from harness.config.strict import read
+from harness.report.document import Table, behind
 from harness.report.evidence import Evidence
-from harness.report.tables import Table
 from harness.spec import RunSpec
 from harness.stats import Array, Gap, Public
 from harness.store.run_files import OTHER_MODE
 
-Verdict = Literal["consistent", "better", "worse", "not comparable"]
+Outcome = Literal["consistent", "better", "worse", "not comparable"]
 
 
 class PublicScore(BaseModel):
@@ -109,7 +109,7 @@ class Comparison:
     why: str  # not comparable because of it; empty: comparable
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Outcome:
         if self.gap is None:
             return "not comparable"
         return "better" if self.gap.low > 0 else "worse" if self.gap.high < 0 else "consistent"
@@ -268,6 +268,12 @@ def _percent(level: float) -> str:
     return f"{100 * level:.4g} %"
 
 
+def blocks(evidence: Evidence) -> list[Table]:
+    """A table where there is something to compare."""
+    found = compare(evidence)
+    return [table(found, evidence)] if found else []
+
+
 def table(found: list[Comparison], evidence: Evidence) -> Table:
     """One comparison to a row."""
     rows = []
@@ -283,9 +289,13 @@ def table(found: list[Comparison], evidence: Evidence) -> Table:
         verdict = f"not comparable because {one.why}" if one.why else one.verdict + low_n
         runs = f"{one.file.seeds} run{'s' if one.file.seeds > 1 else ''}"
         public = f"{number(one.public.score)} ({one.file.name}, {runs})"
-        rows.append((one.env, one.arm, ours, str(one.seeds), public, *cells, verdict))
+        row = (ours, str(one.seeds), public, *cells, verdict)
+        rows.append((one.env, one.arm, *behind(row, evidence.keys(one.arm, one.env))))
     head = ("environment", "arm", "here", "seeds", "public", "difference", "detectable")
-    return Table((*head, "verdict"), tuple(rows))
+    words = " ".join([about(found), *sources(found)])
+    return Table(
+        (*head, "verdict"), tuple(rows), "Beside public numbers", "table_references", words
+    )
 
 
 def sources(found: list[Comparison]) -> list[str]:

@@ -6,19 +6,20 @@ from collections import Counter, defaultdict
 
 from harness import stats
 from harness.config.name import joined
-from harness.report import claims, judge, modes, protocol
+from harness.report.checklist import records
 from harness.report.citation import cite
+from harness.report.document import Text, quoted
 from harness.report.evidence import Evidence
-from harness.report.latex import code, escape, text
+from harness.report.results import acting, claims, protocol
 
 # Beside the packages that environments come from; what else was installed is in the table.
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "sacred")
 
 
-def paragraphs(evidence: Evidence) -> list[str]:
-    """As LaTeX. Every clause is read off the records."""
+def paragraphs(evidence: Evidence) -> list[Text]:
+    """Every clause is read off the records."""
     parts = [_runs(evidence), _evaluation(evidence), _statistics(evidence), _made(evidence)]
-    return [" ".join(clauses) for clauses in parts]
+    return [Text(" ".join(clauses)) for clauses in parts]
 
 
 def _runs(evidence: Evidence) -> list[str]:
@@ -28,7 +29,7 @@ def _runs(evidence: Evidence) -> list[str]:
         agent = next(run.agent for run in sweep.runs if run.arm == arm)
         arms[agent].append(arm)
     learners = joined(
-        f"{joined(map(code, names))} ({escape(agent)}{cite(f'agent:{agent}')})"
+        f"{joined(map(quoted, names))} ({agent}{cite(f'agent:{agent}')})"
         for agent, names in arms.items()
     )
     counts = Counter(status.state for status in evidence.unique)
@@ -43,7 +44,7 @@ def _runs(evidence: Evidence) -> list[str]:
         else f"Of {len(evidence.unique)} training runs, {ended}.",
     ]
     if evidence.unequal:
-        clauses.append(f"Budgets differ between arms on {joined(map(escape, evidence.unequal))}.")
+        clauses.append(f"Budgets differ between arms on {joined(evidence.unequal)}.")
     return clauses
 
 
@@ -52,7 +53,7 @@ def _environments(evidence: Evidence) -> str:
     cited: dict[str, list[str]] = defaultdict(list)
     for env in evidence.sweep.envs:
         card = next(run.card for run in evidence.sweep.runs if run.env == env)
-        cited[cite(f"env:{card.get('id') or card.get('entry_point') or env}")].append(escape(env))
+        cited[cite(f"env:{card.get('id') or card.get('entry_point') or env}")].append(env)
     return joined(f"{joined(envs)}{source}" for source, envs in cited.items())
 
 
@@ -60,8 +61,8 @@ def _budgets(evidence: Evidence) -> str:
     steps: dict[str, list[str]] = defaultdict(list)
     of_seeds: dict[str, list[str]] = defaultdict(list)
     for env, budget, seeds in protocol.budgets(evidence).rows:
-        steps[" or ".join(budget.split(", "))].append(escape(env))
-        of_seeds[seeds.replace("-", "--")].append(escape(env))  # an en dash
+        steps[" or ".join(budget.split(", "))].append(env)
+        of_seeds[seeds.replace("-", "\N{EN DASH}")].append(env)
     each = joined(
         budget if len(steps) == 1 else f"{budget} on {joined(envs)}"
         for budget, envs in steps.items()
@@ -80,8 +81,8 @@ def _evaluation(evidence: Evidence) -> list[str]:
         else f"The policy is {line}"
         for line in protocol.evaluation(evidence)
     ]
-    said = [*found, protocol.EVERYWHERE, modes.about(evidence)]
-    return [text(line) for line in said if line]
+    said = [*found, protocol.EVERYWHERE, acting.about(evidence)]
+    return [line for line in said if line]
 
 
 def _statistics(evidence: Evidence) -> list[str]:
@@ -92,7 +93,7 @@ def _statistics(evidence: Evidence) -> list[str]:
     )
     clauses = [f"Point estimates are interquartile means over seeds{cite('method:iqm')}."]
     shows = stats.gate("IQM", seeds, 1)
-    level = escape(claims.percent(stats.LEVEL))
+    level = claims.percent(stats.LEVEL)
     if stats.has_interval(shows):
         clauses.append(
             f"Intervals are {level} expanded percentile intervals{cite('method:interval')} of "
@@ -116,16 +117,15 @@ def _statistics(evidence: Evidence) -> list[str]:
         )
         clauses.append(
             f"The sweep makes {family} claim{'s' if family > 1 else ''}. "
-            f"{text(judge.declared(evidence))} A claim is decided when an "
-            f"exact permutation test of ranks{cite('method:permutation')} gives $p \\leq "
-            f"{stats.ALPHA:g}${correction} and the interval of the difference lies on the same "
-            "side of 0."
+            f"{records.declared(evidence)} A claim is decided when an exact permutation test of "
+            f"ranks{cite('method:permutation')} gives p \N{LESS-THAN OR EQUAL TO} {stats.ALPHA:g}"
+            f"{correction} and the interval of the difference lies on the same side of 0."
         )
     return clauses
 
 
 def _made(evidence: Evidence) -> list[str]:
-    found = judge.results(evidence)
+    found = records.results(evidence)
     if not found:
         return ["No run has finished."]
     packages: dict[str, set[str]] = defaultdict(set)
@@ -138,7 +138,7 @@ def _made(evidence: Evidence) -> list[str]:
         *(name for name in packages if any(m.startswith(f"{name}:") for m in made)),
     ]
     named = [
-        f"{escape(name)} {escape(' or '.join(sorted(packages[name])))}{cite(f'package:{name}')}"
+        f"{name} {' or '.join(sorted(packages[name]))}{cite(f'package:{name}')}"
         for name in dict.fromkeys(wanted)
         if packages.get(name, {"not installed"}) != {"not installed"}
     ]
@@ -146,10 +146,10 @@ def _made(evidence: Evidence) -> list[str]:
     clauses = []
     if named:
         python = f"Python {' or '.join(pythons)} and " if pythons else ""
-        clauses.append(f"The runs recorded {escape(python)}{joined(named)}.")
+        clauses.append(f"The runs recorded {python}{joined(named)}.")
     commits = sorted({str((r.get("git") or {}).get("commit", "")) for r in found} - {""})
     if commits:
-        clauses.append(f"Commits of the code: {joined(code(commit[:12]) for commit in commits)}.")
-    clauses.append(text(f"Machine: {judge.infrastructure(evidence).text}"))
-    clauses.append(text(f"Compute: {judge.compute(evidence).text}"))
-    return [*clauses, *(text(line) for line in protocol.repetition(evidence))]
+        clauses.append(f"Commits of the code: {joined(quoted(commit[:12]) for commit in commits)}.")
+    clauses.append(f"Machine: {records.infrastructure(evidence).text}")
+    clauses.append(f"Compute: {records.compute(evidence).text}")
+    return [*clauses, *protocol.repetition(evidence)]

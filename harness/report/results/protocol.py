@@ -4,15 +4,57 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness import stats
 from harness.config.tree import canonical
-from harness.report import equal_tuning
-from harness.report.evidence import Evidence, first_result
-from harness.report.tables import Table
+from harness.report.document import Code, Items, Section, Table, Text
+from harness.report.evidence import Evidence, equal_tuning, first_result
 from harness.spec import Evaluation, RunSpec
+
+
+def section(evidence: Evidence) -> Section:
+    return Section("How it was made", tuple(_blocks(evidence)))
+
+
+def _blocks(evidence: Evidence) -> Iterator[Table | Section | Text]:
+    yield budgets(evidence)
+    yield Text(
+        "Every hyper-parameter of every arm: [hyperparameters.csv](hyperparameters.csv); the "
+        "environments and their wrappers: [environments.csv](environments.csv)."
+    )
+    protocols = (f"{text[:1].upper()}{text[1:]}" for text in evaluation(evidence))
+    yield Section("Evaluation", (Items(tuple(protocols)), Text(EVERYWHERE)))
+    yield Section("Statistics", (Text(_STATISTICS), *coverage(evidence)))
+    if evidence.sweep.anchors:
+        words = Text("(return - random) / (reference - random), with fixed anchors:")
+        yield Section("Normalisation", (words, anchors(evidence)))
+    if len(evidence.sweep.arms) > 1:
+        yield departures(evidence)
+    made = versions(evidence)
+    if made is not None:
+        yield made
+    yield from map(Text, repetition(evidence))
+    again = f"harness sweep {evidence.sweep.source}\nharness report {evidence.sweep.name}"
+    yield Section("To repeat it", (Code(again),))
+
+
+_STATISTICS = (
+    "Point estimates are interquartile means: of T runs, floor(T / 4) are cut at each end, as in "
+    "rliable. Intervals are expanded percentile intervals (Hesterberg, 2015) of "
+    f"{stats.RESAMPLES:,} resamples of whole runs within each environment "
+    f"({stats.BAND_RESAMPLES:,} for bands), with a fixed seed and Satterthwaite's degrees of "
+    "freedom; those of P(improvement) are score intervals, those of profiles Clopper and "
+    "Pearson's. They hold for these environments and say nothing of others. An arm with a missing "
+    "run has no estimate where that run would count."
+)
+
+
+def beside(evidence: Evidence) -> Iterator[Table]:
+    """Tables that are too long for a page, and lie beside it."""
+    yield environments(evidence)
+    yield settings(evidence)
 
 
 def evaluation(evidence: Evidence) -> list[str]:
@@ -37,7 +79,7 @@ def _protocol(protocol: Evaluation) -> str:
     )
 
 
-def coverage(evidence: Evidence) -> list[str]:
+def coverage(evidence: Evidence) -> list[Text | Table]:
     """How often intervals like those of this report hold the truth at worst, as simulated."""
     seeds = min(len(evidence.specs(a, e)) for e in evidence.sweep.envs for a in evidence.arms_on(e))
     several = len(evidence.sweep.envs) if not evidence.no_aggregates else 1
@@ -54,11 +96,11 @@ def coverage(evidence: Evidence) -> list[str]:
     if not rows:
         return []
     head = ("95 % interval of", "environments", "holds in at least", "worst scores", "simulated n")
-    return [
-        f"How often such intervals hold the truth, in the worst of the simulated kinds of scores "
-        f"(`harness calibrate`, docs/statistics.md), with {seeds} seeds:",
-        Table(head, tuple(rows)).markdown(),
-    ]
+    words = (
+        "How often such intervals hold the truth, in the worst of the simulated kinds of scores "
+        f"(`harness calibrate`, docs/statistics.md), with {seeds} seeds:"
+    )
+    return [Text(words), Table(head, tuple(rows))]
 
 
 _ON_EACH = ("IQM", stats.DIFFERENCE, stats.EFFECT, stats.IMPROVEMENT)
@@ -86,7 +128,7 @@ def budgets(evidence: Evidence) -> Table:
         steps = sorted({run.steps for run in evidence.sweep.runs if run.env == env})
         seeds = sorted({run.seed for run in evidence.sweep.runs if run.env == env})
         rows.append((env, ", ".join(f"{n:,}" for n in steps), _ranges(seeds)))
-    return Table(("environment", "steps", "seeds"), tuple(rows))
+    return Table(("environment", "steps", "seeds"), tuple(rows), "Budgets and seeds", "budgets")
 
 
 def _ranges(seeds: list[int]) -> str:
@@ -108,7 +150,8 @@ def anchors(evidence: Evidence) -> Table:
             measured = "" if anchor.episodes is None else f"{anchor.episodes:,}"
             error = "" if anchor.standard_error is None else f"{anchor.standard_error:g}"
             rows.append((env, name, f"{anchor.score:g}", error, measured, anchor.source))
-    return Table(("environment", "anchor", "score", "SE", "episodes", "source"), tuple(rows))
+    head = ("environment", "anchor", "score", "SE", "episodes", "source")
+    return Table(head, tuple(rows), name="anchors")
 
 
 def departures(evidence: Evidence) -> Table:
@@ -130,7 +173,8 @@ def departures(evidence: Evidence) -> Table:
             rows.append((arm, what + place, was, now))
         if not changes:
             rows.append((arm, "nothing" if both else "no environment in common", "", ""))
-    return Table(("arm", "setting", f"in {evidence.baseline}", "in the arm"), tuple(rows))
+    head = ("arm", "setting", f"in {evidence.baseline}", "in the arm")
+    return Table(head, tuple(rows), f"What the arms change against {evidence.baseline}")
 
 
 def _changes(baseline: RunSpec, arm: RunSpec) -> list[tuple[str, str, str]]:
@@ -176,7 +220,7 @@ def settings(evidence: Evidence) -> Table:
         for (other, value), where in places.items()
         if other == name
     ]
-    return Table(("setting", "value", "where"), tuple(rows))
+    return Table(("setting", "value", "where"), tuple(rows), name="hyperparameters")
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -222,7 +266,8 @@ def environments(evidence: Evidence) -> Table:
                 ", ".join(wrappers),
             )
         )
-    return Table(("environment", "made from", "with", "limit in steps", "wrappers"), tuple(rows))
+    head = ("environment", "made from", "with", "limit in steps", "wrappers")
+    return Table(head, tuple(rows), name="environments")
 
 
 def _named(wrapper: dict[str, Any]) -> str:
@@ -268,4 +313,4 @@ def versions(evidence: Evidence) -> Table | None:
         *([("sources", f"{len(sources)} files: {_digest(sources)}")] if sources else ()),
         *((name, str(value)) for name, value in sorted((result.get("packages") or {}).items())),
     ]
-    return Table(("what", "value"), tuple(rows))
+    return Table(("what", "value"), tuple(rows), "Versions", "versions")

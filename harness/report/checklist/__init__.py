@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.strict import Problem, UserError, load, parse, suggest
+from harness.report.checklist.questions import QUESTIONS, SOURCES, Question
+from harness.report.checklist.records import Finding
+from harness.report.document import Caution, Document, Section, Table, Text
 from harness.report.evidence import Evidence
-from harness.report.judge import Finding
-from harness.report.questions import QUESTIONS, SOURCES, Question
-from harness.report.tables import Table
 
 Reply = Literal["yes", "no", "na"]
 Flaw = Literal["", "unanswered", "contradicted", "pending"]
@@ -105,13 +105,13 @@ class Entry:
 
 def fill(evidence: Evidence, answers: Answers) -> list[Entry]:
     return [
-        Entry(name, question, question.judge(evidence), answers.get(name))
+        Entry(name, question, question.records(evidence), answers.get(name))
         for name, question in QUESTIONS.items()
     ]
 
 
 def table(entries: list[Entry]) -> Table:
-    """One question to a row, for machines; `--strict` reads it."""
+    """One question to a row, for machines."""
     head = ("checklist", "question", "asks", "answer", "why", "where")
     rows = (
         (e.question.source, e.name, e.question.ask, e.answer, e.why, " ".join(e.found.pointers))
@@ -120,12 +120,9 @@ def table(entries: list[Entry]) -> Table:
     return Table(head, tuple(rows))
 
 
-def flaws(report: Path) -> list[str]:
-    """What keeps the checklist of a written report from being handed in, one line each."""
-    with (report / "checklist.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    flawed = [row for row in rows if row["answer"].lower() in get_args(Flaw)]
-    return [f"{r['question']}: {r['answer']}. {r['why'] or r['asks']}" for r in flawed]
+def flaws(entries: list[Entry]) -> list[str]:
+    """What keeps a checklist from being handed in, one line each."""
+    return [f"{e.name}: {e.answer}. {e.why or e.question.ask}" for e in entries if e.flaw]
 
 
 def counts(entries: list[Entry]) -> str:
@@ -134,40 +131,49 @@ def counts(entries: list[Entry]) -> str:
     return ", ".join(f"{found[word]} {word}" for word in order if found[word])
 
 
-def markdown(entries: list[Entry], source: str) -> str:
-    """checklist.md. `name` is what one answers by in the file beside the sweep.
+def section(entries: list[Entry]) -> Section:
+    """Of the report: how many questions are answered, and where."""
+    words = Text(f"[checklist.md](checklist.md): {counts(entries)}.")
+    disputed = ", ".join(entry.name for entry in entries if entry.flaw == "contradicted")
+    warning = [Caution(f"The records contradict its author on: {disputed}.")] if disputed else []
+    return Section("Checklist", (words, *warning))
+
+
+def document(entries: list[Entry], source: str) -> Document:
+    """The whole checklist. `name` is what one answers by in the file beside the sweep.
 
     :param source: the sweep's file.
     """
     file = f"{Path(source).stem}.checklist.yaml"
-    lines = [
-        "# Checklist",
+    about = (
         f"Of {len(entries)} questions: {counts(entries)}. The questions are asked in our words. "
         f"Where only an author can answer, it says UNANSWERED until `{file}` beside the sweep "
         "does; where that answer and the records disagree, it says CONTRADICTED; PENDING is what "
-        "runs that are still to come will settle.",
-    ]
-    heading = ("", "")
-    numbers: Counter[str] = Counter()
-    for entry in entries:
-        question = entry.question
-        if question.source != heading[0]:
-            lines.append(f"## {SOURCES[question.source]}")
-        if question.block and (question.source, question.block) != heading:
-            lines.append(f"### {question.block}")
-        heading = question.source, question.block
-        numbers[question.source] += 1
-        head = f"**{numbers[question.source]}. {question.ask}** (`{entry.name}`)"
-        where = ", ".join(_link(pointer) for pointer in entry.found.pointers)
-        told = " ".join(part for part in (entry.why, f"See {where}." if where else "") if part)
-        lines.append(f"{head}  \n**{entry.answer}.** {told}".rstrip())
-    return "\n\n".join(lines) + "\n"
+        "runs that are still to come will settle."
+    )
+    return Document("Checklist", "", (Text(about), *map(partial(_of_source, entries), SOURCES)))
 
 
-def in_store(pointer: str) -> bool:
-    """Whether a pointer leads into the results folder rather than into the report."""
-    return pointer.startswith(("runs/", "sweeps/"))
+def _of_source(entries: list[Entry], source: str) -> Section:
+    """The questions in their blocks, numbered through."""
+    blocks: dict[str, list[Text]] = {}
+    mine = [entry for entry in entries if entry.question.source == source]
+    for i, entry in enumerate(mine, start=1):
+        ask = f"**{i}. {entry.question.ask}** (`{entry.name}`)"
+        answer = f"**{entry.answer}.** {told(entry)}".rstrip()
+        blocks.setdefault(entry.question.block, []).append(Text(f"{ask}  \n{answer}"))
+    parts = (
+        block
+        for name, texts in blocks.items()
+        for block in ([Section(name, tuple(texts))] if name else texts)
+    )
+    return Section(SOURCES[source], tuple(parts))
 
 
-def _link(pointer: str) -> str:
-    return f"`{pointer}` of the results" if in_store(pointer) else f"[{pointer}]({pointer})"
+def told(entry: Entry) -> str:
+    """Why, and where to look: what begins with runs/ or sweeps/ lies in the results folder."""
+    where = ", ".join(
+        f"`{p}` of the results" if p.startswith(("runs/", "sweeps/")) else f"[{p}]({p})"
+        for p in entry.found.pointers
+    )
+    return " ".join(part for part in (entry.why, f"See {where}." if where else "") if part)

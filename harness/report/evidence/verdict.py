@@ -1,18 +1,15 @@
-"""What the runs say about the claims of a sweep, as verdicts and as sentences."""
+"""What the runs say about the claims of a sweep: estimates, tests, and what they decide."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from harness import stats
-from harness.report.number import Format, bracket, fixed, stamp
+from harness.report.document import Outcome
 from harness.spec import Claim
 from harness.stats import Array, Estimate, Scores
-
-Outcome = Literal["supported", "contradicted", "undecided", "pending"]
 
 
 @dataclass(frozen=True)
@@ -115,94 +112,3 @@ def _outcome(finding: Finding, adjusted: float) -> tuple[Outcome, str]:
     if (gap.low > 0) != (finding.improvement.point > 0.5):
         return "undecided", "most runs and the IQM point in opposite directions"
     return ("supported" if gap.low > 0 else "contradicted"), ""
-
-
-def percent(level: float) -> str:
-    return f"{100 * level:.4g} %"
-
-
-HEADLINES: dict[Outcome, str] = {
-    "supported": "**Supported: {better} beats {worse} {where}** ({score})",
-    "contradicted": "**Contradicted: {better} does worse than {worse} {where}** ({score})",
-    "undecided": "**Undecided: {better} against {worse} {where}** ({score})",
-    "pending": "**Pending: {better} against {worse} {where}** ({score})",
-}
-SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
-
-
-def sentence(verdict: Verdict, number: Format) -> str:
-    """The answer to one claim, with its numbers."""
-    claim, found = verdict.claim, verdict.finding
-    headline = HEADLINES[verdict.outcome].format(
-        better=claim.better,
-        worse=claim.worse,
-        where=f"on {claim.env}" if claim.env else "over all environments",
-        score=SCORE_WORDS.get(claim.score, claim.score) + ("" if claim.env else ", normalised"),
-    )
-    if found.difference.shows == "missing" or verdict.outcome == "pending":
-        return f"{headline}: {verdict.why}."
-    text = (
-        f"{headline}: IQM {bracket(found.better, number)} against "
-        f"{bracket(found.worse, number)}, difference {bracket(found.difference, number)}, "
-        f"P(improvement) {bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
-        f"{found.difference.n} seeds"
-    )
-    return f"{text}; {verdict.why}." if verdict.why else f"{text}."
-
-
-def _tested(verdict: Verdict) -> str:
-    if verdict.finding.why:
-        return ""
-    most = "at most " if verdict.bound else ""
-    holm = f" ({most}{verdict.adjusted:.2g} after Holm)" if verdict.family > 1 else ""
-    return f"p = {verdict.finding.p:.2g}{holm}, "
-
-
-def notes(verdicts: Sequence[Verdict]) -> list[str]:
-    """What the reader of the answer must know of the verdicts: a paragraph each."""
-    outcomes = {verdict.outcome for verdict in verdicts}
-    found = []
-    if outcomes - {"pending"}:
-        found.append(method(verdicts))
-    if "undecided" in outcomes:
-        found.append("Undecided is not equal: these runs cannot tell the two arms apart.")
-    if "pending" in outcomes:
-        found.append(PENDING)
-    return found
-
-
-PENDING = (
-    "Pending: planned runs are still to come. No interval and no p-value of such a claim is shown "
-    "before they have ended: looking along the way, and stopping when it looks good, would make "
-    "both wrong. The same `harness sweep` trains what is missing. This report does not count as a "
-    "look as long as nothing that was planned is changed; seeds or claims that are dropped after "
-    "it are stamped."
-)
-
-
-def method(verdicts: Sequence[Verdict]) -> str:
-    """How the verdicts were reached."""
-    family = len(verdicts)
-    correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
-    return (
-        f"Brackets are {percent(stats.LEVEL)} intervals. A claim is decided when the exact "
-        f"permutation test of ranks gives p{correction} of at most {stats.ALPHA:g} and the "
-        "interval of the difference lies on the same side of 0. P(improvement) is the chance that "
-        "a run of the first arm scores above one of the second, ties counting half."
-        f"{_stamps(verdicts)}"
-    )
-
-
-def _stamps(verdicts: Sequence[Verdict]) -> str:
-    """What `†` says, where it stands."""
-    found = {
-        text
-        for verdict in verdicts
-        for statistic, estimate in (
-            ("IQM", verdict.finding.better),
-            ("IQM", verdict.finding.worse),
-            (stats.DIFFERENCE, verdict.finding.difference),
-        )
-        if estimate.shows == "stamped" and (text := stamp(statistic, estimate.n, estimate.tasks))
-    }
-    return "".join(f" `†` {text}" for text in sorted(found))

@@ -1,8 +1,10 @@
-"""The runs as data: what the page shows of each, and all that it takes to repeat it."""
+"""Every run as data: what the page shows of it, and all that it takes to repeat it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from harness import stats
 from harness.config.tree import canonical
 from harness.report.command import repeat
+from harness.report.document import Runs
 from harness.report.evidence import Evidence
 from harness.report.number import decimals
 from harness.report.web.plain import plain, plains
@@ -19,6 +22,18 @@ from harness.store.reader import RunStatus, Store
 
 MOST_CURVE_POINTS = 40_000  # of single runs; beyond, the page shows what they add up to
 _COSTS = {"wall": "wall_seconds", "cpu": "cpu_seconds", "memory": "peak_memory_mb"}
+
+
+def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
+    """What the page's script knows beside its figures.
+
+    :param folder: of the page.
+    """
+    return {
+        "envs": list(evidence.sweep.envs),
+        "decimals": {env: decimals(evidence.format(env)) for env in evidence.sweep.envs},
+        "runs": table(evidence, store, folder),
+    }
 
 
 def table(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
@@ -51,6 +66,26 @@ def table(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
         "sacred": [_tails(records.get(s.spec.key, [])) for s in evidence.statuses],
         "curves": _curves(evidence),
     }
+
+
+def linked(evidence: Evidence) -> Callable[[Runs], str]:
+    """Where the page shows runs: `#runs?of=0-9,12`, by their places in the table."""
+    places: dict[str, list[int]] = {}
+    for i, status in enumerate(evidence.statuses):
+        places.setdefault(status.spec.key, []).append(i)
+
+    @cache
+    def link(runs: Runs) -> str:
+        rows = sorted({place for key in runs for place in places[key]})
+        spans: list[list[int]] = []
+        for row in rows:
+            if spans and row == spans[-1][-1] + 1:
+                spans[-1][1:] = [row]
+            else:
+                spans.append([row])
+        return "#runs?of=" + ",".join("-".join(map(str, span)) for span in spans)
+
+    return link
 
 
 def _group(spec: RunSpec) -> str:

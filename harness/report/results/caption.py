@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from harness import stats
 from harness.config.name import joined
@@ -17,27 +18,39 @@ _SHARE = "a 95 % interval of Clopper and Pearson"
 _KINDS = {stats.IMPROVEMENT: _CHANCE, stats.PROFILE: _SHARE}
 
 
+class Caption(NamedTuple):
+    """What stands below a figure, and what its bars and bands are: many figures share that."""
+
+    words: str
+    marks: str
+
+
 def fill(
     caption: str, evidence: Evidence, score: str, aggregate: bool, statistics: Sequence[str]
-) -> str:
+) -> Caption:
     """Put what is known of the sweep into a caption, and add what its reader must not miss.
 
     :param statistics: those whose intervals are drawn, by their names in the table of coverages.
     """
     tasks = len(evidence.sweep.envs) if aggregate else 1
     seeds_of = min(seed_counts(evidence))
-    text = caption.format(
+    marks = {
+        "bar": bars(statistics, seeds_of, tasks),
+        "comparison": bars(statistics, seeds_of, tasks, ranges=False),
+        "band": bands(statistics[0], seeds_of, tasks, evidence.joint_bands),
+    }
+    words = caption.format(
         score=describe_score(evidence, score),
         envs="1 environment" if len(evidence.sweep.envs) == 1 else f"{tasks} environments",
         seeds=seeds(evidence),
         baseline=evidence.baseline,
-        bar=bars(statistics, seeds_of, tasks),
-        comparison=bars(statistics, seeds_of, tasks, ranges=False),
-        band=bands(statistics[0], seeds_of, tasks, evidence.joint_bands),
+        **dict.fromkeys(marks, ""),
     )
     if evidence.unequal:
-        text += f" **Budgets differ between arms on {', '.join(evidence.unequal)}.**"
-    return text + (_gaps(evidence) if aggregate else "")
+        words += f" **Budgets differ between arms on {', '.join(evidence.unequal)}.**"
+    words += _gaps(evidence) if aggregate else ""
+    used = (text for name, text in marks.items() if f"{{{name}}}" in caption)
+    return Caption(" ".join(words.split()), " ".join(used))
 
 
 def bars(statistics: Sequence[str], seeds: int, tasks: int, ranges: bool = True) -> str:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from harness import stats
+from harness.report.document import Section, Table, Text, behind
 from harness.report.evidence import Evidence, once
 from harness.report.number import bracket
-from harness.report.tables import Table
 from harness.stats import Array, Estimate
 
 TITLE = "Acting greedily and by sampling"
@@ -72,6 +72,14 @@ def compared(env: str, arm: str, greedily: bool, scores: Array) -> Pair:
     return Pair(env, arm, "greedily" if greedily else "by sampling", **found)
 
 
+def blocks(evidence: Evidence) -> list[Table | Section]:
+    """Scores in both ways where they differ, or a sentence that they do not."""
+    found, words = table(evidence), about(evidence)
+    if found is None:
+        return [Section(TITLE, (Text(words),))] if words else []
+    return [found]
+
+
 def table(evidence: Evidence) -> Table | None:
     """Where the two differ by more than their error; None: nowhere."""
     rows = []
@@ -79,9 +87,10 @@ def table(evidence: Evidence) -> Table | None:
         number = evidence.format(pair.env)
         cells = (bracket(x, number) for x in (pair.greedy, pair.sampled, pair.difference))
         if pair.apart:
-            rows.append((pair.env, pair.arm, pair.scored, *cells))
+            runs = evidence.keys(pair.arm, pair.env)
+            rows.append((pair.env, pair.arm, pair.scored, *behind(cells, runs)))
     head = ("environment", "arm", "scored", "greedily", "by sampling", "difference within a run")
-    return Table(head, tuple(rows)) if rows else None
+    return Table(head, tuple(rows), TITLE, "table_modes", about(evidence)) if rows else None
 
 
 def about(evidence: Evidence) -> str:

@@ -1,0 +1,267 @@
+"""What the report of a sweep consists of, and in which order; and its folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.report import (
+    checklist,
+    components,
+    cpu_time,
+    crosscheck,
+    curves,
+    document,
+    models,
+    style,
+)
+from harness.report.document import Block, Document, Figure, Section, Table, Text
+from harness.report.evidence import Evidence, gather
+from harness.report.figures import FIGURES, FIGURES_SECTION, Kind
+from harness.report.plot import Plot
+from harness.report.render import html, listing, markdown, paper, seaborn
+from harness.report.render.latex import tabular
+from harness.report.results import caption, claims, methods, protocol, runs, scores
+from harness.spec import ResolvedSweep
+from harness.stats.crosscheck import Unusable
+from harness.store.files import replacing
+from harness.store.reader import Store
+
+_FIRST_FIGURES = ("curves", "sample_efficiency", "aggregates")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a report is to look, and what its author says to the checklist."""
+
+    venue: str = "plain"  # a key of style.VENUES
+    formats: tuple[str, ...] = ("pdf", "png")  # of figures, some of style.FORMATS
+    answers: checklist.Answers = field(default_factory=dict)
+    crosscheck: bool = True  # let rliable speak too: a second or so for each arm and score
+
+
+class Written(NamedTuple):
+    """A report that is in its place."""
+
+    page: Path  # report.md
+    flaws: list[str]  # what keeps its checklist from being handed in
+
+
+def write(
+    sweep: ResolvedSweep, store: Store, folder: Path, options: Options | None = None
+) -> Written:
+    """Write the whole report in the place of an earlier one."""
+    evidence, options = gather(sweep, store), options or Options()
+    entries = checklist.fill(evidence, options.answers)
+    with replacing(folder) as new:
+        of = _document(evidence, entries, new, options)
+        questions = checklist.document(entries, sweep.source)
+        _text(new / "report.md", markdown.document(of))
+        _text(new / "checklist.md", markdown.document(questions))
+        _text(new / "checklist.csv", comma_separated(checklist.table(entries)))
+        _text(new / "scores.csv", comma_separated(runs.every(evidence)))
+        for table in of.every(Table):
+            _save(table, new)
+        paper.write(of, _paper(evidence, of, questions), new, options.venue)
+        arms, link = curves.looks(evidence).values(), listing.linked(evidence)
+        data = listing.data(evidence, store, new)
+        _text(new / html.FILE, html.page(of, new, arms, data, "runs.js", link))
+    return Written(folder / "report.md", checklist.flaws(entries))
+
+
+def _document(
+    evidence: Evidence, entries: list[checklist.Entry], folder: Path, options: Options
+) -> Document:
+    """The answer, what it looks like, the numbers; then what they stand on."""
+    sections = (
+        claims.section(evidence),
+        *runs.gaps(evidence),
+        _figures(evidence, folder, options),
+        scores.section(evidence),
+        *_equal_cpu(evidence, folder, options),
+        *_components(evidence),
+        *_models(evidence),
+        runs.section(evidence),
+        *([_crosscheck(evidence)] if options.crosscheck else []),
+        protocol.section(evidence),
+        checklist.section(entries),
+    )
+    sweep = evidence.sweep
+    return Document(sweep.name, sweep.question, sections, tuple(protocol.beside(evidence)))
+
+
+def _paper(evidence: Evidence, of: Document, questions: Document) -> paper.Parts:
+    known = {table.name: table for table in of.every(Table)}
+    marks = caption.brackets(evidence).replace("`", "")
+    words = f"IQM over {caption.seeds(evidence)}; higher is better. {marks}"
+    grids = (known[f"table_{score}"] for score in evidence.sweep.report.scores)
+    tables = [*(replace(grid, about=words) for grid in grids), replace(known["runs"], about="")]
+    before = (claims.section(evidence), *runs.gaps(evidence))
+    return paper.Parts(before, methods.paragraphs(evidence), tables, questions)
+
+
+# Files -------------------------------------------------------------------------------------------
+
+
+def _save(table: Table, folder: Path) -> None:
+    if table.name:
+        _text(folder / f"{table.name}.md", markdown.table(table) + "\n")
+        _text(folder / f"{table.name}.csv", comma_separated(table.listed or table))
+        _text(folder / f"{table.name}.tex", tabular(table))
+
+
+def comma_separated(table: Table) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([table.head, *table.rows])
+    return text.getvalue()
+
+
+def _text(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
+
+
+# Sections ----------------------------------------------------------------------------------------
+
+
+def _figures(evidence: Evidence, folder: Path, options: Options) -> Section:
+    blocks: list[Block] = []
+    if evidence.no_aggregates:
+        why = f"because {evidence.no_aggregates}"
+        blocks.append(Text(f"Figures that aggregate over environments are left out, {why}."))
+    drawn = _drawn(evidence, folder, options, FIGURES_SECTION)
+    return Section(FIGURES_SECTION, (*blocks, *drawn, *document.captioned(drawn)))
+
+
+def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> list[Figure | Text]:
+    """The figures of a section, and why some of them are not there."""
+    first = {name: FIGURES[name] for name in _FIRST_FIGURES if name in FIGURES}
+    figures: list[Figure] = []
+    absent: list[Text] = []
+    scores = evidence.sweep.report.scores
+    for name, kind in (first | FIGURES).items():
+        if kind.section != section or (kind.aggregate and evidence.no_aggregates):
+            continue
+        each = scores if kind.per_score else scores[:1]
+        for subject in evidence.sweep.envs if kind.per_env else each:
+            plot = kind.plot(evidence, subject)
+            if not isinstance(plot, str):
+                figures.append(_saved(plot, evidence, folder, options, name, subject))
+            elif plot:
+                absent.append(Text(f"{_title(kind, subject)}: not drawn, because {plot}."))
+    return [*figures, *absent]
+
+
+def _title(kind: Kind, subject: str) -> str:
+    alone = not (kind.per_score or kind.per_env)
+    return kind.title + ("" if alone else f", {claims.SCORE_WORDS.get(subject, subject)}")
+
+
+def _saved(
+    plot: Plot, evidence: Evidence, folder: Path, options: Options, name: str, subject: str
+) -> Figure:
+    """:param subject: the score, or the environment, that it is drawn for."""
+    kind = FIGURES[name]
+    file = f"{name}_{subject}" if kind.per_score or kind.per_env else name
+    with style.applied(style.VENUES[options.venue]):
+        drawing = seaborn.draw(plot)
+        style.save(drawing, folder / file, options.formats)
+        if "pdf" not in options.formats:  # the paper takes nothing else
+            (folder / "paper" / "figures").mkdir(parents=True, exist_ok=True)
+            style.save(drawing, folder / "paper" / "figures" / file, ("pdf",))
+    words = caption.fill(kind.caption, evidence, subject, kind.aggregate, kind.statistics)
+    return Figure(
+        file,
+        _title(kind, subject),
+        words.words,
+        options.formats,
+        words.marks,
+        float(drawing.get_figwidth()),
+        plot,
+        score=subject if kind.per_score else "",
+        env=subject if kind.per_env else "",
+    )
+
+
+def _equal_cpu(evidence: Evidence, folder: Path, options: Options) -> Iterator[Section]:
+    """Where the arms' runs take CPU times that are far apart."""
+    envs = cpu_time.compared(evidence)
+    if envs:
+        drawn = _drawn(evidence, folder, options, cpu_time.SECTION)
+        tables = [cpu_time.table(evidence, env) for env in envs]
+        note = Text(f"{cpu_time.TABLE_NOTE} {caption.brackets(evidence)}")
+        about = Text(cpu_time.about(evidence))
+        blocks: tuple[Block, ...] = (about, *drawn, *document.captioned(drawn), *tables, note)
+        yield Section(cpu_time.SECTION, blocks)
+
+
+def _components(evidence: Evidence) -> Iterator[Section]:
+    """Where the arms differ by components that were named."""
+    tables: list[Table] = []
+    for score in evidence.sweep.report.scores:
+        title = caption.describe_score(evidence, score)
+        for kind, name, make in (
+            ("What each adds", "components", components.table),
+            ("From none to all", "path", components.path_table),
+        ):
+            if (table := make(evidence, score)) is not None:
+                file = f"table_{name}_{score}"
+                tables.append(replace(table, title=f"{kind}: {title}", name=file))
+    if tables:
+        note = Text(f"{_COMPONENT_NOTE} {caption.brackets(evidence)}")
+        yield Section("Components", (*tables, note))
+
+
+_COMPONENT_NOTE = (
+    "What a component adds is the difference of IQMs between arms with it and the same arms "
+    "without it, averaged over all such pairs; `a with b` is what the two add together beyond what "
+    "each adds alone. These effects belong to no claim: their intervals are not corrected for "
+    "their number. The order of a path is chosen by the scores that it shows."
+)
+
+
+def _models(evidence: Evidence) -> Iterator[Section]:
+    """Where models of the environment were measured."""
+    parts = (models.table, models.by_seed, models.by_number, models.returns)
+    tables = [table for make in parts if (table := make(evidence)) is not None]
+    if tables:
+        yield Section("World models", (*tables, Text(_MODEL_NOTE)))
+
+
+_MODEL_NOTE = (
+    "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are under the "
+    "random policy, one step and k steps ahead: errors in standard deviations of the observation, "
+    "likelihoods in nats for each number that the model predicts, which two models need not share. "
+    "Termination recall and precision, and the mean absolute error of rewards, are over all three "
+    "policies. The exploitation gap is the imagined return of a controller, at temperature 1, less "
+    "its real one in the environment of training: above 0 the model promises too much. Every "
+    "measured run has its own report, `model_report/report.md` in its folder, with predictions "
+    "drawn beside the truth. What the measures mean: docs/world_models.md."
+)
+
+
+def _crosscheck(evidence: Evidence) -> Section:
+    """rliable's numbers beside ours, or why there are none."""
+    why = crosscheck.impossible(evidence)
+    if why:
+        return Section(crosscheck.SECTION, (Text(f"Left out, because {why}."),))
+    try:
+        blocks: Iterable[Block] = [Text(crosscheck.method(evidence)), *_checks(evidence)]
+    except Unusable as error:
+        blocks = [Text(f"rliable does not work here ({error}), so nothing is checked.")]
+    return Section(crosscheck.SECTION, tuple(blocks))
+
+
+def _checks(evidence: Evidence) -> Iterator[Block]:
+    for score in evidence.sweep.report.scores:
+        title = claims.SCORE_WORDS.get(score, score).capitalize()
+        table, about = crosscheck.table(evidence, score), crosscheck.about(evidence, score)
+        if table.rows:
+            more = crosscheck.listed(evidence, score)
+            name = f"table_crosscheck_{score}"
+            yield replace(table, title=title, name=name, about=about, listed=more)
+        else:
+            yield Section(title, (Text(about),))

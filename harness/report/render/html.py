@@ -1,0 +1,88 @@
+"""A document as one page that needs nothing else: figures, data and script are in it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Collection, Mapping
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report.document import Document, Figure, Runs, written
+from harness.report.plot import Look
+from harness.report.render.script import Script
+
+FILE = "report.html"
+_KINDS = {".png": "png", ".svg": "svg+xml"}
+
+
+def page(
+    of: Document,
+    folder: Path,
+    arms: Collection[Look],
+    data: Mapping[str, Any],
+    program: str,
+    link: Callable[[Runs], str],
+) -> str:
+    """:param folder: where the document's pictures lie.
+    :param arms: what the page can take out of its figures and put back.
+    :param data: for the script, beside what the figures show.
+    :param program: the file of what only this kind of page does; all share chart.js and page.js.
+    :param link: where the page shows these runs; empty: it does not.
+    """
+    pages = Environment(
+        loader=PackageLoader("harness.report.render", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters |= {"words": _words, "json": _json}
+    script = Script(arms)
+    for figure in of.every(Figure):
+        if figure.plot is not None and figure.interactive:
+            script.add(figure.file, figure.plot)
+    shown = {"looks": script.looks, "arms": len(arms), "plots": script.plots}
+    return pages.get_template("page.html").render(
+        document=of,
+        data={**data, **shown},
+        style=_file("page.css"),
+        scripts=[_file(name) for name in ("chart.js", program, "page.js")],
+        link=link,
+        embedded=lambda figure: embedded(folder / figure.picture),
+    )
+
+
+def _file(name: str) -> Markup:
+    return Markup(files("harness.report.render").joinpath("template", name).read_text("utf-8"))
+
+
+def _json(data: Any) -> Markup:
+    """JSON that nothing inside can end before its time."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    for letter in "<\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)
+
+
+def embedded(picture: Path) -> str:
+    content = base64.b64encode(picture.read_bytes()).decode()
+    return f"data:image/{_KINDS[picture.suffix]};base64,{content}"
+
+
+def _words(words: str) -> Markup:
+    return Markup(written(words, _WRITERS))
+
+
+_WRITERS = {
+    "text": lambda span: escape(span.text, quote=False),
+    "code": lambda span: f"<code>{escape(span.text, quote=False)}</code>",
+    "bold": lambda span: f"<strong>{_words(span.text)}</strong>",
+    "link": lambda span: f'<a href="{escape(span.target)}">{escape(span.text)}</a>',
+    "cite": lambda span: "",
+}

@@ -1,0 +1,1 @@
+"""What is asked of the evidence: a file for each question."""

@@ -1,0 +1,154 @@
+"""The answer: a sentence for each claim, and beside it what it suffers from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from harness import stats
+from harness.report import document
+from harness.report.document import Caution, Outcome, Section, Text
+from harness.report.evidence import Evidence, origin
+from harness.report.evidence.verdict import Verdict
+from harness.report.evidence.warning import warnings
+from harness.report.number import Format, bracket, fixed, stamp
+from harness.spec import Claim
+from harness.store.health import kinds
+
+
+def section(evidence: Evidence) -> Section:
+    verdicts = evidence.verdicts()
+    answers = [
+        document.Verdict(
+            verdict.outcome,
+            sentence(evidence, verdict),
+            {arm: evidence.keys(arm, verdict.claim.env) for arm in sides(verdict.claim)},
+        )
+        for verdict in verdicts
+    ]
+    none = "The sweep makes no claim; the tables and figures below describe its runs."
+    words = notes(verdicts) if verdicts else [none]
+    cautions = map(Caution, warnings(evidence))
+    return Section("Answer", (*answers, *map(Text, words), *cautions))
+
+
+def sides(claim: Claim) -> tuple[str, str]:
+    return claim.better, claim.worse
+
+
+def sentence(evidence: Evidence, verdict: Verdict) -> str:
+    """With its numbers, and with what makes it doubtful."""
+    text = answer(verdict, evidence.format(verdict.claim.env))
+    return " ".join([text, *(f"**{doubt}**" for doubt in _doubts(evidence, verdict.claim))])
+
+
+def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
+    for standing in evidence.standings:
+        if standing.claim == claim:
+            yield from standing.doubts
+    envs = [claim.env] if claim.env else evidence.sweep.envs
+    if set(envs) & set(evidence.unequal):
+        yield "Their budgets differ."
+    both = [
+        [status for env in envs for status in evidence.statuses_of(arm, env)]
+        for arm in sides(claim)
+    ]
+    for arm, statuses in zip(sides(claim), both, strict=True):
+        found = Counter(kind for status in statuses for kind in kinds(status.symptoms))
+        if found:
+            each = ", ".join(f"{kind} in {n}" for kind, n in found.items())
+            yield f"Of {len(statuses)} runs of {arm}, symptoms of a broken learner: {each}."
+    apart = origin.apart(*both)
+    if apart:
+        yield f"The two arms differ in {apart}, and not only in what they compare."
+
+
+def percent(level: float) -> str:
+    return f"{100 * level:.4g} %"
+
+
+HEADLINES: dict[Outcome, str] = {
+    "supported": "**Supported: {better} beats {worse} {where}** ({score})",
+    "contradicted": "**Contradicted: {better} does worse than {worse} {where}** ({score})",
+    "undecided": "**Undecided: {better} against {worse} {where}** ({score})",
+    "pending": "**Pending: {better} against {worse} {where}** ({score})",
+}
+SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
+
+
+def answer(verdict: Verdict, number: Format) -> str:
+    """The answer to one claim, with its numbers."""
+    claim, found = verdict.claim, verdict.finding
+    headline = HEADLINES[verdict.outcome].format(
+        better=claim.better,
+        worse=claim.worse,
+        where=f"on {claim.env}" if claim.env else "over all environments",
+        score=SCORE_WORDS.get(claim.score, claim.score) + ("" if claim.env else ", normalised"),
+    )
+    if found.difference.shows == "missing" or verdict.outcome == "pending":
+        return f"{headline}: {verdict.why}."
+    text = (
+        f"{headline}: IQM {bracket(found.better, number)} against "
+        f"{bracket(found.worse, number)}, difference {bracket(found.difference, number)}, "
+        f"P(improvement) {bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
+        f"{found.difference.n} seeds"
+    )
+    return f"{text}; {verdict.why}." if verdict.why else f"{text}."
+
+
+def _tested(verdict: Verdict) -> str:
+    if verdict.finding.why:
+        return ""
+    most = "at most " if verdict.bound else ""
+    holm = f" ({most}{verdict.adjusted:.2g} after Holm)" if verdict.family > 1 else ""
+    return f"p = {verdict.finding.p:.2g}{holm}, "
+
+
+def notes(verdicts: Sequence[Verdict]) -> list[str]:
+    """What the reader of the answer must know of the verdicts: a paragraph each."""
+    outcomes = {verdict.outcome for verdict in verdicts}
+    found = []
+    if outcomes - {"pending"}:
+        found.append(method(verdicts))
+    if "undecided" in outcomes:
+        found.append("Undecided is not equal: these runs cannot tell the two arms apart.")
+    if "pending" in outcomes:
+        found.append(PENDING)
+    return found
+
+
+PENDING = (
+    "Pending: planned runs are still to come. No interval and no p-value of such a claim is shown "
+    "before they have ended: looking along the way, and stopping when it looks good, would make "
+    "both wrong. The same `harness sweep` trains what is missing. This report does not count as a "
+    "look as long as nothing that was planned is changed; seeds or claims that are dropped after "
+    "it are stamped."
+)
+
+
+def method(verdicts: Sequence[Verdict]) -> str:
+    """How the verdicts were reached."""
+    family = len(verdicts)
+    correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
+    return (
+        f"Brackets are {percent(stats.LEVEL)} intervals. A claim is decided when the exact "
+        f"permutation test of ranks gives p{correction} of at most {stats.ALPHA:g} and the "
+        "interval of the difference lies on the same side of 0. P(improvement) is the chance that "
+        "a run of the first arm scores above one of the second, ties counting half."
+        f"{_stamps(verdicts)}"
+    )
+
+
+def _stamps(verdicts: Sequence[Verdict]) -> str:
+    """What `†` says, where it stands."""
+    found = {
+        text
+        for verdict in verdicts
+        for statistic, estimate in (
+            ("IQM", verdict.finding.better),
+            ("IQM", verdict.finding.worse),
+            (stats.DIFFERENCE, verdict.finding.difference),
+        )
+        if estimate.shows == "stamped" and (text := stamp(statistic, estimate.n, estimate.tasks))
+    }
+    return "".join(f" `†` {text}" for text in sorted(found))
