@@ -183,7 +183,7 @@ def test_all_that_the_paper_names_lies_beside_it(store, monkeypatch, venue):
 def test_a_paper_has_its_pdfs_whatever_formats_the_report_has(store, monkeypatch):
     monkeypatch.setattr(contents, "FIGURES", {"improvement": FIGURES["improvement"]})
     options = ReportOptions(scores=("final",))
-    sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3, report=options)
+    sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 6, report=options)
     fake_store.write_sweep(store, sweep)
     folder = report(store, sweep, formats=("svg",))
     assert {p.suffix for p in folder.iterdir() if p.stem == "improvement_final"} == {".svg"}
