@@ -16,9 +16,11 @@ from harness.report import contents, style
 from harness.report.render import seaborn
 from harness.spec import Anchor, Anchors, Claim, Evaluation, ReportOptions, ResolvedSweep, RunSpec
 from harness.store import declaration
+from harness.store.digest import digests
 from harness.store.files import SEAL, write_json
-from harness.store.reader import MODEL_MEASURES, Store
-from harness.store.run_files import MODEL_REPORT, digests
+from harness.store.layout import MODEL_REPORT
+from harness.store.reader import Store
+from harness.store.run_files import MODEL_MEASURES
 from harness.store.writer import publish
 
 # env -> random score, reference score, steps

@@ -16,7 +16,8 @@ from harness.report import contents
 from harness.store import files, run_files, writer
 from harness.store.cost import spent
 from harness.store.files import Damaged, append_json, read_json, read_lines, replacing, write_json
-from harness.store.reader import Store, final_returns
+from harness.store.reader import Store
+from harness.store.run_files import final_returns
 
 RUN = fake_store.spec("ppo", "DeepSea-20", 0)
 SWEEP = """\

@@ -89,6 +89,12 @@ def test_what_reads_results_imports_nothing_that_trains(path):
         assert not (parts[0] == "harness" and len(parts) > 1 and parts[1] in WRITERS)
 
 
+def test_the_names_of_a_runs_files_are_known_to_the_store_alone():
+    for path in SOURCES:
+        if "harness" in path.parts and room(path) != "store":
+            assert not [name for name in imports(path) if name.startswith("harness.store.layout")]
+
+
 def test_no_files_import_one_another_in_a_circle():
     modules = {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

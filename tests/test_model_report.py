@@ -29,10 +29,12 @@ from harness.report import model_page as page
 from harness.report.render import markdown
 from harness.seeding import episode_seeds, streams
 from harness.store.files import WRITTEN, write_json
-from harness.store.reader import Store, model_measures
+from harness.store.reader import Store
+from harness.store.run_files import model_measures
 from harness.train.held_out import EPISODES, held_out
 from harness.train.model_measure import learning, measures, plain
-from harness.train.run import Job, Trained, run, trained
+from harness.train.run import Job, run
+from harness.train.trained import Trained, trained
 
 FEW_FILES = {"report.md", "measures.json", "measures.csv", "returns.csv", "errors.csv", WRITTEN}
 

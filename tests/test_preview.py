@@ -18,7 +18,8 @@ from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.envs import card
 from harness.envs.extra import installed
-from harness.store.reader import Store, final_returns
+from harness.store.reader import Store
+from harness.store.run_files import final_returns
 from harness.train import preview
 from harness.train.preview import Tape, chosen
 from harness.train.run import Job, run

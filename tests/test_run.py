@@ -13,7 +13,8 @@ from tiny import ENTRIES, PROTOCOL, STEPS, each, files, store_at, tiny
 from harness.envs.extra import installed
 from harness.spec import Evaluation
 from harness.store import writer
-from harness.store.reader import final_returns, lock_is_held
+from harness.store.reader import lock_is_held
+from harness.store.run_files import final_returns
 from harness.sweep.batch import plan
 from harness.sweep.resolve import Request, resolve
 from harness.train.evaluate import Episodes, Evaluator

@@ -12,7 +12,7 @@ from tiny import files, store_at, tiny
 
 from harness import report
 from harness.config.strict import UserError
-from harness.store.run_files import CERTIFICATE
+from harness.store.layout import CERTIFICATE
 from harness.store.writer import Record
 from harness.sweep.batch import plan
 from harness.train import verify

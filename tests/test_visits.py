@@ -21,13 +21,7 @@ from harness.train.run import Job, run
 PLANES = [name for name in card_names() if card(name).cells]
 
 
-def saved(visits, path):
-    visits.save(path / "visits.npz")
-    with np.load(path / "visits.npz") as found:
-        return found["visits"], found["reachable"]
-
-
-def test_the_best_dive_visits_the_diagonal_once_an_episode(tmp_path):
+def test_the_best_dive_visits_the_diagonal_once_an_episode():
     visits = Visits(steps=40)
     env = visits.watch(make(card("DeepSea-5")), card("DeepSea-5"))
     for _ in range(8):
@@ -35,7 +29,8 @@ def test_the_best_dive_visits_the_diagonal_once_an_episode(tmp_path):
         for _ in range(5):
             env.step(env.unwrapped.best_action())
 
-    counts, reachable = saved(visits, tmp_path)
+    counted = visits.counted()
+    counts, reachable = counted["visits"], counted["reachable"]
 
     assert (counts.sum(axis=0) == 8 * np.eye(5)).all()
     assert (counts.sum(axis=(1, 2)) == 10).all()
@@ -59,7 +54,7 @@ def line(env):
     return Plane(np.ones((1, 5), bool), lambda: (0, env.place), lambda: (0, 4))
 
 
-def test_quarters_are_of_the_steps_of_all_copies_together(tmp_path):
+def test_quarters_are_of_the_steps_of_all_copies_together():
     on_a_line = card("DeepSea-5").model_copy(update={"cells": f"{__name__}:line"})
     visits = Visits(steps=8)
     copies = [visits.watch(Line(), on_a_line) for _ in range(2)]
@@ -69,7 +64,7 @@ def test_quarters_are_of_the_steps_of_all_copies_together(tmp_path):
         for env in copies:
             env.step(0)
 
-    counts, _ = saved(visits, tmp_path)
+    counts = visits.counted()["visits"]
 
     assert counts[:, 0].tolist() == [
         [2, 2, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 2]
@@ -77,7 +72,7 @@ def test_quarters_are_of_the_steps_of_all_copies_together(tmp_path):
 
 
 @pytest.mark.parametrize("name", PLANES)
-def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name, tmp_path):
+def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name):
     visits, resets = Visits(steps=600), 1
     env = visits.watch(make(card(name)), card(name))
     env.action_space.seed(0)
@@ -88,7 +83,8 @@ def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name, tmp_
             env.reset()
             resets += 1
 
-    counts, reachable = saved(visits, tmp_path)
+    counted = visits.counted()
+    counts, reachable = counted["visits"], counted["reachable"]
 
     assert not counts[:, ~reachable].any()
     assert np.count_nonzero(counts.sum(axis=0)) > 1
@@ -97,26 +93,25 @@ def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name, tmp_
     assert counts.sum() == 600 + resets - ends_in_no_cell
 
 
-def test_where_episodes_begin_and_what_they_have_to_reach_is_counted(tmp_path):
+def test_where_episodes_begin_and_what_they_have_to_reach_is_counted():
     visits, name = Visits(steps=100), "MiniGrid-DoorKey-5x5-v0"
     env = visits.watch(make(card(name)), card(name))
     for seed in range(7):
         env.reset(seed=seed)
-    visits.save(tmp_path / "visits.npz")
 
-    with np.load(tmp_path / "visits.npz") as found:
-        starts, goals = found["starts"], found["goals"]
-        assert (starts[~found["reachable"]] == 0).all()
+    counted = visits.counted()
+
+    starts, goals = counted["starts"], counted["goals"]
+    assert (starts[~counted["reachable"]] == 0).all()
     assert starts.sum() == 7 and np.count_nonzero(starts) > 1  # it begins anywhere
     assert goals[3, 3] == goals.sum() == 7  # in the corner
 
 
-def test_an_environment_without_cells_is_left_as_it_is(tmp_path):
+def test_an_environment_without_cells_is_left_as_it_is():
     visits, env = Visits(steps=10), make(card("CartPole-v1"))
 
     assert visits.watch(env, card("CartPole-v1")) is env
-    visits.save(tmp_path / "visits.npz")
-    assert not (tmp_path / "visits.npz").exists()
+    assert visits.counted() == {}
 
 
 class Offers(gym.Wrapper):

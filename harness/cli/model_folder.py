@@ -20,12 +20,10 @@ from harness.report.contents import comma_separated
 from harness.report.plot import Plot
 from harness.report.render import markdown, seaborn
 from harness.spec import RunSpec
-from harness.store.files import replacing, write_json
-from harness.store.reader import MODEL_MEASURES, model_measures
-from harness.store.run_files import MODEL_REPORT
+from harness.store import run_files, writer
 from harness.train.held_out import held_out
 from harness.train.model_measure import Episodes, dynamics_of, learning, measures, plain
-from harness.train.run import Trained, trained
+from harness.train.trained import Trained, trained
 
 DREAMS = 100  # of one stretch of an episode
 
@@ -53,10 +51,10 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
     :raises UserError: if the run is not finished or has changed since, if its agent has no model,
         or if the environment changed while it trained.
     """
-    home = folder / MODEL_REPORT
-    kept = model_measures(folder)
+    page_path = run_files.model_report(folder) / "report.md"
+    kept = run_files.model_measures(folder)
     if kept and (kept["learning"] or not with_learning):
-        return home / "report.md"
+        return page_path
     run = trained(folder, device="cpu", trust=trust)
     if problem := _unfit(run):
         raise UserError([Problem(str(folder), None, "", problem)])
@@ -64,7 +62,7 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
     found = measures(run, episodes)
     found["learning"] = learning(run, episodes, found) if with_learning else None
     found = plain(found)
-    with replacing(home) as new:
+    with writer.model_report(folder, run.result["weights"], found) as new:
         drawn = []
         with style.applied():
             for name, plot in _figures(run, found, episodes):
@@ -74,9 +72,7 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
         (new / "report.md").write_text(markdown.document(of), encoding="utf-8")
         for name, table in page.tables(found).items():
             (new / f"{name}.csv").write_text(comma_separated(table), encoding="utf-8")
-        facts = {"version": MODEL_MEASURES, "weights": run.result["weights"], **found}
-        write_json(new / "measures.json", facts)
-    return home / "report.md"
+    return page_path
 
 
 def _unfit(run: Trained) -> str:

@@ -131,10 +131,10 @@ def find_sweep(name: str, store: Store) -> ResolvedSweep:
 
 def find_run(verb: str, name: str, store: Store) -> Path | None:
     """The folder of a run, by its key or path; None: `name` is not meant to be one."""
-    from harness.store.run_files import KEY
+    from harness.store.run_files import is_key
 
     folder = store.find(name)
-    if folder is None and KEY.fullmatch(name):
+    if folder is None and is_key(name):
         raise user_error(verb, f"no run '{name}' in {store.root}")
     return folder
 

@@ -27,7 +27,7 @@ def verify(
 ) -> None:
     """Repeat finished runs and compare every evaluation and the weights."""
     with users_errors("What was compared is recorded; the same command starts again."):
-        from harness.store.run_files import CERTIFICATE
+        from harness.store.run_files import certificate_path
         from harness.train import verify as verifying
 
         store = open_store(results)
@@ -48,7 +48,7 @@ def verify(
         if home is not None:
             verifying.keep(drawn, certificates, home)
         if home is not None or certificates:
-            path = (home or cases[0].folder) / CERTIFICATE
+            path = certificate_path(home or cases[0].folder)
             shown.print(f"certificate: {path}", soft_wrap=True)
         if drawn.damaged or not verifying.all_equal(certificates):
             raise typer.Exit(SOME_FAILED)

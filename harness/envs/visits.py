@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -62,20 +61,20 @@ class Visits:
         if self._steps in self._ends:
             self._quarter += self._ends.count(self._steps)
 
-    def save(self, path: Path) -> None:
-        """Write `visits` (quarters, height, width) and, of each cell, the rest; if there are any.
+    def counted(self) -> dict[str, NDArray[Any]]:
+        """`visits` (quarters, height, width) and, of each cell, the rest; empty: no cells.
 
         The rest: whether it is `reachable`, and the episodes with their `starts` and `goals` in it.
         """
         if self._reachable is None:
-            return
-        counts = np.array(self._counts, np.int64)
-        ends = {"starts": np.zeros_like(counts[0]), "goals": np.zeros_like(counts[0])}
-        for name, found in (("starts", self._starts), ("goals", self._goals)):
-            for cell, episodes in found.items():
+            return {}
+        visits = np.array(self._counts, np.int64)
+        ends = {"starts": np.zeros_like(visits[0]), "goals": np.zeros_like(visits[0])}
+        for name, episodes_by_cell in (("starts", self._starts), ("goals", self._goals)):
+            for cell, episodes in episodes_by_cell.items():
                 if cell is not None:
                     ends[name][cell] = episodes
-        np.savez_compressed(path, visits=counts, reachable=self._reachable, **ends)
+        return {"visits": visits, "reachable": self._reachable, **ends}
 
 
 class Watched(gym.Wrapper[Any, Any, Any, Any]):

@@ -11,7 +11,7 @@ from harness.report.number import short
 from harness.report.plot import Axis, Cells, Look, Panel, Plot, Points, Shades
 from harness.report.results import caption
 from harness.stats import Array
-from harness.store.reader import Visits
+from harness.store.run_files import Visits
 
 COLOURS = "viridis_r"  # lightness falls all along it: safe for the colour-blind, and in grey
 # Where every episode began, and what it had to reach.

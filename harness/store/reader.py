@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.config.name import is_name
@@ -25,25 +25,15 @@ from harness.spec import ResolvedSweep, RunSpec
 from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
 from harness.store.health import Symptom, symptoms
-from harness.store.run_files import COSTS, KEY, LOCK, RESULT, TRAIN, VISITS
+from harness.store.layout import FAILURE, LOCK, PROGRESS, RESULT, SPEC
+from harness.store.run_files import COSTS, Visits, unless_damaged
 
 # damaged: there is a result, and its files are not those that the run wrote
 State = Literal["finished", "failed", "running", "interrupted", "damaged", "missing"]
 
-MODEL_MEASURES = 3  # raise it whenever measuring changes: older measures are made anew
 SWEEP, HISTORY = "sweep.json", "history.jsonl"  # in the folder of a sweep
 STARTS_ANEW = "`harness sweep` with its file writes it again"
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
-
-
-class Visits(NamedTuple):
-    """How often training came to each cell of a plane."""
-
-    counts: NDArray[np.int64]  # (parts of the budget, height, width)
-    reachable: NDArray[np.bool_]  # (height, width)
-    # How many episodes began in a cell, and had their goal in it; None: nobody counted.
-    starts: NDArray[np.int64] | None = None
-    goals: NDArray[np.int64] | None = None
 
 
 class Attempt(NamedTuple):
@@ -112,11 +102,20 @@ class Store:
 
     def failure(self, spec: RunSpec) -> dict[str, Any] | None:
         """failure.json, of the last attempt: the error, and its traceback unless it was killed."""
-        return _unless_damaged(run_files.failure, self.folder(spec))
+        return unless_damaged(run_files.failure, self.folder(spec))
 
-    def progress(self, spec: RunSpec) -> dict[str, Any] | None:
-        """progress.json: the step that the run had reached, and its cost so far."""
-        return _unless_damaged(run_files.progress, self.folder(spec))
+    def step(self, spec: RunSpec, within: float) -> float:
+        """The step that a run has reached; 0 if it has said nothing for so many seconds."""
+        written = _written(self.folder(spec) / PROGRESS)
+        if written is None or time.time() - written > within:
+            return 0.0
+        progress = unless_damaged(run_files.progress, self.folder(spec))
+        return float(progress["step"]) if progress else 0.0
+
+    def failed_since(self, spec: RunSpec, moment: float) -> bool:
+        """Whether an attempt has failed since then, in seconds since 1970."""
+        written = _written(self.folder(spec) / FAILURE)
+        return written is not None and written >= moment
 
     def status(self, spec: RunSpec) -> RunStatus:
         folder = self.folder(spec)
@@ -147,7 +146,7 @@ class Store:
             return "running"
         if found.broken:
             return "damaged"
-        if os.path.lexists(folder / run_files.FAILURE):
+        if os.path.lexists(folder / FAILURE):
             return "failed"
         return "interrupted" if found.attempts else "missing"
 
@@ -174,8 +173,8 @@ class Store:
 
     def find(self, name: str) -> Path | None:
         """The folder of a run, by its key or its own path, if there is one."""
-        found = self.root.glob(f"runs/*/*/{name}") if KEY.fullmatch(name) else [Path(name)]
-        signs = (run_files.SPEC, RESULT)
+        found = self.root.glob(f"runs/*/*/{name}") if run_files.is_key(name) else [Path(name)]
+        signs = (SPEC, RESULT)
         try:
             return next(
                 (each for each in found if any(os.path.lexists(each / sign) for sign in signs)),
@@ -186,28 +185,22 @@ class Store:
 
     def late_metric(self, spec: RunSpec, name: str) -> float | None:
         """The mean of a number that training told, over the last fifth of its budget."""
-        lines = files.read_lines(self.folder(spec) / TRAIN).rows
-        told = [line[name] for line in lines if name in line and line["step"] > 0.8 * spec.steps]
-        return float(np.mean(told)) if told and None not in told else None
+        values = run_files.metric(self.folder(spec), name, after=0.8 * spec.steps)
+        return None if not values or None in values else float(np.mean(values))  # type: ignore[arg-type]
 
     def visits(self, spec: RunSpec) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""
-        path = self.folder(spec) / VISITS
-        if not (self.finished(spec) and path.is_file()):
-            return None
-        with np.load(path) as saved:
-            ends = (saved.get(name) for name in ("starts", "goals"))
-            return Visits(saved["visits"], saved["reachable"], *ends)
+        return run_files.visits(self.folder(spec)) if self.finished(spec) else None
 
     def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
         """What came of making the run once more, if `harness verify` did."""
         result = self.result(spec)
-        found = _unless_damaged(run_files.certificate, self.folder(spec))
+        found = unless_damaged(run_files.certificate, self.folder(spec))
         return found if found and result and found["weights"] == result["weights"] else None
 
     def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
         """How true the run's model of its environment is, if `harness model-report` measured it."""
-        return model_measures(self.folder(spec))
+        return run_files.model_measures(self.folder(spec))
 
     def sacred_records(self) -> dict[str, list[str]]:
         """By key, the names of what Sacred kept of each attempt: folders of <root>/sacred."""
@@ -300,28 +293,11 @@ def _named(name: str) -> str:
     return name
 
 
-def final_returns(folder: Path) -> list[float]:
-    """The raw returns of the episodes of which a finished run's final score is the mean."""
-    return list(run_files.evaluations(folder)[-1]["returns"])
-
-
-def model_measures(folder: Path) -> dict[str, Any] | None:
-    """None: not yet, by another version of the measures, or of other weights than the run has."""
-    found = _unless_damaged(run_files.measures, folder)
-    result, _ = run_files.finished(folder)
-    if not found or not result:
-        return None
-    current = found["version"] == MODEL_MEASURES and found["weights"] == result["weights"]
-    return found if current else None
-
-
-def _unless_damaged(
-    read: Callable[[Path], dict[str, Any] | None], folder: Path
-) -> dict[str, Any] | None:
-    """What a file says; None if there is none, or it is damaged: `RunStatus.aside` names those."""
+def _written(path: Path) -> float | None:
+    """When a file was written; None: there is none."""
     try:
-        return read(folder)
-    except Damaged:
+        return path.stat().st_mtime
+    except OSError:
         return None
 
 

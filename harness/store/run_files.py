@@ -1,47 +1,55 @@
-"""The files of one run: their names, what each must hold, and whether they are as it left them.
+"""The reader of one run: what each of its files must hold, and whether they are as it left them.
 
 `result.json` is written last and holds the size and hash of every other file that somebody reads.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import math
 import os
-import re
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.config.name import shortened
 from harness.spec import RunSpec
-from harness.store import files
+from harness.store import digest, files
 from harness.store.files import Damage, Damaged
-
-SPEC, RESULT, FAILURE = "spec.json", "result.json", "failure.json"
-EVALS, TEST_EVALS, TRAIN = "evals.jsonl", "test_evals.jsonl", "train.jsonl"
-VISITS, MODEL = "visits.npz", "model"
-ATTEMPTS, PROGRESS = "attempts.jsonl", "progress.json"
-CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
-MODEL_REPORT = "model_report"  # a folder: how true the model is that the run learned
-MEASURES = f"{MODEL_REPORT}/measures.json"
-LOCK = "lock"
+from harness.store.layout import (
+    ATTEMPTS,
+    CERTIFICATE,
+    EVALS,
+    FAILURE,
+    KEY,
+    LOCK,
+    MEASURES,
+    MODEL,
+    MODEL_REPORT,
+    PROGRESS,
+    RESULT,
+    SPEC,
+    TEST_EVALS,
+    TRAIN,
+    VISITS,
+)
 
 # What is played: along the way, after training, then once more greedily where the protocol samples
 # and the reverse, and on variants of the environment that training never sees.
 Evaluated = Literal["curve", "final", "other_mode", "test"]
 OTHER_MODE = "other_mode"  # marks a row of EVALS that is no part of the score
 
-KEY = re.compile("[0-9a-f]{16}")
 OUTCOMES = ("finished", "failed", "interrupted", "lost")
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mb")  # of an attempt
-YOUNG = 2.0  # seconds: a file that was just written may change within one tick of its clock
+
+# How what is repeated is compared: see `rows`.
+LOGS = {"evaluation": EVALS, "test evaluation": TEST_EVALS, "training": TRAIN}
+MODEL_MEASURES = 3  # raise it whenever measuring changes: older measures are made anew
 
 _NUMBER = (int, float)
 _RESULT: files.Kinds = {"key": str, "files": dict, "final": dict}
@@ -50,7 +58,6 @@ _SCORES: Mapping[str, files.Kinds] = {
     OTHER_MODE: {"mean": _NUMBER, "deterministic": bool},
     "test": {"mean": _NUMBER},
 }
-_DIGEST: files.Kinds = {"sha256": str, "size": int}
 _EVALUATION: files.Kinds = {"step": int, "final": bool, "returns": list}
 _FAILURE: files.Kinds = {"error": str, "traceback": str}
 _PROGRESS: files.Kinds = {"step": _NUMBER}
@@ -61,6 +68,16 @@ _REPETITIONS: Mapping[str, files.Kinds] = {
     "failed": {},
 }
 _MEASURES: files.Kinds = {"version": int, "weights": str}
+
+
+class Visits(NamedTuple):
+    """How often training came to each cell of a plane."""
+
+    counts: NDArray[np.int64]  # (parts of the budget, height, width)
+    reachable: NDArray[np.bool_]  # (height, width)
+    # How many episodes began in a cell, and had their goal in it; None: nobody counted.
+    starts: NDArray[np.int64] | None = None
+    goals: NDArray[np.int64] | None = None
 
 
 class RunFiles(NamedTuple):
@@ -76,6 +93,11 @@ class RunFiles(NamedTuple):
     @property
     def damages(self) -> tuple[Damage, ...]:
         return self.broken + self.aside
+
+
+def is_key(name: str) -> bool:
+    """Whether a run may be called so."""
+    return KEY.fullmatch(name) is not None
 
 
 def look(folder: Path, deep: bool = False) -> RunFiles:
@@ -123,99 +145,29 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
         for name, kinds in _SCORES.items():
             if result.get(name) is not None and (flaw := _no_score(result[name], kinds)):
                 raise Damaged(path, f"in '{name}', {flaw}")
-        if KEY.fullmatch(folder.name) and result["key"] != folder.name:
+        if is_key(folder.name) and result["key"] != folder.name:
             raise Damaged(path, f"it is swapped: it is that of the run {result['key']}")
-        if not _are_digests(result["files"]):
+        if not digest.are_digests(result["files"]):
             raise Damaged(path, "it does not tell what the run wrote")
-        broken = list(dict.fromkeys(_changed(folder, result["files"], deep)))
+        broken = list(dict.fromkeys(digest.changed(folder, result["files"], deep)))
     except Damaged as error:
         return None, [error.damage]
     return (None if broken else result), broken
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """result.json of a finished run; :raises Damaged: if it is not finished, or not as it was."""
+    facts, broken = finished(folder)
+    if facts is None:
+        raise Damaged(*(broken or [Damage(folder / RESULT, "it is gone")])[0])
+    return facts
 
 
 def _no_score(value: Any, kinds: files.Kinds) -> str:
     return files.unlike(value, kinds) if isinstance(value, dict) else "there is no score"
 
 
-# What a finished run left -------------------------------------------------------------------------
-
-
-def digests(folder: Path) -> dict[str, dict[str, Any]]:
-    """The size and hash of each file that a reader of the run uses."""
-    names = [name for name in (SPEC, EVALS, TEST_EVALS, TRAIN, VISITS) if (folder / name).is_file()]
-    learned = (path for path in sorted((folder / MODEL).rglob("*")) if path.is_file())
-    names += [path.relative_to(folder).as_posix() for path in learned]
-    return {
-        name: {"sha256": sha256(folder / name), "size": (folder / name).stat().st_size}
-        for name in names
-    }
-
-
-def _are_digests(written: Mapping[str, Any]) -> bool:
-    known = {SPEC, EVALS, TEST_EVALS, TRAIN, VISITS}
-    named = all(n in known or (n.startswith(f"{MODEL}/") and ".." not in n) for n in written)
-    told = (files.unlike(each, _DIGEST) for each in written.values() if isinstance(each, dict))
-    return {SPEC, EVALS} <= written.keys() and named and list(told) == [""] * len(written)
-
-
-def _changed(folder: Path, written: Mapping[str, Any], deep: bool) -> Iterator[Damage]:
-    """The files that are not those that the run wrote."""
-    for name, facts in written.items():
-        path = folder / name
-        if stray := files.astray(path):
-            yield stray
-            continue
-        try:
-            now = path.stat()
-        except OSError:
-            why = "it is a link to nothing" if path.is_symlink() else "it is gone"
-            yield Damage(path, f"{why}; the run wrote it")
-            continue
-        if not path.is_file():
-            yield Damage(path, "something else stands in its place; the run wrote a file")
-        elif now.st_size != facts["size"]:
-            size = f"{now.st_size:,} bytes where the run wrote {facts['size']:,}"
-            how = "it is cut short" if now.st_size < facts["size"] else "it was altered"
-            yield Damage(path, _swapped(path, name) or f"{how}: {size}")
-        elif deep or not name.startswith(f"{MODEL}/"):
-            try:
-                same = sha256(path) == facts["sha256"]
-            except OSError as error:
-                yield Damage(path, f"it cannot be read: {error.strerror}")
-                continue
-            if not same:
-                yield Damage(path, _swapped(path, name) or "it was altered after the run ended")
-
-
-def _swapped(path: Path, name: str) -> str:
-    """Whose file it is, if it is that of another run of the same agent and environment."""
-    folder = path.parents[len(Path(name).parts) - 1]
-    with suppress(OSError):
-        digest = sha256(path)
-        for other in sorted(folder.parent.glob(f"*/{RESULT}")):
-            with suppress(Damaged):
-                result = files.read_json(other, _RESULT) or {"files": {}, "key": ""}
-                of_other = result["files"].get(name) or {}
-                if other.parent != folder and of_other.get("sha256") == digest:
-                    return f"it is swapped: it is that of the run {result['key']}"
-    return ""
-
-
-def sha256(path: Path) -> str:
-    facts = path.stat()
-    if time.time() - facts.st_mtime < YOUNG:
-        return _hash(path)
-    return _known(path, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
-
-
-@lru_cache(maxsize=100_000)
-def _known(path: Path, *facts: int) -> str:
-    return _hash(path)
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+# What it is, and what it scored -------------------------------------------------------------------
 
 
 def spec(folder: Path) -> RunSpec:
@@ -236,7 +188,7 @@ def spec(folder: Path) -> RunSpec:
         why = shortened(f"{where}: {why}" if where else why)
         raise Damaged(path, f"not a spec of this version: {why}") from None
     # A finished run tells whether this is still its spec, also one of another version.
-    if KEY.fullmatch(folder.name) and found.key != folder.name and finished(folder)[0] is None:
+    if is_key(folder.name) and found.key != folder.name and finished(folder)[0] is None:
         why = f"it is that of the run {found.key}, or of another version of the harness"
         raise Damaged(path, why)
     return found
@@ -256,6 +208,47 @@ def evaluations(folder: Path, name: str = EVALS) -> list[dict[str, Any]]:
     if [row["final"] for row in rows].count(True) != 1 or not rows[-1]["final"]:
         raise Damaged(path, "one evaluation after the last step must be marked final")
     return rows
+
+
+def final_returns(folder: Path) -> list[float]:
+    """The raw returns of the episodes of which a finished run's final score is the mean."""
+    return list(evaluations(folder)[-1]["returns"])
+
+
+def rows(folder: Path, log: str) -> list[dict[str, Any]]:
+    """The lines of one of `LOGS`, without the clock's; one that is no JSON is kept as it is."""
+    content = files.read(folder / LOGS[log]) or b""
+    return [_row(text) for text in content.decode(errors="replace").splitlines()]
+
+
+def _row(text: str) -> dict[str, Any]:
+    try:
+        row = dict(json.loads(text))
+    except (ValueError, TypeError):
+        return {"line": text}
+    row.pop("seconds", None)
+    return row
+
+
+def metric(folder: Path, name: str, after: float) -> list[float | None]:
+    """What training logged under a name after a step."""
+    lines = files.read_lines(folder / TRAIN).rows
+    return [line[name] for line in lines if name in line and line["step"] > after]
+
+
+def visits(folder: Path) -> Visits | None:
+    """None: its states are no cells, or nobody counted."""
+    path = folder / VISITS
+    if not path.is_file():
+        return None
+    with np.load(path) as saved:
+        ends = (saved.get(name) for name in ("starts", "goals"))
+        return Visits(saved["visits"], saved["reachable"], *ends)
+
+
+def model(folder: Path) -> Path:
+    """The folder of what it learned."""
+    return folder / MODEL
 
 
 def _wrong_evaluation(row: Mapping[str, Any]) -> str:
@@ -292,13 +285,18 @@ def _with_symptoms(path: Path, kinds: files.Kinds) -> dict[str, Any] | None:
     return found
 
 
+def certificate_path(folder: Path) -> Path:
+    """:param folder: of a run or of a sweep."""
+    return folder / CERTIFICATE
+
+
 def certificate(folder: Path) -> dict[str, Any] | None:
     """What came of making the run once more; :raises Damaged: if it is not this run's."""
-    path = folder / CERTIFICATE
+    path = certificate_path(folder)
     found = files.read_json(path, _CERTIFICATE)
     if found is None:
         return None
-    if KEY.fullmatch(folder.name) and found["key"] != folder.name:
+    if is_key(folder.name) and found["key"] != folder.name:
         raise Damaged(path, f"it is swapped: it is that of the run {found['key']}")
     flaw = files.unlike(found, _REPETITIONS.get(found["outcome"], {"an outcome": str}))
     if not flaw and found["outcome"] == "differs":
@@ -311,6 +309,30 @@ def certificate(folder: Path) -> dict[str, Any] | None:
 def measures(folder: Path) -> dict[str, Any] | None:
     """How true the run's model is; :raises Damaged: if that cannot be read."""
     return files.read_json(folder / MEASURES, _MEASURES)
+
+
+def model_report(folder: Path) -> Path:
+    """The folder of what `harness model-report` says of a run."""
+    return folder / MODEL_REPORT
+
+
+def model_measures(folder: Path) -> dict[str, Any] | None:
+    """None: not yet, by another version of the measures, or of other weights than the run has."""
+    facts, run = unless_damaged(measures, folder), finished(folder)[0]
+    if not facts or not run:
+        return None
+    current = facts["version"] == MODEL_MEASURES and facts["weights"] == run["weights"]
+    return facts if current else None
+
+
+def unless_damaged(
+    read: Callable[[Path], dict[str, Any] | None], folder: Path
+) -> dict[str, Any] | None:
+    """What a file holds; None if there is none, or it is damaged: `RunFiles.aside` names those."""
+    try:
+        return read(folder)
+    except Damaged:
+        return None
 
 
 def attempts(folder: Path) -> files.Log:

@@ -18,28 +18,31 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.config.secret import without_password
 from harness.spec import RunSpec
-from harness.store import files, run_files
+from harness.store import digest, files, run_files
 from harness.store.files import Damage, append_json, write_json
 from harness.store.health import Symptom, diverged, of_error
-from harness.store.run_files import (
+from harness.store.layout import (
     ATTEMPTS,
     CERTIFICATE,
-    COSTS,
     EVALS,
     FAILURE,
     LOCK,
+    MEASURES,
     MODEL,
-    OTHER_MODE,
+    OUTPUT,
     PROGRESS,
     RESULT,
     SPEC,
     TEST_EVALS,
     TRAIN,
     VISITS,
-    Evaluated,
 )
+from harness.store.run_files import COSTS, MODEL_MEASURES, OTHER_MODE, Evaluated
 
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
 
@@ -166,6 +169,22 @@ class Record:
         row = {"step": step, "seconds": round(time.process_time(), 3), **values}
         append_json(self.folder / TRAIN, row, sync=False)
 
+    def visits(self, counted: Mapping[str, NDArray[Any]]) -> None:
+        """:param counted: see `run_files.Visits`; empty: nothing is to be written."""
+        if counted:
+            np.savez_compressed(self.folder / VISITS, **counted)  # type: ignore[arg-type]
+
+    def model(self) -> Path:
+        """An empty folder for what is learned."""
+        folder = self.folder / MODEL
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def evaluations(self) -> Path:
+        """The file of all evaluations, for whoever keeps a copy."""
+        return self.folder / EVALS
+
     def progress(self, step: int) -> None:
         """Tell whoever watches how far the run is; cheap, at most once a second."""
         self.step = step
@@ -210,7 +229,7 @@ def publish(folder: Path, result: Mapping[str, Any]) -> None:
     :raises Damaged: if one of its evaluations cannot be read, or none is marked final.
     """
     run_files.evaluations(folder)
-    write_json(folder / RESULT, {**result, "files": run_files.digests(folder)})
+    write_json(folder / RESULT, {**result, "files": digest.digests(folder)})
 
 
 def write_failure(
@@ -220,6 +239,29 @@ def write_failure(
     reason = {"error": without_password(error), "traceback": without_password(text)}
     facts = {**reason, "at": now(), "symptoms": symptoms}
     write_json(folder / FAILURE, facts, sealed=False)
+
+
+def certify(folder: Path, certificate: Mapping[str, Any]) -> None:
+    """Write what came of making a run, or the runs of a sweep, once more."""
+    write_json(run_files.certificate_path(folder), certificate)
+
+
+@contextmanager
+def model_report(folder: Path, weights: str, measures: Mapping[str, Any]) -> Iterator[Path]:
+    """A new folder for a run's model report, its measures already in it; see `files.replacing`.
+
+    :param weights: the fingerprint of the weights that were measured.
+    """
+    with files.replacing(run_files.model_report(folder)) as new:
+        facts = {"version": MODEL_MEASURES, "weights": weights, **measures}
+        write_json(new / Path(MEASURES).name, facts)
+        yield new
+
+
+def open_output(folder: Path) -> int:
+    """A descriptor for what a run prints."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
 def end_attempt(folder: Path, outcome: str, cost: Mapping[str, float] | None = None) -> None:

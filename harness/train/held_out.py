@@ -14,7 +14,7 @@ from baselines.world_models.episode import Episode
 from harness import agents, envs
 from harness.seeding import episode_seeds
 from harness.train.evaluate import Evaluator
-from harness.train.run import Trained
+from harness.train.trained import Trained
 
 EPISODES, IMAGE_EPISODES = 20, 10  # of each policy
 

@@ -17,7 +17,7 @@ from baselines.world_models.dreaming import Tempered, dreamed_returns
 from baselines.world_models.episode import Episode
 from harness import agents
 from harness.seeding import untouched_rng
-from harness.train.run import Trained
+from harness.train.trained import Trained
 
 TEMPERATURES = (0.1, 0.5, 1.0, 1.5, 3.0)
 DREAMS = 5  # from each first observation; of images one

@@ -20,9 +20,9 @@ from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs
 from harness.seeding import episode_seeds, untouched_rng
-from harness.store.reader import final_returns
+from harness.store.run_files import final_returns
 from harness.train.evaluate import Evaluator
-from harness.train.run import Trained, trained
+from harness.train.trained import Trained, trained
 
 FORMATS = (".png", ".pdf", ".svg", ".jpg")  # of the picture, by the end of its file's name
 FRAMES = 8

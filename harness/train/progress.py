@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -14,7 +13,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from harness.spec import RunSpec
 from harness.store.estimate import Experience, duration
 from harness.store.reader import Store
-from harness.store.run_files import FAILURE, PROGRESS
 
 LINE_EVERY = 30.0  # seconds between two plain lines
 STALE = 60.0  # seconds after which a run that says nothing is not shown as running
@@ -72,7 +70,7 @@ class Display:
         before = len(self.left)
         for key, spec in list(self.left.items()):
             ended = self.store.finished(spec)
-            if ended or self._newly_failed(self.store.folder(spec)):
+            if ended or self.store.failed_since(spec, self.began):
                 del self.left[key]
                 self.steps += spec.steps
                 if ended:
@@ -82,7 +80,11 @@ class Display:
                     self.console.print(f"[red]failed[/red]: {spec}: {self._reason(spec)}")
         if len(self.left) < before:
             self._weigh()
-        running = {key: part for key, spec in self.left.items() if (part := self._part(spec))}
+        running = {
+            key: part
+            for key, spec in self.left.items()
+            if (part := self.store.step(spec, STALE) / spec.steps)
+        }
         partial = sum(self.weight[key] * part for key, part in running.items())
         steps = self.steps + sum(self.left[key].steps * part for key, part in running.items())
         done = self.all - sum(self.weight[key] for key in self.left) + partial
@@ -129,24 +131,6 @@ class Display:
                 self._lines[key] = self._bar.add_task(f"  {spec}", total=1.0, numbers="")
             at = f"{part * spec.steps:,.0f} of {spec.steps:,} steps"
             self._bar.update(self._lines[key], completed=part, numbers=at)
-
-    def _newly_failed(self, folder: Path) -> bool:
-        """Whether it has failed since this display began, not in an earlier attempt."""
-        try:
-            return (folder / FAILURE).stat().st_mtime >= self.began
-        except OSError:
-            return False
-
-    def _part(self, spec: RunSpec) -> float:
-        """The share of its steps that a run has done; 0 if it is not running."""
-        path = self.store.folder(spec) / PROGRESS
-        try:
-            if time.time() - path.stat().st_mtime > STALE:
-                return 0.0
-        except OSError:
-            return 0.0
-        found = self.store.progress(spec)
-        return float(found["step"]) / spec.steps if found else 0.0
 
     def _reason(self, spec: RunSpec) -> str:
         failure = self.store.failure(spec)

@@ -22,10 +22,9 @@ from harness import agents, provenance
 from harness.config.strict import Problem, UserError
 from harness.spec import RunSpec
 from harness.store import run_files, writer
-from harness.store.files import Damage, Damaged, read, temporary, write_json
+from harness.store.files import Damage, temporary
 from harness.store.reader import Store
-from harness.store.run_files import CERTIFICATE, EVALS, TEST_EVALS, TRAIN
-from harness.train.run import moved
+from harness.train.task import moved
 
 SIZE = re.compile(r"(?P<number>[0-9]{1,9}(\.[0-9]{1,9})?)(?P<percent>%?)")
 # Of result.json; the rest is circumstance.
@@ -44,7 +43,7 @@ class Case(NamedTuple):
     @property
     def result(self) -> dict[str, Any]:
         """:raises Damaged: if it is not as the run left it."""
-        return _result(self.folder)
+        return run_files.result(self.folder)
 
 
 class Sample(NamedTuple):
@@ -157,7 +156,7 @@ def repeat(sample: Sample, store: Store, train: Train) -> dict[str, dict[str, An
             for case in sample.chosen:
                 certificate = _certificate(case, scratch)
                 if certificate is not None:
-                    write_json(case.folder / CERTIFICATE, certificate)
+                    writer.certify(case.folder, certificate)
                     found[case.spec.key] = certificate
     return found
 
@@ -175,7 +174,7 @@ def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
     return {
         "outcome": "differs" if parted else "equal",
         "first": parted and parted._asdict(),
-        "evaluations": len(_lines(case.folder / EVALS)),
+        "evaluations": len(run_files.rows(case.folder, "evaluation")),
         "changed": changed,
         "not_recorded_then": silent,
         **facts,
@@ -185,28 +184,25 @@ def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
 def first_difference(case: Case, scratch: Store) -> Difference | None:
     """The first step at which the repetition is another run, and what tells so."""
     then, now = case.folder, scratch.folder(case.spec)
-    found = [
-        _in_lines(then / name, now / name, f"{words}evaluation")
-        for name, words in ((EVALS, ""), (TEST_EVALS, "test "))
-    ]
-    found.append(_in_result(case.spec.steps, case.result, _result(now)))
-    if not any(found):
+    differences = [_in_log(then, now, log) for log in ("evaluation", "test evaluation")]
+    differences.append(_in_result(case.spec.steps, case.result, run_files.result(now)))
+    if not any(differences):
         return None
-    # What training told does not decide, but it is told more often than evaluations are played.
-    found.append(_in_lines(then / TRAIN, now / TRAIN, "training"))
-    return min((part for part in found if part), key=lambda part: part.step)
+    # Training metrics do not decide, but are logged more often than evaluations are played.
+    differences.append(_in_log(then, now, "training"))
+    return min((each for each in differences if each), key=lambda each: each.step)
 
 
-def _in_lines(then: Path, now: Path, words: str) -> Difference | None:
+def _in_log(then: Path, now: Path, log: str) -> Difference | None:
     step = 0
-    for before, after in zip_longest(_lines(then), _lines(now)):
-        told = [line["step"] for line in (before, after) if line and "step" in line]
-        step = min(told, default=step)  # a line that is not readable tells none
+    for before, after in zip_longest(run_files.rows(then, log), run_files.rows(now, log)):
+        steps = [row["step"] for row in (before, after) if row and "step" in row]
+        step = min(steps, default=step)  # a line that is not readable has none
         if before is None or after is None:
-            return Difference(step, f"{words}: absent {'then' if before is None else 'now'}")
+            return Difference(step, f"{log}: absent {'then' if before is None else 'now'}")
         what = _apart(before, after)
         if what:
-            return Difference(step, f"{words}: {what}")
+            return Difference(step, f"{log}: {what}")
     return None
 
 
@@ -262,27 +258,6 @@ def surroundings(
 
 def _value(facts: Mapping[str, str], name: str) -> Any:
     return json.loads(facts[name]) if name in facts else None
-
-
-def _result(folder: Path) -> dict[str, Any]:
-    result, broken = run_files.finished(folder)
-    if result is None:
-        raise Damaged(*(broken or [Damage(folder / run_files.RESULT, "it is gone")])[0])
-    return result
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file, without the clock's; one that is no JSON is kept as it is."""
-    return [_line(text) for text in (read(path) or b"").decode(errors="replace").splitlines()]
-
-
-def _line(text: str) -> dict[str, Any]:
-    try:
-        found = dict(json.loads(text))
-    except (ValueError, TypeError):
-        return {"line": text}
-    found.pop("seconds", None)
-    return found
 
 
 # What came of it ----------------------------------------------------------------------------------
@@ -341,4 +316,4 @@ def keep(sample: Sample, found: Mapping[str, Mapping[str, Any]], folder: Path) -
         "packages": provenance.packages(),
         "repetitions": runs,
     }
-    write_json(folder / CERTIFICATE, content)
+    writer.certify(folder, content)

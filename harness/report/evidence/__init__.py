@@ -18,7 +18,8 @@ from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Stu
 from harness.store.declaration import Standing, ended_before, standing
 from harness.store.estimate import Experience, Progress, behind, progress, to_come
 from harness.store.files import Damaged
-from harness.store.reader import RunStatus, Store, Visits
+from harness.store.reader import RunStatus, Store
+from harness.store.run_files import Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
 # How many times as much CPU time one arm takes to learn as another before it is compared.

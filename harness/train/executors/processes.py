@@ -21,7 +21,7 @@ from harness import agents
 from harness.provenance import THREADS
 from harness.spec import Batch
 from harness.store.reader import Store
-from harness.store.writer import Busy, end_attempt, write_failure
+from harness.store.writer import Busy, end_attempt, open_output, write_failure
 from harness.train.run import Job, run_batch
 
 BUSY = 75  # exit code: another process is at this run (EX_TEMPFAIL)
@@ -102,9 +102,7 @@ def _work(batch_json: str, job: Job) -> None:
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     batch = Batch.model_validate_json(batch_json)
-    folder = Store(job.root).folder(batch.specs[0])
-    folder.mkdir(parents=True, exist_ok=True)
-    output = os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    output = open_output(Store(job.root).folder(batch.specs[0]))
     os.dup2(output, 1)
     os.dup2(output, 2)
     try:

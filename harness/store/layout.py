@@ -1,0 +1,16 @@
+"""The names of the files in a run's folder. Only this room knows them: the others ask it."""
+
+from __future__ import annotations
+
+import re
+
+SPEC, RESULT, FAILURE = "spec.json", "result.json", "failure.json"
+EVALS, TEST_EVALS, TRAIN = "evals.jsonl", "test_evals.jsonl", "train.jsonl"
+VISITS, MODEL = "visits.npz", "model"
+ATTEMPTS, PROGRESS = "attempts.jsonl", "progress.json"
+CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
+MODEL_REPORT = "model_report"  # a folder: how true the model is that the run learned
+MEASURES = f"{MODEL_REPORT}/measures.json"
+LOCK, OUTPUT = "lock", "output.txt"
+
+KEY = re.compile("[0-9a-f]{16}")  # what a run's folder is called

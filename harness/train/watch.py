@@ -1,0 +1,107 @@
+"""The evaluation protocol, as a learner's progress calls for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from baselines.api import Agent
+from harness import agents, envs
+from harness.seeding import episode_seeds
+from harness.spec import RunSpec
+from harness.store import writer
+from harness.store.health import Health
+from harness.store.run_files import OTHER_MODE, Evaluated
+from harness.train.evaluate import Evaluator
+
+
+class Watch:
+    """The protocol's eye on one learner: an `api.Progress` that evaluates when that is due."""
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        card: envs.Card,
+        agent: Agent,
+        log: writer.Record,
+        sacred_run: Any,
+        clock: writer.Clock,
+    ) -> None:
+        self.spec = spec
+        self.agent = agent
+        self.log_file = log
+        self.sacred_run = sacred_run
+        self.seconds = 0.0  # CPU spent on evaluating
+        # By step, the CPU that the run had spent when its evaluation began, evaluations left out.
+        self.learning_seconds: dict[int, float] = {}
+        self._clock = clock
+        learns = agents.entry(spec.agent).learns
+        self.health = Health(spec.steps, card.actions == "discrete", learns, log.symptoms.append)
+        self._due = 0
+        self._measures = card.measures
+        self._evaluator = self._over(card, "train")
+        self._on_test = self._over(card, "test") if card.variants else None
+
+    def _over(self, card: envs.Card, split: Literal["train", "test"]) -> Evaluator:
+        return Evaluator(lambda: envs.make(card, self.spec.wrappers, training=False, split=split))
+
+    def at(self, step: int) -> None:
+        self.log_file.progress(step)
+        while self._due <= step and self._due < self.spec.steps:
+            self._evaluate(self._due, "curve")
+            self._due += self.spec.evaluation.every
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        values = {name: float(value) for name, value in metrics.items()}
+        self.health.metrics(step, values)
+        self.log_file.metrics(step, values)
+
+    def finish(self) -> dict[str, Any]:
+        """Whatever the curve still lacks, then the evaluations that are reported.
+
+        A curve lacks points if the last rollout did not fit into the budget, or if there was
+        nothing to learn.
+        """
+        self.at(self.spec.steps)
+        steps = self.spec.steps
+        found: dict[str, Any] = {"final": self._evaluate(steps, "final")}
+        self.health.end(steps)
+        found[OTHER_MODE] = None  # it acts alike in both
+        if agents.entry(self.spec.agent).samples:
+            greedy = not self.spec.evaluation.deterministic
+            other = self._evaluate(steps, "other_mode")
+            found[OTHER_MODE] = {"deterministic": greedy, **other}
+        self._evaluator.close()
+        if self._on_test:
+            found["test"] = self._evaluate(steps, "test")
+            self._on_test.close()
+        return found
+
+    def _evaluate(self, step: int, kind: Evaluated) -> dict[str, Any]:
+        before = self._clock.cpu()
+        if kind in ("curve", "final"):
+            self.learning_seconds[step] = round(before - self.seconds, 3)
+        protocol, along = self.spec.evaluation, kind == "curve"
+        pool, n = ("curve", protocol.episodes) if along else ("final", protocol.final_episodes)
+        seeds = episode_seeds(pool, self.spec.env, self.spec.seed, n)
+        evaluator = self._on_test if kind == "test" and self._on_test else self._evaluator
+        self.health.weights(step, self.agent.weights())
+        greedy = protocol.deterministic != (kind == "other_mode")
+        episodes = evaluator.play(self.agent, seeds, greedy)
+        if kind != "other_mode":
+            self.health.returns(step, episodes.returns)
+        measures = {
+            str(measure): [measure.factor * float(info[key]) for info in episodes.last_infos]
+            for key, measure in self._measures.items()
+        }
+        self.log_file.evaluation(step, kind, episodes.returns, episodes.lengths, measures)
+        mean = float(np.mean(episodes.returns))
+        self.sacred_run.log_scalar(f"return.{kind}", mean, step)
+        self.seconds += self._clock.cpu() - before
+        sd = float(np.std(episodes.returns))
+        found: dict[str, Any] = {"mean": mean, "sd": sd, "episodes": n}
+        if measures:
+            found["measures"] = {name: float(np.mean(each)) for name, each in measures.items()}
+        return found
