@@ -119,6 +119,19 @@ def test_calibrate_measures_coverage_and_writes_its_table(folder):
     assert "--seeds: 4 seeds are not simulated; there are 3, 5, 6" in out
 
 
+def test_calibrate_env_prints_anchors_as_they_stand_in_a_card(folder):
+    out = typed("calibrate-env", "MiniGrid-Unlock-v0", "--episodes", "2", "--best", cwd=folder)
+
+    roles = re.findall(
+        r"^  (\w+):\n    score: .*\n    standard_error: .*\n    episodes: 2$", out, re.M
+    )
+    assert roles == ["random", "reference"]
+    assert 'harness calibrate-env MiniGrid-Unlock-v0 --best"' in out
+
+    asked = ("calibrate-env", "CartPole-v1", "--episodes", "2", "--best")
+    assert "CartPole-v1 is no MiniGrid task" in typed(*asked, cwd=folder, code=2)
+
+
 def test_run_trains_one_run_with_its_settings(folder):
     out = typed(
         "run", "ppo", "CartPole-v1", "--seed", "3", "--steps", "512", "--set", "gamma=0.5",

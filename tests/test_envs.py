@@ -249,7 +249,7 @@ def test_a_measured_anchor_stands_in_the_card_as_the_command_prints_it(name):
         anchor = getattr(card(name).scale(), role)
         if anchor.standard_error is not None:
             assert block(role, anchor) in text
-            assert f"python -m harness.envs.calibrate {name}" in anchor.source
+            assert f"harness calibrate-env {name}" in anchor.source
 
 
 # DEEP SEA
@@ -339,7 +339,7 @@ def test_a_plan_that_cannot_end_in_time_scores_nothing():
 
 
 def test_calibrating_the_best_score_outside_minigrid_is_an_error():
-    with pytest.raises(TypeError, match="no MiniGrid task"):
+    with pytest.raises(ValueError, match="no MiniGrid task"):
         best_score(card("CartPole-v1"), episodes=2)
 
 

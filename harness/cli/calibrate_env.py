@@ -6,18 +6,27 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.verb import find_card, users_errors
+from harness.cli.verb import find_card, user_error, users_errors
 
 
 def calibrate_env(
-    env: Annotated[str, typer.Argument(help="A name from `harness ls envs`.")],
+    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
     episodes: Annotated[
         int, typer.Option(min=2, max=10**6, help="Episodes of the random policy.")
     ] = 1_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first episode.")] = 0,
+    best: Annotated[
+        bool, typer.Option("--best", help="Also the best score, by shortest plans: MiniGrid only.")
+    ] = False,
 ) -> None:
-    """Measure the random policy's score in an environment, for its card."""
+    """Measure what a random policy scores in an environment, as its card has it."""
     with users_errors():
-        from harness.envs.calibrate import random_score
+        from harness.envs.calibrate import best_score, block, random_score
 
         card = find_card("calibrate-env", env)
-        print(f"random: {random_score(card, episodes).model_dump_json()}")
+        print(block("random", random_score(card, episodes, seed)), flush=True)
+        if best:
+            try:
+                print(block("reference", best_score(card, episodes, seed)))
+            except ValueError as error:
+                raise user_error("--best", str(error)) from None

@@ -1,18 +1,12 @@
-"""Measure an environment's anchors: `python -m harness.envs.calibrate CARD ... [--best]`.
-
-Prints them as they stand in the card: what chance scores, and with --best what the shortest plan
-does (MiniGrid only).
-"""
+"""Measure an environment's anchors: a random policy's score, and in MiniGrid the best one's."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 from collections.abc import Sequence
 
-from harness.config import strict
-from harness.envs import Card, card, make
+from harness.envs import Card, make
 from harness.spec import Anchor
 
 EPISODES = 1_000
@@ -39,7 +33,7 @@ def random_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anch
 def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor:
     """The mean raw return of shortest plans made with the whole map in view.
 
-    :raises TypeError: outside MiniGrid.
+    :raises ValueError: outside MiniGrid.
     """
     from minigrid.minigrid_env import MiniGridEnv
 
@@ -48,7 +42,7 @@ def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor
     env = make(card, training=False)
     grid = env.unwrapped
     if not isinstance(grid, MiniGridEnv):
-        raise TypeError(f"{card.name} is no MiniGrid task: its best score cannot be planned")
+        raise ValueError(f"{card.name} is no MiniGrid task: its best score cannot be planned")
     returns = []
     for k in range(episodes):
         env.reset(seed=seed + k)
@@ -60,7 +54,7 @@ def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor
 
 
 def _command(card: Card) -> str:
-    return f"python -m harness.envs.calibrate {card.name}"
+    return f"harness calibrate-env {card.name}"
 
 
 def _anchor(returns: Sequence[float], source: str) -> Anchor:
@@ -84,27 +78,3 @@ def block(role: str, anchor: Anchor) -> str:
             f'    source: "{anchor.source}"',
         ]
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure an environment's anchors.")
-    parser.add_argument("names", nargs="+", metavar="CARD", help="an environment's name")
-    parser.add_argument("--episodes", type=int, default=EPISODES)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--best", action="store_true", help="also the best score (MiniGrid only)")
-    given = parser.parse_args()
-    try:
-        cards = [card(name) for name in given.names]
-    except (KeyError, strict.UserError) as error:
-        parser.error(str(error.args[0]))
-    if given.best and not all(str(found.id).startswith("minigrid:") for found in cards):
-        parser.error("--best can plan MiniGrid's tasks only")
-    for found in cards:
-        print(f"# {found.name}")
-        print(block("random", random_score(found, given.episodes, given.seed)), flush=True)
-        if given.best:
-            print(block("reference", best_score(found, given.episodes, given.seed)), flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.envs.wrappers.option import Amount, Count, Env, Fraction
-from harness.envs.wrappers.reward import Shaped
+from harness.envs.wrappers.reward import Shaped, StallEnd
 
 Weights = Annotated[dict[str, Amount], Field(min_length=1)]
 Frame = Literal["object", "start", "world"]
@@ -62,6 +62,11 @@ def stall_clock(
 
 
 def stall_end(env: Env, penalty: Amount = 1.0) -> Env:
+    inner: Any = env
+    while isinstance(inner, gym.Wrapper) and not isinstance(inner, StallClock):
+        inner = inner.env
+    if not isinstance(inner, StallClock):
+        raise TypeError("stall_end needs the wrapper stall_clock before it")
     return StallEnd(env, penalty)
 
 
@@ -196,29 +201,6 @@ class StallClock(gym.Wrapper[Any, Any, Any, Any]):
             return observation
         clock = min(self._still / self._patience, 1.0)
         return np.append(observation, np.float32(clock))
-
-
-class StallEnd(gym.Wrapper[Any, Any, Any, Any]):
-    """Ends the episode when the stall clock inside reads 1, with a penalty.
-
-    The end is a termination: the agent must not bootstrap through it. Without a penalty it teaches
-    that being stuck costs nothing more than what was not earned.
-    """
-
-    def __init__(self, env: Env, penalty: float) -> None:
-        super().__init__(env)
-        inner: Any = env
-        while isinstance(inner, gym.Wrapper) and not isinstance(inner, StallClock):
-            inner = inner.env
-        if not isinstance(inner, StallClock):
-            raise TypeError("stall_end needs the wrapper stall_clock before it")
-        self._penalty = penalty
-
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        if info["stalled"] and not terminated:
-            return observation, float(reward) - self._penalty, True, False, info
-        return observation, float(reward), terminated, truncated, info
 
 
 class Curriculum(gym.Wrapper[Any, Any, Any, Any]):

@@ -94,43 +94,50 @@ class Shaped(gym.Wrapper[Any, Any, Any, Any]):
         return observation, shaped, terminated, truncated, info
 
 
-class Stall(gym.Wrapper[Any, Any, Any, Any]):
-    """Ends an episode in which nothing moves any more, with a penalty.
+class StallEnd(gym.Wrapper[Any, Any, Any, Any]):
+    """Ends the episode, with a penalty, when a clock inside says in `info` that it has stalled.
 
     The end is a termination: the agent must not bootstrap through it. Without a penalty above what
     the remaining steps would cost, it teaches that being stuck is a way out.
     """
 
-    def __init__(
-        self, env: Env, patience: int, penalty: float, tolerance: float, watch: list[int] | None
-    ) -> None:
+    def __init__(self, env: Env, penalty: float) -> None:
+        super().__init__(env)
+        self._penalty = penalty
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if info["stalled"] and not terminated:
+            return observation, float(reward) - self._penalty, True, False, info
+        return observation, float(reward), terminated, truncated, info
+
+
+class StillClock(gym.Wrapper[Any, Any, Any, Any]):
+    """Says when nothing that is watched has moved for so many steps; changes nothing itself."""
+
+    def __init__(self, env: Env, patience: int, tolerance: float, watch: list[int] | None) -> None:
         super().__init__(env)
         if not isinstance(env.observation_space, gym.spaces.Box):
             raise TypeError(f"stall is for Box observations, not for {env.observation_space}")
         size = int(np.prod(env.observation_space.shape))
         if watch and max(watch) >= size:
             raise ValueError(f"stall: no number {max(watch)} in an observation of {size} numbers")
-        self._patience = patience
-        self._penalty = penalty
-        self._tolerance = tolerance
-        self._watch = watch
+        self._patience, self._tolerance, self._watch = patience, tolerance, watch
 
     def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
         observation, info = super().reset(**given)
         self._place, self._still = self._watched(observation), 0
         return observation, info
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
-        reward, here = float(reward), self._watched(observation)
+        here = self._watched(observation)
         if np.max(np.abs(here - self._place)) > self._tolerance:
             self._place, self._still = here, 0
         else:
             self._still += 1
-        stalled = self._still >= self._patience and not (terminated or truncated)
-        if stalled:
-            reward -= self._penalty
-        return observation, reward, terminated or stalled, truncated, info | {"stalled": stalled}
+        stalled = self._still >= self._patience
+        return observation, reward, terminated, truncated, info | {"stalled": stalled}
 
     def _watched(self, observation: Any) -> Any:
         flat = np.asarray(observation, np.float64).reshape(-1)
@@ -149,4 +156,4 @@ def stall(
     :param tolerance: how far a watched number may stray from where the standstill began.
     :param watch: the places in the observation that count as motion; None: all of them.
     """
-    return Stall(env, patience, penalty, tolerance, watch)
+    return StallEnd(StillClock(env, patience, tolerance, watch), penalty)
