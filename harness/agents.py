@@ -24,20 +24,22 @@ from harness.config.tree import Place, dotted, flat, merged, walk
 
 
 class Tuned(BaseModel):
-    """Hyper-parameters for one environment, and where they come from."""
+    """Hyper-parameters for one environment, with their source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str = Field(description="The public file, paper or command behind these numbers.")
-    tuned_on: tuple[str, ...] = Field(
-        description="The environments on which they were chosen, by a search or by hand, as far as "
-        "`source` tells; []: on none."
+    source: str = Field(
+        description="The published file, paper or command from which these numbers come."
     )
-    hparams: dict[str, Any] = Field(description="Departures from `default`.")
+    tuned_on: tuple[str, ...] = Field(
+        description="The environments on which they were tuned, by a search or by hand, as far "
+        "as `source` says; []: none."
+    )
+    hparams: dict[str, Any] = Field(description="Changes to `default`.")
     with_bonus: dict[str, Any] | None = Field(
         None,
-        description="What the learner has beside `hparams` where it takes a bonus; left out: with "
-        "a bonus none of these settings apply.",
+        description="Further hyper-parameters for the agent with a bonus. Without this key, the "
+        "entry does not apply to agents with a bonus.",
     )
 
 
@@ -49,21 +51,21 @@ class AgentFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    source: str = Field("", description="Where `default` comes from.")
+    source: str = Field("", description="The source of `default`.")
     default: dict[str, Any] = Field(
-        default_factory=dict, description="Departures from the class's own defaults."
+        default_factory=dict, description="Changes to the agent's own defaults."
     )
     envs: dict[str, Tuned] = Field(
         default_factory=dict,
-        description="Departures per environment: an exact name, or a pattern like MiniGrid-*.",
+        description="Changes per environment: an exact name, or a pattern like MiniGrid-*.",
     )
     search: dict[str, Range | None] = Field(
         default_factory=dict,
-        description="What `harness tune` tries, by dotted hyper-parameters such as "
-        "policy_kwargs.net_arch. null takes out a range of `search_like`.",
+        description="The search space of `harness tune`, by dotted hyper-parameters such as "
+        "policy_kwargs.net_arch. null removes a range of `search_like`.",
     )
     search_like: str | None = Field(
-        None, description="Another agent whose ranges `search` adds to, or replaces."
+        None, description="Another agent, whose search space `search` extends or replaces."
     )
 
 

@@ -15,37 +15,37 @@ from harness.config.tree import canonical
 
 
 class Evaluation(BaseModel):
-    """One protocol for every agent: how often it is looked at, and how closely.
+    """The evaluation protocol, the same for every agent.
 
-    The agent is evaluated before training, every `every` steps, and once more when training has
-    ended; the last evaluation is the one that is reported and has its own episode seeds.
+    The agent is evaluated before training, every `every` steps, and after training. The last
+    evaluation is the final score and has its own episode seeds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     every: int = Field(
-        10_000, ge=1, le=10**12, description="Environment steps between two evaluations."
+        10_000, ge=1, le=10**12, description="Environment steps between evaluations."
     )
     episodes: int = Field(
-        20, ge=1, le=10**6, description="Episodes of each evaluation along the way."
+        20, ge=1, le=10**6, description="Episodes of each evaluation during training."
     )
     final_episodes: int = Field(
         100, ge=1, le=10**6, description="Episodes of the evaluation after training."
     )
     deterministic: bool = Field(
         True,
-        description="Act greedily; false samples from the policy. Left out of a file: as the "
+        description="Greedy actions; false: sampled from the policy. Default: as the "
         "environment's card says.",
     )
 
 
 class Engine(BaseModel):
-    """Where the numbers are made. It decides bits: two threads add in another order than one."""
+    """Threads and device. They are part of a run's key, because they change rounding."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     threads: int = Field(
-        1, ge=1, le=1_024, description="Threads of one run. Small networks are fastest with one."
+        1, ge=1, le=1_024, description="Threads per run. Small networks are fastest with one."
     )
     device: str = Field("cpu", description="The torch device: cpu, cuda, cuda:1, ...")
 
@@ -107,18 +107,20 @@ class Claim(BaseModel):
 
 
 class Anchor(BaseModel):
-    """A fixed point of an environment's score axis."""
+    """One of the two scores that normalise an environment's returns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     score: float = Field(description="Mean raw return of an episode.")
-    standard_error: float | None = Field(None, description="Of that mean, where it was measured.")
-    episodes: int | None = Field(None, description="Episodes behind it, where it was measured.")
-    source: str = Field(description="Where the number comes from, and its protocol.")
+    standard_error: float | None = Field(
+        None, description="The standard error of that mean, if it was measured."
+    )
+    episodes: int | None = Field(None, description="The number of episodes, if it was measured.")
+    source: str = Field(description="The source of the number, and its protocol.")
 
 
 class Anchors(BaseModel):
-    """What 0 and 1 mean on the normalised axis: (return - random) / (reference - random)."""
+    """The scores that become 0 and 1: (return - random) / (reference - random)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -127,12 +129,12 @@ class Anchors(BaseModel):
 
 
 class ReportOptions(BaseModel):
-    """What the report shows."""
+    """Options of the report."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     baseline: str | None = Field(
-        None, description="The arm that the others are compared with; default: the first."
+        None, description="The arm with which the others are compared; default: the first."
     )
     scores: tuple[str, ...] = Field(
         ("final", "auc"),
@@ -140,8 +142,8 @@ class ReportOptions(BaseModel):
     )
     metrics: tuple[str, ...] = Field(
         (),
-        description="Numbers of train.jsonl, such as rollout/remote: a table for each, of its mean "
-        "over the last fifth of training.",
+        description="Training metrics, such as rollout/remote: one table each, of the mean over "
+        "the last 20 % of training.",
     )
 
 

@@ -44,10 +44,10 @@ def agents(store: Store, long: bool) -> RenderableType:
 
 
 def bonuses(store: Store, long: bool) -> RenderableType:
-    """The name of a learner, `_` and that of a bonus which it takes name an agent."""
+    """Bonuses, and the learners that take them: `ppo_rnd` is `ppo` with `rnd`."""
     from baselines import AGENTS, BONUSES, REACHES, load_bonus, takes
 
-    rows = table("bonus", "prices", "with", "what it is")
+    rows = table("bonus", "computed from", "learners", "what it is")
     for name in BONUSES:
         kind = load_bonus(name)
         learners = [learner for learner in AGENTS if takes(learner, name)]

@@ -14,34 +14,35 @@ Number = int | float
 
 
 class Range(BaseModel):
-    """The values that one hyper-parameter may take: from `low` to `high`, or one of `choices`."""
+    """The search range of one hyper-parameter: from `low` to `high`, or one of `choices`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    why: str = Field(min_length=1, description="Why this range: one sentence.")
+    why: str = Field(min_length=1, description="The reason for this range, in one sentence.")
     low: Number | None = Field(
-        None, description="The least value. Whole numbers here and in `high` search whole numbers."
+        None,
+        description="The smallest value. If `low` and `high` are integers, so are the samples.",
     )
-    high: Number | None = Field(None, description="The greatest value.")
-    log: bool = Field(False, description="Search its logarithm: each factor of ten counts alike.")
-    step: Number | None = Field(None, description="Search low, low + step, low + 2 step, ...")
+    high: Number | None = Field(None, description="The largest value.")
+    log: bool = Field(False, description="Sample on a logarithmic scale.")
+    step: Number | None = Field(None, description="Sample low, low + step, low + 2 step, ...")
     powers_of: int | None = Field(
-        None, ge=2, description="Search the whole powers of this number from `low` to `high`."
+        None, ge=2, description="Sample integer powers of this number from `low` to `high`."
     )
     one_minus: bool = Field(
-        False, description="Search 1 - value: with `log`, 0.9, 0.99 and 0.999 are equally far."
+        False, description="Sample 1 - value. With `log`, 0.9, 0.99 and 0.999 are equally spaced."
     )
     choices: list[Any] | None = Field(
-        None, min_length=2, max_length=100, description="Values without an order."
+        None, min_length=2, max_length=100, description="Categorical values."
     )
     when: dict[str, Any] = Field(
         default_factory=dict,
-        description="Only where these hyper-parameters of the space have this value, or one of "
-        "these: {use_sde: true}.",
+        description="Conditional on other hyper-parameters of the space, by a value or a list: "
+        "{use_sde: true}.",
     )
 
     actions: Literal["discrete", "continuous"] | None = Field(
-        None, description="Only in environments with such actions."
+        None, description="Only in environments with this kind of actions."
     )
 
     @model_validator(mode="after")

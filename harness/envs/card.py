@@ -27,25 +27,27 @@ FAMILY = "-N"  # how the file of a family ends
 MEMBER = re.compile(r"^(?P<family>.+)-(?P<size>[1-9]\d*)$")
 
 
-Range = Annotated[tuple[int, int], Field(description="From the first to before the second.")]
+Range = Annotated[
+    tuple[int, int], Field(description="From the first up to, but not including, the second.")
+]
 
 
 class Variant(BaseModel):
-    """One way in which an environment may differ from what its constructor makes."""
+    """One variation of the environment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     attributes: dict[str, float] = Field(
-        {}, description="Numbers of the bare environment; whatever is derived from them, too."
+        {},
+        description="Attributes to set on the unwrapped environment, including those derived "
+        "from them.",
     )
-    options: dict[str, Any] = Field({}, description="Given to the environment's reset.")
-    layouts: Range | None = Field(
-        None, description="The range of the seeds that it is reset with: as many layouts."
-    )
+    options: dict[str, Any] = Field({}, description="Options for the environment's reset.")
+    layouts: Range | None = Field(None, description="A range of reset seeds, one layout each.")
 
 
 class Variants(BaseModel):
-    """What training sees, and what it never sees: one of them is drawn for each episode."""
+    """Training and test variants; one is sampled for each episode."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -54,13 +56,13 @@ class Variants(BaseModel):
 
 
 class Measure(BaseModel):
-    """A number of `info` that is reported beside the score, as an episode leaves it."""
+    """A value of `info` at the end of an episode that is reported beside the score."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(description="What a reader is told that it is.")
-    unit: str = Field(description="In which unit.")
-    factor: float = Field(1.0, description="From info's unit to that one.")
+    name: str = Field(description="Its name in reports.")
+    unit: str = Field(description="Its unit in reports.")
+    factor: float = Field(1.0, description="Conversion factor from info's unit.")
 
     def __str__(self) -> str:
         return f"{self.name}, {self.unit}"
@@ -71,65 +73,69 @@ class Measure(BaseModel):
 
 
 class Card(BaseModel):
-    """One environment: how it is made, and what 0 and 1 mean on its normalised score axis."""
+    """One environment: how it is made, and the scores that normalise its returns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field("", description="Taken from the file's name: leave it out.")
+    name: str = Field("", description="Leave it out: it is the file's name.")
     summary: str = Field(description="The task in one sentence.")
     id: str | None = Field(
         None, description='The Gymnasium id; "module:id" imports the module that registers it.'
     )
-    entry_point: str | None = Field(
-        None, description='Instead of an id, for an environment of ours: "module:Class".'
-    )
+    entry_point: str | None = Field(None, description='Instead of an id: "module:Class".')
     version: int = Field(
-        ge=1, description="Raise it whenever a change can move scores: old runs become stale."
+        ge=1,
+        description="Raise it whenever a change can change scores: old runs then count as stale.",
     )
-    kwargs: dict[str, Any] = Field({}, description="Keywords for the environment's constructor.")
+    kwargs: dict[str, Any] = Field(
+        {}, description="Keyword arguments of the environment's constructor."
+    )
     wrappers: tuple[dict[str, Any], ...] = Field(
-        (), description="Part of the task, applied in this order: {name: ..., options}."
+        (), description="Wrappers that are part of the task, innermost first: {name: ..., options}."
     )
     variants: Variants | None = Field(
-        None, description="Generalisation: scored on `train`, and on `test` beside it."
+        None,
+        description="For generalisation: the score is on `train`; the report shows `test` beside "
+        "it.",
     )
     max_episode_steps: int | None = Field(
         None,
         ge=1,
-        description="Episodes are truncated here. Left out: each ends by itself in a fixed time.",
+        description="The time limit, at which episodes are truncated. Without it: each "
+        "terminates by itself after a fixed number of steps.",
     )
     actions: Literal["discrete", "continuous"] = Field(description="The kind of action space.")
     deterministic: bool = Field(
         True,
-        description="Agents are scored as they act greedily; false: as they sample from their "
-        "policy, where a greedy one gets stuck. A sweep's own `evaluation` wins.",
+        description="Greedy actions in evaluation; false: sampled, for tasks in which a greedy "
+        "policy gets stuck. A sweep's `evaluation` overrides it.",
     )
     null_action: int | None = Field(
         None,
-        description="Of discrete actions, the one that does nothing; left out: the first. Models "
-        "of the environment are held against what comes of it.",
+        description="The discrete action that does nothing; default: the first. `harness "
+        "model-report` uses it.",
     )
-    anchors: Anchors | None = Field(None, description="The scores that count as 0 and as 1.")
+    anchors: Anchors | None = Field(None, description="The scores that are normalised to 0 and 1.")
     anchors_from: str | None = Field(
         None,
-        description='Instead of anchors, for a family: "module:function", called with the kwargs.',
+        description='For a family, instead of anchors: "module:function", called with the kwargs.',
     )
     measures: dict[str, Measure] = Field(
-        {}, description="Numbers of `info` that are reported beside the score, by their key in it."
+        {}, description="Values of `info` that are reported beside the score, by their key."
     )
     observation_names: tuple[str, ...] = Field(
-        (), description="What each dimension of an observation is, for reports on models of it."
+        (), description="Names of the observation dimensions, for reports on models."
     )
     cells: str | None = Field(
         None,
-        description='Where states are cells of a plane: "module:function", called with the bare '
-        "environment. Reports then map the visits of training.",
+        description='If states are grid cells: "module:function", called with the unwrapped '
+        "environment. Reports then show a map of state visits.",
     )
     extra: Extra | None = Field(
-        None, description="The project's extra that installs what this environment needs."
+        None, description="The extra of this package that installs the environment's requirements."
     )
     sizes: tuple[int, ...] = Field(
-        (), description="For a family: the members that are listed; others may be named too."
+        (), description="For a family: the sizes that `harness ls envs` lists; others work too."
     )
 
     @field_validator("wrappers")

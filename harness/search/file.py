@@ -18,32 +18,32 @@ VALUE = re.compile(r"^(?P<name>iqm|mean)(?: - (?P<k>\d+(?:\.\d+)?)\*se)?$")
 
 
 class Searched(Departure):
-    """One agent that is searched: where it starts from, and what may change."""
+    """One agent to search: its starting point and its search space."""
 
     space: dict[str, Range] = Field(
         default_factory=dict,
         max_length=100,
-        description="Ranges that replace those of configs/agents/<agent>.yaml, or add to them.",
+        description="Ranges that replace or extend those of configs/agents/<agent>.yaml.",
     )
     only: list[str] | None = Field(
-        None, description="Search these hyper-parameters of the space, and no others."
+        None, description="Search only these hyper-parameters of the space."
     )
 
 
 class Wilcoxon(BaseModel):
-    """Stops a trial that loses to the best one seed by seed (a signed-rank test)."""
+    """Stops a trial that is worse than the best one seed by seed (a signed-rank test)."""
 
     model_config = FORBID
 
     name: Literal["wilcoxon"]
-    p: float = Field(0.1, gt=0, lt=1, description="The test's p-value below which it is stopped.")
+    p: float = Field(0.1, gt=0, lt=1, description="The p-value below which a trial is stopped.")
     first: int = Field(
-        4, ge=2, description="Seeds before the first test; 4 are the fewest that reach p < 0.1."
+        4, ge=2, description="Seeds before the first test; p < 0.1 needs at least 4."
     )
 
 
 class Halving(BaseModel):
-    """Stops trials that are behind after a part of the steps; those that go on train anew."""
+    """Stops trials that score low after a part of the steps; the others start from scratch."""
 
     model_config = FORBID
 
@@ -52,7 +52,8 @@ class Halving(BaseModel):
     factor: int = Field(
         3,
         ge=2,
-        description="Each rung is so many times as long; one trial in so many goes on.",
+        description="Each rung is this many times as long, and one in this many trials is "
+        "promoted.",
     )
 
 
@@ -65,16 +66,16 @@ class NoPruner(BaseModel):
 
 
 class Budget(BaseModel):
-    """What each arm may spend on its search. Exactly one."""
+    """The budget of each arm. Give exactly one."""
 
     model_config = FORBID
 
-    steps: int | None = Field(None, ge=1, description="Environment steps, over all runs.")
-    trials: int | None = Field(
-        None, ge=1, le=100_000, description="Trials, the default among them."
-    )
+    steps: int | None = Field(None, ge=1, description="Environment steps of all runs together.")
+    trials: int | None = Field(None, ge=1, le=100_000, description="Trials, including the default.")
     run_minutes: float | None = Field(
-        None, gt=0, description="Wall-clock of all runs, summed: not the same study twice."
+        None,
+        gt=0,
+        description="Summed wall-clock time of all runs. Such a study is not repeatable.",
     )
 
     @model_validator(mode="after")
@@ -85,40 +86,44 @@ class Budget(BaseModel):
 
 
 class Confirm(BaseModel):
-    """What follows the search, on seeds that it has not seen."""
+    """The confirmation after the search, on fresh seeds."""
 
     model_config = FORBID
 
     top: int = Field(
-        5, ge=1, le=1_000, description="The best trials that are run again, to choose from."
+        5, ge=1, le=1_000, description="How many of the best trials are run again, to select from."
     )
     seeds: int = Field(
-        10, ge=1, le=MOST_SEEDS, description="Seeds of these re-runs. With `top: 1`: none are run."
+        10,
+        ge=1,
+        le=MOST_SEEDS,
+        description="Seeds of each re-run. With `top: 1` there are no re-runs.",
     )
     test_seeds: int = Field(
         10,
         ge=2,
         le=MOST_SEEDS,
-        description="Further seeds, for the winner and the default: these choose nothing.",
+        description="Test seeds for the selected configuration and the default; they select "
+        "nothing.",
     )
     path_seeds: int = Field(
         0,
         ge=0,
         le=MOST_SEEDS,
-        description="Further seeds for an ablation path: from the default to the winner, one "
-        "hyper-parameter at a time. 0: none.",
+        description="Seeds of an ablation path from the default to the selected configuration, "
+        "one hyper-parameter at a time. 0: none.",
     )
     noise_runs: int = Field(
         0,
         ge=0,
         le=MOST_SEEDS,
-        description="For PPO: so many further runs of the winner, in which the gradient noise "
-        "scale is measured. 0: none.",
+        description="For PPO: additional runs of the selected configuration that measure the "
+        "gradient noise scale. 0: none.",
     )
 
 
 class SearchFile(BaseModel):
-    """A search for hyper-parameters: what is tried, on what, and how much may be spent."""
+    """A hyper-parameter search: agents, environments, method and budget."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="A search")
     # What takes the place of a key that must be there, to look at the rest of a file without it.
@@ -126,41 +131,47 @@ class SearchFile(BaseModel):
         "name": "unnamed", "envs": [""], "steps": 10**9, "budget": {"trials": 1},
     }  # fmt: skip
 
-    name: Name = Field(description="Names the folder results/searches/<name>.")
-    question: str = Field("", description="What the search is to answer, in one sentence.")
-    envs: list[str] = Field(min_length=1, description="Names that `harness ls envs` shows.")
+    name: Name = Field(description="The name of the folder results/searches/<name>.")
+    question: str = Field("", description="The question of the search, in one sentence.")
+    envs: list[str] = Field(min_length=1, description="Names from `harness ls envs`.")
     steps: int | dict[str, int] = Field(
-        description="The budget of each run in environment steps; or one per environment."
+        description="The budget of each run in environment steps, or one per environment."
     )
     evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
     arms: dict[Name, Searched] = Field(
         min_length=1,
-        description="What is searched, with the same budget each: {ppo: {agent: ppo}}.",
+        description="The agents to search, with equal budgets: {ppo: {agent: ppo}}.",
     )
     default: Literal["own", "shipped"] = Field(
         "own",
-        description="Trial 0, and the value of all that is not searched. own: the agent's own "
-        "defaults, as Stable-Baselines3 has them. shipped: those of configs/agents.",
+        description="Trial 0, and the values of all hyper-parameters that are not searched. own: "
+        "the agent's own defaults, such as Stable-Baselines3's. shipped: those of "
+        "configs/agents.",
     )
     seeds: int = Field(
-        6, ge=1, le=MOST_SEEDS, description="Tuning seeds: every trial runs the same, shuffled."
+        6,
+        ge=1,
+        le=MOST_SEEDS,
+        description="Tuning seeds: the same for every trial, in random order.",
     )
-    seed: int = Field(0, ge=0, le=2**31, description="Of the search itself.")
+    seed: int = Field(0, ge=0, le=2**31, description="The seed of the search itself.")
     value: str = Field(
         "iqm",
-        description="How the normalised scores of all seeds and environments become one value: "
-        "iqm, mean, or with a penalty for spread over seeds: mean - 1.0*se.",
+        description="The value of a trial, from the normalised scores of all seeds and "
+        "environments: iqm, mean, or with a penalty for the spread over seeds: mean - 1.0*se.",
     )
     sampler: Literal["tpe", "gp", "cmaes", "random", "grid"] = "tpe"
     pruner: Wilcoxon | Halving | NoPruner = Field(
-        Wilcoxon(name="wilcoxon"), discriminator="name", description="What ends a trial early."
+        Wilcoxon(name="wilcoxon"),
+        discriminator="name",
+        description="The rule that stops trials early.",
     )
     batch: int = Field(
         4,
         ge=1,
         le=1_000,
-        description="Trials that are asked for and told together. It decides the study; the "
+        description="Trials that the sampler proposes at a time. It changes the study; the "
         "number of workers does not.",
     )
     budget: Budget

@@ -33,16 +33,16 @@ MOST_READ = 100  # finished runs to look at for one agent in one environment
 
 
 class Cost(BaseModel):
-    """What runs of one agent in one environment took, as medians."""
+    """Median costs of the runs of one agent in one environment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     training: float = Field(
-        description="CPU seconds of 1,000 steps of training; where an agent has `learning_starts`, "
-        "of 1,000 steps after those."
+        description="CPU seconds per 1,000 training steps; if an agent has `learning_starts`, "
+        "after those."
     )
-    episode: float = Field(description="CPU seconds of one evaluation episode.")
-    memory_mb: float = Field(description="The peak of one run.")
+    episode: float = Field(description="CPU seconds per evaluation episode.")
+    memory_mb: float = Field(description="Peak memory of one run.")
     disk_mb: float
 
     def cpu_seconds(self, spec: RunSpec) -> float:
@@ -52,12 +52,15 @@ class Cost(BaseModel):
 
 
 class CostFile(BaseModel):
-    """configs/costs.yaml: measured where the harness was made."""
+    """configs/costs.yaml: costs measured on one machine, shipped as estimates."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     measured_on: str
-    probe: float = Field(description="CPU seconds of a fixed piece of work there.")
+    probe: float = Field(
+        description="CPU seconds of a fixed benchmark on that machine, to scale estimates for "
+        "another one."
+    )
     agents: dict[str, dict[str, Cost]]
 
 

@@ -11,25 +11,25 @@ from harness.spec import Engine, Evaluation, ReportOptions
 
 
 class Departure(BaseModel):
-    """What is changed. Hyper-parameters merge key by key; anything else replaces."""
+    """Changes. Hyper-parameters are merged key by key; other keys are replaced."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    agent: str | None = Field(None, description="A name that `harness ls agents` shows.")
+    agent: str | None = Field(None, description="A name from `harness ls agents`.")
     bonus: str | None = Field(
         None,
-        description="An exploration bonus for the agent, a name that `harness ls bonuses` shows: "
-        "{agent: ppo, bonus: rnd} is {agent: ppo_rnd}. null: without the one of `base`.",
+        description="An exploration bonus, a name from `harness ls bonuses`: {agent: ppo, bonus: "
+        "rnd} equals {agent: ppo_rnd}. null removes the bonus of `base`.",
     )
     hparams: dict[str, Any] = Field(
         default_factory=dict,
-        description="Hyper-parameters, spelled as in Stable-Baselines3. {from: best.yaml} takes "
-        "over what `harness tune` found, by its path relative to this file; others beside it win.",
+        description="Hyper-parameters, spelled as in Stable-Baselines3. {from: best.yaml} reads "
+        "a result of `harness tune`, by a path relative to this file; other keys override it.",
     )
     tuned_on: list[str] | None = Field(
         None,
-        description="The environments on which the hyper-parameters were tuned; []: on none. Left "
-        "out: as of what they depart from, or as the best.yaml says that they are taken from.",
+        description="The environments on which the hyper-parameters were tuned; []: none. "
+        "Default: those of the settings that they change, or of the best.yaml.",
     )
     wrappers: list[dict[str, Any] | str] | None = Field(
         None,
@@ -38,24 +38,24 @@ class Departure(BaseModel):
 
 
 class Arm(Departure):
-    """One column of the ablation: the base, and what departs from it."""
+    """One arm of the ablation: changes to the base."""
 
     grid: dict[str, list[Any]] = Field(
-        default_factory=dict, description="One arm for every combination of these values."
+        default_factory=dict, description="One arm per combination of these values."
     )
     components: list[str] | None = Field(
         None,
-        description="Which parts this arm has, by names of your own: the report then shows what "
-        "each part adds. `design` says it by itself.",
+        description="The components of this arm, by names of your own: the report then shows the "
+        "effect of each. A `design` sets it by itself.",
     )
-    envs: list[str] | None = Field(None, description="Only these of the sweep's environments.")
+    envs: list[str] | None = Field(None, description="A subset of the sweep's environments.")
     steps: int | dict[str, int] | None = Field(
-        None, description="Another budget than the sweep's, in environment steps."
+        None, description="The budget in environment steps, if it differs from the sweep's."
     )
 
 
 class Component(BaseModel):
-    """A part that an ablation puts in or takes out."""
+    """A component that a design adds or removes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,26 +76,27 @@ class SweepFile(BaseModel):
         "name": "unnamed", "question": "", "envs": [""], "seeds": 1, "steps": 10**9,
     }  # fmt: skip
 
-    name: Name = Field(description="Names the folder results/sweeps/<name>.")
-    question: str = Field(description="What the sweep is to answer, in one sentence.")
-    envs: list[str] = Field(min_length=1, description="Names that `harness ls envs` shows.")
-    seeds: int | list[int] = Field(description="10 means the seeds 0 ... 9; or a list.")
+    name: Name = Field(description="The name of the folder results/sweeps/<name>.")
+    question: str = Field(description="The question of the sweep, in one sentence.")
+    envs: list[str] = Field(min_length=1, description="Names from `harness ls envs`.")
+    seeds: int | list[int] = Field(description="10 for the seeds 0 ... 9, or a list.")
     steps: int | dict[str, int] = Field(
-        description="The budget of each run in environment steps; or one per environment."
+        description="The budget of each run in environment steps, or one per environment."
     )
     evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
-    base: Departure = Field(default=Departure(), description="What every arm starts from.")
+    base: Departure = Field(default=Departure(), description="The settings that all arms share.")
     arms: dict[str, Arm] = Field(default_factory=dict, description="The arms by their labels.")
     design: Literal["one_in", "leave_one_out", "factorial"] | None = Field(
         None,
-        description="Makes the arms out of `components`: each alone, all but each, or all subsets.",
+        description="Makes the arms from `components`: each alone, all but one, or all subsets.",
     )
     components: dict[str, Component] = Field(
-        default_factory=dict, description="The parts that `design` combines."
+        default_factory=dict, description="The components that `design` combines."
     )
     claims: list[str] = Field(
         default_factory=list,
-        description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all.",
+        description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all "
+        "environments.",
     )
     report: ReportOptions = ReportOptions()
