@@ -6,8 +6,10 @@ import ast
 import re
 import shlex
 import textwrap
+from importlib import import_module
 from pathlib import Path
 
+import fake_store
 import gymnasium as gym
 import pytest
 import torch
@@ -17,12 +19,21 @@ from baselines import BONUSES, load_bonus, takes
 from baselines.curiosity.bonus import Transitions
 from harness.cli.main import app
 from harness.config.strict import UserError
+from harness.report.evidence import gather
+from harness.report.figures import Kind
+from harness.report.plot import Points
+from harness.store.reader import Store
 from harness.sweep.expand import expand as expand_file
 from harness.train.executors import EXECUTORS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+# A module and the line that registers it: of a bonus, then of a figure.
+EXAMPLES = [
+    textwrap.dedent(block)
+    for block in re.findall(r"```python\n(.*?)```", CONTRIBUTING, flags=re.DOTALL)
+]
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", TEXT, flags=re.DOTALL)
 EXAMPLE, DESIGN = [block for language, block in BLOCKS if language == "yaml"]
 COMMANDS = re.findall(r"^\| `(harness .*?)` \|", TEXT, flags=re.MULTILINE)
@@ -79,7 +90,7 @@ def test_every_file_that_is_named_exists(text):
 
     assert links and code
     missing = {name for name in {*links, *code} if not (ROOT / name).exists()}
-    assert missing <= {"baselines/curiosity/simhash.py"}  # CONTRIBUTING's example
+    assert missing <= {"baselines/curiosity/simhash.py", "harness/report/agreement.py"}  # examples
 
 
 def test_the_registers_that_are_named_are_where_it_says():
@@ -89,10 +100,7 @@ def test_the_registers_that_are_named_are_where_it_says():
 
 
 def test_the_bonus_that_contributing_adds_pays_less_for_what_it_has_seen(tmp_path, monkeypatch):
-    module, line = (
-        textwrap.dedent(block)
-        for block in re.findall(r"```python\n(.*?)```", CONTRIBUTING, flags=re.DOTALL)
-    )
+    module, line, *_ = EXAMPLES
     (tmp_path / "simhash.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
     [(name, target)] = ast.literal_eval(f"{{{line}}}").items()
@@ -106,3 +114,19 @@ def test_the_bonus_that_contributing_adds_pays_less_for_what_it_has_seen(tmp_pat
     first = bonus.reward(steps)
     bonus.update(steps)
     assert (bonus.reward(steps) < first).all()
+
+
+def test_the_figure_that_contributing_adds_has_a_point_for_each_run(tmp_path, monkeypatch):
+    *_, module, entry = EXAMPLES
+    (tmp_path / "agreement.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    names = {"Kind": Kind, "agreement": import_module("agreement")}
+    [kind] = eval(f"{{{entry}}}", names).values()
+    store = Store(tmp_path / "results")
+    sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-10",), 3)
+    fake_store.write_sweep(store, sweep)
+
+    plot = kind.plot(gather(sweep, store), "final")
+
+    points = [mark for panel in plot.panels for mark in panel.of(Points)]
+    assert [len(each.x) for each in points] == [3, 3]
