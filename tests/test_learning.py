@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from tiny import store_at
 
-from harness.sweep.resolve import Request, resolve
+from harness.sweep.request import Request
+from harness.sweep.resolve import resolve
 from harness.train.run import Job, run
 
 

@@ -16,7 +16,8 @@ from harness.store import writer
 from harness.store.reader import lock_is_held
 from harness.store.run_files import final_returns
 from harness.sweep.batch import plan
-from harness.sweep.resolve import Request, resolve
+from harness.sweep.request import Request
+from harness.sweep.resolve import resolve
 from harness.train.evaluate import Episodes, Evaluator
 from harness.train.executors import EXECUTORS
 from harness.train.run import Job, fingerprint, run

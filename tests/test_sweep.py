@@ -15,7 +15,8 @@ from harness.store.reader import Store
 from harness.sweep.batch import plan
 from harness.sweep.expand import expand as expand_file
 from harness.sweep.record import keep
-from harness.sweep.resolve import Request, acting_in, resolve
+from harness.sweep.request import Request
+from harness.sweep.resolve import acting_in, resolve
 
 HEAD = """\
 name: test

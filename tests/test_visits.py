@@ -15,7 +15,8 @@ from harness.envs import Visits, card, card_names, make
 from harness.envs.plane import Plane
 from harness.envs.visits import Watched
 from harness.spec import Evaluation
-from harness.sweep.resolve import Request, resolve
+from harness.sweep.request import Request
+from harness.sweep.resolve import resolve
 from harness.train.run import Job, run
 
 PLANES = [name for name in card_names() if card(name).cells]

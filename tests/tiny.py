@@ -15,7 +15,8 @@ from harness import envs
 from harness.agents import Layer
 from harness.spec import Evaluation, RunSpec
 from harness.store.reader import Store
-from harness.sweep.resolve import Request, resolve
+from harness.sweep.request import Request
+from harness.sweep.resolve import resolve
 
 ENTRIES = {name: entry(name) for name in names()}  # every agent, with its bonus if it has one
 STEPS = 256

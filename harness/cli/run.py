@@ -40,7 +40,8 @@ def run(
     """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
     with users_errors():
         from harness.config.option import spoken
-        from harness.sweep.resolve import Request, resolve
+        from harness.sweep.request import Request
+        from harness.sweep.resolve import resolve
 
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
         texts = {"evaluation": evaluation, "engine": engine}

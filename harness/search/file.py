@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from harness.config.name import Name
 from harness.config.space import Range
-from harness.spec import Engine, Evaluation
-from harness.sweep.file import Departure
+from harness.sweep.file import Departure, Experiment
 
 FORBID = ConfigDict(extra="forbid", frozen=True)
 MOST_SEEDS = 10_000  # of each kind: each has a pool of so many, and none may reach the next
@@ -122,10 +121,10 @@ class Confirm(BaseModel):
     )
 
 
-class SearchFile(BaseModel):
+class SearchFile(Experiment):
     """A hyper-parameter search: agents, environments, method and budget."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="A search")
+    model_config = ConfigDict(title="A search")
     # What takes the place of a key that must be there, to look at the rest of a file without it.
     STAND_INS: ClassVar[dict[str, Any]] = {
         "name": "unnamed", "envs": [""], "steps": 10**9, "budget": {"trials": 1},
@@ -133,12 +132,6 @@ class SearchFile(BaseModel):
 
     name: Name = Field(description="The name of the folder results/searches/<name>.")
     question: str = Field("", description="The question of the search, in one sentence.")
-    envs: list[str] = Field(min_length=1, description="Names from `harness ls envs`.")
-    steps: int | dict[str, int] = Field(
-        description="The budget of each run in environment steps, or one per environment."
-    )
-    evaluation: Evaluation = Evaluation()
-    engine: Engine = Engine()
     arms: dict[Name, Searched] = Field(
         min_length=1,
         description="The agents to search, with equal budgets: {ppo: {agent: ppo}}.",

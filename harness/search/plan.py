@@ -20,9 +20,9 @@ from harness.config.strict import Document, Problem, Problems, UserError, load, 
 from harness.config.tree import Place, canonical, get, nested, put
 from harness.search.file import MOST_SEEDS, VALUE, Halving, Searched, SearchFile, Wilcoxon
 from harness.spec import Anchors, RunSpec
-from harness.sweep.arm import layer, with_bonus
-from harness.sweep.expand import budget, cards_of
-from harness.sweep.resolve import FIRST_TUNING_SEED, Request, Source, resolve
+from harness.sweep.arm import Composed
+from harness.sweep.request import Request, Source, cards_of, requests
+from harness.sweep.resolve import FIRST_TUNING_SEED, resolve
 
 # Seeds by what they are for. All are tuning seeds: what a sweep then reports is unseen once more.
 POOL = MOST_SEEDS
@@ -251,7 +251,7 @@ def plans(document: Document, rehearse: bool = False) -> list[Plan]:
     if read.value is None:
         raise problems.error()
     file = read.value
-    cards = cards_of(file.envs, [(("steps",), file.steps)], problems)
+    cards = cards_of(file, problems)
     for label in file.arms:
         with problems.gathered():
             plans.append(_plan(file, document, label, cards, rehearse))
@@ -266,60 +266,32 @@ def _plan(
     cards: Mapping[str, envs.Card],
     rehearse: bool = False,
 ) -> Plan:
-    problems, arm = Problems(document.problem), file.arms[label]
-    if arm.agent is None:
-        problems.add(("arms", label), "no agent: set `agent:` here")
-        raise problems.error()
-    agent = with_bonus(arm.agent, arm.bonus, ("arms", label, "bonus"), problems)
-    if agent is None:
-        raise problems.error()
-    requests = _requests(file, document, label, agent, list(cards) or file.envs[:1])
-    base = []
-    for asked, source in requests:
+    arm, place, problems = file.arms[label], ("arms", label), Problems(document.problem)
+    composed = Composed(label, place, ((place, arm),))
+    asked, base = list[tuple[Request, Source]](), []
+    for request, source in requests(file, document, composed, cards, problems):
+        if file.default == "own":
+            with contextlib.suppress(KeyError):  # no such agent: `resolve` says so
+                own = Layer("the agent's own default", agents.own_defaults(request.agent))
+                request = request._replace(layers=(own, *request.layers))
+        asked.append((request, source))
         with problems.gathered():
-            base.append(resolve(asked, source, rehearse))
+            base.append(resolve(request, source, rehearse))
     if problems:
         _add_hidden(file, document, label, cards, problems)
         raise problems.error()
-    space, places = _space(document, label, arm, agent, cards.values())
+    space = _space(document, label, arm, base[0].agent, cards.values())
     anchors = {name: card.scale() for name, card in cards.items()}
-    plan = Plan(file, document, label, space, anchors, tuple(requests), tuple(base))
-    for name, message in order_problems(space):
-        problems.take(places[name][0].problem(places[name][1], message))
-    for name, range_ in space.items():
-        for problem in _refused(plan, name, range_, *places[name]):
+    ranges = {name: one.range for name, one in space.items()}
+    plan = Plan(file, document, label, ranges, anchors, tuple(asked), tuple(base))
+    for name, message in order_problems(ranges):
+        problems.take(space[name].problem(message))
+    for name, one in space.items():
+        for problem in _refused(plan, name, one):
             problems.take(problem)
     _check_settings(plan, problems)
     problems.check()
     return plan
-
-
-def _requests(
-    file: SearchFile, document: Document, label: str, agent: str, names: Sequence[str]
-) -> list[tuple[Request, Source]]:
-    """What the default trial of an arm asks for, in each of these environments."""
-    arm, place = file.arms[label], ("arms", label)
-    layers: tuple[Layer, ...] = (layer(arm, document, place),)
-    if file.default == "own":
-        with contextlib.suppress(KeyError):  # no such agent: `resolve` says so
-            layers = (Layer("the agent's own default", agents.own_defaults(agent)), *layers)
-    requests = []
-    for env in names:
-        at, steps = budget(env, [(("steps",), file.steps)])
-        places: dict[str, Place] = {"env": ("envs", file.envs.index(env)), "steps": at}
-        places |= {"agent": (*place, "agent"), "wrappers": (*place, "wrappers"), "arm": place}
-        asked = Request(
-            agent,
-            env,
-            steps,
-            layers=layers,
-            wrappers=arm.wrappers or (),
-            evaluation=file.evaluation,
-            engine=file.engine,
-            arm=label,
-        )
-        requests.append((asked, Source(document, places)))
-    return requests
 
 
 def _add_hidden(
@@ -372,65 +344,68 @@ def _check_settings(plan: Plan, problems: Problems) -> None:
         problems.add(("confirm", "noise_runs"), message)
 
 
+class _Placed(NamedTuple):
+    """A range, and where it stands: in the search's file, or in what ships for the agent."""
+
+    range: Range
+    document: Document
+    place: Place
+
+    def problem(self, message: str, *inner: str | int) -> Problem:
+        return self.document.problem((*self.place, *inner), message)
+
+
 def _space(
     document: Document, label: str, arm: Searched, agent: str, cards: Iterable[envs.Card]
-) -> tuple[dict[str, Range], dict[str, tuple[Document, Place]]]:
-    """The shipped ranges, replaced and added to by the file's; and where each of them stands."""
+) -> dict[str, _Placed]:
+    """The shipped ranges, replaced and added to by the file's."""
+    place, problems = ("arms", label), Problems(document.problem)
     shipped = agents.search_space(agent)
-    space = {name: one for name, (one, _) in shipped.items()}
-    places: dict[str, tuple[Document, Place]] = {
-        name: (where, ("search", name)) for name, (_, where) in shipped.items()
-    }
-    given = ("arms", label, "space")
-    problems = [
-        document.problem((*given, name), "no name of a hyper-parameter: policy_kwargs.net_arch")
-        for name in arm.space
-        if not all(name.split("."))
-    ]
+    space = {name: _Placed(one, file, ("search", name)) for name, (one, file) in shipped.items()}
     for name, one in arm.space.items():
-        space[name] = one
-        places[name] = document, ("arms", label, "space", name)
-    for i, name in enumerate(arm.only or ()):
+        space[name] = _Placed(one, document, (*place, "space", name))
+        if not all(name.split(".")):
+            message = "no name of a hyper-parameter: policy_kwargs.net_arch"
+            problems.take(space[name].problem(message))
+    only = list(space) if arm.only is None else arm.only
+    for i, name in enumerate(only):
         if name not in space:
             message = f"no range for '{name}'.{suggest(name, space)}"
-            problems.append(document.problem(("arms", label, "only", i), message))
-        elif name in (arm.only or ())[:i]:
-            message = f"'{name}' stands there twice: once is enough"
-            problems.append(document.problem(("arms", label, "only", i), message))
-    if arm.only is not None:
-        space = {name: one for name, one in space.items() if name in arm.only}
+            problems.add((*place, "only", i), message)
+        elif name in only[:i]:
+            problems.add((*place, "only", i), f"'{name}' stands there twice: once is enough")
+    space = {name: one for name, one in space.items() if name in only}
     searched: dict[str, Any] = {}
-    for name in space:
-        other = put(searched, name, None)
-        if other is not None:
+    for name, placed in space.items():
+        if (other := put(searched, name, None)) is not None:
             message = f"'{other}' is searched as a whole: drop one of the two"
-            problems.append(places[name][0].problem(places[name][1], message))
-    if problems:
-        raise UserError(problems)
+            problems.take(placed.problem(message))
+    problems.check()
     kinds = {card.actions for card in cards}
-    space = {n: one for n, one in space.items() if one.actions is None or kinds == {one.actions}}
+    taken = (None, *kinds) if len(kinds) == 1 else (None,)
+    space = {name: one for name, one in space.items() if one.range.actions in taken}
     if not space:
         message = f"nothing to search: give ranges in `space`, or `search:` in {agent}.yaml"
-        raise UserError([document.problem(("arms", label), message)])
-    return space, places
+        raise UserError([document.problem(place, message)])
+    return space
 
 
-def _refused(
-    plan: Plan, name: str, found: Range, document: Document, path: Place
-) -> Iterator[Problem]:
+def _refused(plan: Plan, name: str, placed: _Placed) -> Iterator[Problem]:
     """Why the agent cannot take one end of a range, or any of its values."""
-    ends: Place = ("low", "high") if found.choices is None else tuple(range(len(found.choices)))
-    key: Place = () if found.choices is None else ("choices",)
-    reasons = [_reason(plan, name, found, value) for value in found.extremes()]
-    if document is not plan.document:  # a shipped range: the way out is the user's own file
+    one = placed.range
+    ends: list[Place] = [("low",), ("high",)]
+    if one.choices is not None:
+        ends = [("choices", i) for i in range(len(one.choices))]
+    reasons = [_reason(plan, name, one, value) for value in one.extremes()]
+    if placed.document is not plan.document:  # a shipped range: the way out is the user's own file
         out = f"; or give another range in {plan.document.file}: arms.{plan.label}.space"
         reasons = [reason and reason + out for reason in reasons]
     if reasons[0] and len(set(reasons)) == 1:
-        yield document.problem(path, reasons[0])
+        yield placed.problem(reasons[0])
         return
     for end, reason in zip(ends, reasons, strict=True):
         if reason:
-            yield document.problem((*path, *key, end), reason)
+            yield placed.problem(reason, *end)
 
 
 def _reason(plan: Plan, name: str, found: Range, value: Any) -> str | None:

@@ -7,12 +7,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from baselines import names
-from harness import agents
 from harness.agents import Layer
 from harness.config.strict import Document, Problems
 from harness.config.tree import Place, canonical, dotted
-from harness.sweep.file import Departure, SweepFile
+from harness.sweep.file import Departure, Steps, SweepFile
 
 MOST_ARMS = 500  # refused before anything is expanded; ours have 12
 
@@ -25,7 +23,7 @@ class Composed(NamedTuple):
     departures: tuple[tuple[Place, Departure], ...]
     grid: Mapping[str, Any] = {}
     envs: list[str] | None = None
-    steps: int | dict[str, int] | None = None
+    steps: Steps = None
     components: tuple[str, ...] | None = None  # None: it is not said what it is made of
 
     def last(self, name: str) -> tuple[Place, Any]:
@@ -35,31 +33,32 @@ class Composed(NamedTuple):
                 return (*place, name), getattr(departure, name)
         return self.place, None
 
+    def among(self, envs: Iterable[str]) -> list[str]:
+        """Those of the environments that it runs on."""
+        return [env for env in envs if self.envs is None or env in self.envs]
+
+    def budget(self, env: str, others: Steps) -> tuple[Place, int | None]:
+        """Its steps in an environment, and where they stand; None: there are none.
+
+        :param others: the budget of arms that have none of their own.
+        """
+        given: list[tuple[Place, Steps]] = [((*self.place, "steps"), self.steps)]
+        for place, steps in [*given, (("steps",), others)]:
+            if isinstance(steps, int):
+                return place, steps
+            if isinstance(steps, dict) and env in steps:
+                return (*place, env), steps[env]
+        return ("steps",), None
+
     def layers(self, document: Document) -> Iterator[Layer]:
         """Its hyper-parameters."""
         for place, departure in self.departures:
-            yield layer(departure, document, place)
+            tuned_on = None if departure.tuned_on is None else tuple(departure.tuned_on)
+            origin = f"{document.file}: {dotted(place)}"
+            yield Layer(origin, departure.hparams, document, (*place, "hparams"), tuned_on)
         if self.grid:
             where = (*self.place, "grid")
             yield Layer(f"{document.file}: {dotted(where)}", self.grid, document, where)
-
-
-def with_bonus(agent: str, bonus: str | None, place: Place, problems: Problems) -> str | None:
-    """The short name of an agent with a bonus, if one is given; None if there is no such pair."""
-    if bonus is None or agent not in names():  # `resolve` says that there is no such agent
-        return agent
-    try:
-        return agents.with_bonus(agent, bonus)
-    except KeyError as error:
-        problems.add(place, error.args[0])
-        return None
-
-
-def layer(departure: Departure, document: Document, place: Place) -> Layer:
-    """The hyper-parameters of one departure."""
-    tuned_on = None if departure.tuned_on is None else tuple(departure.tuned_on)
-    origin = f"{document.file}: {dotted(place)}"
-    return Layer(origin, departure.hparams, document, (*place, "hparams"), tuned_on)
 
 
 class Arms(NamedTuple):

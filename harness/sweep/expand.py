@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import agents, envs, stats
+from harness import agents, stats
 from harness.agents import Layer, Settings
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
 from harness.spec import Claim, ResolvedSweep, RunSpec
 from harness.sweep import claim
-from harness.sweep.arm import Arms, Composed, compose, with_bonus
+from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
 from harness.sweep.claim import SCORES
 from harness.sweep.file import SweepFile
-from harness.sweep.resolve import Request, Source, card_of, not_reporting, resolve
+from harness.sweep.request import Request, cards_of, requests
+from harness.sweep.resolve import not_reporting, resolve
 
 MOST_RUNS = 20_000  # refused before anything is expanded; ours have 400
-
-Steps = int | dict[str, int] | None  # a budget as a file has it: one for all environments, or each
 
 
 class Origins(NamedTuple):
@@ -62,20 +62,19 @@ def expand(
     problems = Problems(document.problem, read)
     if read.value is None:
         raise problems.error()
-    file = read.value
-    cards = cards_of(file.envs, _budgets(file), problems)
+    file, rehearse = read.value, rehearse and not read.problems
+    cards = cards_of(file, problems)
     arms = compose(file, problems)
-    _check_labels(file, arms, problems)
-    _check_components(file, arms, problems)
+    _check_arms(file, arms, problems)
+    _check_report(file, arms, problems)
     seeds = _seeds(file, arms, problems)
-    requests: list[Request] = []
-    runs: list[RunSpec] = []
+    asked, runs = list[Request](), list[RunSpec]()
     for arm in arms.composed:
-        for asked, places in _requests(file, arm, cards, problems):
-            asked = asked._replace(layers=(*arm.layers(document), *overrides))
-            requests.append(asked)
+        for request, source in requests(file, document, arm, cards, problems):
+            request = request._replace(layers=(*request.layers, *overrides))
+            asked.append(request)
             with problems.gathered():
-                spec = resolve(asked, Source(document, places), rehearse and not read.problems)
+                spec = resolve(request, source, rehearse)
                 runs += [spec.model_copy(update={"seed": seed}) for seed in seeds]
     if not problems:
         _check_distinct(file, runs, problems)
@@ -93,7 +92,7 @@ def expand(
         report=file.report,
         anchors={name: card.scale() for name, card in cards.items()},
         components={a.label: a.components for a in arms.composed if a.components is not None},
-        tuned_on=_tuned_on(requests),
+        tuned_on=_tuned_on(asked),
         runs=tuple(runs),
     )
     objections = {
@@ -105,85 +104,7 @@ def expand(
         problems.add(("claims", i), f"'{file.claims[i]}': {why} (--anyway)")
     problems.check()
     overridden = tuple(f"{file.claims[i]}: {why}" for i, why in objections.items())
-    return Expansion(file, sweep.model_copy(update={"anyway": overridden}), tuple(requests))
-
-
-def cards_of(
-    names: Sequence[str], budgets: Iterable[tuple[Place, Steps]], problems: Problems
-) -> dict[str, envs.Card]:
-    """The cards of a file's environments, without those that are wrong.
-
-    :param budgets: the steps that the file gives, and where.
-    """
-    problems.twice(("envs",), names)
-    cards = {name: card_of(name, ("envs", i), problems) for i, name in enumerate(names)}
-    for place, steps in budgets:
-        for name in steps if isinstance(steps, dict) else ():
-            if name not in names and not problems.lost(("envs",)):
-                message = f"not an environment of this sweep.{suggest(name, names)}"
-                problems.add((*place, name), message)
-    return {name: card for name, card in cards.items() if card is not None}
-
-
-def budget(env: str, budgets: Iterable[tuple[Place, Steps]]) -> tuple[Place, int | None]:
-    """The steps of a run, and where they stand: the first budget that has any for `env`."""
-    for place, steps in budgets:
-        if isinstance(steps, int):
-            return place, steps
-        if isinstance(steps, dict) and env in steps:
-            return (*place, env), steps[env]
-    return ("steps",), None
-
-
-def _budgets(file: SweepFile) -> Iterator[tuple[Place, Steps]]:
-    yield ("steps",), file.steps
-    yield from ((("arms", label, "steps"), arm.steps) for label, arm in file.arms.items())
-
-
-def _requests(
-    file: SweepFile, arm: Composed, cards: Collection[str], problems: Problems
-) -> Iterator[tuple[Request, dict[str, Place]]]:
-    """What an arm asks for in each of its environments, and where its parts stand.
-
-    :param cards: the environments that there are. Without any, the first stands in for them.
-    """
-    where, agent = arm.last("agent")
-    worn, wrappers = arm.last("wrappers")
-    if agent is None:
-        if not any(problems.lost((*place, "agent")) for place, _ in arm.departures):
-            problems.add(arm.place, "no agent: set `agent:` here or in `base`")
-        return
-    at, bonus = arm.last("bonus")
-    agent = with_bonus(agent, bonus, at, problems)
-    if agent is None:
-        return
-    own = (*arm.place, "envs")
-    if arm.envs == []:
-        problems.add(own, "no environment, so no run: name some, or drop `envs`")
-    for i, name in enumerate(arm.envs or ()):
-        if name not in file.envs:
-            message = f"'{name}' is not among `envs`.{suggest(name, file.envs)}"
-            problems.add((*own, i), message)
-    problems.twice(own, arm.envs or ())
-    for env in cards or file.envs[:1]:
-        if cards and arm.envs is not None and env not in arm.envs:
-            continue
-        given = [((*arm.place, "steps"), arm.steps), (("steps",), file.steps)]
-        at, steps = budget(env, given)
-        places = {"env": ("envs", file.envs.index(env)), "steps": at, "seed": ("seeds",)}
-        places |= {"agent": where, "wrappers": worn, "arm": arm.place}
-        yield (
-            Request(
-                agent,
-                env,
-                steps,
-                wrappers=wrappers or (),
-                evaluation=file.evaluation,
-                engine=file.engine,
-                arm=arm.label,
-            ),
-            places,
-        )
+    return Expansion(file, sweep.model_copy(update={"anyway": overridden}), tuple(asked))
 
 
 def _seeds(file: SweepFile, arms: Arms, problems: Problems) -> list[int]:
@@ -197,7 +118,7 @@ def _seeds(file: SweepFile, arms: Arms, problems: Problems) -> list[int]:
         return []
     if not given:
         problems.add(("seeds",), "at least one seed is needed, and 10 for an interval to trust")
-    many = len(given) * sum(len(_envs(file, arm)) for arm in arms.composed)
+    many = len(given) * sum(len(arm.among(file.envs)) for arm in arms.composed)
     if many > MOST_RUNS:
         message = f"{many:,} runs: a sweep has at most {MOST_RUNS:,}. Split it, or thin it out"
         problems.add(("seeds",), message)
@@ -205,21 +126,41 @@ def _seeds(file: SweepFile, arms: Arms, problems: Problems) -> list[int]:
     return given
 
 
-def _envs(file: SweepFile, arm: Composed) -> list[str]:
-    return [env for env in file.envs if arm.envs is None or env in arm.envs]
-
-
-def _check_labels(file: SweepFile, arms: Arms, problems: Problems) -> None:
-    labels, report = arms.labels, file.report
-    for label in labels:
-        where = ("arms", label) if label in file.arms else ("components",)
-        if labels.count(label) > 1:
+def _check_arms(file: SweepFile, arms: Arms, problems: Problems) -> None:
+    for label, arm in file.arms.items():
+        place = ("arms", label, "envs")
+        if arm.envs == []:
+            problems.add(place, "no environment, so no run: name some, or drop `envs`")
+        for i, name in enumerate(arm.envs or ()):
+            if name not in file.envs:
+                message = f"'{name}' is not among `envs`.{suggest(name, file.envs)}"
+                problems.add((*place, i), message)
+        problems.twice(place, arm.envs or ())
+    for label, n in Counter(arms.labels).items():
+        where = _place_of(label, file)
+        if n > 1:
             problems.add(where, f"two arms are called '{label}': rename one")
         if not label or len(label.split()) != 1 or not label.isprintable():
             problems.add(where, f"claims cannot name an arm '{label}': no spaces, please")
-    baseline = report.baseline
+    # Effects know an arm by its components: two of one name would be two answers to one.
+    for first, second in itertools.combinations(arms.composed, 2):
+        apart = first.components is None or first.components != second.components
+        if apart or not set(first.among(file.envs)) & set(second.among(file.envs)):
+            continue
+        parts = ", ".join(first.components or ()) or "none at all"
+        written = second if second.place[0] == "arms" else first  # a design's all differ
+        problems.add(
+            (*written.place, "components"),
+            f"'{first.label}' and '{second.label}' have the same components ({parts}): name "
+            "what sets them apart as a component too, or leave `components` out of one",
+        )
+
+
+def _check_report(file: SweepFile, arms: Arms, problems: Problems) -> None:
+    report, baseline = file.report, file.report.baseline
     if baseline is not None and baseline not in arms.known([baseline]):
-        problems.add(("report", "baseline"), f"no arm '{baseline}'.{suggest(baseline, labels)}")
+        message = f"no arm '{baseline}'.{suggest(baseline, arms.labels)}"
+        problems.add(("report", "baseline"), message)
     if not report.scores:
         problems.add(("report", "scores"), f"no score: name {' or '.join(SCORES)}")
     for i, score in enumerate(report.scores):
@@ -230,19 +171,8 @@ def _check_labels(file: SweepFile, arms: Arms, problems: Problems) -> None:
     problems.twice(("report", "metrics"), report.metrics)
 
 
-def _check_components(file: SweepFile, arms: Arms, problems: Problems) -> None:
-    """Effects know an arm by its components: two of one name would be two answers to one."""
-    for first, second in itertools.combinations(arms.composed, 2):
-        apart = first.components is None or first.components != second.components
-        if apart or not set(_envs(file, first)) & set(_envs(file, second)):
-            continue
-        parts = ", ".join(first.components or ()) or "none at all"
-        written = second if second.place[0] == "arms" else first  # a design's all differ
-        problems.add(
-            (*written.place, "components"),
-            f"'{first.label}' and '{second.label}' have the same components ({parts}): name "
-            "what sets them apart as a component too, or leave `components` out of one",
-        )
+def _place_of(label: str, file: SweepFile) -> Place:
+    return ("arms", label) if label in file.arms else ("components",)
 
 
 def _check_distinct(file: SweepFile, runs: Iterable[RunSpec], problems: Problems) -> None:
@@ -254,9 +184,8 @@ def _check_distinct(file: SweepFile, runs: Iterable[RunSpec], problems: Problems
     for arm, same in keys.items():
         other = first.setdefault(tuple(same), arm)
         if other != arm:
-            where = ("arms", arm) if arm in file.arms else ("components",)
             message = f"'{other}' and '{arm}' are the very same runs: change or drop one"
-            problems.add(where, message)
+            problems.add(_place_of(arm, file), message)
 
 
 def _claims(file: SweepFile, arms: Arms, problems: Problems) -> dict[int, Claim]:

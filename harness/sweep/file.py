@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.config.name import Name
+from harness.config.tree import Place
 from harness.spec import Engine, Evaluation, ReportOptions
+
+Steps = int | dict[str, int] | None  # a budget: one for all environments, or for each
 
 
 class Departure(BaseModel):
@@ -67,24 +71,35 @@ class Component(BaseModel):
     )
 
 
-class SweepFile(BaseModel):
-    """An ablation: one question, its arms, environments and seeds."""
+class Experiment(BaseModel):
+    """What sweeps and searches have in common."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="A sweep")
-    # What takes the place of a key that must be there, to look at the rest of a file without it.
-    STAND_INS: ClassVar[dict[str, Any]] = {
-        "name": "unnamed", "question": "", "envs": [""], "seeds": 1, "steps": 10**9,
-    }  # fmt: skip
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="The name of the folder results/sweeps/<name>.")
     question: str = Field(description="The question of the sweep, in one sentence.")
     envs: list[str] = Field(min_length=1, description="Names from `harness ls envs`.")
-    seeds: int | list[int] = Field(description="10 for the seeds 0 ... 9, or a list.")
     steps: int | dict[str, int] = Field(
         description="The budget of each run in environment steps, or one per environment."
     )
     evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
+
+    def budgets(self) -> Iterator[tuple[Place, Steps]]:
+        """Every budget that the file gives, and where."""
+        yield ("steps",), self.steps
+
+
+class SweepFile(Experiment):
+    """An ablation: one question, its arms, environments and seeds."""
+
+    model_config = ConfigDict(title="A sweep")
+    # What takes the place of a key that must be there, to look at the rest of a file without it.
+    STAND_INS: ClassVar[dict[str, Any]] = {
+        "name": "unnamed", "question": "", "envs": [""], "seeds": 1, "steps": 10**9,
+    }  # fmt: skip
+
+    seeds: int | list[int] = Field(description="10 for the seeds 0 ... 9, or a list.")
     base: Departure = Field(default=Departure(), description="The settings that all arms share.")
     arms: dict[str, Arm] = Field(default_factory=dict, description="The arms by their labels.")
     design: Literal["one_in", "leave_one_out", "factorial"] | None = Field(
@@ -100,3 +115,7 @@ class SweepFile(BaseModel):
         "environments.",
     )
     report: ReportOptions = ReportOptions()
+
+    def budgets(self) -> Iterator[tuple[Place, Steps]]:
+        yield from super().budgets()
+        yield from ((("arms", label, "steps"), arm.steps) for label, arm in self.arms.items())

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
 from harness import agents, envs
-from harness.agents import Layer, Settings
-from harness.config.strict import Document, Problem, Problems, validate
-from harness.config.tree import Place
+from harness.agents import Settings
+from harness.config.strict import Document, Problems, validate
 from harness.spec import Engine, Evaluation, RunSpec
 from harness.sweep import rehearsal
 from harness.sweep.best import taken_over
+from harness.sweep.request import Request, Source, card_of
 
 M = TypeVar("M", bound=BaseModel)
 
 FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
 MOST_STEPS = 10**12  # of one run: three months at 100,000 a second
-
-
-class Request(NamedTuple):
-    """One run as it is asked for; what is left out is filled in from what ships."""
-
-    agent: str
-    env: str
-    steps: int | None  # None: there is no budget for this environment
-    seed: int = 0
-    layers: tuple[Layer, ...] = ()  # hyper-parameters; the last one wins
-    wrappers: Sequence[Any] = ()  # on top of the card's, as a sweep file has them
-    evaluation: Evaluation | Any = Evaluation()  # or data, as a sweep file has it
-    engine: Engine | Any = Engine()
-    arm: str = ""
-
-
-class Source(NamedTuple):
-    """Where a request is written, for errors to point to."""
-
-    document: Document
-    places: Mapping[str, Place]  # of its parts; others stand under their own name
-
-    def problem(self, place: Place, message: str) -> Problem:
-        part, *inner = place
-        return self.document.problem((*self.places.get(str(part), (part,)), *inner), message)
 
 
 COMMAND = Source(Document("harness run", {}, {}), {"arm": ()})
@@ -132,17 +107,6 @@ def acting_in(card: envs.Card, evaluation: Evaluation, file: str) -> Acting:
         return Acting(evaluation.deterministic, f"{file}: evaluation")
     said = "deterministic" in card.model_fields_set
     return Acting(card.deterministic, f"the card of {card.name}" if said else "the default")
-
-
-def card_of(env: str, place: Place, problems: Problems) -> envs.Card | None:
-    """The card of an environment, all that it names imported and of its kind."""
-    try:
-        card = envs.card(env)
-        envs.check(card)
-    except (KeyError, ImportError, ValueError) as error:
-        problems.add(place, str(error.args[0]))
-        return None
-    return card
 
 
 def _read(name: str, given: M | Any, model: type[M], problems: Problems) -> M:

@@ -1,0 +1,111 @@
+"""What the arms of a file ask for: one run for each environment, and where its parts stand."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from baselines import names
+from harness import agents, envs
+from harness.agents import Layer
+from harness.config.strict import Document, Problem, Problems, suggest
+from harness.config.tree import Place
+from harness.spec import Engine, Evaluation
+from harness.sweep.arm import Composed
+from harness.sweep.file import Experiment
+
+
+class Request(NamedTuple):
+    """One run as it is asked for; what is left out is filled in from what ships."""
+
+    agent: str
+    env: str
+    steps: int | None  # None: there is no budget for this environment
+    seed: int = 0
+    layers: tuple[Layer, ...] = ()  # hyper-parameters; the last one wins
+    wrappers: Sequence[Any] = ()  # on top of the card's, as a sweep file has them
+    evaluation: Evaluation | Any = Evaluation()  # or data, as a sweep file has it
+    engine: Engine | Any = Engine()
+    arm: str = ""
+
+
+class Source(NamedTuple):
+    """Where a request is written, for errors to point to."""
+
+    document: Document
+    places: Mapping[str, Place]  # of its parts; others stand under their own name
+
+    def problem(self, place: Place, message: str) -> Problem:
+        part, *inner = place
+        return self.document.problem((*self.places.get(str(part), (part,)), *inner), message)
+
+
+def requests(
+    file: Experiment,
+    document: Document,
+    arm: Composed,
+    cards: Collection[str],
+    problems: Problems,
+) -> Iterator[tuple[Request, Source]]:
+    """:param cards: the environments that there are. Without any, the first stands in for them."""
+    wrappers_place, wrappers = arm.last("wrappers")
+    agent_place, agent = _agent(arm, problems)
+    if agent is None:
+        return
+    layers = tuple(arm.layers(document))
+    for env in arm.among(cards) if cards else file.envs[:1]:
+        place, steps = arm.budget(env, file.steps)
+        request = Request(
+            agent,
+            env,
+            steps,
+            layers=layers,
+            wrappers=wrappers or (),
+            evaluation=file.evaluation,
+            engine=file.engine,
+            arm=arm.label,
+        )
+        places: dict[str, Place] = {"env": ("envs", file.envs.index(env)), "steps": place}
+        places |= {"agent": agent_place, "wrappers": wrappers_place, "arm": arm.place}
+        yield request, Source(document, places | {"seed": ("seeds",)})
+
+
+def _agent(arm: Composed, problems: Problems) -> tuple[Place, str | None]:
+    """The name of an arm's agent, with its bonus, and where it stands."""
+    place, agent = arm.last("agent")
+    if agent is None:
+        if not any(problems.lost((*at, "agent")) for at, _ in arm.departures):
+            base = " or in `base`" if len(arm.departures) > 1 else ""
+            problems.add(arm.place, f"no agent: set `agent:` here{base}")
+        return place, None
+    where, bonus = arm.last("bonus")
+    if bonus is None or agent not in names():  # `resolve` says that there is no such agent
+        return place, agent
+    try:
+        return place, agents.with_bonus(agent, bonus)
+    except KeyError as error:
+        problems.add(where, error.args[0])
+        return place, None
+
+
+def card_of(env: str, place: Place, problems: Problems) -> envs.Card | None:
+    """The card of an environment, all that it names imported and of its kind."""
+    try:
+        card = envs.card(env)
+        envs.check(card)
+    except (KeyError, ImportError, ValueError) as error:
+        problems.add(place, str(error.args[0]))
+        return None
+    return card
+
+
+def cards_of(file: Experiment, problems: Problems) -> dict[str, envs.Card]:
+    """The cards of a file's environments, without those that are wrong."""
+    problems.twice(("envs",), file.envs)
+    cards = {name: card_of(name, ("envs", i), problems) for i, name in enumerate(file.envs)}
+    for place, steps in file.budgets():
+        for name in steps if isinstance(steps, dict) else ():
+            if name not in file.envs and not problems.lost(("envs",)):
+                message = f"not an environment of this sweep.{suggest(name, file.envs)}"
+                problems.add((*place, name), message)
+    return {name: card for name, card in cards.items() if card is not None}
