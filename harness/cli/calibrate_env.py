@@ -10,16 +10,19 @@ from harness.cli.verb import find_card, user_error, users_errors
 
 
 def calibrate_env(
-    env: Annotated[str, typer.Argument(help="A name that `harness ls envs` shows.")],
+    env: Annotated[str, typer.Argument(help="A name from `harness ls envs`.")],
     episodes: Annotated[
         int, typer.Option(min=2, max=10**6, help="Episodes of the random policy.")
     ] = 1_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the first episode.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Reset seed of the first episode.")] = 0,
     best: Annotated[
-        bool, typer.Option("--best", help="Also the best score, by shortest plans: MiniGrid only.")
+        bool,
+        typer.Option(
+            "--best", help="Also the best possible score, by shortest paths: MiniGrid only."
+        ),
     ] = False,
 ) -> None:
-    """Measure what a random policy scores in an environment, as its card has it."""
+    """Measure the random policy's score in an environment, for its card."""
     with users_errors():
         from harness.envs.calibrate import best_score, block, random_score
 

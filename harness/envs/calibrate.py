@@ -31,7 +31,7 @@ def random_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anch
 
 
 def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor:
-    """The mean raw return of shortest plans made with the whole map in view.
+    """The mean raw return of shortest paths on the fully observed map.
 
     :raises ValueError: outside MiniGrid.
     """
@@ -49,7 +49,7 @@ def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor
         plan = Planner(grid).plan()
         returns.append(sum(float(env.step(action)[1]) for action in plan or ()))
     env.close()
-    source = "upper bound, shortest plans with the whole map in view"
+    source = "upper bound, shortest paths with full observability"
     return _anchor(returns, f"{source}: {_command(card)} --best")
 
 

@@ -1,4 +1,4 @@
-"""The shortest solution of a MiniGrid task with the whole map in view: what no agent can exceed.
+"""The shortest path of a MiniGrid task on the fully observed map: no agent can exceed it.
 
 Breadth-first search over where the agent is, what it carries, where things lie and which doors are
 open, by MiniGrid's own rules. It leaves out what cannot shorten a plan: closing doors, and putting

@@ -22,22 +22,22 @@ WORDS = {"yes": "Yes", "no": "No", "na": "Not applicable"}
 
 
 class AuthorsAnswer(BaseModel):
-    """What the author of a study says to one question."""
+    """The author's answer to one question."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    answer: Reply = Field(description="yes, no, or na: it does not apply.")
+    answer: Reply = Field(description="yes, no, or na (not applicable).")
     because: str = Field(min_length=1, description="Why, in one or two sentences.")
     where: str = Field("", description="A section of the paper, a file or a link.")
 
 
 class ChecklistFile(BaseModel):
-    """<sweep>.checklist.yaml: what only the author of a study knows."""
+    """<sweep>.checklist.yaml: answers that only the author of a study knows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="Answers to the checklist")
 
     answers: dict[str, AuthorsAnswer] = Field(
-        description="By the name of the question, as checklist.md of the report shows it."
+        description="By the name of the question, as in the report's checklist.md."
     )
 
 

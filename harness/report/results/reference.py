@@ -47,46 +47,45 @@ Outcome = Literal["consistent", "better", "worse", "not comparable"]
 
 
 class PublicScore(BaseModel):
-    """One row of a public table."""
+    """One row of a published table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    agent: str = Field(description="The name that it has here.")
-    env: str = Field(description="The name that its card has here.")
+    agent: str = Field(description="The agent's name here.")
+    env: str = Field(description="The name of the environment's card here.")
     measured_on: str | None = Field(
-        None, description="The environment's name there, if it is another version."
+        None, description="The environment's name there, if it is a different version."
     )
     steps: int = Field(ge=1, description="Environment steps of training.")
     deterministic: bool | None = Field(
-        None, description="Greedy actions, or sampled ones; left out: as the file says."
+        None, description="Greedy or sampled actions; default: as the file says."
     )
     wrappers: tuple[str, ...] = Field(
         (),
-        description="What it wore on top of the environment's card, by their names here.",
+        description="Wrappers on top of the environment card's, by their names here.",
     )
     score: float
-    sd: float = Field(ge=0, description="The ± beside it, over what `spread` says.")
-    episodes: int | None = Field(None, ge=1, description="Episodes of the evaluation, if told.")
+    sd: float = Field(ge=0, description="The ± of the table; see `spread`.")
+    episodes: int | None = Field(None, ge=1, description="Evaluation episodes, if given.")
 
 
 class ReferenceFile(BaseModel):
-    """configs/references/<name>.yaml: the numbers of one public table, and their protocol."""
+    """configs/references/<name>.yaml: one published table of scores, and its protocol."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="Public scores")
 
     name: str
-    source: str = Field(description="Where the numbers stand, and in which version.")
-    protocol: str = Field(description="How they were made, in one line.")
+    source: str = Field(description="Where the numbers were published, with the version.")
+    protocol: str = Field(description="The protocol, in one line.")
     score: Literal["evaluation", "training"] = Field(
-        description="Of episodes after training, or of those of training itself."
+        description="Scores of evaluation episodes after training, or of training episodes."
     )
     deterministic: bool | None = Field(
         None,
-        description="Greedy actions, or sampled ones, where a row does not say it; left out: it is "
-        "not told.",
+        description="Greedy or sampled actions, for rows without this key; left out: unknown.",
     )
     seeds: int = Field(ge=1, description="Runs behind each number.")
-    spread: Literal["episodes", "seeds"] = Field(description="What the ± is taken over.")
+    spread: Literal["episodes", "seeds"] = Field(description="The source of variation in ±.")
     scores: tuple[PublicScore, ...]
 
     def acting(self, public: PublicScore) -> bool | None:
