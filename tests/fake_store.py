@@ -12,8 +12,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from harness.config.tree import canonical
-from harness.report import contents, style
-from harness.report.render import seaborn
+from harness.report import contents
+from harness.report.render import seaborn, style
 from harness.spec import Anchor, Anchors, Claim, Evaluation, ReportOptions, ResolvedSweep, RunSpec
 from harness.store import declaration
 from harness.store.digest import digests

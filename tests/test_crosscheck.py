@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from harness import stats
 from harness.cli.main import app
 from harness.report import contents
-from harness.report import crosscheck as section
+from harness.report.results import crosscheck as section
 from harness.stats import crosscheck
 from harness.store.reader import Store
 from harness.train import missing

@@ -24,9 +24,9 @@ from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.envs.wrappers import complete
 from harness.report import contents
-from harness.report import model_figures as figures
-from harness.report import model_page as page
 from harness.report.render import markdown
+from harness.report.results import one_model as page
+from harness.report.results import one_model_figures as figures
 from harness.seeding import episode_seeds, streams
 from harness.store.files import WRITTEN, write_json
 from harness.store.reader import Store

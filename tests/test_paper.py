@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from baselines import AGENTS, BONUSES
 from harness.cli.main import app
-from harness.report import Options, citation, contents, style, write
+from harness.report import Options, citation, contents, write
 from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer
 from harness.report.document import Table
-from harness.report.figures import FIGURES
 from harness.report.number import fixed
-from harness.report.render import latex
+from harness.report.render import latex, style
 from harness.report.render.paper import narrow
+from harness.report.results.figures import FIGURES
 from harness.report.results.methods import paragraphs
 from harness.spec import Claim, Evaluation, ReportOptions, ResolvedSweep
 from harness.store.reader import Store
@@ -181,16 +181,16 @@ def test_all_that_the_paper_names_lies_beside_it(store, monkeypatch, venue):
 
 
 def test_a_paper_has_its_pdfs_whatever_formats_the_report_has(store, monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {"improvement": FIGURES["improvement"]})
+    monkeypatch.setattr(contents, "FIGURES", {"curves": FIGURES["curves"]})
     options = ReportOptions(scores=("final",))
-    sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 6, report=options)
+    sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3, report=options)
     fake_store.write_sweep(store, sweep)
     folder = report(store, sweep, formats=("svg",))
-    assert {p.suffix for p in folder.iterdir() if p.stem == "improvement_final"} == {".svg"}
-    assert "(improvement_final.svg)" in (folder / "report.md").read_text()
-    assert [p.name for p in (folder / "paper/figures").iterdir()] == ["improvement_final.pdf"]
+    assert {p.suffix for p in folder.iterdir() if p.stem == "curves"} == {".svg"}
+    assert "(curves.svg)" in (folder / "report.md").read_text()
+    assert [p.name for p in (folder / "paper/figures").iterdir()] == ["curves.pdf"]
     report(store, sweep, formats=("png", "pdf"))
-    assert not (folder / "improvement_final.svg").exists()
+    assert not (folder / "curves.svg").exists()
 
 
 def said(store: Store, sweep: ResolvedSweep) -> str:

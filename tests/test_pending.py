@@ -15,8 +15,8 @@ from harness.cli import status
 from harness.report import checklist, contents, write
 from harness.report.evidence import gather
 from harness.report.evidence.verdict import Finding, decide, unexamined
-from harness.report.figures import FIGURES
 from harness.report.results import claims
+from harness.report.results.figures import FIGURES
 from harness.spec import Claim
 from harness.store.reader import Store
 from harness.sweep.record import keep

@@ -12,12 +12,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from harness.report import plot, style
+from harness.report import plot
 from harness.report.evidence import gather
-from harness.report.figures import FIGURES
 from harness.report.plot import Axis, Line, Panel, Plot, Points, Rule
-from harness.report.render import seaborn
+from harness.report.render import seaborn, style
 from harness.report.render.script import Script
+from harness.report.results.figures import FIGURES
 from harness.spec import ReportOptions
 from harness.store.reader import Store
 

@@ -23,15 +23,15 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from harness import stats
-from harness.report import contents, maps, plot, style, write
+from harness.report import contents, plot, write
 from harness.report import evidence as evidence_module
 from harness.report.document import Table
-from harness.report.figures import FIGURES
 from harness.report.number import fixed, short
 from harness.report.plot import Cells, Line, Points
-from harness.report.render import markdown, seaborn
+from harness.report.render import markdown, seaborn, style
 from harness.report.render.latex import tabular
-from harness.report.results import acting, caption
+from harness.report.results import acting, caption, maps
+from harness.report.results.figures import FIGURES
 from harness.spec import Claim, ReportOptions, ResolvedSweep
 from harness.stats import crosscheck
 from harness.store.reader import Store

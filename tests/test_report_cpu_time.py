@@ -12,11 +12,12 @@ import pytest
 from tiny import tiny
 
 from harness import stats
-from harness.report import contents, cpu_time, style
+from harness.report import contents
 from harness.report.evidence import gather
-from harness.report.figures import FIGURES
 from harness.report.plot import Line
-from harness.report.render import seaborn
+from harness.report.render import seaborn, style
+from harness.report.results import cpu_time
+from harness.report.results.figures import FIGURES
 from harness.spec import Evaluation
 from harness.store.reader import Store
 from harness.train.evaluate import Evaluator

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fake_store
 import pytest
 
-from harness.report import contents, models, write
+from harness.report import contents, write
 from harness.report.evidence import gather
 from harness.report.number import significant
+from harness.report.results import models
 from harness.store.reader import Store
 
 ENV = "DeepSea-20"

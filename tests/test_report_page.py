@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from harness.report.evidence import gather
 from harness.report.number import fixed
 from harness.report.render import html, listing
-from harness.report.web.plain import plain
+from harness.report.render.plain import plain
 from harness.spec import Claim
 from harness.store.reader import Store
 

@@ -11,7 +11,7 @@ import pytest
 
 from harness import stats
 from harness.report import contents, write
-from harness.report.figures import FIGURES
+from harness.report.results.figures import FIGURES
 from harness.store.reader import Store
 
 FACTORIAL = {"+".join(s) or "base": frozenset(s)

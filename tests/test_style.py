@@ -12,10 +12,9 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from harness.report import evidence as evidence_module
-from harness.report import style
-from harness.report.figures import FIGURES
 from harness.report.plot import Look, Plot, looks
-from harness.report.render import seaborn
+from harness.report.render import seaborn, style
+from harness.report.results.figures import FIGURES
 from harness.store.reader import Store
 
 ARMS = [f"arm {i}" for i in range(8)]

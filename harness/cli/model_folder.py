@@ -13,12 +13,11 @@ from baselines.world_models.dreaming import fan
 from harness import agents
 from harness.config.strict import Problem, UserError
 from harness.envs.wrappers import WRAPPERS
-from harness.report import model_figures as figures
-from harness.report import model_page as page
-from harness.report import style
 from harness.report.contents import comma_separated
 from harness.report.plot import Plot
-from harness.report.render import markdown, seaborn
+from harness.report.render import markdown, seaborn, style
+from harness.report.results import one_model as page
+from harness.report.results import one_model_figures as figures
 from harness.spec import RunSpec
 from harness.store import run_files, writer
 from harness.train.held_out import held_out

@@ -68,7 +68,7 @@ def write_report(
     """Write the report of a sweep, print where it is, return what its checklist lacks."""
     from harness.config.strict import suggest
     from harness.report import Options, write
-    from harness.report.style import FORMATS, VENUES
+    from harness.report.render.style import FORMATS, VENUES
     from harness.store.files import make_way
 
     if style not in VENUES:

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.report import (
-    checklist,
+from harness.report import checklist, document
+from harness.report.document import Block, Document, Figure, Section, Table, Text
+from harness.report.evidence import Evidence, gather
+from harness.report.plot import Plot
+from harness.report.render import html, listing, markdown, paper, seaborn, style
+from harness.report.render.latex import tabular
+from harness.report.results import (
+    caption,
+    claims,
     components,
     cpu_time,
     crosscheck,
     curves,
-    document,
+    methods,
     models,
-    style,
+    protocol,
+    runs,
+    scores,
 )
-from harness.report.document import Block, Document, Figure, Section, Table, Text
-from harness.report.evidence import Evidence, gather
-from harness.report.figures import FIGURES, FIGURES_SECTION, Kind
-from harness.report.plot import Plot
-from harness.report.render import html, listing, markdown, paper, seaborn
-from harness.report.render.latex import tabular
-from harness.report.results import caption, claims, methods, protocol, runs, scores
+from harness.report.results.figures import FIGURES, FIGURES_SECTION, Kind
 from harness.spec import ResolvedSweep
-from harness.stats.crosscheck import Unusable
 from harness.store.files import replacing
 from harness.store.reader import Store
 
@@ -82,11 +84,11 @@ def _document(
         *runs.gaps(evidence),
         _figures(evidence, folder, options),
         scores.section(evidence),
-        *_equal_cpu(evidence, folder, options),
-        *_components(evidence),
-        *_models(evidence),
+        *cpu_time.section(evidence, partial(_drawn, evidence, folder, options)),
+        *components.section(evidence),
+        *models.section(evidence),
         runs.section(evidence),
-        *([_crosscheck(evidence)] if options.crosscheck else []),
+        *([crosscheck.section(evidence)] if options.crosscheck else []),
         protocol.section(evidence),
         checklist.section(entries),
     )
@@ -184,84 +186,3 @@ def _saved(
         score=subject if kind.per_score else "",
         env=subject if kind.per_env else "",
     )
-
-
-def _equal_cpu(evidence: Evidence, folder: Path, options: Options) -> Iterator[Section]:
-    """Where the arms' runs take CPU times that are far apart."""
-    envs = cpu_time.compared(evidence)
-    if envs:
-        drawn = _drawn(evidence, folder, options, cpu_time.SECTION)
-        tables = [cpu_time.table(evidence, env) for env in envs]
-        note = Text(f"{cpu_time.TABLE_NOTE} {caption.brackets(evidence)}")
-        about = Text(cpu_time.about(evidence))
-        blocks: tuple[Block, ...] = (about, *drawn, *document.captioned(drawn), *tables, note)
-        yield Section(cpu_time.SECTION, blocks)
-
-
-def _components(evidence: Evidence) -> Iterator[Section]:
-    """Where the arms differ by components that were named."""
-    tables: list[Table] = []
-    for score in evidence.sweep.report.scores:
-        title = caption.describe_score(evidence, score)
-        for kind, name, make in (
-            ("What each adds", "components", components.table),
-            ("From none to all", "path", components.path_table),
-        ):
-            if (table := make(evidence, score)) is not None:
-                file = f"table_{name}_{score}"
-                tables.append(replace(table, title=f"{kind}: {title}", name=file))
-    if tables:
-        note = Text(f"{_COMPONENT_NOTE} {caption.brackets(evidence)}")
-        yield Section("Components", (*tables, note))
-
-
-_COMPONENT_NOTE = (
-    "What a component adds is the difference of IQMs between arms with it and the same arms "
-    "without it, averaged over all such pairs; `a with b` is what the two add together beyond what "
-    "each adds alone. These effects belong to no claim: their intervals are not corrected for "
-    "their number. The order of a path is chosen by the scores that it shows."
-)
-
-
-def _models(evidence: Evidence) -> Iterator[Section]:
-    """Where models of the environment were measured."""
-    parts = (models.table, models.by_seed, models.by_number, models.returns)
-    tables = [table for make in parts if (table := make(evidence)) is not None]
-    if tables:
-        yield Section("World models", (*tables, Text(_MODEL_NOTE)))
-
-
-_MODEL_NOTE = (
-    "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are under the "
-    "random policy, one step and k steps ahead: errors in standard deviations of the observation, "
-    "likelihoods in nats for each number that the model predicts, which two models need not share. "
-    "Termination recall and precision, and the mean absolute error of rewards, are over all three "
-    "policies. The exploitation gap is the imagined return of a controller, at temperature 1, less "
-    "its real one in the environment of training: above 0 the model promises too much. Every "
-    "measured run has its own report, `model_report/report.md` in its folder, with predictions "
-    "drawn beside the truth. What the measures mean: docs/world_models.md."
-)
-
-
-def _crosscheck(evidence: Evidence) -> Section:
-    """rliable's numbers beside ours, or why there are none."""
-    why = crosscheck.impossible(evidence)
-    if why:
-        return Section(crosscheck.SECTION, (Text(f"Left out, because {why}."),))
-    try:
-        blocks: Iterable[Block] = [Text(crosscheck.method(evidence)), *_checks(evidence)]
-    except Unusable as error:
-        blocks = [Text(f"rliable does not work here ({error}), so nothing is checked.")]
-    return Section(crosscheck.SECTION, tuple(blocks))
-
-
-def _checks(evidence: Evidence) -> Iterator[Block]:
-    for score in evidence.sweep.report.scores:
-        title = claims.SCORE_WORDS.get(score, score).capitalize()
-        table, about = crosscheck.table(evidence, score), crosscheck.about(evidence, score)
-        if table.rows:
-            more = crosscheck.listed(evidence, score)
-            name = f"table_crosscheck_{score}"
-            yield replace(table, title=title, name=name, about=about, listed=more)
-        else:
-            yield Section(title, (Text(about),))

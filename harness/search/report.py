@@ -8,7 +8,6 @@ from pathlib import Path
 
 from harness import stats
 from harness.config.tree import get
-from harness.report import style
 from harness.report.document import (
     Block,
     Cell,
@@ -22,7 +21,7 @@ from harness.report.document import (
     Text,
     quoted,
 )
-from harness.report.render import html, markdown, seaborn
+from harness.report.render import html, markdown, seaborn, style
 from harness.search import confirm, loop, trials
 from harness.search.evidence import Evidence
 from harness.search.figures import FIGURES, row_id

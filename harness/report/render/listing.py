@@ -12,11 +12,11 @@ import numpy as np
 
 from harness import stats
 from harness.config.tree import canonical
-from harness.report.command import repeat
 from harness.report.document import Runs
 from harness.report.evidence import Evidence
 from harness.report.number import decimals
-from harness.report.web.plain import plain, plains
+from harness.report.render.command import repeat
+from harness.report.render.plain import plain, plains
 from harness.spec import RunSpec
 from harness.store.reader import RunStatus, Store
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.report import citation, style
+from harness.report import citation
 from harness.report.document import Document, Figure, Section, Table, Text
+from harness.report.render import style
 from harness.report.render.latex import longtable, stacked, tabular, template
 
 _CHECKLIST = Text(

@@ -29,7 +29,7 @@ from harness.report.plot import (
     Rule,
     Shades,
 )
-from harness.report.web.plain import plain
+from harness.report.render.plain import plain
 
 MOST_POINTS = 200  # along a line: more than its panel has pixels to spare for
 _DIGITS = 8  # of a number whose decimals in print are not known

@@ -19,7 +19,6 @@ from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from harness.report import style
 from harness.report.number import short
 from harness.report.plot import (
     FAINT,
@@ -38,6 +37,7 @@ from harness.report.plot import (
     Points,
     Rule,
 )
+from harness.report.render import style
 
 _COLOURS = {INK: "black", GREY: "0.4", FAINT: "0.75"}
 _PANEL, _ROW = 1.35, 0.2  # inches high

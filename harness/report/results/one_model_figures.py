@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.report import plot
-from harness.report.model_page import POLICIES, dimension_name
-from harness.report.models import AHEAD_AXIS, ERROR_AXIS, ONE
 from harness.report.plot import Axis, Line, Look, Mark, Panel, Picture, Plot, Points, Rule
+from harness.report.results.models import AHEAD_AXIS, ERROR_AXIS, ONE
+from harness.report.results.one_model import POLICIES, dimension_name
 
 Measures = Mapping[str, Any]
 Fans = Mapping[str, Any]  # by policy: dreaming.Fan

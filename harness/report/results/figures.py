@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness import stats
-from harness.report import components, cpu_time, curves, maps, models, plot
+from harness.report import plot
 from harness.report.evidence import Evidence
 from harness.report.number import bracket, fixed
 from harness.report.plot import Axis, Line, Look, Mark, Panel, Plot, Rule
-from harness.report.results import caption
+from harness.report.results import caption, components, cpu_time, curves, maps, models
 from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Array, Band, Estimate, MissingRuns
 

@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness import stats
 from harness.report import plot
-from harness.report.document import Cell, Table
+from harness.report.document import Cell, Section, Table, Text
 from harness.report.evidence import Evidence, once
 from harness.report.number import bracket
 from harness.report.plot import Axis, Look, Panel, Plot, Rule
 from harness.report.results import caption
 from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Effect, Estimate, MissingRuns, Scores
+
+
+def section(evidence: Evidence) -> Iterator[Section]:
+    """Where the arms differ by components that were named."""
+    tables: list[Table] = []
+    for score in evidence.sweep.report.scores:
+        title = caption.describe_score(evidence, score)
+        for kind, name, make in (
+            ("What each adds", "components", table),
+            ("From none to all", "path", path_table),
+        ):
+            if (made := make(evidence, score)) is not None:
+                file = f"table_{name}_{score}"
+                tables.append(replace(made, title=f"{kind}: {title}", name=file))
+    if tables:
+        note = Text(f"{_NOTE} {caption.brackets(evidence)}")
+        yield Section("Components", (*tables, note))
+
+
+_NOTE = (
+    "What a component adds is the difference of IQMs between arms with it and the same arms "
+    "without it, averaged over all such pairs; `a with b` is what the two add together beyond what "
+    "each adds alone. These effects belong to no claim: their intervals are not corrected for "
+    "their number. The order of a path is chosen by the scores that it shows."
+)
 
 
 def places(evidence: Evidence) -> list[str | None]:

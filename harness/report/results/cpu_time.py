@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from harness import stats
-from harness.report.document import Table, behind
+from harness.report.document import Block, Section, Table, Text, behind, captioned
 from harness.report.evidence import Evidence, once
 from harness.report.number import bracket, significant
+from harness.report.results import caption
 from harness.stats import Array, Band, Estimate, MissingRuns
 
 SECTION = "At equal CPU time"
@@ -105,6 +107,26 @@ def compared(evidence: Evidence) -> list[str]:
 
 
 # The section -------------------------------------------------------------------------------------
+
+
+def section(evidence: Evidence, drawn_in: Callable[[str], Sequence[Block]]) -> Iterator[Section]:
+    """Where the arms' runs take CPU times that are far apart.
+
+    :param drawn_in: draws the figures of a section.
+    """
+    envs = compared(evidence)
+    if envs:
+        drawn = drawn_in(SECTION)
+        tables = [table(evidence, env) for env in envs]
+        note = Text(f"{TABLE_NOTE} {caption.brackets(evidence)}")
+        blocks: tuple[Block, ...] = (
+            Text(about(evidence)),
+            *drawn,
+            *captioned(drawn),
+            *tables,
+            note,
+        )
+        yield Section(SECTION, blocks)
 
 
 def about(evidence: Evidence) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 
 from harness import stats
 from harness.config.name import joined
-from harness.report import cpu_time, plot
+from harness.report import plot
 from harness.report.evidence import Evidence
 from harness.report.number import bracket, decimals
 from harness.report.plot import Axis, End, Line, Look, Mark, Panel, Plot, Points, Rule
-from harness.report.results import caption
+from harness.report.results import caption, cpu_time
 from harness.stats import Array, Band, MissingRuns
 
 UNFINISHED = "the runs that it needs have not finished"

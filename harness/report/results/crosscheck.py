@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from harness import stats
-from harness.report.document import Table, behind
+from harness.report.document import Block, Section, Table, Text, behind
 from harness.report.evidence import Evidence, once
 from harness.report.number import Format, bracket
 from harness.report.results import caption
+from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Estimate, MissingRuns, crosscheck
-from harness.stats.crosscheck import AGREE, Theirs
+from harness.stats.crosscheck import AGREE, Theirs, Unusable
 
 SECTION = "Cross-check with rliable"
 
@@ -35,6 +37,30 @@ class Check(NamedTuple):
 
     cells: list[Cell]
     left_out: list[str]  # arms, and why
+
+
+def section(evidence: Evidence) -> Section:
+    """rliable's numbers beside ours, or why there are none."""
+    why = impossible(evidence)
+    if why:
+        return Section(SECTION, (Text(f"Left out, because {why}."),))
+    try:
+        blocks: Iterable[Block] = [Text(method(evidence)), *_checks(evidence)]
+    except Unusable as error:
+        blocks = [Text(f"rliable does not work here ({error}), so nothing is checked.")]
+    return Section(SECTION, tuple(blocks))
+
+
+def _checks(evidence: Evidence) -> Iterator[Block]:
+    for score in evidence.sweep.report.scores:
+        title = SCORE_WORDS.get(score, score).capitalize()
+        made, words = table(evidence, score), about(evidence, score)
+        if made.rows:
+            more = listed(evidence, score)
+            name = f"table_crosscheck_{score}"
+            yield replace(made, title=title, name=name, about=words, listed=more)
+        else:
+            yield Section(title, (Text(words),))
 
 
 def impossible(evidence: Evidence) -> str:

@@ -5,19 +5,19 @@ A run's model is no score: nothing here tests a claim. Medians over seeds, with 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from harness.report import plot
-from harness.report.document import Table, behind
+from harness.report.document import Section, Table, Text, behind
 from harness.report.evidence import Evidence
-from harness.report.model_page import dimension_name
 from harness.report.number import Format, share, significant
 from harness.report.plot import Axis, Line, Look, Panel, Plot, Rule
 from harness.report.results import caption
+from harness.report.results.one_model import dimension_name
 
 AHEAD = 10  # steps that the table looks ahead, where episodes are long enough
 MOST_NUMBERS = 16  # of an observation, in a table; errors.csv beside a run's own report has all
@@ -36,6 +36,26 @@ def of(evidence: Evidence, arm: str, env: str) -> list[Measures]:
     """Of the arm's runs, by seed; as many as were measured."""
     runs = [(run.arm, run.env, run.seed) for run in evidence.specs(arm, env)]
     return [evidence.models[run] for run in runs if run in evidence.models]
+
+
+def section(evidence: Evidence) -> Iterator[Section]:
+    """Where models of the environment were measured."""
+    parts = (table, by_seed, by_number, returns)
+    tables = [made for make in parts if (made := make(evidence)) is not None]
+    if tables:
+        yield Section("World models", (*tables, Text(_NOTE)))
+
+
+_NOTE = (
+    "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are under the "
+    "random policy, one step and k steps ahead: errors in standard deviations of the observation, "
+    "likelihoods in nats for each number that the model predicts, which two models need not share. "
+    "Termination recall and precision, and the mean absolute error of rewards, are over all three "
+    "policies. The exploitation gap is the imagined return of a controller, at temperature 1, less "
+    "its real one in the environment of training: above 0 the model promises too much. Every "
+    "measured run has its own report, `model_report/report.md` in its folder, with predictions "
+    "drawn beside the truth. What the measures mean: docs/world_models.md."
+)
 
 
 def table(evidence: Evidence) -> Table | None:

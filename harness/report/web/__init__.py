@@ -1,1 +1,0 @@
-"""The figures as data for the page."""
