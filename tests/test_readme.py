@@ -20,8 +20,8 @@ from baselines.curiosity.bonus import Transitions
 from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.report.evidence import gather
-from harness.report.figures import Kind
 from harness.report.plot import Points
+from harness.report.results.figures import Kind
 from harness.store.reader import Store
 from harness.sweep.expand import expand as expand_file
 from harness.train.executors import EXECUTORS
