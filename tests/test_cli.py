@@ -151,6 +151,7 @@ def test_run_trains_one_run_with_its_settings(folder):
     [
         ("agents", ["ppo_rnd", "tabular_q"]),
         ("envs", ["CartPole-v1", "DeepSea-20", "MiniGrid-DoorKey-5x5-v0"]),
+        ("wrappers", ["sticky_actions", "living_reward"]),
         ("ablations", ["ablations/rnd.yaml", "ablations/smoke.yaml"]),
         ("runs", ["random", "pid"]),
         ("costs", ["random"]),

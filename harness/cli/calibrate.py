@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Group, RenderableType
 
-from harness.cli.verb import console, table, user_error, users_errors
+from harness.cli import verb
 
 if TYPE_CHECKING:
     from harness.stats import Coverage
@@ -25,14 +25,14 @@ def calibrate(
     ] = None,
 ) -> None:
     """Measure the coverage of the report's intervals on simulated scores."""
-    with users_errors():
+    with verb.users_errors():
         from harness.stats import calibration, coverage
 
-        shown = console()
+        shown = verb.console()
         cells = [cell for cell in coverage.cells() if seeds in (None, cell.seeds)]
         if not cells:
             known = ", ".join(map(str, coverage.SEEDS))
-            raise user_error("--seeds", f"{seeds} seeds are not simulated; there are {known}")
+            raise verb.user_error("--seeds", f"{seeds} seeds are not simulated; there are {known}")
         rows: list[calibration.Coverage] = []
         with shown.status("") as status:
             for done, cell in enumerate(cells):
@@ -49,7 +49,7 @@ def coverage_table(coverages: Sequence[Coverage]) -> RenderableType:
     from harness import stats
 
     head, body = stats.summary(coverages)
-    rows = table(*head[:2], *(f"{name}>" for name in head[2:]))
+    rows = verb.table(*head[:2], *(f"{name}>" for name in head[2:]))
     for row in body:
         rows.add_row(*row)
     note = (

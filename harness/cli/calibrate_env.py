@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.verb import find_card, user_error, users_errors
+from harness.cli import verb
 
 
 def calibrate_env(
@@ -23,13 +23,13 @@ def calibrate_env(
     ] = False,
 ) -> None:
     """Measure the random policy's score in an environment, for its card."""
-    with users_errors():
+    with verb.users_errors():
         from harness.envs.calibrate import best_score, block, random_score
 
-        card = find_card("calibrate-env", env)
+        card = verb.find_card("calibrate-env", env)
         print(block("random", random_score(card, episodes, seed)), flush=True)
         if best:
             try:
                 print(block("reference", best_score(card, episodes, seed)))
             except ValueError as error:
-                raise user_error("--best", str(error)) from None
+                raise verb.user_error("--best", str(error)) from None

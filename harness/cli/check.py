@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
-from harness.cli.option import DEFAULT_RESULTS, Anyway, Results, Settings, SweepPath, Workers
-from harness.cli.verb import console, cores, find_file, open_store, overrides, table, users_errors
+from harness.cli import option, verb
 
 if TYPE_CHECKING:
     from harness.spec import ResolvedSweep
@@ -20,20 +19,20 @@ if TYPE_CHECKING:
 
 
 def check(
-    file: SweepPath,
-    results: Results = DEFAULT_RESULTS,
-    workers: Workers = 0,
-    set_: Settings = None,
-    anyway: Anyway = False,
+    file: option.SweepPath,
+    results: option.Results = option.DEFAULT_RESULTS,
+    workers: option.Workers = 0,
+    set_: option.Settings = None,
+    anyway: option.Anyway = False,
 ) -> None:
     """Show a sweep's runs, settings and cost, and what its claims can show. Trains nothing."""
-    with users_errors():
+    with verb.users_errors():
         from harness.report.evidence import equal_tuning
         from harness.sweep.expand import expand
 
-        expansion = expand(find_file(file), overrides(set_), anyway, rehearse=True)
+        expansion = expand(verb.find_file(file), verb.overrides(set_), anyway, rehearse=True)
         sweep = expansion.sweep
-        shown = console()
+        shown = verb.console()
         shown.print(matrix(sweep))
         shown.print(acting(expansion))
         shown.print(hyperparameters(expansion))
@@ -42,12 +41,12 @@ def check(
         if sweep.claims:
             shown.print(power(sweep))
         shown.print(imports())
-        shown.print(costs(sweep, open_store(results), cores(workers)))
+        shown.print(costs(sweep, verb.open_store(results), verb.cores(workers)))
 
 
 def matrix(sweep: ResolvedSweep) -> RenderableType:
     """Arms by environments: how many seeds, over how many steps."""
-    rows = table("arm", *(f"{env}>" for env in sweep.envs), title=sweep.question)
+    rows = verb.table("arm", *(f"{env}>" for env in sweep.envs), title=sweep.question)
     for arm in sweep.arms:
         cells = []
         for env in sweep.envs:
@@ -62,7 +61,7 @@ def acting(expansion: Expansion) -> RenderableType:
     from harness.envs import card
     from harness.sweep.resolve import acting_in
 
-    rows = table("environment", "actions", "from", title="\nevaluation")
+    rows = verb.table("environment", "actions", "from", title="\nevaluation")
     for env in expansion.sweep.envs:
         mode = acting_in(card(env), expansion.file.evaluation, expansion.sweep.source)
         rows.add_row(env, "greedy" if mode.deterministic else "sampled", mode.origin)
@@ -85,7 +84,7 @@ def hyperparameters(expansion: Expansion) -> RenderableType:
     arms = set(expansion.sweep.arms)
     parts: list[RenderableType] = []
     for env in dict.fromkeys(env for env, _ in grouped):
-        rows = table("hyper-parameter", "value", "arms", "from", title=f"\n{env}")
+        rows = verb.table("hyper-parameter", "value", "arms", "from", title=f"\n{env}")
         for (where, key), values in grouped.items():
             for (value, origin), who in values.items() if where == env else ():
                 rows.add_row(key, value, "all" if set(who) == arms else ", ".join(who), origin)
@@ -117,7 +116,7 @@ def power(sweep: ResolvedSweep) -> RenderableType:
     from harness import stats
 
     abilities = stats.abilities(sweep)
-    rows = table(
+    rows = verb.table(
         "claim", "seeds>", "environments>", "smallest p>", "after Holm>", "detectable effect>",
         title="\nwhat the claims can show",
     )  # fmt: skip
@@ -142,7 +141,7 @@ def imports() -> RenderableType:
     """Modules imported because a file names them: importing executes code."""
     from baselines import target
 
-    rows = table("", "", title="\nimported by name")
+    rows = verb.table("", "", title="\nimported by name")
     rows.add_row("modules", ", ".join(target.IMPORTED))
     return rows
 
@@ -161,7 +160,7 @@ def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
     unique = len({spec.key for spec in sweep.runs})
     missing = store.missing(sweep.runs)
     estimate = Experience(store).estimate(missing)
-    rows = table("", "", title="\ncost")
+    rows = verb.table("", "", title="\ncost")
     rows.add_row("runs", f"{unique}, of which {unique - len(missing)} are finished")
     if estimate.sources:
         wall = duration(estimate.wall_seconds(workers))

@@ -9,8 +9,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
-from harness.cli.option import DEFAULT_RESULTS, Results
-from harness.cli.verb import console, damage_lines, open_store, table, user_error, users_errors
+from harness.cli import option, verb
 
 if TYPE_CHECKING:
     from harness.store.files import Damage
@@ -19,24 +18,25 @@ if TYPE_CHECKING:
 
 def ls(
     what: Annotated[
-        str, typer.Argument(help="agents, bonuses, envs, ablations, runs, searches, costs.")
+        str,
+        typer.Argument(help="agents, bonuses, envs, wrappers, ablations, runs, searches, costs."),
     ],
-    results: Results = DEFAULT_RESULTS,
+    results: option.Results = option.DEFAULT_RESULTS,
     long: Annotated[bool, typer.Option("--long", help="For envs: with tasks and sources.")] = False,
 ) -> None:
-    """List agents, bonuses, envs, ablations, runs, searches, or measured costs."""
-    with users_errors():
+    """List agents, bonuses, envs, wrappers, ablations, runs, searches, or measured costs."""
+    with verb.users_errors():
         from harness.config.strict import suggest
 
         if what not in LISTS:
-            raise user_error("ls", f"no list of '{what}'.{suggest(what, LISTS)}")
-        console().print(LISTS[what](open_store(results), long))
+            raise verb.user_error("ls", f"no list of '{what}'.{suggest(what, LISTS)}")
+        verb.console().print(LISTS[what](verb.open_store(results), long))
 
 
 def agents(store: Store, long: bool) -> RenderableType:
     from baselines import entry, names
 
-    rows = table("agent", "actions", "only in", "what it is")
+    rows = verb.table("agent", "actions", "only in", "what it is")
     for name in names():
         agent = entry(name)
         rows.add_row(name, ", ".join(agent.actions), ", ".join(agent.envs), agent.summary)
@@ -47,7 +47,7 @@ def bonuses(store: Store, long: bool) -> RenderableType:
     """Bonuses, and the learners that take them: `ppo_rnd` is `ppo` with `rnd`."""
     from baselines import AGENTS, BONUSES, REACHES, load_bonus, takes
 
-    rows = table("bonus", "computed from", "learners", "what it is")
+    rows = verb.table("bonus", "computed from", "learners", "what it is")
     for name in BONUSES:
         kind = load_bonus(name)
         learners = [learner for learner in AGENTS if takes(learner, name)]
@@ -60,7 +60,7 @@ def envs(store: Store, long: bool) -> RenderableType:
     from harness.envs import card, card_names
 
     more = ("the task", "random from", "reference from") if long else ()
-    rows = table("environment", "actions", "limit>", "random>", "±>", "reference>", *more)
+    rows = verb.table("environment", "actions", "limit>", "random>", "±>", "reference>", *more)
     for name in card_names():
         each = card(name)
         anchors = each.scale()
@@ -73,11 +73,21 @@ def envs(store: Store, long: bool) -> RenderableType:
     return rows
 
 
+def wrappers(store: Store, long: bool) -> RenderableType:
+    from harness.envs import WRAPPERS
+
+    rows = verb.table("wrapper", "in", "what it is")
+    for name, wrapper in WRAPPERS.items():
+        where = "training" if wrapper.kind == "training" else "training and evaluation"
+        rows.add_row(name, where, wrapper.summary)
+    return rows
+
+
 def ablations(store: Store, long: bool) -> RenderableType:
     from harness.config.shipped import shipped
     from harness.sweep.expand import expand
 
-    rows = table("ablation", "runs>", "question")
+    rows = verb.table("ablation", "runs>", "question")
     for path in sorted(shipped("ablations").glob("*.yaml")):
         if not path.name.endswith(".checklist.yaml"):
             sweep = expand(path).sweep
@@ -89,7 +99,7 @@ def runs(store: Store, long: bool) -> RenderableType:
     from harness.store import run_files
     from harness.store.files import Damaged
 
-    rows = table("agent", "environment", "seed>", "steps>", "state", "return>", "key")
+    rows = verb.table("agent", "environment", "seed>", "steps>", "state", "return>", "key")
     damages: list[Damage] = []
     for folder in sorted(store.root.glob("runs/*/*/*")):
         try:
@@ -102,14 +112,14 @@ def runs(store: Store, long: bool) -> RenderableType:
         where = [spec.agent, spec.env, str(spec.seed), f"{spec.steps:,}"]
         rows.add_row(*where, status.state, score, folder.name)
         damages += [*status.broken, *status.aside]
-    return Group(rows, *damage_lines(damages))
+    return Group(rows, *verb.damage_lines(damages))
 
 
 def costs(store: Store, long: bool) -> RenderableType:
     from harness.store import cost
 
     times = ("CPU s per 1,000 steps>", "per evaluation episode>")
-    rows = table("agent", "environment", *times, "memory MB>", "disk MB>")
+    rows = verb.table("agent", "environment", *times, "memory MB>", "disk MB>")
     for agent, by_env in cost.measured(store.root).items():
         for env, each in by_env.items():
             times = (f"{each.training:.3g}", f"{each.episode:.3g}")
@@ -121,7 +131,7 @@ def searches(store: Store, long: bool) -> RenderableType:
     """Every arm of every search that was started in this store."""
     from harness.store.searches import DONE, standings  # Optuna, for those who have searched
 
-    rows = table("search", "arm", "stage", "done>", "running>", "failed>", "best>", "spent")
+    rows = verb.table("search", "arm", "stage", "done>", "running>", "failed>", "best>", "spent")
     for each in standings(store):
         stopped = each.stage != DONE and not each.running
         stage = f"stopped while {each.stage}" if stopped else each.stage
@@ -136,6 +146,7 @@ LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
     "agents": agents,
     "bonuses": bonuses,
     "envs": envs,
+    "wrappers": wrappers,
     "ablations": ablations,
     "runs": runs,
     "searches": searches,

@@ -6,20 +6,11 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.option import DEFAULT_RESULTS, Results, RunOrSweep, Trust
-from harness.cli.verb import (
-    SOME_FAILED,
-    console,
-    find_run,
-    find_sweep,
-    open_store,
-    user_error,
-    users_errors,
-)
+from harness.cli import option, verb
 
 
 def model_report(
-    what: RunOrSweep,
+    what: option.RunOrSweep,
     learning_curve: Annotated[
         bool,
         typer.Option(
@@ -27,25 +18,25 @@ def model_report(
             help="Also train with parts of the budget: takes about as long as the run.",
         ),
     ] = False,
-    results: Results = DEFAULT_RESULTS,
-    trust: Trust = False,
+    results: option.Results = option.DEFAULT_RESULTS,
+    trust: option.Trust = False,
 ) -> None:
     """Measure the accuracy of learned models on held-out episodes. Resumes where it stopped."""
-    with users_errors("What was measured is kept; the same command resumes."):
+    with verb.users_errors("What was measured is kept; the same command resumes."):
         from harness.cli import model_folder
         from harness.cli.report import write_report
 
-        store, shown = open_store(results), console()
-        folder = find_run("model-report", what, store)
+        store, shown = verb.open_store(results), verb.console()
+        folder = verb.find_run("model-report", what, store)
         if folder is not None:
             page = model_folder.report(folder, learning_curve, trust)
             shown.print(f"report: {page}", soft_wrap=True)
             return
-        sweep = find_sweep(what, store)
+        sweep = verb.find_sweep(what, store)
         runs = {run.key: run for run in sweep.runs if model_folder.has_model(run)}
         if not runs:
             message = f"no agent of {sweep.name} has a model of its environment"
-            raise user_error("model-report", message)
+            raise verb.user_error("model-report", message)
         finished = [run for run in runs.values() if store.finished(run)]
         for i, run in enumerate(finished, start=1):
             model_folder.report(store.folder(run), learning_curve, trust)
@@ -53,4 +44,4 @@ def model_report(
         write_report(sweep, store)
         if len(finished) < len(runs):
             shown.print(f"{len(runs) - len(finished)} of {len(runs)} runs are not finished")
-            raise typer.Exit(SOME_FAILED)
+            raise typer.Exit(verb.SOME_FAILED)

@@ -7,16 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.option import DEFAULT_RESULTS, Results, Trust
-from harness.cli.verb import (
-    console,
-    find_card,
-    find_run,
-    open_store,
-    user_error,
-    users_errors,
-    warn,
-)
+from harness.cli import option, verb
 
 
 def preview(
@@ -26,23 +17,23 @@ def preview(
     ],
     out: Annotated[Path, typer.Option(help="Output file; default: <ENV or key>.png.")] = Path(),
     seed: Annotated[int, typer.Option(min=0, help="Reset seed of an environment's episode.")] = 0,
-    results: Results = DEFAULT_RESULTS,
-    trust: Trust = False,
+    results: option.Results = option.DEFAULT_RESULTS,
+    trust: option.Trust = False,
 ) -> None:
     """Draw a random and a scripted episode; or a trained run's first success and failure."""
-    with users_errors():
+    with verb.users_errors():
         from harness.config.strict import suggest
         from harness.train.preview import FORMATS, draw, draw_run
 
-        folder = find_run("preview", what, open_store(results))
+        folder = verb.find_run("preview", what, verb.open_store(results))
         path = Path(f"{folder.name if folder else what}.png") if out == Path() else out
         if path.suffix not in FORMATS:
             message = f"no picture ends in '{path.suffix}'.{suggest(path.suffix, FORMATS)}"
-            raise user_error("--out", message)
+            raise verb.user_error("--out", message)
         if folder is not None:
             warning = draw_run(folder, path, trust)
-            warn([f"Warning: {warning}."] if warning else [])
+            verb.warn([f"Warning: {warning}."] if warning else [])
         else:
-            find_card("preview", what)
+            verb.find_card("preview", what)
             draw(what, seed, path)
-        console().print(str(path), soft_wrap=True)
+        verb.console().print(str(path), soft_wrap=True)

@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.option import DEFAULT_RESULTS, Crosscheck, Results, SweepName
-from harness.cli.verb import (
-    SOME_FAILED,
-    console,
-    find_sweep,
-    open_store,
-    user_error,
-    users_errors,
-    warn,
-)
+from harness.cli import option, verb
 
 if TYPE_CHECKING:
     from harness.report.checklist import Answers
@@ -25,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def report(
-    name: SweepName,
-    results: Results = DEFAULT_RESULTS,
+    name: option.SweepName,
+    results: option.Results = option.DEFAULT_RESULTS,
     style: Annotated[
         str,
         typer.Option(help="Figure sizes and fonts: plain, neurips, icml, iclr or jmlr."),
@@ -47,15 +38,17 @@ def report(
             "honest 'no' passes.",
         ),
     ] = False,
-    crosscheck: Crosscheck = True,
+    crosscheck: option.Crosscheck = True,
 ) -> None:
     """Write a sweep's figures, tables, checklist and paper from its finished runs."""
-    with users_errors():
-        store = open_store(results)
-        flaws = write_report(find_sweep(name, store), store, style, format_.split(","), crosscheck)
+    with verb.users_errors():
+        store = verb.open_store(results)
+        flaws = write_report(
+            verb.find_sweep(name, store), store, style, format_.split(","), crosscheck
+        )
         if strict and flaws:
-            warn([*flaws, f"The checklist is incomplete: {len(flaws)} items."])
-            raise typer.Exit(SOME_FAILED)
+            verb.warn([*flaws, f"The checklist is incomplete: {len(flaws)} items."])
+            raise typer.Exit(verb.SOME_FAILED)
 
 
 def write_report(
@@ -72,16 +65,16 @@ def write_report(
     from harness.store.files import make_way
 
     if style not in VENUES:
-        raise user_error("--style", f"no style '{style}'.{suggest(style, VENUES)}")
+        raise verb.user_error("--style", f"no style '{style}'.{suggest(style, VENUES)}")
     for wrong in [each for each in formats if each not in FORMATS][:1]:
-        raise user_error("--format", f"no format '{wrong}'.{suggest(wrong, FORMATS)}")
+        raise verb.user_error("--format", f"no format '{wrong}'.{suggest(wrong, FORMATS)}")
     if not {"png", "svg"} & set(formats):  # report.md and report.html show one of them
         formats = [*formats, "png"]
     options = Options(style, tuple(formats), checklist_answers(sweep), crosscheck)
     folder = store.sweep_folder(sweep.name) / "report"
-    warn(make_way(folder))
+    verb.warn(make_way(folder))
     page, flaws = write(sweep, store, folder, options)
-    console().print(f"report: {page}", soft_wrap=True)
+    verb.console().print(f"report: {page}", soft_wrap=True)
     return flaws
 
 

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.option import DEFAULT_RESULTS, Observers, Results, Settings
-from harness.cli.verb import SOME_FAILED, console, open_store, overrides, train, users_errors
+from harness.cli import option, verb
 
 Wrappers = Annotated[
     list[str] | None,
@@ -30,15 +29,15 @@ def run(
     env: Annotated[str, typer.Argument(help="A name from `harness ls envs`.")],
     seed: Annotated[int, typer.Option(help="The run's seed.")] = 0,
     steps: Annotated[int, typer.Option(help="Environment steps.")] = 10_000,
-    results: Results = DEFAULT_RESULTS,
-    observer: Observers = None,
-    set_: Settings = None,
+    results: option.Results = option.DEFAULT_RESULTS,
+    observer: option.Observers = None,
+    set_: option.Settings = None,
     wrapper: Wrappers = None,
     evaluation: Evaluation = None,
     engine: Engine = None,
 ) -> None:
     """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
-    with users_errors():
+    with verb.users_errors():
         from harness.config.option import spoken
         from harness.sweep.request import Request
         from harness.sweep.resolve import resolve
@@ -46,13 +45,13 @@ def run(
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
         texts = {"evaluation": evaluation, "engine": engine}
         protocol = {name: spoken(f"--{name}", text, text) for name, text in texts.items() if text}
-        request = Request(agent, env, steps, seed, overrides(set_), wrappers, **protocol)
+        request = Request(agent, env, steps, seed, verb.overrides(set_), wrappers, **protocol)
         spec = resolve(request, rehearse=True)
-        store = open_store(results)
-        train([spec], store, workers=1, observers=observer)
+        store = verb.open_store(results)
+        verb.train([spec], store, workers=1, observers=observer)
         result = store.result(spec)
         if result is None:
-            raise typer.Exit(SOME_FAILED)
+            raise typer.Exit(verb.SOME_FAILED)
         final, other = result["final"], result["other_mode"]
         text = (
             f"{spec}: return {final['mean']:.2f} ± {final['sd']:.2f} (mean ± standard deviation "
@@ -61,4 +60,4 @@ def run(
         if other is not None:
             acting = "greedily" if other["deterministic"] else "by sampling"
             text += f"; acting {acting} {other['mean']:.2f} ± {other['sd']:.2f}"
-        console().print(f"{text}\n{store.folder(spec)}")
+        verb.console().print(f"{text}\n{store.folder(spec)}")

@@ -9,16 +9,8 @@ import typer
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
+from harness.cli import option, verb
 from harness.cli.ls import searches
-from harness.cli.option import DEFAULT_RESULTS, Results
-from harness.cli.verb import (
-    console,
-    damage_lines,
-    find_sweep,
-    open_store,
-    table,
-    users_errors,
-)
 
 if TYPE_CHECKING:
     from harness.spec import ResolvedSweep
@@ -29,13 +21,13 @@ STATES = ("finished", "running", "failed", "interrupted", "damaged", "missing")
 
 def status(
     name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
-    results: Results = DEFAULT_RESULTS,
+    results: option.Results = option.DEFAULT_RESULTS,
 ) -> None:
     """Show the progress of a sweep, or of all sweeps and searches."""
-    with users_errors():
-        store = open_store(results)
-        shown = started(store) if name is None else of_sweep(find_sweep(name, store), store)
-        console().print(shown)
+    with verb.users_errors():
+        store = verb.open_store(results)
+        shown = started(store) if name is None else of_sweep(verb.find_sweep(name, store), store)
+        verb.console().print(shown)
 
 
 def started(store: Store) -> RenderableType:
@@ -49,7 +41,7 @@ def started(store: Store) -> RenderableType:
 def sweeps(store: Store) -> RenderableType:
     from harness.store.files import Damaged
 
-    rows = table("sweep", "finished>", "runs>", "question")
+    rows = verb.table("sweep", "finished>", "runs>", "question")
     damages = []
     if not store.sweeps():
         return f"no sweep was started in {store.root}"
@@ -61,7 +53,7 @@ def sweeps(store: Store) -> RenderableType:
             continue
         finished = sum(store.finished(spec) for spec in resolved.runs)
         rows.add_row(name, str(finished), str(len(resolved.runs)), resolved.question)
-    return Group(rows, *damage_lines(damages))
+    return Group(rows, *verb.damage_lines(damages))
 
 
 def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
@@ -74,13 +66,15 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     states: dict[tuple[str, str], Counter[str]] = {}
     for each in statuses:
         states.setdefault((each.spec.arm, each.spec.env), Counter())[each.state] += 1
-    rows = table("arm", "environment", *(f"{state}>" for state in STATES), title=sweep.question)
+    rows = verb.table(
+        "arm", "environment", *(f"{state}>" for state in STATES), title=sweep.question
+    )
     for (arm, env), counts in states.items():
         rows.add_row(arm, env, *(str(counts[state] or "") for state in STATES))
     parts: list[RenderableType] = [rows]
     errors = Counter(each.error for each in statuses if each.error)
     if errors:
-        reasons = table("failed or damaged runs>", "because")
+        reasons = verb.table("failed or damaged runs>", "because")
         for error, n in errors.most_common():
             reasons.add_row(str(n), escape(error))
         parts.append(reasons)
@@ -92,7 +86,7 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     seconds = {s.spec.key: known.seconds(s.spec) for s in unique if to_come(s)}
     parts += [f"{progress(statuses, seconds)}.", cost.spent(unique).sentence]
     if sweep.claims:
-        answers = table("claim", "", title="\nclaims")
+        answers = verb.table("claim", "", title="\nclaims")
         for claim in sweep.claims:
             state = progress(behind(claim, statuses), seconds)
             ended = f"its runs have ended: see `harness report {sweep.name}`"
@@ -100,4 +94,4 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
         parts.append(answers)
     lost = store.history(sweep.name).damage
     damages = [*(damage for each in unique for damage in each.aside), *([lost] if lost else [])]
-    return Group(*parts, *damage_lines(damages))
+    return Group(*parts, *verb.damage_lines(damages))

@@ -6,16 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.option import DEFAULT_RESULTS, Executor, Observers, Results, Workers
-from harness.cli.verb import (
-    SOME_FAILED,
-    console,
-    find_file,
-    open_store,
-    train,
-    user_error,
-    users_errors,
-)
+from harness.cli import option, verb
 
 if TYPE_CHECKING:
     from harness.spec import RunSpec
@@ -34,25 +25,25 @@ def tune(
     env: Annotated[str | None, typer.Option(help="With --agent: the environment.")] = None,
     steps: Annotated[int, typer.Option(min=1, help="With --agent: steps of each run.")] = 50_000,
     trials: Annotated[int, typer.Option(min=1, help="With --agent: number of trials.")] = 30,
-    results: Results = DEFAULT_RESULTS,
-    workers: Workers = 0,
-    executor: Executor = "processes",
-    observer: Observers = None,
+    results: option.Results = option.DEFAULT_RESULTS,
+    workers: option.Workers = 0,
+    executor: option.Executor = "processes",
+    observer: option.Observers = None,
 ) -> None:
     """Search hyper-parameters, with many seeds per trial. Resumes where it stopped."""
-    with users_errors():
+    with verb.users_errors():
         from harness.search import study
 
         if file is not None:
-            plans = study.read(find_file(file, "configs/search"), rehearse=True)
+            plans = study.read(verb.find_file(file, "configs/search"), rehearse=True)
         elif agent and env:
             plans = study.shipped(agent, env, steps, trials)
         else:
-            raise user_error("tune", "give a search file, or --agent and --env")
-        store, shown = open_store(results), console()
+            raise verb.user_error("tune", "give a search file, or --agent and --env")
+        store, shown = verb.open_store(results), verb.console()
 
         def attempt(specs: list[RunSpec]) -> None:
-            train(specs, store, workers, executor, observer, quiet=not shown.is_terminal)
+            verb.train(specs, store, workers, executor, observer, quiet=not shown.is_terminal)
 
         outcomes = []
         for plan in plans:
@@ -63,4 +54,4 @@ def tune(
                 shown.print(f"winner: {path}", soft_wrap=True)
         shown.print(f"report: {study.write_report(outcomes, store)}", soft_wrap=True)
         if any(outcome.confirmation is None for outcome in outcomes):
-            raise typer.Exit(SOME_FAILED)
+            raise typer.Exit(verb.SOME_FAILED)

@@ -13,4 +13,5 @@ MODEL_REPORT = "model_report"  # a folder: how true the model is that the run le
 MEASURES = f"{MODEL_REPORT}/measures.json"
 LOCK, OUTPUT = "lock", "output.txt"
 
+OF_AN_ATTEMPT = (EVALS, TEST_EVALS, TRAIN, VISITS, FAILURE, PROGRESS, CERTIFICATE)
 KEY = re.compile("[0-9a-f]{16}")  # what a run's folder is called

@@ -23,25 +23,9 @@ from numpy.typing import NDArray
 
 from harness.config.secret import without_password
 from harness.spec import RunSpec
-from harness.store import digest, files, run_files
+from harness.store import digest, files, layout, run_files
 from harness.store.files import Damage, append_json, write_json
 from harness.store.health import Symptom, diverged, of_error
-from harness.store.layout import (
-    ATTEMPTS,
-    CERTIFICATE,
-    EVALS,
-    FAILURE,
-    LOCK,
-    MEASURES,
-    MODEL,
-    OUTPUT,
-    PROGRESS,
-    RESULT,
-    SPEC,
-    TEST_EVALS,
-    TRAIN,
-    VISITS,
-)
 from harness.store.run_files import COSTS, MODEL_MEASURES, OTHER_MODE, Evaluated
 
 HEARTBEAT = 1.0  # seconds between two lines about how far a run is
@@ -58,7 +42,7 @@ def claimed(folder: Path) -> Iterator[None]:
     :raises Busy: if another process holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder / layout.LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -89,7 +73,7 @@ def clear_way(folder: Path, root: Path) -> list[str]:
     """Set aside what stands in the place of a run's lock and folder, and of those around it."""
     around = (place for place in reversed(folder.parents) if root in place.parents)
     said = files.make_way(*around, folder, root / "sacred")
-    lock = folder / LOCK
+    lock = folder / layout.LOCK
     if os.path.lexists(lock) and not lock.is_file():
         said.append(_aside(Damage(lock, "it is no plain file")))
     elif damage := files.astray(lock):
@@ -101,8 +85,8 @@ def set_aside(folder: Path, deep: bool = False) -> list[str]:
     """Set aside what is damaged of a run that this process holds: it can be trained again then."""
     found = run_files.look(folder, deep)
     said = [_aside(damage) for damage in found.damages]
-    if found.broken and os.path.lexists(folder / RESULT):
-        files.set_aside(folder / RESULT)  # it tells of files that are gone
+    if found.broken and os.path.lexists(folder / layout.RESULT):
+        files.set_aside(folder / layout.RESULT)  # it tells of files that are gone
     return said
 
 
@@ -110,9 +94,9 @@ def _aside(damage: Damage) -> str:
     path = damage.path
     if not os.path.lexists(path):
         return str(damage)
-    if path.name == ATTEMPTS:
+    if path.name == layout.ATTEMPTS:
         return files.mend_lines(path, run_files.attempts(path.parent))
-    if path.parent.name == MODEL:  # what was learned stays together
+    if path.parent.name == layout.MODEL:  # what was learned stays together
         path = path.parent
     return f"{damage}; set aside as {files.set_aside(path).name}"
 
@@ -132,16 +116,16 @@ class Record:
         self.step = 0
         self.symptoms: list[Symptom] = []  # see health.py
         _end_lost_attempt(folder)
-        for name in (EVALS, TEST_EVALS, TRAIN, VISITS, FAILURE, PROGRESS, CERTIFICATE):
+        for name in layout.OF_AN_ATTEMPT:
             (folder / name).unlink(missing_ok=True)
         for scratch in folder.glob(".*"):  # whoever wrote it is gone: the run is ours now
             if scratch.is_file():
                 scratch.unlink()
-        shutil.rmtree(folder / MODEL, ignore_errors=True)
+        shutil.rmtree(folder / layout.MODEL, ignore_errors=True)
         facts = spec.model_dump(mode="json", exclude={"arm"})
-        write_json(folder / SPEC, facts, sealed=False)
+        write_json(folder / layout.SPEC, facts, sealed=False)
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
-        append_json(folder / ATTEMPTS, start)
+        append_json(folder / layout.ATTEMPTS, start)
 
     def evaluation(
         self,
@@ -158,7 +142,7 @@ class Record:
         row: dict[str, Any] = {"step": step, "final": kind != "curve", "returns": returns}
         row |= {"lengths": lengths} | ({"measures": dict(measures)} if measures else {})
         row |= {OTHER_MODE: True} if kind == "other_mode" else {}
-        append_json(self.folder / (TEST_EVALS if kind == "test" else EVALS), row)
+        append_json(self.folder / (layout.TEST_EVALS if kind == "test" else layout.EVALS), row)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
         """`seconds` are the CPU time of the process: see `Clock.cpu_seconds_before`.
@@ -167,23 +151,23 @@ class Record:
         """
         values = {name: v if math.isfinite(v) else None for name, v in metrics.items()}
         row = {"step": step, "seconds": round(time.process_time(), 3), **values}
-        append_json(self.folder / TRAIN, row, sync=False)
+        append_json(self.folder / layout.TRAIN, row, sync=False)
 
     def visits(self, counted: Mapping[str, NDArray[Any]]) -> None:
         """:param counted: see `run_files.Visits`; empty: nothing is to be written."""
         if counted:
-            np.savez_compressed(self.folder / VISITS, **counted)  # type: ignore[arg-type]
+            np.savez_compressed(self.folder / layout.VISITS, **counted)  # type: ignore[arg-type]
 
     def model(self) -> Path:
         """An empty folder for what is learned."""
-        folder = self.folder / MODEL
+        folder = self.folder / layout.MODEL
         folder.mkdir(exist_ok=True)
         return folder
 
     @property
     def evaluations(self) -> Path:
         """The file of all evaluations, for whoever keeps a copy."""
-        return self.folder / EVALS
+        return self.folder / layout.EVALS
 
     def progress(self, step: int) -> None:
         """Tell whoever watches how far the run is; cheap, at most once a second."""
@@ -193,7 +177,7 @@ class Record:
         self._beat = time.monotonic()
         beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
         beat["symptoms"] = self.symptoms
-        write_json(self.folder / PROGRESS, beat, sealed=False, sync=False)
+        write_json(self.folder / layout.PROGRESS, beat, sealed=False, sync=False)
 
     def finish(self, result: Mapping[str, Any]) -> None:
         """Publish the result, then say so. Killed in between, the run is finished all the same:
@@ -220,7 +204,7 @@ class Record:
 
     def _published(self) -> bool:
         """Whether the result is out, whatever came afterwards."""
-        return (self.folder / RESULT).exists()
+        return (self.folder / layout.RESULT).exists()
 
 
 def publish(folder: Path, result: Mapping[str, Any]) -> None:
@@ -229,7 +213,7 @@ def publish(folder: Path, result: Mapping[str, Any]) -> None:
     :raises Damaged: if one of its evaluations cannot be read, or none is marked final.
     """
     run_files.evaluations(folder)
-    write_json(folder / RESULT, {**result, "files": digest.digests(folder)})
+    write_json(folder / layout.RESULT, {**result, "files": digest.digests(folder)})
 
 
 def write_failure(
@@ -238,7 +222,7 @@ def write_failure(
     """Leave the reason why a run ended without a result."""
     reason = {"error": without_password(error), "traceback": without_password(text)}
     facts = {**reason, "at": now(), "symptoms": symptoms}
-    write_json(folder / FAILURE, facts, sealed=False)
+    write_json(folder / layout.FAILURE, facts, sealed=False)
 
 
 def certify(folder: Path, certificate: Mapping[str, Any]) -> None:
@@ -254,20 +238,20 @@ def model_report(folder: Path, weights: str, measures: Mapping[str, Any]) -> Ite
     """
     with files.replacing(run_files.model_report(folder)) as new:
         facts = {"version": MODEL_MEASURES, "weights": weights, **measures}
-        write_json(new / Path(MEASURES).name, facts)
+        write_json(new / Path(layout.MEASURES).name, facts)
         yield new
 
 
 def open_output(folder: Path) -> int:
     """A descriptor for what a run prints."""
     folder.mkdir(parents=True, exist_ok=True)
-    return os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    return os.open(folder / layout.OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
 def end_attempt(folder: Path, outcome: str, cost: Mapping[str, float] | None = None) -> None:
     """:param cost: default: what its last sign of life says."""
     spent = last_beat(folder) if cost is None else cost
-    append_json(folder / ATTEMPTS, {"ended": now(), "outcome": outcome, **spent})
+    append_json(folder / layout.ATTEMPTS, {"ended": now(), "outcome": outcome, **spent})
 
 
 def last_beat(folder: Path) -> dict[str, float]:

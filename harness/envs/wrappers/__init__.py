@@ -19,102 +19,59 @@ from harness.envs.wrappers.option import Env
 
 
 class Wrapper(NamedTuple):
-    """One line of the table."""
+    """A wrapper, as it is applied and described."""
 
     apply: Callable[..., Env]  # (env, **options); the signature says which options there are
-    kind: Literal["both", "training"]
     summary: str
+    kind: Literal["both", "training"]
     # What it does depends on how far training is: so there is no one environment of training.
-    moves: bool = False
+    moves: bool
 
+
+# Part of the task: in training and in evaluation.
+_BOTH: dict[str, tuple[Callable[..., Env], str]] = {
+    # What the agent sees.
+    "flat_image": (observation.flat_image, "MiniGrid's view as a flat vector in [0, 1]"),
+    "action_masks": (observation.action_masks, "MiniGrid tells which actions change something"),
+    "frame_stack": (observation.frame_stack, "The last few observations together"),
+    "time_aware": (observation.time_aware, "The elapsed share of the time limit, observed too"),
+    "mask_observation": (observation.mask_observation, "Some numbers are hidden: they read 0"),
+    "observation_noise": (observation.observation_noise, "Gaussian noise on observations"),
+    "noisy_tv": (observation.noisy_tv, "A noisy TV: numbers that mean nothing, and a remote"),
+    "single_precision": (observation.single_precision, "Floats of 32 bits instead of 64"),
+    "resize": (observation.resize, "Images in another size"),
+    "grey": (observation.grey, "Images without colour"),
+    "push_frame": (push.push_frame, "PushPose in the object's frame or in the world's"),
+    "goal_observation": (push.goal_observation, "PushPose's goal apart, for hindsight replay"),
+    "stall_clock": (push.stall_clock, "PushPose: the time without progress, observed"),
+    # What becomes of its actions.
+    "sticky_actions": (action.sticky_actions, "The last action repeats with a probability"),
+    "random_actions": (action.random_actions, "A random action instead, with a probability"),
+    "gaussian_actions": (action.gaussian_actions, "Gaussian noise on continuous actions"),
+}
+# Means of learning: in training alone.
+_TRAINING: dict[str, tuple[Callable[..., Env], str]] = {
+    "annealed_random_actions": (action.annealed_random_actions, "Random actions, annealed"),
+    "annealed_gaussian_actions": (action.annealed_gaussian_actions, "Gaussian noise, annealed"),
+    "scale_reward": (reward.scale_reward, "The reward times a factor"),
+    "clip_reward": (reward.clip_reward, "The reward, kept between two bounds"),
+    "sign_reward": (reward.sign_reward, "The sign of the reward: -1, 0 or 1"),
+    "log_reward": (reward.log_reward, "The symmetric logarithm of the reward"),
+    "normalize_reward": (reward.normalize_reward, "The reward over its return's running SD"),
+    "living_reward": (reward.living_reward, "A constant for every step, usually negative"),
+    "cartpole_potential": (reward.cartpole_potential, "Potential shaping: an upright, calm pole"),
+    "error_shaping": (push.error_shaping, "Potential shaping: a robot's weighted errors"),
+    "stall_end": (push.stall_end, "The episode ends when the stall clock has run out"),
+    "curriculum": (push.curriculum, "Easy episodes first, harder ones after enough successes"),
+    "stall": (reward.stall, "The episode ends, with a penalty, when nothing moves"),
+}
+_MOVING = {
+    "annealed_random_actions", "annealed_gaussian_actions", "normalize_reward", "curriculum",
+}  # fmt: skip
 
 WRAPPERS: dict[str, Wrapper] = {
-    # What the agent sees.
-    "flat_image": Wrapper(
-        observation.flat_image, "both", "MiniGrid's view as a flat vector in [0, 1]"
-    ),
-    "action_masks": Wrapper(
-        observation.action_masks, "both", "MiniGrid tells which actions change something"
-    ),
-    "frame_stack": Wrapper(observation.frame_stack, "both", "The last few observations together"),
-    "time_aware": Wrapper(
-        observation.time_aware, "both", "The share of the time that is gone, observed too"
-    ),
-    "mask_observation": Wrapper(
-        observation.mask_observation, "both", "Some numbers are hidden: they read 0"
-    ),
-    "observation_noise": Wrapper(
-        observation.observation_noise, "both", "Gaussian noise on what is observed"
-    ),
-    "noisy_tv": Wrapper(
-        observation.noisy_tv, "both", "A television: numbers that mean nothing, and a remote"
-    ),
-    "single_precision": Wrapper(
-        observation.single_precision, "both", "Floats of 32 bits instead of 64"
-    ),
-    "resize": Wrapper(observation.resize, "both", "Images in another size"),
-    "grey": Wrapper(observation.grey, "both", "Images without colour"),
-    "push_frame": Wrapper(
-        push.push_frame, "both", "PushPose seen and steered from the object or from the world"
-    ),
-    "goal_observation": Wrapper(
-        push.goal_observation, "both", "PushPose's state, with the goal apart: for hindsight"
-    ),
-    "stall_clock": Wrapper(
-        push.stall_clock, "both", "The time without headway, observed; ends nothing by itself"
-    ),
-    # What becomes of its actions.
-    "sticky_actions": Wrapper(
-        action.sticky_actions, "both", "The last action repeats with a probability"
-    ),
-    "random_actions": Wrapper(
-        action.random_actions, "both", "A random action in its place, with a probability"
-    ),
-    "gaussian_actions": Wrapper(
-        action.gaussian_actions, "both", "Gaussian noise on continuous actions"
-    ),
-    "annealed_random_actions": Wrapper(
-        action.annealed_random_actions,
-        "training",
-        "Random actions, fewer as training goes on",
-        moves=True,
-    ),
-    "annealed_gaussian_actions": Wrapper(
-        action.annealed_gaussian_actions,
-        "training",
-        "Gaussian noise, less as training goes on",
-        moves=True,
-    ),
-    # What it learns from.
-    "scale_reward": Wrapper(reward.scale_reward, "training", "The reward times a factor"),
-    "clip_reward": Wrapper(reward.clip_reward, "training", "The reward, kept between two bounds"),
-    "sign_reward": Wrapper(reward.sign_reward, "training", "The sign of the reward: -1, 0 or 1"),
-    "log_reward": Wrapper(
-        reward.log_reward, "training", "The order of magnitude of the reward, with its sign"
-    ),
-    "normalize_reward": Wrapper(
-        reward.normalize_reward,
-        "training",
-        "The reward by the deviation of its return",
-        moves=True,
-    ),
-    "living_reward": Wrapper(
-        reward.living_reward, "training", "A constant for every step, as a rule negative"
-    ),
-    "cartpole_potential": Wrapper(
-        reward.cartpole_potential, "training", "Shaping by a potential: an upright, calm pole"
-    ),
-    "error_shaping": Wrapper(
-        push.error_shaping, "training", "Shaping by a potential: a robot's errors, weighted"
-    ),
-    "stall_end": Wrapper(push.stall_end, "training", "The end of the stall clock ends the episode"),
-    "curriculum": Wrapper(
-        push.curriculum,
-        "training",
-        "Easy episodes first, harder ones after enough successes",
-        moves=True,
-    ),
-    "stall": Wrapper(reward.stall, "training", "An episode that stands still ends, with a penalty"),
+    **{name: Wrapper(*entry, "both", False) for name, entry in _BOTH.items()},
+    **{name: Wrapper(*entry, "training", name in _MOVING) for name, entry in _TRAINING.items()},
 }
 
 
