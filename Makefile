@@ -17,7 +17,7 @@ DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive
 	lmodern cm-super postgresql
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow soak check digest golden format tools debian
+.PHONY: help setup sweep test test-slow soak check digest release golden format tools debian
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,14 @@ digest: $(READY)  ## docs/results/SWEEP, which pages may quote, from a finished 
 	rm -rf docs/results/$(SWEEP) && mkdir -p docs/results/$(SWEEP)
 	find $(RESULTS)/sweeps/$(SWEEP)/report -maxdepth 1 -type f ! -name report.html \
 		-exec cp {} docs/results/$(SWEEP) \;
+
+release: $(READY)  ## dist/: the wheel, tried out in an environment of its own, away from the checkout
+	rm -rf dist && $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv dist/venv
+	dist/venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
+	cd dist && venv/bin/harness ls agents > /dev/null && venv/bin/harness check smoke > /dev/null && \
+		venv/bin/harness sweep smoke --results results > /dev/null && test -s results/sweeps/smoke/report/report.html
+	@echo "dist/$$(cd dist && ls *.whl) installs and sweeps"
 
 golden: $(READY)  ## renew tests/golden.json after a change of learners
 	$(BIN)/python tests/golden.py

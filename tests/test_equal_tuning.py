@@ -30,7 +30,7 @@ A, B = ("DeepSea-5",), ("DeepSea-10", "DeepSea-5")
 HEAD = """\
 name: test
 question: Does it?
-envs: [MiniGrid-DoorKey-8x8-v0]
+envs: [MiniGrid-DoorKey-6x6-v0]
 seeds: 6
 steps: 4_096
 """
@@ -63,7 +63,7 @@ def test_a_setting_that_does_not_say_it_is_refused_at_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("agent", "env", "tuned_on"),
     [
-        ("ppo", "MiniGrid-DoorKey-8x8-v0", ("MiniGrid-DoorKey-5x5-v0",)),
+        ("ppo", "MiniGrid-DoorKey-6x6-v0", ("MiniGrid-DoorKey-5x5-v0",)),
         ("ppo_rnd", "DeepSea-17", ("DeepSea-20",)),
         ("ppo", "CartPole-v1", ("CartPole-v1",)),
         ("ppo", "Hopper-v5", ()),  # no entry: the library's own defaults
@@ -164,7 +164,7 @@ def best(tmp_path):
 def test_the_last_word_on_what_an_arm_was_tuned_on_is_the_sweeps(resolve, best, arm, tuned_on):
     found = resolve(f"arms: {{tested: {arm}}}\n")
 
-    assert found.tuned_on == {"tested": {"MiniGrid-DoorKey-8x8-v0": tuned_on}}
+    assert found.tuned_on == {"tested": {"MiniGrid-DoorKey-6x6-v0": tuned_on}}
 
 
 def test_a_base_says_it_for_all_arms_and_an_arm_for_itself(resolve):
@@ -173,7 +173,7 @@ def test_a_base_says_it_for_all_arms_and_an_arm_for_itself(resolve):
         "arms: {plain: {}, rnd: {agent: ppo_rnd, tuned_on: [DeepSea-9]}}\n"
     )
 
-    each = {arm: envs["MiniGrid-DoorKey-8x8-v0"] for arm, envs in found.tuned_on.items()}
+    each = {arm: envs["MiniGrid-DoorKey-6x6-v0"] for arm, envs in found.tuned_on.items()}
     assert each == {"plain": ("DeepSea-8",), "rnd": ("DeepSea-9",)}
 
 
@@ -200,7 +200,7 @@ def test_check_shows_what_each_arm_was_tuned_on_and_warns(tmp_path):
     assert re.search(r"\(tuned on\) +MiniGrid-DoorKey-5x5-v0 +ppo", shown.output)
     words = " ".join(shown.output.split())
     assert (
-        "Warning: Arms that are compared on MiniGrid-DoorKey-8x8-v0 were not tuned on the same "
+        "Warning: Arms that are compared on MiniGrid-DoorKey-6x6-v0 were not tuned on the same "
         "environments: ppo on MiniGrid-DoorKey-5x5-v0; count on MiniGrid-DoorKey-5x5-v0, "
         "MiniGrid-DoorKey-8x8-v0 and MiniGrid-MultiRoom-N4-S5-v1." in words
     )

@@ -11,6 +11,7 @@ import pytest
 from tiny import ENTRIES, PROTOCOL, STEPS, each, files, store_at, tiny
 
 from harness.envs.extra import installed
+from harness.search.plan import FIRST_TEST, POOL, TEST_POOLS
 from harness.spec import Evaluation
 from harness.store import writer
 from harness.store.reader import lock_is_held
@@ -195,6 +196,18 @@ def test_sacred_witnesses_every_run(tmp_path):
     assert metrics["return.final"]["values"] == [result(store, spec)["final"]["mean"]]
     assert info["packages"]["torch"].startswith("2.")
     assert any(name.startswith("evals_") or name == "evals.jsonl" for name in entry["artifacts"])
+
+
+@pytest.mark.parametrize("agent", ["ppo", "tabular_q"])
+def test_a_run_takes_every_seed_that_a_search_may_test_on(agent, tmp_path):
+    seed = FIRST_TEST + TEST_POOLS * POOL
+    store, spec = store_at(tmp_path), tiny(agent).model_copy(update={"seed": seed})
+
+    run(spec, Job(store.root))
+
+    record = store.root / "sacred" / result(store, spec)["sacred"]["id"] / "config.json"
+    assert seed > 2**32
+    assert json.loads(record.read_text())["seed"] == seed
 
 
 def test_sacred_records_a_failure_with_its_traceback(tmp_path):

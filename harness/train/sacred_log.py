@@ -34,6 +34,12 @@ def witness(
     import sacred
     from sacred.observers import FileStorageObserver
 
+    # It seeds NumPy with the seed in the config, and NumPy refuses seeds from 2**32 on, such as
+    # those that a search is tested on. What decides a run is seeded by the run itself.
+    starting: Any = sacred.run
+    seed_all: Any = sacred.randomness.set_global_seed
+    starting.set_global_seed = lambda seed: seed_all(seed % 2**32)
+
     # "fd" would spawn a `tee` for each run; what we print goes through Python anyway.
     sacred.SETTINGS.CAPTURE_MODE = "sys"
     # Slow (a subprocess each), and `packages`, `machine` and `git` say it better.
