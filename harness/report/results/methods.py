@@ -75,14 +75,8 @@ def _budgets(evidence: Evidence) -> str:
 
 
 def _evaluation(evidence: Evidence) -> list[str]:
-    found = [
-        f"{line[:1].upper()}{line[1:]}"
-        if ":" in line.split("evaluated")[0]
-        else f"The policy is {line}"
-        for line in protocol.evaluation(evidence)
-    ]
-    said = [*found, protocol.EVERYWHERE, acting.about(evidence)]
-    return [line for line in said if line]
+    sentences = [*protocol.evaluation(evidence), protocol.EVERYWHERE, acting.about(evidence)]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _statistics(evidence: Evidence) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness import stats
+from harness.config.name import joined
 from harness.config.tree import canonical
 from harness.report.document import Code, Items, Section, Table, Text
 from harness.report.evidence import Evidence, equal_tuning, first_result
@@ -24,8 +25,7 @@ def _blocks(evidence: Evidence) -> Iterator[Table | Section | Text]:
         "Every hyper-parameter of every arm: [hyperparameters.csv](hyperparameters.csv); the "
         "environments and their wrappers: [environments.csv](environments.csv)."
     )
-    protocols = (f"{text[:1].upper()}{text[1:]}" for text in evaluation(evidence))
-    yield Section("Evaluation", (Items(tuple(protocols)), Text(EVERYWHERE)))
+    yield Section("Evaluation", (Items(tuple(evaluation(evidence))), Text(EVERYWHERE)))
     yield Section("Statistics", (Text(_STATISTICS), *coverage(evidence)))
     if evidence.sweep.anchors:
         words = Text("(return - random) / (reference - random), with fixed anchors:")
@@ -64,7 +64,7 @@ def evaluation(evidence: Evidence) -> list[str]:
         if run.env not in envs[run.evaluation]:
             envs[run.evaluation].append(run.env)
     return [
-        f"{'' if len(envs) == 1 else ', '.join(where) + ': '}{_protocol(protocol)}"
+        f"{'The' if len(envs) == 1 else f'On {joined(where)}, the'} policy is {_protocol(protocol)}"
         for protocol, where in envs.items()
     ]
 
