@@ -120,7 +120,8 @@ def _finish(store: Store, run: RunSpec) -> None:
         fake_store.write_visits(store, run, np.stack([sea * (1 + run.seed)] * 4), sea > 0)
     if run.arm == "rnd":
         fake_store.write_model(store, run, 0.1 + seen / 2)
-        fake_store.write_certificate(store, run, "equal", changed={"cpu": ["A processor", "another"]})
+        changed = {"cpu": ["A processor", "another"]}
+        fake_store.write_certificate(store, run, "equal", changed=changed)
 
 
 # A search ----------------------------------------------------------------------------------------
