@@ -82,18 +82,18 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
     What is installed or belongs to Python is no source, save for the harness and its learners
     themselves; what this process has not imported is none either.
     """
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     waiting = list(modules)
     while waiting:
         # a.b.c is c of the module a.b, or a module, which imports a and a.b.
         for name in accumulate(waiting.pop().split("."), "{}.{}".format):
             file = _own(name)
-            if file is not None and name not in found:
+            if file is not None and name not in digests:
                 source = _source(file, str(sys.modules[name].__package__))
-                found[name] = source.digest
+                digests[name] = source.digest
                 waiting += source.imports
-    found.pop(REGISTRY, None)
-    return dict(sorted(found.items()))
+    digests.pop(REGISTRY, None)
+    return dict(sorted(digests.items()))
 
 
 def _own(name: str) -> str | None:
@@ -152,12 +152,12 @@ def changed(recorded: Mapping[str, Any], needed: Iterable[str]) -> list[Changed]
     """
     learned_with = {name for name in recorded if not name.startswith(f"{OURS[0]}.")}
     acted_in = {name for name in recorded if name.startswith(f"{OURS[0]}.envs.")}
-    found = []
+    changes = []
     for name in sorted(learned_with | acted_in | set(needed)):
         each = Changed(name, str(recorded.get(name, "not recorded")), _here(name))
         if each.was != each.now:
-            found.append(each)
-    return found
+            changes.append(each)
+    return changes
 
 
 def _here(name: str) -> str:
@@ -311,19 +311,19 @@ def _numpy_arithmetic() -> str:
 
     built: Any = np.show_config(mode="dicts")
     blas = built["Build Dependencies"]["blas"]
-    found = " ".join(built.get("SIMD Extensions", {}).get("found", ()))
-    return f"{blas['name']} {blas.get('version', '')}, {found or 'baseline'}"
+    simd = " ".join(built.get("SIMD Extensions", {}).get("found", ()))
+    return f"{blas['name']} {blas.get('version', '')}, {simd or 'baseline'}"
 
 
 def _torch_arithmetic(torch: Any) -> str:
     """Torch's BLAS, the kernels that it picked here, its threads, and its GPU when it uses one."""
     built = torch.__config__.show()
-    said = {
+    versions = {
         "BLAS": re.search(r"BLAS_INFO=(\w+)", built),
         "MKL": re.search(r"Math Kernel Library Version ([\w.]+)", built),
         "oneDNN": re.search(r"MKL-DNN v([\w.]+)", built),
     }
-    parts = [f"{name} {found[1]}" for name, found in said.items() if found]
+    parts = [f"{name} {match[1]}" for name, match in versions.items() if match]
     parts += [f"{torch.backends.cpu.get_cpu_capability()} kernels"]
     parts += [f"threads {torch.get_num_threads()}"]
     if torch.cuda.is_initialized():

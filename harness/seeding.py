@@ -36,12 +36,12 @@ def episode_seeds(pool: str, env: str, seed: int, n: int) -> list[int]:
         "model" for what a learner's model of the environment is held against.
     :param env: the environment's name. At one `seed`, all arms of a sweep get the same episodes.
     """
-    found = dict.fromkeys(_draw(f"{env}/{k}", seed) for k in range(n))
+    drawn = dict.fromkeys(_draw(f"{env}/{k}", seed) for k in range(n))
     k = n
-    while len(found) < n:  # two of 2^29 may collide: draw on
-        found[_draw(f"{env}/{k}", seed)] = None
+    while len(drawn) < n:  # two of 2^29 may collide: draw on
+        drawn[_draw(f"{env}/{k}", seed)] = None
         k += 1
-    return [_POOLS[pool] * ROOM + value for value in found]
+    return [_POOLS[pool] * ROOM + value for value in drawn]
 
 
 def _draw(role: str, seed: int) -> int:

@@ -58,18 +58,18 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
     if problem := _unfit(run):
         raise UserError([Problem(str(folder), None, "", problem)])
     episodes = held_out(run)
-    found = measures(run, episodes)
-    found["learning"] = learning(run, episodes, found) if with_learning else None
-    found = plain(found)
-    with writer.model_report(folder, run.result["weights"], found) as new:
+    facts = measures(run, episodes)
+    facts["learning"] = learning(run, episodes, facts) if with_learning else None
+    facts = plain(facts)
+    with writer.model_report(folder, run.result["weights"], facts) as new:
         drawn = []
         with style.applied():
-            for name, plot in _figures(run, found, episodes):
+            for name, plot in _figures(run, facts, episodes):
                 style.save(seaborn.draw(plot), new / name)
                 drawn.append(name)
-        of = page.document(run.spec, found, drawn, _training_only(run.spec))
+        of = page.document(run.spec, facts, drawn, _training_only(run.spec))
         (new / "report.md").write_text(markdown.document(of), encoding="utf-8")
-        for name, table in page.tables(found).items():
+        for name, table in page.tables(facts).items():
             (new / f"{name}.csv").write_text(comma_separated(table), encoding="utf-8")
     return page_path
 
@@ -97,16 +97,16 @@ def _training_only(spec: RunSpec) -> list[str]:
     return [name for name in names if WRAPPERS[name].kind != "both"]
 
 
-def _figures(run: Trained, found: dict[str, Any], episodes: Episodes) -> Iterator[Shown]:
-    yield Shown("errors", figures.errors(found))
-    yield Shown("likelihoods", figures.likelihoods(found))
-    yield Shown("returns", figures.returns(found))
-    if found["learning"]:
-        yield Shown("learning", figures.learning(found))
+def _figures(run: Trained, facts: dict[str, Any], episodes: Episodes) -> Iterator[Shown]:
+    yield Shown("errors", figures.errors(facts))
+    yield Shown("likelihoods", figures.likelihoods(facts))
+    yield Shown("returns", figures.returns(facts))
+    if facts["learning"]:
+        yield Shown("learning", figures.learning(facts))
     images = truth.are_images(episodes["random"])
     fans = {name: _fan(run, each) for name, each in episodes.items()}
     if not images:
-        yield Shown("traces", figures.traces(fans, found["observation_names"]))
+        yield Shown("traces", figures.traces(fans, facts["observation_names"]))
         return
     for name, each in fans.items():
         yield Shown(f"strip_{name}", figures.strip(each))

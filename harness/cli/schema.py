@@ -37,13 +37,13 @@ def schemas() -> dict[str, dict[str, Any]]:
         "reference": ReferenceFile,
         "search": SearchFile,
     }
-    found = {f"{name}.json": model.model_json_schema() for name, model in models.items()}
-    _offer_names(found["sweep.json"], "Departure", "Arm")
-    scores = found["sweep.json"]["$defs"]["ReportOptions"]["properties"]["scores"]
+    made = {f"{name}.json": model.model_json_schema() for name, model in models.items()}
+    _offer_names(made["sweep.json"], "Departure", "Arm")
+    scores = made["sweep.json"]["$defs"]["ReportOptions"]["properties"]["scores"]
     scores["items"]["enum"] = list(SCORES)
-    _offer_names(found["search.json"], "Searched")
-    found["checklist.json"]["properties"]["answers"]["propertyNames"] = {"enum": list(QUESTIONS)}
-    return found
+    _offer_names(made["search.json"], "Searched")
+    made["checklist.json"]["properties"]["answers"]["propertyNames"] = {"enum": list(QUESTIONS)}
+    return made
 
 
 def _offer_names(schema: dict[str, Any], *arms: str) -> None:

@@ -67,9 +67,9 @@ class Measure(BaseModel):
     def __str__(self) -> str:
         return f"{self.name}, {self.unit}"
 
-    def written(self, told: float) -> str:
+    def written(self, value: float) -> str:
         """What `info` tells, in the reader's unit: 4.1 cm, 9.3°."""
-        return f"{self.factor * told:.1f} {self.unit}".replace(" °", "°")
+        return f"{self.factor * value:.1f} {self.unit}".replace(" °", "°")
 
 
 class Card(BaseModel):
@@ -191,15 +191,15 @@ def card(name: str) -> Card:
     """
     if not is_name(name):
         raise KeyError(f"'{shortened(name)}' is no name of an environment: it has {RULE}")
-    found = _read(name)
-    if found is not None and not found.sizes:
-        return found
+    made = _read(name)
+    if made is not None and not made.sizes:
+        return made
     if member := MEMBER.match(name):
         family, size = _read(member["family"] + FAMILY), int(member["size"])
         if family is not None and family.sizes:
             return _member(family, name, size)
-    if found is not None:
-        example = name.removesuffix(FAMILY) + f"-{found.sizes[0]}"
+    if made is not None:
+        example = name.removesuffix(FAMILY) + f"-{made.sizes[0]}"
         raise KeyError(f"'{name}' is a family: put a size for N, such as '{example}'")
     raise KeyError(f"unknown environment '{name}'.{strict.suggest(name, card_names())}")
 
@@ -211,10 +211,10 @@ def card_names() -> list[str]:
 
 def _names() -> Iterator[str]:
     for path in shipped("configs/envs").glob("*.yaml"):
-        found = _read(path.stem)
-        assert found is not None
-        if found.sizes:
-            yield from (path.stem.removesuffix(FAMILY) + f"-{size}" for size in found.sizes)
+        each = _read(path.stem)
+        assert each is not None
+        if each.sizes:
+            yield from (path.stem.removesuffix(FAMILY) + f"-{size}" for size in each.sizes)
         else:
             yield path.stem
 

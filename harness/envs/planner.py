@@ -63,15 +63,15 @@ class Planner:
         came_from: dict[State, tuple[State, Actions] | None] = {self.start: None}
         frontier = [self.start]
         for _ in range(self.limit):
-            found = []
+            steps = []
             for state in frontier:
                 for action, after in self._moves(state):
                     if after not in came_from:
                         came_from[after] = state, action
                         if self.solved(after):
                             return _path(came_from, after)
-                        found.append(after)
-            frontier = found
+                        steps.append(after)
+            frontier = steps
         return None
 
     def _moves(self, state: State) -> Iterator[tuple[Actions, State]]:

@@ -220,62 +220,62 @@ class Scene:
     def _collision_shape(self, size: float) -> int:
         bullet, client = self._bullet, self._client
         if self.shape == "cylinder":
-            found: int = bullet.createCollisionShape(
+            shape: int = bullet.createCollisionShape(
                 bullet.GEOM_CYLINDER,
                 radius=CYLINDER_RADIUS * size,
                 height=2 * HEIGHT,
                 physicsClientId=client,
             )
-            return found
+            return shape
         parts = BOXES[self.shape]
         if len(parts) == 1:  # a compound of one costs as much as a compound
             half = [parts[0][0] * size, parts[0][1] * size, HEIGHT]
-            found = bullet.createCollisionShape(
+            shape = bullet.createCollisionShape(
                 bullet.GEOM_BOX, halfExtents=half, physicsClientId=client
             )
-            return found
-        found = bullet.createCollisionShapeArray(
+            return shape
+        shape = bullet.createCollisionShapeArray(
             shapeTypes=[bullet.GEOM_BOX] * len(parts),
             halfExtents=[[a * size, b * size, HEIGHT] for a, b, _, _ in parts],
             collisionFramePositions=[[x * size, y * size, 0] for _, _, x, y in parts],
             physicsClientId=client,
         )
-        return found
+        return shape
 
     def _visual_shape(self, size: float, half_height: float, colour: Sequence[float]) -> int:
         if not self.visible:
             return -1
         bullet, client = self._bullet, self._client
         if self.shape == "cylinder":
-            found: int = bullet.createVisualShape(
+            shape: int = bullet.createVisualShape(
                 bullet.GEOM_CYLINDER,
                 radius=CYLINDER_RADIUS * size,
                 length=2 * half_height,
                 rgbaColor=colour,
                 physicsClientId=client,
             )
-            return found
+            return shape
         parts = BOXES[self.shape]
-        found = bullet.createVisualShapeArray(
+        shape = bullet.createVisualShapeArray(
             shapeTypes=[bullet.GEOM_BOX] * len(parts),
             halfExtents=[[a * size, b * size, half_height] for a, b, _, _ in parts],
             visualFramePositions=[[x * size, y * size, 0] for _, _, x, y in parts],
             rgbaColors=[colour] * len(parts),
             physicsClientId=client,
         )
-        return found
+        return shape
 
     def _ball_seen(self) -> int:
         if not self.visible:
             return -1
         bullet = self._bullet
-        found: int = bullet.createVisualShape(
+        shape: int = bullet.createVisualShape(
             bullet.GEOM_SPHERE,
             radius=PUSHER_RADIUS,
             rgbaColor=PUSHER_COLOUR,
             physicsClientId=self._client,
         )
-        return found
+        return shape
 
     def _place(self, body: int, x: float, y: float, z: float, yaw: float = 0.0) -> None:
         turned = (0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2))

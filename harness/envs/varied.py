@@ -38,6 +38,6 @@ class Varied(Random):
             setattr(self.env.unwrapped, name, value)
         if variant.layouts is not None:
             seed = int(self.rng.integers(*variant.layouts))
-        given = {**variant.options, **(options or {})}
-        observation, info = self.env.reset(seed=seed, options=given or None)
+        merged = {**variant.options, **(options or {})}
+        observation, info = self.env.reset(seed=seed, options=merged or None)
         return observation, info | {"variant": chosen}

@@ -85,11 +85,11 @@ class Watched(gym.Wrapper[Any, Any, Any, Any]):
         self._plane, self._visits = plane, visits
 
     def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
-        found = self.env.reset(**given)
+        first = self.env.reset(**given)
         self._visits.begin(self._plane.here(), self._plane.goal())
-        return found
+        return first
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        found = self.env.step(action)
+        outcome = self.env.step(action)
         self._visits.step(self._plane.here())
-        return found
+        return outcome

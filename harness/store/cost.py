@@ -130,12 +130,12 @@ def middle(costs: Sequence[Cost]) -> Cost:
 
 def measured(root: Path) -> dict[str, dict[str, Cost]]:
     """Agent -> environment -> what its finished runs in this results folder took."""
-    found: dict[str, dict[str, Cost]] = {}
+    costs: dict[str, dict[str, Cost]] = {}
     for folder in sorted((root / "runs").glob("*/*")):
         runs = finished_in(folder)
         if runs:
-            found.setdefault(folder.parent.name, {})[folder.name] = middle([r.cost for r in runs])
-    return found
+            costs.setdefault(folder.parent.name, {})[folder.name] = middle([r.cost for r in runs])
+    return costs
 
 
 def _some(paths: Iterator[Path]) -> Iterator[Path]:

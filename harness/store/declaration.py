@@ -54,11 +54,11 @@ def content_of(claim: Claim, sweep: ResolvedSweep) -> str:
 
 def _definitions(sweep: ResolvedSweep) -> dict[str, dict[str, str]]:
     """By arm and environment: the key of its runs, but for their seeds."""
-    found: dict[str, dict[str, str]] = {arm: {} for arm in sweep.arms}
+    definitions: dict[str, dict[str, str]] = {arm: {} for arm in sweep.arms}
     for run in sweep.runs:
-        if run.env not in found[run.arm]:
-            found[run.arm][run.env] = run.model_copy(update={"seed": 0, "arm": ""}).key
-    return found
+        if run.env not in definitions[run.arm]:
+            definitions[run.arm][run.env] = run.model_copy(update={"seed": 0, "arm": ""}).key
+    return definitions
 
 
 def _hash(value: Any) -> str:
@@ -84,27 +84,27 @@ class Standing(NamedTuple):
     @property
     def doubts(self) -> list[str]:
         """In sentences, what keeps the claim from being a prediction."""
-        found = []
+        doubts = []
         if not self.at:
-            found.append("No record shows when it was declared.")
+            doubts.append("No record shows when it was declared.")
         elif self.finished:
-            found.append(
+            doubts.append(
                 f"First recorded on {self.at[:10]}, when {self.finished} of its {self.runs} runs "
                 "had finished: nothing shows that it was declared before they were seen."
             )
         elif self.begun:
-            found.append(
+            doubts.append(
                 f"First recorded on {self.at[:10]}, when {self.begun} of its {self.runs} runs had "
                 "begun."
             )
         if self.elsewhere:
-            found.append(f"Its words were first used of other runs: {self.elsewhere}.")
+            doubts.append(f"Its words were first used of other runs: {self.elsewhere}.")
         if self.dropped:
-            found.append(
+            doubts.append(
                 f"First declared as one of {self.family} claims, of which {self.dropped} are not "
                 "made here: the correction for many tests leaves them out."
             )
-        return found
+        return doubts
 
 
 class _Entry(NamedTuple):

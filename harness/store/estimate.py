@@ -95,8 +95,8 @@ class Experience:
         if not there:
             return None
         others = [self._measured(name) for name in self._agents() if name != agent]
-        found = {"memory_mb": max(c.memory_mb for c in there.values())}
-        found |= {"disk_mb": max(c.disk_mb for c in there.values())}
+        estimate = {"memory_mb": max(c.memory_mb for c in there.values())}
+        estimate |= {"disk_mb": max(c.disk_mb for c in there.values())}
         for field, least in (("training", LEAST_COMPARED), ("episode", LEAST_EPISODE)):
             judged, alone = [], []
             for name, cost_there in there.items():
@@ -109,8 +109,8 @@ class Experience:
                 if ratios:
                     judged.append(getattr(cost_there, field) * median(ratios))
                 alone.append(getattr(cost_there, field))
-            found[field] = max(float(np.quantile(judged or alone, 0.75)), median(alone))
-        return Cost(**found)
+            estimate[field] = max(float(np.quantile(judged or alone, 0.75)), median(alone))
+        return Cost(**estimate)
 
     def _agents(self) -> set[str]:
         """All of which a run was measured, here or where configs/costs.yaml was made."""
@@ -119,11 +119,11 @@ class Experience:
     def _measured(self, agent: str) -> dict[str, Cost]:
         """What the agent takes on this machine, by environment."""
         table = self._shipped.agents.get(agent, {})
-        found = {env: self._here(known) for env, known in table.items()}
+        costs = {env: self._here(known) for env, known in table.items()}
         for folder in sorted((self._runs / agent).glob("*")):
             if runs := self._finished(agent, folder.name):
-                found[folder.name] = cost.middle([run.cost for run in runs])
-        return found
+                costs[folder.name] = cost.middle([run.cost for run in runs])
+        return costs
 
     def seconds(self, spec: RunSpec) -> float | None:
         """The CPU time of a run, its evaluations included."""

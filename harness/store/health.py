@@ -55,13 +55,13 @@ class Symptom(NamedTuple):
 
 def symptoms(rows: Any) -> tuple[Symptom, ...]:
     """As they are kept in JSON; what is none is left out."""
-    found = (row for row in rows if isinstance(row, list) and len(row) == 4)
-    return tuple(Symptom(*row) for row in found if [*map(type, row)] == [str, str, int, str])
+    whole = (row for row in rows if isinstance(row, list) and len(row) == 4)
+    return tuple(Symptom(*row) for row in whole if [*map(type, row)] == [str, str, int, str])
 
 
-def diverged(found: Iterable[Symptom]) -> bool:
+def diverged(symptoms: Iterable[Symptom]) -> bool:
     """Whether its numbers left what a learner can have: the one meaning of the word."""
-    return any(symptom.kind in DIVERGED for symptom in found)
+    return any(symptom.kind in DIVERGED for symptom in symptoms)
 
 
 def of_error(error: str, text: str, step: int) -> Symptom | None:
@@ -75,9 +75,9 @@ def of_error(error: str, text: str, step: int) -> Symptom | None:
     return Symptom("not finite", "error", step, error[:100])
 
 
-def kinds(found: Iterable[Symptom]) -> list[Kind]:
+def kinds(symptoms: Iterable[Symptom]) -> list[Kind]:
     """Each once, in the order in which they were first seen."""
-    return list(dict.fromkeys(symptom.kind for symptom in found))
+    return list(dict.fromkeys(symptom.kind for symptom in symptoms))
 
 
 def told(runs: Iterable[tuple[str, str, Sequence[Symptom]]]) -> list[str]:
@@ -86,15 +86,15 @@ def told(runs: Iterable[tuple[str, str, Sequence[Symptom]]]) -> list[str]:
     :param runs: of each the arm, its name in words, and its symptoms; each run once.
     """
     planned: Counter[str] = Counter()
-    found: dict[tuple[str, Kind], list[str]] = {}
+    firsts: dict[tuple[str, Kind], list[str]] = {}
     for arm, name, each in runs:
         planned[arm] += 1
         for kind in kinds(each):
             first = next(symptom for symptom in each if symptom.kind == kind)
-            found.setdefault((arm, kind), []).append(f"{first}, {name}")
+            firsts.setdefault((arm, kind), []).append(f"{first}, {name}")
     return [
         f"{kind} in {len(names)} of {planned[arm]} runs of {arm}: {names[0]}"
-        for (arm, kind), names in found.items()
+        for (arm, kind), names in firsts.items()
     ]
 
 

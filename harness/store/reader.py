@@ -119,36 +119,40 @@ class Store:
 
     def status(self, spec: RunSpec) -> RunStatus:
         folder = self.folder(spec)
-        found = run_files.look(folder)
-        state, error = self._state(spec, found), None
+        run = run_files.look(folder)
+        state, error = self._state(spec, run), None
         if state == "damaged":
-            error = _told(folder, found.broken)
-        elif state == "failed" and found.failure:
-            error = found.failure["error"]
+            error = _told(folder, run.broken)
+        elif state == "failed" and run.failure:
+            error = run.failure["error"]
         elif state == "failed":
-            error = f"the reason cannot be read: {_told(folder, found.aside)}"
-        last = dict(found.progress or {})
+            error = f"the reason cannot be read: {_told(folder, run.aside)}"
+        last = dict(run.progress or {})
         last["outcome"] = "running" if state == "running" else "lost"
-        tries = tuple(_tries(found.attempts, found.result, last))
-        seen = (found.result, found.failure if state == "failed" else None, found.progress)
-        told = (part["symptoms"] for part in seen if part and part.get("symptoms"))
-        rows: list[list[Any]] = next(told, [])
+        tries = tuple(_tries(run.attempts, run.result, last))
+        seen = (
+            run.result,
+            run.failure if state == "failed" else None,
+            run.progress,
+        )
+        lists = (part["symptoms"] for part in seen if part and part.get("symptoms"))
+        rows: list[list[Any]] = next(lists, [])
         return RunStatus(
-            spec, state, tries, found.result, error, symptoms(rows), found.broken, found.aside,
-            next((each["started"] for each in found.attempts if "started" in each), None),
+            spec, state, tries, run.result, error, symptoms(rows), run.broken, run.aside,
+            next((each["started"] for each in run.attempts if "started" in each), None),
         )  # fmt: skip
 
-    def _state(self, spec: RunSpec, found: run_files.RunFiles) -> State:
+    def _state(self, spec: RunSpec, run: run_files.RunFiles) -> State:
         folder = self.folder(spec)
-        if found.result:
+        if run.result:
             return "finished"
         if self.running(spec):
             return "running"
-        if found.broken:
+        if run.broken:
             return "damaged"
         if os.path.lexists(folder / FAILURE):
             return "failed"
-        return "interrupted" if found.attempts else "missing"
+        return "interrupted" if run.attempts else "missing"
 
     def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
         """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
@@ -173,11 +177,11 @@ class Store:
 
     def find(self, name: str) -> Path | None:
         """The folder of a run, by its key or its own path, if there is one."""
-        found = self.root.glob(f"runs/*/*/{name}") if run_files.is_key(name) else [Path(name)]
+        folders = self.root.glob(f"runs/*/*/{name}") if run_files.is_key(name) else [Path(name)]
         signs = (SPEC, RESULT)
         try:
             return next(
-                (each for each in found if any(os.path.lexists(each / sign) for sign in signs)),
+                (each for each in folders if any(os.path.lexists(each / sign) for sign in signs)),
                 None,
             )
         except OSError:  # longer than a path may be
@@ -195,8 +199,9 @@ class Store:
     def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
         """What came of making the run once more, if `harness verify` did."""
         result = self.result(spec)
-        found = unless_damaged(run_files.certificate, self.folder(spec))
-        return found if found and result and found["weights"] == result["weights"] else None
+        certificate = unless_damaged(run_files.certificate, self.folder(spec))
+        of_result = certificate and result and certificate["weights"] == result["weights"]
+        return certificate if of_result else None
 
     def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
         """How true the run's model of its environment is, if `harness model-report` measured it."""
@@ -204,15 +209,15 @@ class Store:
 
     def sacred_records(self) -> dict[str, list[str]]:
         """By key, the names of what Sacred kept of each attempt: folders of <root>/sacred."""
-        found: dict[str, list[str]] = {}
+        records: dict[str, list[str]] = {}
         names = (path.name for path in (self.root / "sacred").glob("*-*"))
         for name in sorted(names):
-            found.setdefault(name.rpartition("-")[0], []).append(name)
-        return found
+            records.setdefault(name.rpartition("-")[0], []).append(name)
+        return records
 
     def sweeps(self) -> list[str]:
-        found = self.root.glob("sweeps/*")
-        return sorted(path.name for path in found if os.path.lexists(path / SWEEP))
+        folders = self.root.glob("sweeps/*")
+        return sorted(path.name for path in folders if os.path.lexists(path / SWEEP))
 
     def sweep(self, name: str) -> ResolvedSweep:
         """The sweep as it was last started.
@@ -222,12 +227,12 @@ class Store:
         """
         path = self.sweep_folder(name) / SWEEP
         try:
-            found = files.read_json(path, {"name": str, "runs": list})
-            if found is None:
+            facts = files.read_json(path, {"name": str, "runs": list})
+            if facts is None:
                 raise FileNotFoundError(path)
-            if found["name"] != name:
-                raise Damaged(path, f"it is swapped: it is that of the sweep '{found['name']}'")
-            return ResolvedSweep.model_validate(found)
+            if facts["name"] != name:
+                raise Damaged(path, f"it is swapped: it is that of the sweep '{facts['name']}'")
+            return ResolvedSweep.model_validate(facts)
         except Damaged as error:
             where, why = error.damage
             raise Damaged(where, f"{why}: {STARTS_ANEW}") from None
@@ -246,10 +251,10 @@ class Store:
     def _tells_of(self, name: str, log: files.Log) -> bool:
         """Whether one of the changes is the one that made the sweep what it is."""
         try:
-            found = files.read_json(self.sweep_folder(name) / SWEEP, {}, sealed=False) or {}
+            facts = files.read_json(self.sweep_folder(name) / SWEEP, {}, sealed=False) or {}
         except Damaged:
             return True
-        return any(row.get("sha256") == found.get(files.SEAL) for row in log.rows)
+        return any(row.get("sha256") == facts.get(files.SEAL) for row in log.rows)
 
     def histories(self) -> dict[str, list[dict[str, Any]]]:
         """Of every sweep that was started here, by its name."""

@@ -116,19 +116,19 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
     starts = attempts(folder)
     if starts.damage:
         aside.append(starts.damage)
-    found: dict[str, dict[str, Any] | None] = {}
+    contents: dict[str, dict[str, Any] | None] = {}
     for name, read in (
         (FAILURE, failure), (PROGRESS, progress), (CERTIFICATE, certificate), (MEASURES, measures),
     ):  # fmt: skip
         try:
-            found[name] = read(folder)
+            contents[name] = read(folder)
         except Damaged as error:
-            found[name] = None
+            contents[name] = None
             aside.append(error.damage)
     if not os.path.lexists(folder / RESULT):
         aside += [damage for damage in _unfinished(folder) if damage]
     return RunFiles(
-        result, starts.rows, found[FAILURE], found[PROGRESS], tuple(broken), tuple(aside)
+        result, starts.rows, contents[FAILURE], contents[PROGRESS], tuple(broken), tuple(aside)
     )
 
 
@@ -180,7 +180,7 @@ def spec(folder: Path) -> RunSpec:
     if content is None:
         raise Damaged(path, "it is gone")
     try:
-        found = RunSpec.model_validate_json(content)
+        run_spec = RunSpec.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         why = first["msg"].removeprefix("Value error, ")
@@ -188,10 +188,10 @@ def spec(folder: Path) -> RunSpec:
         why = shortened(f"{where}: {why}" if where else why)
         raise Damaged(path, f"not a spec of this version: {why}") from None
     # A finished run tells whether this is still its spec, also one of another version.
-    if is_key(folder.name) and found.key != folder.name and finished(folder)[0] is None:
-        why = f"it is that of the run {found.key}, or of another version of the harness"
+    if is_key(folder.name) and run_spec.key != folder.name and finished(folder)[0] is None:
+        why = f"it is that of the run {run_spec.key}, or of another version of the harness"
         raise Damaged(path, why)
-    return found
+    return run_spec
 
 
 def evaluations(folder: Path, name: str = EVALS) -> list[dict[str, Any]]:
@@ -272,17 +272,17 @@ def failure(folder: Path) -> dict[str, Any] | None:
 def progress(folder: Path) -> dict[str, Any] | None:
     """How far the run said it was; :raises Damaged: if that cannot be read."""
     path = folder / PROGRESS
-    found = _with_symptoms(path, _PROGRESS)
-    if found and not all(_is_cost(found[name]) for name in COSTS if name in found):
+    facts = _with_symptoms(path, _PROGRESS)
+    if facts and not all(_is_cost(facts[name]) for name in COSTS if name in facts):
         raise Damaged(path, "a cost is no number")
-    return found
+    return facts
 
 
 def _with_symptoms(path: Path, kinds: files.Kinds) -> dict[str, Any] | None:
-    found = files.read_json(path, kinds, sealed=False)
-    if found and not isinstance(found.get("symptoms", []), list):
+    facts = files.read_json(path, kinds, sealed=False)
+    if facts and not isinstance(facts.get("symptoms", []), list):
         raise Damaged(path, "'symptoms' is no list")
-    return found
+    return facts
 
 
 def certificate_path(folder: Path) -> Path:
@@ -293,17 +293,17 @@ def certificate_path(folder: Path) -> Path:
 def certificate(folder: Path) -> dict[str, Any] | None:
     """What came of making the run once more; :raises Damaged: if it is not this run's."""
     path = certificate_path(folder)
-    found = files.read_json(path, _CERTIFICATE)
-    if found is None:
+    facts = files.read_json(path, _CERTIFICATE)
+    if facts is None:
         return None
-    if is_key(folder.name) and found["key"] != folder.name:
-        raise Damaged(path, f"it is swapped: it is that of the run {found['key']}")
-    flaw = files.unlike(found, _REPETITIONS.get(found["outcome"], {"an outcome": str}))
-    if not flaw and found["outcome"] == "differs":
-        flaw = files.unlike(found["first"], {"step": int, "what": str})
+    if is_key(folder.name) and facts["key"] != folder.name:
+        raise Damaged(path, f"it is swapped: it is that of the run {facts['key']}")
+    flaw = files.unlike(facts, _REPETITIONS.get(facts["outcome"], {"an outcome": str}))
+    if not flaw and facts["outcome"] == "differs":
+        flaw = files.unlike(facts["first"], {"step": int, "what": str})
     if flaw:
         raise Damaged(path, flaw)
-    return found
+    return facts
 
 
 def measures(folder: Path) -> dict[str, Any] | None:

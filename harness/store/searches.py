@@ -56,11 +56,11 @@ def _signs(root: Path) -> Iterator[Path]:
 
 
 def _standing(folder: Path) -> Standing:
-    said: dict[str, Any] = {}
+    state: dict[str, Any] = {}
     trials, problem = list[FrozenTrial](), ""
     try:
-        said = read_json(folder / STATE, {"stage": str, "running": int, "budget": dict}) or {}
-        trials = _trials(folder, said)
+        state = read_json(folder / STATE, {"stage": str, "running": int, "budget": dict}) or {}
+        trials = _trials(folder, state)
     except Damaged as error:
         problem = f"damaged: {error}: `harness tune` with the search's file makes it anew"
     except NotAskedError as error:
@@ -71,17 +71,17 @@ def _standing(folder: Path) -> Standing:
     states = [trial.state for trial in trials]
     values = [t.value for t in trials if t.user_attrs.get(FULL) and t.value is not None]
     # A search from before it told its stage is over if it has a winner.
-    stage = said.get("stage") or (DONE if (folder / BEST).exists() else SEARCHING)
+    stage = state.get("stage") or (DONE if (folder / BEST).exists() else SEARCHING)
     return Standing(
         search=folder.parent.name,
         arm=folder.name,
         stage=stage,
         running=_is_held(folder / "lock"),
         done=sum(s in (TrialState.COMPLETE, TrialState.PRUNED) for s in states),
-        open=said.get("running", 0),
+        open=state.get("running", 0),
         failed=states.count(TrialState.FAIL),
         best=max(values, default=None),
-        spent=_spent(trials, said.get("budget", {})),
+        spent=_spent(trials, state.get("budget", {})),
         problem=problem,
     )
 
@@ -100,11 +100,11 @@ def _is_held(path: Path) -> bool:
 # Studies -----------------------------------------------------------------------------------------
 
 
-def _trials(folder: Path, said: dict[str, Any]) -> list[FrozenTrial]:
-    name, where = f"{folder.parent.name}.{folder.name}", said.get("storage")
+def _trials(folder: Path, state: dict[str, Any]) -> list[FrozenTrial]:
+    name, where = f"{folder.parent.name}.{folder.name}", state.get("storage")
     if where and "://" in where:
         return _trials_in(_database(where), name) or []
-    return journal(Path(where) if where else folder / JOURNAL, name, begun=bool(said))
+    return journal(Path(where) if where else folder / JOURNAL, name, begun=bool(state))
 
 
 def journal(path: Path, name: str, begun: bool) -> list[FrozenTrial]:
@@ -182,15 +182,15 @@ class _Copy(BaseJournalBackend):
 
 def _spent(trials: Iterable[FrozenTrial], budget: dict[str, float | None]) -> str:
     """In the unit in which it was given; in steps where nobody wrote that down."""
-    told = list(trials)
-    steps = sum(int(trial.user_attrs.get(STEPS, 0)) for trial in told)
-    unit, given = next(((k, v) for k, v in budget.items() if v is not None), ("steps", None))
+    ended = list(trials)
+    steps = sum(int(trial.user_attrs.get(STEPS, 0)) for trial in ended)
+    unit, limit = next(((k, v) for k, v in budget.items() if v is not None), ("steps", None))
     if unit == "trials":
-        used = sum(trial.state.is_finished() for trial in told)
+        used = sum(trial.state.is_finished() for trial in ended)
     elif unit == "run_minutes":
-        used = round(sum(trial.user_attrs.get(SECONDS, 0.0) for trial in told) / 60)
+        used = round(sum(trial.user_attrs.get(SECONDS, 0.0) for trial in ended) / 60)
     else:
         used = steps
-    text = f"{used:,}" if given is None else f"{used:,} of {given:,}"
+    text = f"{used:,}" if limit is None else f"{used:,} of {limit:,}"
     text += f" {unit.replace('_', '-')}"
     return text if unit == "steps" else f"{text}, {steps:,} steps"

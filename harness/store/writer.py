@@ -61,33 +61,33 @@ def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
     :param deep: see `run_files.look`.
     :return: what was set aside, a line each.
     """
-    said = clear_way(folder, root)
+    lines = clear_way(folder, root)
     if not folder.exists():
-        return said
+        return lines
     with contextlib.suppress(Busy), claimed(folder):
-        said += set_aside(folder, deep)
-    return said
+        lines += set_aside(folder, deep)
+    return lines
 
 
 def clear_way(folder: Path, root: Path) -> list[str]:
     """Set aside what stands in the place of a run's lock and folder, and of those around it."""
     around = (place for place in reversed(folder.parents) if root in place.parents)
-    said = files.make_way(*around, folder, root / "sacred")
+    lines = files.make_way(*around, folder, root / "sacred")
     lock = folder / layout.LOCK
     if os.path.lexists(lock) and not lock.is_file():
-        said.append(_aside(Damage(lock, "it is no plain file")))
+        lines.append(_aside(Damage(lock, "it is no plain file")))
     elif damage := files.astray(lock):
-        said.append(_aside(damage))
-    return said
+        lines.append(_aside(damage))
+    return lines
 
 
 def set_aside(folder: Path, deep: bool = False) -> list[str]:
     """Set aside what is damaged of a run that this process holds: it can be trained again then."""
-    found = run_files.look(folder, deep)
-    said = [_aside(damage) for damage in found.damages]
-    if found.broken and os.path.lexists(folder / layout.RESULT):
+    seen = run_files.look(folder, deep)
+    lines = [_aside(damage) for damage in seen.damages]
+    if seen.broken and os.path.lexists(folder / layout.RESULT):
         files.set_aside(folder / layout.RESULT)  # it tells of files that are gone
-    return said
+    return lines
 
 
 def _aside(damage: Damage) -> str:

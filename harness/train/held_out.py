@@ -34,12 +34,12 @@ def players(run: Trained) -> dict[str, Agent]:
 
 
 def play(run: Trained, player: Agent) -> list[Episode]:
-    spec, found = run.spec, dict[int, _Tape]()
+    spec, tapes = run.spec, dict[int, _Tape]()
     seeds = episode_seeds("model", spec.env, spec.seed, _number(run))
-    evaluator = Evaluator(lambda: _Recorder(envs.make(run.card, spec.wrappers), found))
+    evaluator = Evaluator(lambda: _Recorder(envs.make(run.card, spec.wrappers), tapes))
     evaluator.play(player, seeds, spec.evaluation.deterministic)
     evaluator.close()
-    return [found[seed].episode() for seed in seeds]
+    return [tapes[seed].episode() for seed in seeds]
 
 
 def _number(run: Trained) -> int:
@@ -77,9 +77,9 @@ class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
         return observation, info
 
     def step(self, action: Any) -> Any:
-        found = self.env.step(action)
-        self._tape.seen.append(np.array(found[0]))
+        outcome = self.env.step(action)
+        self._tape.seen.append(np.array(outcome[0]))
         self._tape.taken.append(action)
-        self._tape.rewards.append(float(found[1]))
-        self._tape.terminated = bool(found[2])
-        return found
+        self._tape.rewards.append(float(outcome[1]))
+        self._tape.terminated = bool(outcome[2])
+        return outcome

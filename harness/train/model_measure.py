@@ -30,14 +30,14 @@ def measures(run: Trained, episodes: Episodes) -> dict[str, Any]:
     """Of the model that training left."""
     dynamics, seed = dynamics_of(run.agent), run.spec.seed
     unit = truth.unit(episodes["random"])
-    found, steps = {}, []
+    policies, steps = {}, []
     for name, each in episodes.items():
-        found[name], alone = truth.judge(dynamics, each, unit, seed)
+        policies[name], alone = truth.judge(dynamics, each, unit, seed)
         steps.append(alone)
     names, dimensions = run.card.observation_names, episodes["random"][0].observations[0].size
     return {
         "observation_names": list(names) if len(names) == dimensions else [],
-        "policies": found,
+        "policies": policies,
         "together": truth.events(truth.pool(steps)),
         "returns": returns(run, dynamics, episodes["trained"]),
     }
@@ -58,8 +58,8 @@ def returns(run: Trained, dynamics: Any, real: list[Episode]) -> dict[str, Any]:
     with untouched_rng(run.spec.seed):  # policies may draw from the global generators
         for temperature in TEMPERATURES if tempered else (1.0,):
             dream = dynamics.tempered(temperature) if tempered else dynamics
-            found = dreamed_returns(dream, _controller(run), first, limit, run.spec.seed)
-            dreams[str(temperature)] = found.tolist()
+            imagined = dreamed_returns(dream, _controller(run), first, limit, run.spec.seed)
+            dreams[str(temperature)] = imagined.tolist()
     awake = [float(episode.rewards.sum()) for episode in real]
     return {"limit": limit, "real": awake, "dreamed": dreams}
 
@@ -86,7 +86,7 @@ def learning(run: Trained, episodes: Episodes, last: Mapping[str, Any]) -> dict[
 
     :param last: the measures of the run itself.
     """
-    unit, found = truth.unit(episodes["random"]), dict[str, list[Any]]()
+    unit, errors = truth.unit(episodes["random"]), dict[str, list[Any]]()
     steps = [0, *budgets(run)]
     for budget in steps:
         task = replace(run.task, steps=budget)
@@ -95,10 +95,10 @@ def learning(run: Trained, episodes: Episodes, last: Mapping[str, Any]) -> dict[
             agent.learn(NoProgress())
         for name, each in episodes.items():
             error = truth.error(dynamics_of(agent), each, unit)
-            found.setdefault(name, []).append(error)
-    for name, each in found.items():
+            errors.setdefault(name, []).append(error)
+    for name, each in errors.items():
         each.append(last["policies"][name]["error"])
-    return {"steps": [*steps, run.spec.steps], "error": found}
+    return {"steps": [*steps, run.spec.steps], "error": errors}
 
 
 def budgets(run: Trained) -> Iterator[int]:

@@ -76,10 +76,10 @@ def draw_run(folder: Path, path: Path, trust: bool = False) -> str:
     :return: a warning, if these are not the very episodes that were scored then.
     :raises UserError: if the run is not finished, or its agent or card has changed since.
     """
-    found = trained(folder, trust=trust)
-    spec, card = found.spec, found.card
+    run = trained(folder, trust=trust)
+    spec, card = run.spec, run.card
     seeds = episode_seeds("final", spec.env, spec.seed, spec.evaluation.final_episodes)
-    returns, tapes = _final_episodes(found, seeds)
+    returns, tapes = _final_episodes(run, seeds)
     rows: dict[str, Film | None] = {}
     for what, i in chosen(returns, tapes).items():
         if i is None:
@@ -110,12 +110,12 @@ def chosen(returns: Sequence[float], tapes: Sequence[Tape]) -> dict[str, int | N
     return {f"the best of {episodes}": best, f"the worst of {episodes}": worst}
 
 
-def _final_episodes(found: Trained, seeds: list[int]) -> tuple[list[float], list[Tape]]:
+def _final_episodes(run: Trained, seeds: list[int]) -> tuple[list[float], list[Tape]]:
     """As evaluation plays them, side by side: the shape of a batch can move a network's bits."""
-    spec, card = found.spec, found.card
+    spec, card = run.spec, run.card
     tapes: dict[int, Tape] = {}
     evaluator = Evaluator(lambda: _Recorder(envs.make(card, spec.wrappers, training=False), tapes))
-    episodes = evaluator.play(found.agent, seeds, spec.evaluation.deterministic)
+    episodes = evaluator.play(run.agent, seeds, spec.evaluation.deterministic)
     evaluator.close()
     return episodes.returns, [tapes[seed] for seed in seeds]
 
@@ -134,10 +134,10 @@ class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
         return observation, info
 
     def step(self, action: Any) -> Any:
-        found = self.env.step(action)
+        outcome = self.env.step(action)
         self._tape.actions.append(action)
-        self._tape.info = found[4]
-        return found
+        self._tape.info = outcome[4]
+        return outcome
 
 
 # Scripts -----------------------------------------------------------------------------------------
@@ -147,12 +147,12 @@ def _scripts(card: envs.Card) -> dict[str, Script]:
     """Chance, and whatever plays without learning."""
     names = [name for name, entry in AGENTS.items() if not entry.learns]
     fit = [name for name in names if agents.unfit(name, card.name, card.actions) is None]
-    found: dict[str, Script] = {name: _agent(card, name) for name in fit}
+    scripts: dict[str, Script] = {name: _agent(card, name) for name in fit}
     if card.name.startswith("MiniGrid"):
-        found["shortest plan"] = _plan()
+        scripts["shortest plan"] = _plan()
     if card.name.startswith("DeepSea"):
-        found["straight to the treasure"] = _dive
-    return found
+        scripts["straight to the treasure"] = _dive
+    return scripts
 
 
 def _agent(card: envs.Card, name: str) -> Script:
@@ -237,8 +237,8 @@ def _sheet(card: envs.Card, rows: Mapping[str, Film | None], path: Path) -> None
     matplotlib.use("Agg")
     heights = [0.3 if made is None else INCHES + 0.6 for made in rows.values()]
     figure = Figure(figsize=(INCHES * FRAMES, sum(heights) + 0.2), layout="constrained")
-    told = " and ".join(measure.name for measure in card.measures.values())
-    note = f" Above each frame: {told}." if told else ""
+    names = " and ".join(measure.name for measure in card.measures.values())
+    note = f" Above each frame: {names}." if names else ""
     figure.supxlabel(card.summary + note, x=0.005, ha="left", fontsize=8, color="0.4")
     strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=heights)[:, 0]
     for strip, (title, made) in zip(strips, rows.items(), strict=True):
@@ -257,5 +257,5 @@ def _sheet(card: envs.Card, rows: Mapping[str, Film | None], path: Path) -> None
 
 def caption(step: int, info: Mapping[str, Any], measures: Mapping[str, envs.Measure]) -> str:
     """`step 12: 4.1 cm, 9.0°`: the step, and what the card tells of it."""
-    told = ", ".join(m.written(float(info[key])) for key, m in measures.items())
-    return f"step {step}: {told}" if told else f"step {step}"
+    measured = ", ".join(m.written(float(info[key])) for key, m in measures.items())
+    return f"step {step}: {measured}" if measured else f"step {step}"

@@ -70,11 +70,11 @@ def _other_sources(spec: RunSpec, result: Mapping[str, Any]) -> str:
     needed = {agents.entry(spec.agent).module}
     if entry_point := envs.card(spec.env).entry_point:
         needed.add(entry_point.partition(":")[0])
-    found = provenance.changed(recorded if isinstance(recorded, dict) else {}, needed)
-    if not found:
+    changes = provenance.changed(recorded if isinstance(recorded, dict) else {}, needed)
+    if not changes:
         return ""
-    each = [f"{shortened(c.module)} (was {shortened(c.was)}, is {c.now})" for c in found]
-    more = f" and {len(found) - MOST_SHOWN} more" if len(found) > MOST_SHOWN else ""
+    each = [f"{shortened(c.module)} (was {shortened(c.was)}, is {c.now})" for c in changes]
+    more = f" and {len(changes) - MOST_SHOWN} more" if len(changes) > MOST_SHOWN else ""
     return (
         f"made from other sources than are here: {', '.join(each[:MOST_SHOWN])}{more}; what is "
         "shown may not be what was trained: go back to those, or give --trust to go on"

@@ -96,9 +96,9 @@ def draw(cases: Iterable[Case], size: str, seed: int) -> Sample:
 
 def _number(size: str, of: int) -> int:
     """How many of so many runs: 10 % of 12 are 2."""
-    found = SIZE.fullmatch(size)
-    number = Fraction(found["number"]) if found else Fraction(0)
-    share = bool(found and found["percent"])
+    match = SIZE.fullmatch(size)
+    number = Fraction(match["number"]) if match else Fraction(0)
+    share = bool(match and match["percent"])
     if number == 0 or (share and number > 100) or (not share and number.denominator > 1):
         message = "not a share such as 10%, nor a number of runs"
         raise UserError([Problem("--sample", None, size, message)])
@@ -145,9 +145,9 @@ def repeat(sample: Sample, store: Store, train: Train) -> dict[str, dict[str, An
 
     :return: the certificates by key.
     """
-    found: dict[str, dict[str, Any]] = {}
+    certificates: dict[str, dict[str, Any]] = {}
     if not sample.chosen:
-        return found
+        return certificates
     with temporary(store.root / "verify") as folder:
         scratch = Store(folder)
         try:
@@ -157,8 +157,8 @@ def repeat(sample: Sample, store: Store, train: Train) -> dict[str, dict[str, An
                 certificate = _certificate(case, scratch)
                 if certificate is not None:
                     writer.certify(case.folder, certificate)
-                    found[case.spec.key] = certificate
-    return found
+                    certificates[case.spec.key] = certificate
+    return certificates
 
 
 def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
@@ -263,23 +263,23 @@ def _value(facts: Mapping[str, str], name: str) -> Any:
 # What came of it ----------------------------------------------------------------------------------
 
 
-def all_equal(found: Mapping[str, Mapping[str, Any]]) -> bool:
+def all_equal(certificates: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether something was repeated, and nothing of it gave other numbers."""
-    return bool(found) and all(each["outcome"] == "equal" for each in found.values())
+    return bool(certificates) and all(each["outcome"] == "equal" for each in certificates.values())
 
 
-def account(sample: Sample, found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def account(sample: Sample, certificates: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What is told on the screen."""
     for case in sample.chosen:
-        certificate = found.get(case.spec.key, {"outcome": "cut short"})
+        certificate = certificates.get(case.spec.key, {"outcome": "cut short"})
         if certificate["outcome"] == "differs":
             first = certificate["first"]
             yield f"differs: {case.spec}: first at step {first['step']:,}: {first['what']}"
             yield f"  {_changes(certificate)}"
         elif certificate["outcome"] == "failed":
             yield f"failed when repeated: {case.spec}: {certificate['error']}"
-    equal = sum(certificate["outcome"] == "equal" for certificate in found.values())
-    yield f"{len(found)} of {sample.runs} runs were repeated, {equal} of them bit for bit"
+    equal = sum(certificate["outcome"] == "equal" for certificate in certificates.values())
+    yield f"{len(certificates)} of {sample.runs} runs were repeated, {equal} of them bit for bit"
     yield from (f"damaged: {damage}" for damage in sample.damaged)
     for why, n in sorted(sample.unrepeatable.items()):
         yield f"{n} cannot be repeated because {why}"
@@ -295,14 +295,14 @@ def _changes(certificate: Mapping[str, Any]) -> str:
     return text + (f"; not recorded then: {', '.join(silent)}" if silent else "")
 
 
-def keep(sample: Sample, found: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+def keep(sample: Sample, certificates: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     """Write the certificate of a whole sweep."""
-    counts = Counter(str(certificate["outcome"]) for certificate in found.values())
+    counts = Counter(str(certificate["outcome"]) for certificate in certificates.values())
     runs = [
         {"key": case.spec.key, "arm": case.spec.arm, "env": case.spec.env, "seed": case.spec.seed}
-        | {name: value for name, value in found[case.spec.key].items() if name != "at"}
+        | {name: value for name, value in certificates[case.spec.key].items() if name != "at"}
         for case in sample.chosen
-        if case.spec.key in found
+        if case.spec.key in certificates
     ]
     content = {
         "at": writer.now(),

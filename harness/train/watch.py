@@ -66,18 +66,18 @@ class Watch:
         """
         self.at(self.spec.steps)
         steps = self.spec.steps
-        found: dict[str, Any] = {"final": self._evaluate(steps, "final")}
+        scores: dict[str, Any] = {"final": self._evaluate(steps, "final")}
         self.health.end(steps)
-        found[OTHER_MODE] = None  # it acts alike in both
+        scores[OTHER_MODE] = None  # it acts alike in both
         if agents.entry(self.spec.agent).samples:
             greedy = not self.spec.evaluation.deterministic
             other = self._evaluate(steps, "other_mode")
-            found[OTHER_MODE] = {"deterministic": greedy, **other}
+            scores[OTHER_MODE] = {"deterministic": greedy, **other}
         self._evaluator.close()
         if self._on_test:
-            found["test"] = self._evaluate(steps, "test")
+            scores["test"] = self._evaluate(steps, "test")
             self._on_test.close()
-        return found
+        return scores
 
     def _evaluate(self, step: int, kind: Evaluated) -> dict[str, Any]:
         before = self._clock.cpu()
@@ -101,7 +101,7 @@ class Watch:
         self.sacred_run.log_scalar(f"return.{kind}", mean, step)
         self.seconds += self._clock.cpu() - before
         sd = float(np.std(episodes.returns))
-        found: dict[str, Any] = {"mean": mean, "sd": sd, "episodes": n}
+        score: dict[str, Any] = {"mean": mean, "sd": sd, "episodes": n}
         if measures:
-            found["measures"] = {name: float(np.mean(each)) for name, each in measures.items()}
-        return found
+            score["measures"] = {name: float(np.mean(each)) for name, each in measures.items()}
+        return score

@@ -96,7 +96,7 @@ def _places(env: Env, hide: list[int | str]) -> list[int]:
     space = _flat(env, "mask_observation")
     kinds = [kind.__name__ for kind in type(env.unwrapped).__mro__]
     names = next((NUMBERS[kind] for kind in kinds if kind in NUMBERS), ())
-    found: list[int] = []
+    places: list[int] = []
     for what in hide:
         if what == VELOCITIES:
             more = [i for i, name in enumerate(names) if "velocity" in name]
@@ -110,8 +110,8 @@ def _places(env: Env, hide: list[int | str]) -> list[int]:
                 f"mask_observation: '{what}' is none of the {space.shape[0]} numbers that are "
                 f"observed. Known: {known}"
             )
-        found += more
-    return found
+        places += more
+    return places
 
 
 class NoisyObservation(Random):

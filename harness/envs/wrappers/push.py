@@ -224,8 +224,8 @@ class Curriculum(gym.Wrapper[Any, Any, Any, Any]):
         if seed is not None:
             self.difficulty = self._start
             self._solved.clear()
-        given = {"difficulty": self.difficulty, **(options or {})}
-        return super().reset(seed=seed, options=given)
+        merged = {"difficulty": self.difficulty, **(options or {})}
+        return super().reset(seed=seed, options=merged)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
@@ -240,7 +240,7 @@ class Curriculum(gym.Wrapper[Any, Any, Any, Any]):
 
 
 def _ask(env: Env, wrapper: str, method: str) -> Any:
-    found = getattr(env.unwrapped, method, None)
-    if found is None:
+    bound = getattr(env.unwrapped, method, None)
+    if bound is None:
         raise TypeError(f"{wrapper} is for tasks with `{method}`, such as PushPose, not for {env}")
-    return found
+    return bound

@@ -65,7 +65,7 @@ def processes(
                 if worker.process.exitcode == BUSY:
                     waiting.append(worker.batch)
                 else:
-                    _bury(worker, store)
+                    _record_failure(worker, store)
             tick()
     finally:
         _dismiss(crew, store)
@@ -125,8 +125,8 @@ def _die_with_parent() -> None:
     os._exit(128 + signal.SIGKILL)
 
 
-def _bury(worker: _Worker, store: Store) -> None:
-    """Give a worker that could not say it a reason of death."""
+def _record_failure(worker: _Worker, store: Store) -> None:
+    """Record the failure of a worker that died without one."""
     code = worker.process.exitcode
     if code == 0:
         return
@@ -136,8 +136,8 @@ def _bury(worker: _Worker, store: Store) -> None:
         else (f"the worker ended with exit code {code}")
     )
     for spec in worker.batch.specs:
-        told = code == FAILED and store.failure(spec) is not None
-        if not told and not store.finished(spec) and not store.running(spec):
+        recorded = code == FAILED and store.failure(spec) is not None
+        if not recorded and not store.finished(spec) and not store.running(spec):
             write_failure(store.folder(spec), why)
             end_attempt(store.folder(spec), "failed")
 
