@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -30,30 +33,72 @@ WITHOUT = {
 }
 
 
-def quoted(text: str) -> dict[str, list[str]]:
-    """The rows of tables and the claims that follow the command of a sweep, up to a heading."""
-    lines, name = {}, None
+class Quotes(NamedTuple):
+    """What a page quotes of a sweep."""
+
+    claims: list[str]
+    tables: list[list[list[str]]]  # rows of cells, the first of which names the columns
+
+
+def tables(lines: Iterable[str]) -> list[list[list[str]]]:
+    found = []
+    for is_table, part in itertools.groupby(lines, lambda line: line.startswith("|")):
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part]
+        if is_table:
+            found.append([row for row in rows if set("".join(row)) - set("-: ")])
+    return found
+
+
+def quotes(text: str) -> dict[str, Quotes]:
+    """By sweep: the tables and claims that follow its command, up to the next heading."""
+    parts: dict[str, list[str]] = {}
+    name = None
     for line in text.splitlines():
         if line.startswith("#"):
             name = None
         if match := COMMAND.match(line):
             name = match.group(1)
-        elif name and (CLAIM.match(line) or (line.startswith("|") and set(line) - set("|-: "))):
-            lines.setdefault(name, []).append(line)
-    return lines
+        elif name:
+            parts.setdefault(name, []).append(line)
+    found = {n: Quotes(list(filter(CLAIM.match, p)), tables(p)) for n, p in parts.items()}
+    return {name: each for name, each in found.items() if each.claims or each.tables}
+
+
+def holds(digest: list[list[str]], quoted: list[list[str]]) -> bool:
+    """Whether a table of the digest has these columns, and in them each of these rows."""
+    head, *rows = digest
+    if not set(quoted[0]) <= set(head):
+        return False
+    places = [head.index(column) for column in quoted[0]]
+    return all(row in [[each[i] for i in places] for each in rows] for row in quoted[1:])
 
 
 QUOTES = {
-    (page.name, name): lines
+    (page.name, name): found
     for page in sorted(DOCS.glob("*.md"))
-    for name, lines in quoted(page.read_text(encoding="utf-8")).items()
+    for name, found in quotes(page.read_text(encoding="utf-8")).items()
 }
 
 
 def test_a_quotation_ends_at_the_next_heading():
     page = "    harness sweep ablations/x.yaml\n\n| a |\n|---|\n- **Supported: b\n\n## c\n| d |\n"
 
-    assert quoted(page) == {"x": ["| a |", "- **Supported: b"]}
+    assert quotes(page) == {"x": Quotes(["- **Supported: b"], [[["a"]]])}
+
+
+@pytest.mark.parametrize(
+    ("quoted", "answer"),
+    [
+        ([["arm", "score"], ["rnd", "2"]], True),
+        ([["score", "arm"], ["2", "rnd"], ["1", "ppo"]], True),
+        ([["arm", "score"], ["rnd", "1"]], False),
+        ([["arm", "return"], ["rnd", "2"]], False),
+    ],
+)
+def test_a_quoted_table_has_columns_and_whole_rows_of_the_digests(quoted, answer):
+    digest = [["arm", "seeds", "score"], ["ppo", "6", "1"], ["rnd", "6", "2"]]
+
+    assert holds(digest, quoted) is answer
 
 
 def test_every_page_with_results_has_its_digest():
@@ -61,7 +106,9 @@ def test_every_page_with_results_has_its_digest():
 
 
 @pytest.mark.parametrize(("page", "name"), sorted(set(QUOTES) - WITHOUT))
-def test_every_row_and_claim_on_a_page_stands_in_the_digest(page, name):
+def test_every_table_and_claim_on_a_page_stands_in_the_digest(page, name):
     digest = (DIGESTS / name / "report.md").read_text(encoding="utf-8").splitlines()
+    kept = tables(digest)
 
-    assert [line for line in QUOTES[page, name] if line not in digest] == []
+    assert [claim for claim in QUOTES[page, name].claims if claim not in digest] == []
+    assert [t for t in QUOTES[page, name].tables if not any(holds(k, t) for k in kept)] == []
