@@ -1,4 +1,4 @@
-# Two commands do everything: `make sweep` and `make test`. Both set up .venv first, with pip.
+# Two commands are enough: `make sweep` and `make test`. Both create .venv first, with pip.
 
 PYTHON ?= python3
 ABLATION ?= ablations/rnd.yaml
@@ -6,25 +6,25 @@ RESULTS ?= results
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
-# Two processes with two threads each would wait for one another: one thread, as in every run.
+# Two processes with two threads each slow one another down: one thread, as in every run.
 export OMP_NUM_THREADS := 1
 
-# Side by side, the tests of one file together: some share what a sweep made.
+# In parallel; the tests of one file stay together, because some share the results of a sweep.
 TWO_CORES := --numprocesses 2 --dist loadfile
 
-# What some slow tests look with: a browser, LaTeX, a database server.
+# Needed by some slow tests: a browser, LaTeX, a database server.
 DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
 	lmodern cm-super postgresql
 
 .DEFAULT_GOAL := help
 .PHONY: help setup sweep test test-slow soak check digest release golden format tools debian
 
-help:  ## what there is
+help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY)  ## make .venv and install the project into it
+setup: $(READY)  ## create .venv and install the project into it
 
-# Made anew whenever the project's requirements change; otherwise there is nothing to do.
+# Recreated when the project's requirements change.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
@@ -35,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $(READY)
 
-tools:  ## whether there is what some slow tests need beside Python
+tools:  ## check for the programs that some slow tests need
 	@{ command -v chromium || command -v chromium-browser || command -v google-chrome || command -v chrome; } \
 		> /dev/null && command -v latexmk > /dev/null && command -v pdflatex > /dev/null && \
 		{ command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } > /dev/null 2>&1 || \
@@ -48,13 +48,13 @@ debian:
 sweep: $(READY)  ## does the RND bonus help? (another question: make sweep ABLATION=...)
 	$(BIN)/harness sweep $(ABLATION)
 
-test: $(READY)  ## the tests, without the slow ones
+test: $(READY)  ## all tests except the slow ones
 	$(BIN)/python -m pytest $(TWO_CORES)
 
-test-slow: $(READY)  ## the slow tests alone
+test-slow: $(READY)  ## only the slow tests
 	$(BIN)/python -m pytest -m slow $(TWO_CORES)
 
-soak: $(READY)  ## what takes too long for every change: damages, kills, odd inputs
+soak: $(READY)  ## hours of damaged files, killed processes and odd inputs
 	$(BIN)/python -m pytest -m soak --timeout 0 $(TWO_CORES)
 
 check: $(READY)  ## lint, format and types
@@ -62,13 +62,13 @@ check: $(READY)  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-digest: $(READY)  ## docs/results/SWEEP, which pages may quote, from a finished sweep: make digest SWEEP=rnd
+digest: $(READY)  ## docs/results/SWEEP from a finished sweep, for pages to quote: make digest SWEEP=rnd
 	$(BIN)/harness report $(SWEEP) --results $(RESULTS)
 	rm -rf docs/results/$(SWEEP) && mkdir -p docs/results/$(SWEEP)
 	find $(RESULTS)/sweeps/$(SWEEP)/report -maxdepth 1 -type f ! -name report.html \
 		-exec cp {} docs/results/$(SWEEP) \;
 
-release: $(READY)  ## dist/: the wheel, tried out in an environment of its own, away from the checkout
+release: $(READY)  ## build the wheel in dist/ and try it in a bare environment
 	rm -rf dist && $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 	$(PYTHON) -m venv dist/venv
 	dist/venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
@@ -79,6 +79,6 @@ release: $(READY)  ## dist/: the wheel, tried out in an environment of its own, 
 golden: $(READY)  ## renew tests/golden.json after a change of learners
 	$(BIN)/python tests/golden.py
 
-format: $(READY)  ## put the code into its one format
+format: $(READY)  ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
