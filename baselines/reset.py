@@ -97,7 +97,7 @@ class ResettingDQN(DQN):
 
     def _reset(self) -> None:
         """Layers as a new policy has them, in the target network too, without Adam's memory."""
-        fresh = self.policy_class(
+        fresh: Any = self.policy_class(
             self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
         ).q_net
         whole = self.reset_layers == "all"

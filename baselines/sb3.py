@@ -79,7 +79,8 @@ class SB3Agent:
 
     def _policy(self, chosen: str, observation_space: spaces.Space) -> str:
         """`auto` takes the first of the algorithm's policies that reads such observations."""
-        kind, others = "Mlp", ("MultiInput", "Cnn")
+        kind: str = "Mlp"
+        others: tuple[str, ...] = ("MultiInput", "Cnn")
         if observation_kind(observation_space) == "array":
             raise ValueError(
                 f"{shown(observation_space)} may be images, which a perceptron would read as a "
@@ -120,19 +121,28 @@ class SB3Agent:
     def learn(self, progress: Progress) -> int:
         """Train to the end of the budget; return the steps before the last update."""
         # SB3's constructor has seeded them with the agent's seed; this one is paired over arms.
-        self.model.env.seed(self.task.env_seed)
+        self._envs().seed(self.task.env_seed)
         # Rollouts that fit are never cut: SB3 would skip the update after the last one.
         ceiling = self.task.steps if self.config.rollout() is None else None
         report = _Report(progress, ceiling)
         trained = None
         try:
             self.model.learn(
-                self.total_steps(), callback=report, log_interval=None, **self._learn_options()
+                self.total_steps(),
+                callback=report,
+                log_interval=None,  # type: ignore[arg-type]  # never
+                **self._learn_options(),
             )
         except _BudgetSpent:
             trained = report.updated
         report.log()
         return self.model.num_timesteps if trained is None else trained
+
+    def _envs(self) -> VecEnv:
+        """As the model wraps them."""
+        env = self.model.env
+        assert env is not None
+        return env
 
     def _learn_options(self) -> dict[str, Any]:
         return {}
@@ -212,7 +222,7 @@ class MaskedAgent(SB3Agent):
     """A learner that never takes an action which the environment's `action_masks()` rules out."""
 
     def _learn_options(self) -> dict[str, Any]:
-        return {"use_masking": self.model.env.has_attr("action_masks")}
+        return {"use_masking": self._envs().has_attr("action_masks")}
 
     def _masks(self, action_masks: np.ndarray | None) -> dict[str, Any]:
         return {"action_masks": action_masks}
@@ -244,7 +254,7 @@ class HindsightAgent(SB3Agent):
     def __init__(self, task: Task, config: Any) -> None:
         goals = replace(task, make_env=lambda: PaidAlike(ManyGoals(task.make_env())))
         super().__init__(goals, config)
-        for limit in self.model.env.get_attr("time_limit"):
+        for limit in self._envs().get_attr("time_limit"):
             self._check_buffer(limit * config.n_envs)
 
     def _check_buffer(self, episode: int) -> None:
@@ -331,7 +341,7 @@ def training_envs(task: Task, config: Any) -> VecEnv:
 
 def _sides(space: spaces.Space) -> list[int]:
     """Height and width, whichever end of the shape the channels are at."""
-    return sorted(space.shape)[-2:]
+    return sorted(space.shape or ())[-2:]
 
 
 @dataclass(frozen=True)

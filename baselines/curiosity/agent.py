@@ -62,7 +62,7 @@ def agent_class(learner: str, bonus: str) -> type[CuriosityAgent]:
         __base__=(settings, config_of(plain, algorithm.fields), kind.Config),
         __doc__=f"The hyper-parameters of {plain.__name__} with the bonus {bonus}.",
     )
-    config.search = {**settings.search, **kind.Config.search}
+    config.search = {**settings.search, **kind.Config.search}  # type: ignore[attr-defined]
     body = {"name": f"{learner}_{bonus}", "bonus": bonus, "settings": settings, "Config": config}
     body |= {"algorithm": algorithm, "__module__": __name__}
     return type(title, (CuriosityAgent,), body)

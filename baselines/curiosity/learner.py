@@ -21,6 +21,7 @@ class Curious:
     """
 
     reaches: ClassVar[tuple[str, ...]]  # of the bonuses that it takes
+    action_space: Any  # the algorithm's
     fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {}  # of the Config, as SB3Agent's
 
     @staticmethod
