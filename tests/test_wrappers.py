@@ -424,6 +424,12 @@ def test_an_episode_that_ends_by_itself_is_not_punished_for_standing_still():
     assert [reward for _, reward, *_ in walk(env, 2)][-1] == 0.0
 
 
+def test_an_episode_that_the_time_limit_cuts_off_as_it_stalls_is_truncated_without_a_penalty():
+    limited = gym.wrappers.TimeLimit(Script([(0, 0)] * 5), max_episode_steps=2)
+    env = WRAPPERS["stall"].apply(limited, patience=2, penalty=7.0)
+    assert [rest for _, *rest in walk(env, 2)][-1] == [0.0, False, True]
+
+
 # TASKS OF OURS
 
 

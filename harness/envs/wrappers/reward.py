@@ -136,7 +136,7 @@ class StillClock(gym.Wrapper[Any, Any, Any, Any]):
             self._place, self._still = here, 0
         else:
             self._still += 1
-        stalled = self._still >= self._patience
+        stalled = self._still >= self._patience and not (terminated or truncated)
         return observation, reward, terminated, truncated, info | {"stalled": stalled}
 
     def _watched(self, observation: Any) -> Any:
