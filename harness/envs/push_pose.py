@@ -1,7 +1,7 @@
 """PushPose: a round finger pushes an object on a table to a goal position and orientation.
 
 The reward is 1 at success, which ends the episode, and 0 otherwise: the return of an episode is
-whether it was solved. Shaping, stall rule and curriculum are wrappers (harness/envs/robot.py); what
+whether it was solved. Shaping, stall rule and curriculum are wrappers (`wrappers/push.py`); what
 they need to know, and what a report may want to show, stands in `info` after every step.
 
 An observation is one vector, lengths in decimetres, velocities in units of the highest speed, spin

@@ -36,14 +36,14 @@ _BOTH: dict[str, tuple[Callable[..., Env], str]] = {
     "frame_stack": (observation.frame_stack, "The last few observations together"),
     "time_aware": (observation.time_aware, "The elapsed share of the time limit, observed too"),
     "mask_observation": (observation.mask_observation, "Some numbers are hidden: they read 0"),
-    "observation_noise": (observation.observation_noise, "Gaussian noise on observations"),
-    "noisy_tv": (observation.noisy_tv, "A noisy TV: numbers that mean nothing, and a remote"),
+    "observation_noise": (observation.NoisyObservation, "Gaussian noise on observations"),
+    "noisy_tv": (observation.NoisyTV, "A noisy TV: numbers that mean nothing, and a remote"),
     "single_precision": (observation.single_precision, "Floats of 32 bits instead of 64"),
     "resize": (observation.resize, "Images in another size"),
     "grey": (observation.grey, "Images without colour"),
     "push_frame": (push.push_frame, "PushPose in the object's frame or in the world's"),
-    "goal_observation": (push.goal_observation, "PushPose's goal apart, for hindsight replay"),
-    "stall_clock": (push.stall_clock, "PushPose: the time without progress, observed"),
+    "goal_observation": (push.GoalObservation, "PushPose's goal apart, for hindsight replay"),
+    "stall_clock": (push.StallClock, "PushPose: the time without progress, observed"),
     # What becomes of its actions.
     "sticky_actions": (action.sticky_actions, "The last action repeats with a probability"),
     "random_actions": (action.random_actions, "A random action instead, with a probability"),
@@ -62,7 +62,7 @@ _TRAINING: dict[str, tuple[Callable[..., Env], str]] = {
     "cartpole_potential": (reward.cartpole_potential, "Potential shaping: an upright, calm pole"),
     "error_shaping": (push.error_shaping, "Potential shaping: a robot's weighted errors"),
     "stall_end": (push.stall_end, "The episode ends when the stall clock has run out"),
-    "curriculum": (push.curriculum, "Easy episodes first, harder ones after enough successes"),
+    "curriculum": (push.Curriculum, "Easy episodes first, harder ones after enough successes"),
     "stall": (reward.stall, "The episode ends, with a penalty, when nothing moves"),
 }
 _MOVING = {
@@ -102,10 +102,11 @@ def complete(wrapper: Mapping[str, Any]) -> dict[str, Any]:
 
 @cache
 def _options(name: str) -> type[BaseModel]:
-    """The options of a wrapper as a model, read from its function's signature."""
-    function = WRAPPERS[name].apply
-    hints = get_type_hints(function, include_extras=True)
-    _, *parameters = inspect.signature(function).parameters.values()
+    """The options of a wrapper as a model, read from the signature of its class or function."""
+    apply = WRAPPERS[name].apply
+    typed = apply.__init__ if isinstance(apply, type) else apply  # type: ignore[misc]
+    hints = get_type_hints(typed, include_extras=True)
+    _, *parameters = inspect.signature(apply).parameters.values()
     fields: dict[str, Any] = {
         each.name: (hints[each.name], ... if each.default is each.empty else each.default)
         for each in parameters

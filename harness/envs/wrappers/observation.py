@@ -120,7 +120,7 @@ class NoisyObservation(Random):
     :param std: one deviation for every number, or one for each.
     """
 
-    def __init__(self, env: Env, std: float | list[float]) -> None:
+    def __init__(self, env: Env, std: Amount | list[Amount]) -> None:
         super().__init__(env)
         space = env.observation_space
         if not isinstance(space, gym.spaces.Box):
@@ -146,10 +146,6 @@ class NoisyObservation(Random):
         return np.clip(noisy, space.low, space.high).astype(space.dtype)
 
 
-def observation_noise(env: Env, std: Amount | list[Amount]) -> Env:
-    return NoisyObservation(env, std)
-
-
 class NoisyTV(Random):
     """A television beside the task (Burda et al., 2018b): numbers in [0, 1] that mean nothing.
 
@@ -162,7 +158,12 @@ class NoisyTV(Random):
     """
 
     def __init__(
-        self, env: Env, idle: int | None, patterns: int | None, numbers: int, pattern_seed: int
+        self,
+        env: Env,
+        idle: Index | None = None,
+        patterns: Size | None = 10,
+        numbers: Size = 8,
+        pattern_seed: Index = 0,
     ) -> None:
         super().__init__(env)
         space = _flat(env, "noisy_tv")
@@ -208,16 +209,6 @@ class NoisyTV(Random):
 
     def _beside(self, observation: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.concatenate([observation, self._screen])
-
-
-def noisy_tv(
-    env: Env,
-    idle: Index | None = None,
-    patterns: Size | None = 10,
-    numbers: Size = 8,
-    pattern_seed: Index = 0,
-) -> Env:
-    return NoisyTV(env, idle, patterns, numbers, pattern_seed)
 
 
 def _flat(env: Env, wrapper: str) -> gym.spaces.Box:

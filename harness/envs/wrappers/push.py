@@ -28,10 +28,6 @@ def push_frame(env: Env, observations: Frame = "object", actions: Frame = "objec
     return env
 
 
-def goal_observation(env: Env, frame: Literal["start", "world"] = "start") -> Env:
-    return GoalObservation(env, frame)
-
-
 def error_shaping(env: Env, gamma: Fraction, weights: Weights) -> Env:
     """The potential is minus the weighted sum of the errors: 0 when nothing is left to do.
 
@@ -50,17 +46,6 @@ def error_shaping(env: Env, gamma: Fraction, weights: Weights) -> Env:
     return Shaped(env, potential, gamma)
 
 
-def stall_clock(
-    env: Env,
-    patience: Count = 30,
-    moved: Amount = 0.005,
-    turned: Amount = 3.0,
-    approached: Amount = 0.01,
-    observe: bool = True,
-) -> Env:
-    return StallClock(env, patience, moved, math.radians(turned), approached, observe)
-
-
 def stall_end(env: Env, penalty: Amount = 1.0) -> Env:
     inner: Any = env
     while isinstance(inner, gym.Wrapper) and not isinstance(inner, StallClock):
@@ -70,16 +55,6 @@ def stall_end(env: Env, penalty: Amount = 1.0) -> Env:
     return StallEnd(env, penalty)
 
 
-def curriculum(
-    env: Env,
-    start: Fraction = 0.1,
-    step: Fraction = 0.05,
-    target: Fraction = 0.7,
-    window: Count = 50,
-) -> Env:
-    return Curriculum(env, start, step, target, window)
-
-
 class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
     """The state in the parts that hindsight replay needs: it puts other goals in the goal's place.
 
@@ -87,7 +62,7 @@ class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
     goal from a frame that stays what it is through an episode: `start` is the object's at first.
     """
 
-    def __init__(self, env: Env, frame: Literal["start", "world"]) -> None:
+    def __init__(self, env: Env, frame: Literal["start", "world"] = "start") -> None:
         super().__init__(env)
         self._poses, self._frame = _ask(env, "goal_observation", "poses"), frame
         push: Any = env.unwrapped
@@ -142,7 +117,7 @@ class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
 class StallClock(gym.Wrapper[Any, Any, Any, Any]):
     """Counts the decisions since the robot last made headway, and lets the agent see the count.
 
-    Headway is a push that moves the object by `moved` metres or turns it by `turned` radians, or a
+    Headway is a push that moves the object by `moved` metres or turns it by `turned` degrees, or a
     pusher that comes nearer to it by `approached` metres, each since the last headway. The clock
     ends nothing: it is observed in evaluation too, where episodes run to their limit.
 
@@ -152,17 +127,17 @@ class StallClock(gym.Wrapper[Any, Any, Any, Any]):
     def __init__(
         self,
         env: Env,
-        patience: int,
-        moved: float,
-        turned: float,
-        approached: float,
-        observe: bool,
+        patience: Count = 30,
+        moved: Amount = 0.005,
+        turned: Amount = 3.0,
+        approached: Amount = 0.01,
+        observe: bool = True,
     ) -> None:
         super().__init__(env)
         self._errors = _ask(env, "stall_clock", "errors")
         self._pose = _ask(env, "stall_clock", "pose")
         self._patience = patience
-        self._moved, self._turned, self._approached = moved, turned, approached
+        self._moved, self._turned, self._approached = moved, math.radians(turned), approached
         self._observe = observe
         if observe:
             space = env.observation_space
@@ -211,7 +186,14 @@ class Curriculum(gym.Wrapper[Any, Any, Any, Any]):
     its own. A seeded reset begins anew. It must come after whatever ends episodes.
     """
 
-    def __init__(self, env: Env, start: float, step: float, target: float, window: int) -> None:
+    def __init__(
+        self,
+        env: Env,
+        start: Fraction = 0.1,
+        step: Fraction = 0.05,
+        target: Fraction = 0.7,
+        window: Count = 50,
+    ) -> None:
         super().__init__(env)
         _ask(env, "curriculum", "errors")
         self._start, self._step, self._target = start, step, target

@@ -75,8 +75,8 @@ def _preload(batches: Sequence[Batch]) -> list[str]:
     """The modules that the runs will need: the server imports them once."""
     names = {spec.agent for batch in batches for spec in batch.specs}
     targets = sorted({agents.entry(name).module for name in names})
-    last = ["harness.train.executors.warm", "harness.train.executors.hashed"]
-    return ["harness.train.run", "sacred", "sacred.observers", *targets, *last]
+    libraries = ["harness.train.run", "sacred", "sacred.observers", *targets]
+    return [*libraries, "harness.train.executors.warm"]
 
 
 def _limit_threads(batches: Sequence[Batch]) -> None:
