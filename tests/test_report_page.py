@@ -219,3 +219,17 @@ def test_a_picture_is_embedded_as_what_it_is(tmp_path, suffix, kind):
     (tmp_path / f"visits.{suffix}").write_bytes(b"drawn")
     found = html.embedded(tmp_path / f"visits.{suffix}")
     assert found == f"data:image/{kind};base64,ZHJhd24="
+
+
+def test_what_bars_and_bands_are_is_said_once_after_the_figures(path):
+    figures = path.with_suffix(".md").read_text().partition("## Figures")[2].partition("\n## ")[0]
+    paragraphs = figures.split("\n\n")
+    told = [text for text in paragraphs if re.search(r"(A bar|The band).* is (a|the) ", text)]
+
+    assert len(told) == len({text.partition(".** ")[2] for text in told}) >= 2
+    assert paragraphs[-len(told) :] == told
+
+
+def test_every_table_of_the_page_scrolls_by_keyboard(path):
+    text = path.read_text()
+    assert text.count('<div class="scroll') == text.count('tabindex="0" role="region"') > 10
