@@ -62,3 +62,12 @@ def test_words_are_read_into_the_marks_that_they_have():
     assert r"\texttt{a/\allowbreak{}b.csv}~\citep{key,other}" in latex.words(words).replace(
         r"a/b", r"a/\allowbreak{}b"
     )
+
+
+def test_paragraphs_stay_apart_in_latex():
+    blocks = [Text("one"), Text("two"), Items(("a",)), Section("s", (Text("three"), Text("four")))]
+    found = latex.template("section.tex").render(blocks=blocks)
+
+    assert [part.strip() for part in found.split("\n\n") if part.strip()][-5:] == [
+        "two", "\\begin{itemize}\n\\item a\n\\end{itemize}", "\\subsection*{s}", "three", "four",
+    ]  # fmt: skip
