@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.report.render.command import repeat
+from harness.report.render.listing import repeat
 from harness.sweep.expand import expand
 from harness.train import missing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,6 @@ from harness.config.tree import canonical
 from harness.report.document import Runs
 from harness.report.evidence import Evidence
 from harness.report.number import decimals
-from harness.report.render.command import repeat
 from harness.report.render.plain import plain, plains
 from harness.spec import RunSpec
 from harness.store.reader import RunStatus, Store
@@ -142,3 +142,16 @@ def _curves(evidence: Evidence) -> list[dict[str, Any] | None]:
         y = plains(curve.returns, digits[spec.env])
         found.append({"x": np.asarray(curve.steps, dtype=int).tolist(), "y": y})
     return found
+
+
+def repeat(spec: RunSpec) -> str:
+    """`harness run ...` with all that decides the outcome; the seed comes last."""
+    lines = [
+        ["harness", "run", spec.agent, spec.env, "--steps", str(spec.steps)],
+        ["--evaluation", canonical(spec.evaluation.model_dump(mode="json"))],
+        ["--engine", canonical(spec.engine.model_dump(mode="json"))],
+        *(["--wrapper", canonical(wrapper)] for wrapper in spec.wrappers),
+        *(["--set", f"{name}={canonical(value)}"] for name, value in spec.hparams.items()),
+        ["--seed", str(spec.seed)],
+    ]
+    return " \\\n  ".join(shlex.join(line) for line in lines)
