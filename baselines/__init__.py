@@ -39,9 +39,9 @@ FLAT = ("vector", "discrete", "multibinary", "multidiscrete")
 
 # How far a bonus looks, and so which learners can pay it.
 REACHES = {
-    "step": "each step by itself",
-    "training": "a rollout in its order",
-    "episode": "a rollout in its order, anew with every episode",
+    "step": "single steps",
+    "training": "ordered rollouts",
+    "episode": "ordered rollouts, reset with every episode",
 }
 
 
@@ -212,14 +212,14 @@ AGENTS: dict[str, Entry] = {
     "world_model": Entry(
         "baselines.world_models.world_model:WorldModel",
         1,
-        "See, remember, control: trained in its own dream (Ha and Schmidhuber, 2018)",
+        "A VAE, an MDN-RNN and a controller trained in them (Ha and Schmidhuber, 2018)",
         (*BOTH, "shifted"),
         ("vector", "image"),
     ),
     "dreamer": Entry(
         "baselines.world_models.dreamer.agent:Dreamer",
         3,
-        "A world model with discrete latents, an actor trained in it (DreamerV3, Hafner, 2023)",
+        "Actor-critic in a world model with discrete latents (DreamerV3, Hafner et al., 2023)",
         (*BOTH, "shifted"),
         ("vector", "image", "discrete", "shifted"),
     ),

@@ -85,7 +85,7 @@ def test_a_bonus_in_one_file_and_one_line_is_listed_checked_and_trained(toy, tmp
     path.write_text(SWEEP)
 
     listed = " ".join(harness("ls", "bonuses", *results).split())
-    assert "toy each step by itself ppo, dqn, sac, qrdqn, tqc, recurrent_ppo a toy" in listed
+    assert "toy single steps ppo, dqn, sac, qrdqn, tqc, recurrent_ppo a toy" in listed
     assert "dqn_toy" in harness("ls", "agents", *results)
     checked = harness("check", str(path), *results)
     assert "toy_scale" in checked and "int_coef" in checked
