@@ -21,6 +21,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -33,6 +34,7 @@ from baselines import AGENTS, REPLAY, split
 from baselines.api import Config, NoProgress, Task
 from harness import agents, envs
 from harness.config.strict import UserError
+from harness.config.tree import merged
 from harness.spec import RunSpec
 from harness.sweep import rehearsal
 
@@ -88,7 +90,7 @@ class Case(NamedTuple):
         return f"{self.agent} {self.field} {spelled(self.value)}"
 
     def hparams(self) -> dict[str, Any]:
-        chosen = merged(HPARAMS.get(self.agent, {}), BESIDE.get(self.field, {}))
+        chosen = deepcopy(merged(HPARAMS.get(self.agent, {}), BESIDE.get(self.field, {})))
         if self.field == STEPS:
             return chosen
         tree: Any = self.value
@@ -126,16 +128,6 @@ class Case(NamedTuple):
 def spelled(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) < 60 else f"{text[:20]}...{len(value)}"
-
-
-def merged(tree: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, one inside the other; `other` wins."""
-    result = {key: merged(v, {}) if isinstance(v, Mapping) else v for key, v in tree.items()}
-    for key, value in other.items():
-        inner = result.get(key)
-        both = isinstance(value, Mapping) and isinstance(inner, Mapping)
-        result[key] = merged(inner, value) if both else value
-    return result
 
 
 def family(agent: str) -> str:

@@ -395,7 +395,8 @@ def test_the_state_of_a_search_that_is_damaged_is_named_and_the_others_are_liste
         folder.mkdir(parents=True)
         (folder / "search.json").write_text(text)
     write_json(
-        store.search_folder("sound") / "arm" / "search.json", {"stage": "done", "budget": {}}
+        store.search_folder("sound") / "arm" / "search.json",
+        {"stage": "done", "running": 0, "budget": {}},
     )
 
     out = said(store.root.parent, "ls", "searches", code=0)

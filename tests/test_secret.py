@@ -175,7 +175,9 @@ def test_a_run_with_an_observer_leaves_no_password_behind_and_gives_none_to_its_
 def standing(folder, where):
     home = folder / "searches" / "x" / "a"
     home.mkdir(parents=True)
-    write_json(home / searches.STATE, {"stage": "done", "budget": {}, "storage": where})
+    write_json(
+        home / searches.STATE, {"stage": "done", "running": 0, "budget": {}, "storage": where}
+    )
     (found,) = searches.standings(Store(folder))
     return found
 

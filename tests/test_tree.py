@@ -24,6 +24,13 @@ def test_a_tree_and_its_dotted_names_are_the_same_data():
     assert tree.flat({}) == tree.nested({}) == {}
 
 
+def test_a_walk_stops_at_lists_unless_it_is_to_go_through_them():
+    assert list(tree.walk(TREE))[1] == (("b", "c"), [10, {"d": 2}])
+    walked = dict(tree.walk(TREE, lists=True))
+    assert walked["b", "c", 0] == 10 and walked["b", "c", 1, "d"] == 2
+    assert dict(tree.walk({"x": [], "y": [[]]}, lists=True)) == {("x",): [], ("y", 0): []}
+
+
 @pytest.mark.parametrize(
     ("above", "result"),
     [

@@ -78,10 +78,10 @@ def test_an_evaluation_that_was_altered_is_named_with_its_step(store):
     found, account = repeat(store, spec)
 
     assert found[spec.key]["first"] == {
-        "step": 100, "what": f"evaluation: returns[1] {was + 1} then, {was} now"
+        "step": 100, "what": f"evaluation: returns.1 {was + 1} then, {was} now"
     }  # fmt: skip
     assert not verify.all_equal(found)
-    assert "first at step 100: evaluation: returns[1]" in account[0]
+    assert "first at step 100: evaluation: returns.1" in account[0]
     assert "nothing recorded has changed" in account[1]
 
 
@@ -312,7 +312,7 @@ def test_a_size_that_is_none_is_refused(many, size):
 EQUAL = {"outcome": "equal", "changed": {}}
 CHANGED = {"outcome": "equal", "changed": {"cpu": ["A", "B"]}}
 OTHER = {"outcome": "differs", "changed": {"threads.OMP_NUM_THREADS": ["2", "1"]},
-         "first": {"step": 2000, "what": "evaluation: returns[1] 9.0 then, 8.0 now"}}  # fmt: skip
+         "first": {"step": 2000, "what": "evaluation: returns.1 9.0 then, 8.0 now"}}  # fmt: skip
 FAILED = {"outcome": "failed", "error": "killed"}
 
 
@@ -347,7 +347,7 @@ def test_the_report_warns_of_runs_that_gave_other_numbers(store, tmp_path, monke
 
     assert (
         "> **Warning.** 1 of 2 repeated runs did not give the same numbers again. ppo on "
-        "DeepSea-20, seed 1: first at step 2,000 (evaluation: returns[1] 9.0 then, 8.0 now); "
+        "DeepSea-20, seed 1: first at step 2,000 (evaluation: returns.1 9.0 then, 8.0 now); "
         "changed: threads.OMP_NUM_THREADS."
     ) in text
 
@@ -409,7 +409,7 @@ def test_a_run_is_verified_by_its_key_and_a_tampered_one_is_found(folder):
 
     path.write_text(before)
     fake_store.seal(spec.parent)
-    assert "first at step 300: evaluation: lengths[0]" in out
+    assert "first at step 300: evaluation: lengths.0" in out
     assert json.loads((spec.parent / CERTIFICATE).read_text())["outcome"] == "differs"
     assert "1 of them bit for bit" in typed("verify", str(spec.parent), cwd=folder)
 

@@ -27,15 +27,15 @@ def without_password(text: str, *urls: str) -> str:
     for secret in sorted({part for url in urls for part in _parts(url)}, key=len, reverse=True):
         text = text.replace(secret, MASK)
     text = _LOGIN.sub(r"\g<user>@", text)
-    return _OPTION.sub(lambda found: found["mark"] if found["more"] else "", text)
+    return _OPTION.sub(lambda match: match["mark"] if match["more"] else "", text)
 
 
 def _parts(url: str) -> set[str]:
     """The passwords of a URL, in each spelling that they may come back in, whole and in parts."""
-    found = {match["password"] for match in (_WHOLE.match(url),) if match}
-    found |= {match["password"] for match in _OPTION.finditer(url)}
-    for password in list(found):
-        found |= {spell(password) for spell in (unquote, unquote_plus, quote, quote_plus)}
-        found |= set(re.split("[@:/?#&]", password))
-    found |= {repr(password)[1:-1] for password in found}
-    return {password for password in found if len(password) >= SHORTEST}
+    parts = {match["password"] for match in (_WHOLE.match(url),) if match}
+    parts |= {match["password"] for match in _OPTION.finditer(url)}
+    for password in list(parts):
+        parts |= {spell(password) for spell in (unquote, unquote_plus, quote, quote_plus)}
+        parts |= set(re.split("[@:/?#&]", password))
+    parts |= {repr(password)[1:-1] for password in parts}
+    return {password for password in parts if len(password) >= SHORTEST}

@@ -112,8 +112,8 @@ Space = dict[str, Range]  # dotted hyper-parameter -> its range
 def order_problems(space: Mapping[str, Range]) -> Iterator[tuple[str, str]]:
     """Conditions that nothing can meet: (hyper-parameter, what is wrong)."""
     seen: list[str] = []
-    for name, found in space.items():
-        for key in found.when:
+    for name, range_ in space.items():
+        for key in range_.when:
             if key not in seen:
                 where = "stands below it: move it up" if key in space else "is not in this space"
                 yield name, f"depends on '{key}', which {where}"

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -94,20 +94,20 @@ def _text(path: Path) -> str:
             what = "a folder" if path.is_dir() else "no file that ends"
             raise UserError([Problem(file, None, "", f"{what}: give a YAML file")])
         with path.open("rb") as opened:
-            found = opened.read(LARGEST_FILE + 1)
+            content = opened.read(LARGEST_FILE + 1)
     except FileNotFoundError:
         raise UserError([Problem(file, None, "", "there is no such file")]) from None
     except OSError as error:
         raise UserError([Problem(file, None, "", f"cannot be read: {error.strerror}")]) from None
     except ValueError:
         raise UserError([Problem(file, None, "", "no file can have such a name")]) from None
-    if len(found) > LARGEST_FILE:
+    if len(content) > LARGEST_FILE:
         message = f"larger than {LARGEST_FILE // 1024} kB, which no such file needs"
         raise UserError([Problem(file, None, "", message)])
     try:
-        return found.decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = found.count(b"\n", 0, error.start) + 1
+        line = content.count(b"\n", 0, error.start) + 1
         raise UserError([Problem(file, line, "", "not UTF-8: save it as UTF-8")]) from None
 
 
@@ -127,58 +127,113 @@ def read(path: Path, model: type[M]) -> M:
 
     :raises UserError: with every unknown key and wrong type at once, each with its line.
     """
-    document = load(path)
-    return parse(document, model)
+    return parse(load(path), model)
 
 
 def parse(document: Document, model: type[M]) -> M:
     """A document's data as a model; see `read`."""
-    found = survey(document, model)
-    if found.value is None or found.problems:
-        raise UserError(found.problems)
-    return found.value
+    value, problems = survey(document, model)
+    if value is None or problems:
+        raise problems.error()
+    return value
 
 
-class Survey(NamedTuple, Generic[M]):
-    """What can be read of a document, and all that is wrong with it."""
+class Problems:
+    """What is wrong with a document, gathered on a walk through it and told at once.
 
-    value: M | None  # without what is wrong; None: the rest cannot stand alone
-    problems: list[Problem]
-    wrong: list[Place]  # where they stand
+    Left out is what may come of a value that could not be read.
+    """
 
-    def follows(self, problem: Problem) -> bool:
-        """Whether a problem of the value may come of what is left out of it."""
+    def __init__(
+        self,
+        problem: Callable[[Place, str], Problem],
+        known: Iterable[Problem] = (),
+        unread: Iterable[Place] = (),
+    ) -> None:
+        """
+        :param problem: makes one of the place where it stands.
+        :param known: what is wrong already.
+        :param unread: where values stand that could not be read.
+        """
+        self._problem = problem
+        self._problems = list(known)
+        self._unread = list(unread)
+
+    def __len__(self) -> int:
+        return len(self._problems)
+
+    def add(self, place: Place, message: str) -> None:
+        self.take(self._problem(place, message))
+
+    def take(self, problem: Problem) -> None:
         key = f"{problem.key}."
-        wrong = [f"{dotted(path)}." for path in self.wrong]
-        return any(key.startswith(other) or other.startswith(key) for other in wrong)
+        unread = [f"{dotted(place)}." for place in self._unread]
+        if not any(key.startswith(other) or other.startswith(key) for other in unread):
+            self._problems.append(problem)
+
+    def leave_out(self, place: Place) -> None:
+        """Take no more problems of the value that stands there."""
+        self._unread.append(place)
+
+    def lost(self, place: Place) -> bool:
+        """Whether the value of a place could not be read."""
+        return any(place[: len(unread)] == unread for unread in self._unread)
+
+    def unread(self, *place: str) -> set[str]:
+        """The keys that stand at a place and could not be read."""
+        return {str(at[len(place)]) for at in self._unread if at[: len(place)] == place != at}
+
+    def twice(self, place: Place, values: Iterable[Any]) -> None:
+        """Add each value that stands there more than once."""
+        for value, n in Counter(values).items():
+            if n > 1:
+                self.add(place, f"{value} stands there {n} times: once is enough")
+
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """Take the problems that are raised, and go on."""
+        try:
+            yield
+        except UserError as error:
+            for problem in error.problems:
+                self.take(problem)
+
+    def error(self) -> UserError:
+        return UserError(self._problems)
+
+    def check(self) -> None:
+        """:raises UserError: if there is any."""
+        if self:
+            raise self.error()
 
 
 def survey(
     document: Document, model: type[M], stand_ins: Mapping[str, Any] | None = None
-) -> Survey[M]:
-    """Read what can be read: what is wrong is left out, and then the rest is read again.
+) -> tuple[M | None, Problems]:
+    """What can be read of a document, and all that is wrong with it.
+
+    What is wrong is left out, and then the rest is read again; None: the rest cannot stand alone.
 
     :param stand_ins: take the place of keys that must be there and are missing or wrong. Without
         them a document with a mistake has no value.
     """
     data = copy.deepcopy(document.data)
-    wrong, problems = list(document.flawed), list(document.flaws)
-    found = Survey[M](None, problems, wrong)
+    problems = Problems(document.problem, document.flaws, document.flawed)
     if len(problems) > MOST_PROBLEMS:
-        return found
-    for path in wrong:
-        _leave_out(data, path, stand_ins or {})
+        return None, problems
+    for place in document.flawed:
+        _leave_out(data, place, stand_ins or {})
     for _ in range(DEEPEST):  # each round may bring out what was hidden, and takes something out
         value, errors = validate(data, model)
-        fresh = [document.problem(path, text) for path, text in errors]
-        problems += [problem for problem in fresh if not found.follows(problem)]
-        hopeless = len(problems) >= MOST_PROBLEMS or any(not path for path, _ in errors)
+        for place, message in errors:
+            problems.add(place, message)
+        hopeless = len(problems) >= MOST_PROBLEMS or any(not place for place, _ in errors)
         if value is not None or stand_ins is None or hopeless:
-            return found._replace(value=value)
-        for path, _ in errors:
-            _leave_out(data, path, stand_ins)
-            wrong.append(path)
-    return found
+            return value, problems
+        for place, _ in errors:
+            _leave_out(data, place, stand_ins)
+            problems.leave_out(place)
+    return None, problems
 
 
 def _leave_out(data: Any, path: Place, stand_ins: Mapping[str, Any]) -> None:
@@ -198,66 +253,6 @@ def _leave_out(data: Any, path: Place, stand_ins: Mapping[str, Any]) -> None:
         data[key] = copy.deepcopy(stand_ins[key])
 
 
-class Problems:
-    """What is wrong with a document, gathered on a walk through it and told at once.
-
-    Left out is what may come of a value that could not be read.
-    """
-
-    def __init__(
-        self, problem: Callable[[Place, str], Problem], survey: Survey[Any] | None = None
-    ) -> None:
-        """
-        :param problem: makes one of the place where it stands.
-        :param survey: what is wrong with the document already.
-        """
-        self._problem = problem
-        self._survey = survey or Survey[Any](None, [], [])
-        self._further: list[Problem] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._survey.problems or self._further)
-
-    def add(self, place: Place, message: str) -> None:
-        self.take(self._problem(place, message))
-
-    def take(self, problem: Problem) -> None:
-        if not self._survey.follows(problem):
-            self._further.append(problem)
-
-    def lost(self, place: Place) -> bool:
-        """Whether the value of a place could not be read."""
-        return any(place[: len(wrong)] == wrong for wrong in self._survey.wrong)
-
-    def unread(self, *place: str) -> set[str]:
-        """The keys that stand at a place and could not be read."""
-        wrong = self._survey.wrong
-        return {str(at[len(place)]) for at in wrong if at[: len(place)] == place != at}
-
-    def twice(self, place: Place, values: Iterable[Any]) -> None:
-        """Add each value that stands there more than once."""
-        for value, n in Counter(values).items():
-            if n > 1:
-                self.add(place, f"{value} stands there {n} times: once is enough")
-
-    @contextmanager
-    def gathered(self) -> Iterator[None]:
-        """Take the problems that are raised, and go on."""
-        try:
-            yield
-        except UserError as error:
-            for problem in error.problems:
-                self.take(problem)
-
-    def error(self) -> UserError:
-        return UserError([*self._survey.problems, *self._further])
-
-    def check(self) -> None:
-        """:raises UserError: if there is any."""
-        if self:
-            raise self.error()
-
-
 def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Place, str]]]:
     """Data as a model, or everything that is wrong with it: (where, what) pairs.
 
@@ -269,17 +264,17 @@ def validate(data: Any, model: type[M]) -> tuple[M | None, list[tuple[Place, str
         return model.model_validate_json(json.dumps(data), strict=True), []
     except ValidationError as error:
         details = error.errors(include_url=False)[:MOST_PROBLEMS]
-        found = [problem for detail in details for problem in _explain(dict(detail), data, model)]
-        return None, _alternatives(found)
+        wrong = [each for detail in details for each in _explain(dict(detail), data, model)]
+        return None, _alternatives(wrong)
 
 
 _KIND = re.compile("input should be (?P<kind>.*), but (?P<given>.*) is given", re.S)
 
 
-def _alternatives(found: Iterable[tuple[Place, str]]) -> list[tuple[Place, str]]:
+def _alternatives(wrong: Iterable[tuple[Place, str]]) -> list[tuple[Place, str]]:
     """Each problem once; of a value that may be of several kinds and is of none, one for all."""
     kinds: dict[tuple[Place, str], list[str]] = {}
-    for where, what in dict.fromkeys(found):
+    for where, what in dict.fromkeys(wrong):
         match = _KIND.fullmatch(what)
         of_value = kinds.setdefault((where, match["given"] if match else what), [])
         of_value += [match["kind"]] if match else []

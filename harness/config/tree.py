@@ -53,13 +53,20 @@ def put(tree: dict[str, Any], name: str, value: Any) -> str | None:
     return None
 
 
-def walk(tree: Any, at: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Every value that is no mapping with something in it, and its place."""
-    if isinstance(tree, Mapping) and tree:
-        for key, value in tree.items():
-            yield from walk(value, (*at, key))
-    else:
+def walk(tree: Any, at: Place = (), lists: bool = False) -> Iterator[tuple[Place, Any]]:
+    """Every value that is no mapping with something in it, and its place.
+
+    :param lists: walk through lists, too.
+    """
+    inner: list[tuple[str | int, Any]] = []
+    if isinstance(tree, Mapping):
+        inner = list(tree.items())
+    elif lists and isinstance(tree, list):
+        inner = list(enumerate(tree))
+    if not inner:
         yield at, tree
+    for key, value in inner:
+        yield from walk(value, (*at, key), lists)
 
 
 def flat(tree: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,12 +85,12 @@ def _again(
         plan.specs(hparams(trial), instances, label=f"trial {trial.number}") for trial in trials
     ]
     score.train([spec for each in specs for spec in each], store, attempt)
-    found = []
+    reruns = []
     for trial, each in zip(trials, specs, strict=True):
         outcome = score.outcome(each, store, plan)
         value = math.nan if outcome.error else rerun_value(plan, outcome)
-        found.append(Rerun(trial, each, outcome, value))
-    return found
+        reruns.append(Rerun(trial, each, outcome, value))
+    return reruns
 
 
 def rerun_value(plan: Plan, outcome: Outcome) -> float:
@@ -119,24 +119,25 @@ def difference(plan: Plan, first: Rerun, second: Rerun) -> Interval:
     return _interval(stats.difference(*sides, plan.statistic, plan.name))
 
 
-def _interval(found: stats.Estimate) -> Interval:
-    known = stats.has_interval(found.shows)
-    ends = [round(end, 6) if known else None for end in (found.low, found.high)]
-    return Interval(point=round(found.point, 6), low=ends[0], high=ends[1])
+def _interval(estimate: stats.Estimate) -> Interval:
+    known = stats.has_interval(estimate.shows)
+    ends = [round(end, 6) if known else None for end in (estimate.low, estimate.high)]
+    return Interval(point=round(estimate.point, 6), low=ends[0], high=ends[1])
 
 
-def text(found: Interval) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.point:.3f}"
-    return f"{found.point:.3f} [{found.low:.3f}, {found.high:.3f}]"
+def text(interval: Interval) -> str:
+    if interval.low is None or interval.high is None:
+        return f"{interval.point:.3f}"
+    return f"{interval.point:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Best:
+def winner(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
     """What best.yaml says."""
     trials = study.get_trials(deepcopy=False)
-    first, trial = found.winner.specs[0], found.winner.trial
+    first, trial = confirmation.winner.specs[0], confirmation.winner.trial
     confirm, file = plan.file.confirm, plan.file
-    reruns = [*found.candidates, found.winner]
+    reran = confirmation.candidates
+    reruns = [*reran, confirmation.winner]
     diverged = sum(o.outcome.diverged for o in reruns if o.trial.number == trial.number)
     return Best(
         agent=plan.agent,
@@ -150,16 +151,16 @@ def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Best:
             sampler=file.sampler,
             trials=counts(trials),
             budget_steps=loop.spent(trials),
-            confirmation_steps=rerun_steps(found),
+            confirmation_steps=rerun_steps(confirmation),
             tuning_seeds=list(range(TUNING, TUNING + file.seeds)),
-            confirmation_seeds=_seeds(CONFIRMATION, confirm.seeds if found.candidates else 0),
+            confirmation_seeds=_seeds(CONFIRMATION, confirm.seeds if reran else 0),
             test_seeds=_seeds(plan.first_test_seed, confirm.test_seeds),
             value=file.value,
             tuning_value=round(float(trial.value or 0.0), 6),
-            test_value=estimate(plan, found.winner),
-            optimism_gap=round(found.gap, 6),
-            default_test_value=estimate(plan, found.default),
-            difference=difference(plan, found.winner, found.default),
+            test_value=estimate(plan, confirmation.winner),
+            optimism_gap=round(confirmation.gap, 6),
+            default_test_value=estimate(plan, confirmation.default),
+            difference=difference(plan, confirmation.winner, confirmation.default),
             diverged_seeds=diverged + trial.user_attrs[loop.DIVERGED],
             made_with={"optuna": version("optuna")},
             sha256=digest(plan.agent, first.hparams),
@@ -167,9 +168,9 @@ def winner(plan: Plan, study: optuna.Study, found: Confirmation) -> Best:
     )
 
 
-def rerun_steps(found: Confirmation) -> int:
+def rerun_steps(confirmation: Confirmation) -> int:
     """Environment steps of all that followed the search; the default's runs may be the winner's."""
-    reruns = [*found.candidates, found.winner, found.default]
+    reruns = [*confirmation.candidates, confirmation.winner, confirmation.default]
     return sum({spec.key: spec.steps for one in reruns for spec in one.specs}.values())
 
 
@@ -194,7 +195,7 @@ HEAD = """\
 """
 
 
-def write(path: Path, found: Best) -> None:
+def write(path: Path, best: Best) -> None:
     """Write best.yaml."""
     from ruamel.yaml import YAML
 
@@ -202,8 +203,8 @@ def write(path: Path, found: Best) -> None:
     yaml.width = 100
     yaml.default_flow_style = None
     text = io.StringIO()
-    yaml.dump(found.model_dump(mode="json"), text)
-    where = found.provenance
+    yaml.dump(best.model_dump(mode="json"), text)
+    where = best.provenance
     assert where is not None
-    head = HEAD.format(name=where.search, trial=where.trial, agent=found.agent)
+    head = HEAD.format(name=where.search, trial=where.trial, agent=best.agent)
     write_whole(path, (head + text.getvalue()).encode())

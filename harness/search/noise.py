@@ -43,9 +43,9 @@ def measure(specs: Sequence[RunSpec], folder: Path) -> Scale | None:
     return scale([known[spec.key] for spec in specs], specs[0].steps)
 
 
-def scale(found: Sequence[Samples], steps: int) -> Scale:
+def scale(runs: Sequence[Samples], steps: int) -> Scale:
     """McCandlish et al. 2018, B_simple = tr(Sigma) / |G|^2, the two averaged before their ratio."""
-    rows = np.array([row for samples in found for row in samples], dtype=float)
+    rows = np.array([row for samples in runs for row in samples], dtype=float)
     quarter = np.minimum((rows[:, 0] - 1) * QUARTERS // steps, QUARTERS - 1)
     ratios = []
     for i in range(QUARTERS):

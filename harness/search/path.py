@@ -37,14 +37,14 @@ def order(plan: Plan, best: FrozenTrial, forest: Forest) -> list[list[str]]:
     if start is None:  # it lies outside the space, where the forest knows nothing
         start = {}
     left = _groups(plan, hparams(best))
-    now, found = dict(start), []
+    now, groups = dict(start), []
     while left:
         ahead = [_moved(plan, now, best.params, group) for group in left]
         values = forest.predict(ahead)
         i = int(values.argmax())
         now = ahead[i]
-        found.append(left.pop(i))
-    return found
+        groups.append(left.pop(i))
+    return groups
 
 
 def _groups(plan: Plan, chosen: dict[str, Any]) -> list[list[str]]:

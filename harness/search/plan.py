@@ -73,9 +73,9 @@ class Plan(NamedTuple):
     def instances(self) -> list[Instance]:
         """What every trial is scored on, in the same shuffled order."""
         seeds = range(TUNING, TUNING + self.file.seeds)
-        found = [Instance(spec.env, seed) for seed in seeds for spec in self.base]
-        order = stats.generator("instances", str(self.file.seed)).permutation(len(found))
-        return [found[i] for i in order]
+        each = [Instance(spec.env, seed) for seed in seeds for spec in self.base]
+        order = stats.generator("instances", str(self.file.seed)).permutation(len(each))
+        return [each[i] for i in order]
 
     @property
     def first_test_seed(self) -> int:
@@ -246,11 +246,10 @@ def plans(document: Document, rehearse: bool = False) -> list[Plan]:
     :param rehearse: make the learner of each default trial once, too, as before training.
     :raises UserError: with everything that is wrong with the keys, and with what they say.
     """
-    read = survey(document, SearchFile, SearchFile.STAND_INS)
-    problems, plans = Problems(document.problem, read), list[Plan]()
-    if read.value is None:
+    file, problems = survey(document, SearchFile, SearchFile.STAND_INS)
+    if file is None:
         raise problems.error()
-    file = read.value
+    plans = []
     cards = cards_of(file, problems)
     for label in file.arms:
         with problems.gathered():
@@ -408,11 +407,11 @@ def _refused(plan: Plan, name: str, placed: _Placed) -> Iterator[Problem]:
             yield placed.problem(reason, *end)
 
 
-def _reason(plan: Plan, name: str, found: Range, value: Any) -> str | None:
+def _reason(plan: Plan, name: str, range_: Range, value: Any) -> str | None:
     try:
         specs = plan.specs({name: value}, [Instance(spec.env, 0) for spec in plan.base])
     except UserError as error:
         return "; ".join(dict.fromkeys(problem.message for problem in error.problems))
-    if found.whole and isinstance(get(specs[0].hparams, name), float):
-        return f"{name} is a real number: write {found.low}.0, to search what lies between"
+    if range_.whole and isinstance(get(specs[0].hparams, name), float):
+        return f"{name} is a real number: write {range_.low}.0, to search what lies between"
     return None

@@ -45,30 +45,30 @@ def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) ->
         tell(searches.SEARCHING)
         loop.run(plan, study, store, attempt, say, partial(tell, searches.SEARCHING))
         tell(searches.CONFIRMING)
-        found = confirm.run(plan, study, store, attempt)
-        if found is not None:
-            confirm.write(home / BEST, confirm.winner(plan, study, found))
-        evidence = _evidence(plan, study, found, store, attempt)
+        confirmation = confirm.run(plan, study, store, attempt)
+        if confirmation is not None:
+            confirm.write(home / BEST, confirm.winner(plan, study, confirmation))
+        evidence = _evidence(plan, study, confirmation, store, attempt)
         tell(searches.DONE)
         return evidence
 
 
 def _evidence(
-    plan: Plan, study: optuna.Study, found: Confirmation | None, store: Store, attempt: Train
+    plan: Plan, study: optuna.Study, confirmation: Confirmation | None, store: Store, attempt: Train
 ) -> Evidence:
     """What the report needs beside the search: a forest, and what was asked to be run for it."""
     trials, wanted = study.get_trials(), plan.file.confirm
     shown = surrogate.usable(trials)
     forest = surrogate.Forest(plan, shown) if len(shown) >= surrogate.ENOUGH else None
     steps, scale = [], None
-    if found is not None and found.winner.trial.number > 0:
+    if confirmation is not None and confirmation.winner.trial.number > 0:
         if wanted.path_seeds and forest is not None:
-            steps = path.run(plan, found.winner.trial, forest, store, attempt)
+            steps = path.run(plan, confirmation.winner.trial, forest, store, attempt)
         if wanted.noise_runs:
             instances = plan.pool(NOISE, wanted.noise_runs)[: wanted.noise_runs]
-            specs = plan.specs(confirm.hparams(found.winner.trial), instances)
+            specs = plan.specs(confirm.hparams(confirmation.winner.trial), instances)
             scale = noise.measure(specs, folder(plan, store))
-    return Evidence(plan, trials, found, forest, steps, scale)
+    return Evidence(plan, trials, confirmation, forest, steps, scale)
 
 
 def write_report(studies: Sequence[Evidence], store: Store) -> Path:

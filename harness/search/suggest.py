@@ -35,60 +35,60 @@ SAMPLERS: dict[str, Callable[[Plan, int], BaseSampler]] = {
 }
 
 
-def parameter(name: str, found: Range) -> str:
+def parameter(name: str, range_: Range) -> str:
     """What the study calls it: the scale on which it is searched."""
-    if found.powers_of is not None:
-        return f"log{found.powers_of} {name}"
-    return f"1 - {name}" if found.one_minus else name
+    if range_.powers_of is not None:
+        return f"log{range_.powers_of} {name}"
+    return f"1 - {name}" if range_.one_minus else name
 
 
-def distribution(found: Range) -> BaseDistribution:
-    if found.choices is not None:
-        return CategoricalDistribution([_label(choice) for choice in found.choices])
-    assert found.low is not None and found.high is not None
-    if found.powers_of is not None:
-        return IntDistribution(found.power(found.low), found.power(found.high))
-    if found.whole:
+def distribution(range_: Range) -> BaseDistribution:
+    if range_.choices is not None:
+        return CategoricalDistribution([_label(choice) for choice in range_.choices])
+    assert range_.low is not None and range_.high is not None
+    if range_.powers_of is not None:
+        return IntDistribution(range_.power(range_.low), range_.power(range_.high))
+    if range_.whole:
         return IntDistribution(
-            int(found.low), int(found.high), log=found.log, step=int(found.step or 1)
+            int(range_.low), int(range_.high), log=range_.log, step=int(range_.step or 1)
         )
-    low, high = float(found.low), float(found.high)
-    if found.one_minus:
+    low, high = float(range_.low), float(range_.high)
+    if range_.one_minus:
         low, high = round(1 - high, 12), round(1 - low, 12)
-    return FloatDistribution(low, high, log=found.log, step=found.step)
+    return FloatDistribution(low, high, log=range_.log, step=range_.step)
 
 
-def decode(found: Range, drawn: Any) -> Any:
+def decode(range_: Range, drawn: Any) -> Any:
     """The hyper-parameter's value, from what the sampler drew."""
-    if found.choices is not None:
-        return next(choice for choice in found.choices if _label(choice) == drawn)
-    if found.powers_of is not None:
-        return int(found.powers_of**drawn)
-    if found.whole:
+    if range_.choices is not None:
+        return next(choice for choice in range_.choices if _label(choice) == drawn)
+    if range_.powers_of is not None:
+        return int(range_.powers_of**drawn)
+    if range_.whole:
         return int(drawn)
     short = float(f"{drawn:.{DIGITS}g}")
-    return round(1 - short, 12) if found.one_minus else short
+    return round(1 - short, 12) if range_.one_minus else short
 
 
-def encode(found: Range, value: Any) -> Any:
+def encode(range_: Range, value: Any) -> Any:
     """What the sampler would have to draw to get the value.
 
     :raises ValueError: if it lies outside the range.
     """
-    if found.choices is not None:
-        if value not in found.choices:
+    if range_.choices is not None:
+        if value not in range_.choices:
             raise ValueError(value)
         return _label(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(value)
     drawn: Any = value
-    if found.powers_of is not None:
-        drawn = found.power(value) if value >= 1 else -1
-    elif not found.whole:
-        drawn = round(1 - value, 12) if found.one_minus else float(value)
+    if range_.powers_of is not None:
+        drawn = range_.power(value) if value >= 1 else -1
+    elif not range_.whole:
+        drawn = round(1 - value, 12) if range_.one_minus else float(value)
     # Made to ask whether the value is one of the distribution's: it raises ValueError if not.
-    create_trial(value=0.0, params={"x": drawn}, distributions={"x": distribution(found)})
-    if decode(found, drawn) != value:
+    create_trial(value=0.0, params={"x": drawn}, distributions={"x": distribution(range_)})
+    if decode(range_, drawn) != value:
         raise ValueError(value)
     return drawn
 
@@ -101,11 +101,11 @@ def _label(choice: Any) -> Any:
 
 def grid(space: Space) -> dict[str, list[Any]]:
     """Every value of each hyper-parameter, as the study calls them."""
-    return {parameter(name, found): list(_values(found)) for name, found in space.items()}
+    return {parameter(name, range_): list(_values(range_)) for name, range_ in space.items()}
 
 
-def _values(found: Range) -> Iterable[Any]:
-    kind = distribution(found)
+def _values(range_: Range) -> Iterable[Any]:
+    kind = distribution(range_)
     if isinstance(kind, CategoricalDistribution):
         return kind.choices
     assert isinstance(kind, IntDistribution | FloatDistribution) and kind.step is not None
@@ -115,25 +115,25 @@ def _values(found: Range) -> Iterable[Any]:
 
 def chosen(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's hyper-parameters by their dotted names, as far as they were searched."""
-    found = {}
-    for name, one in space.items():
-        if parameter(name, one) in params:
-            found[name] = decode(one, params[parameter(name, one)])
-    return found
+    values = {}
+    for name, range_ in space.items():
+        if parameter(name, range_) in params:
+            values[name] = decode(range_, params[parameter(name, range_)])
+    return values
 
 
 def default_params(space: Space, hparams: Mapping[str, Any]) -> dict[str, Any] | None:
     """The default as a point of the space; None if it lies outside."""
-    found: dict[str, Any] = {}
+    params: dict[str, Any] = {}
     values: dict[str, Any] = {}
-    for name, one in space.items():
-        if one.active(values):
+    for name, range_ in space.items():
+        if range_.active(values):
             values[name] = get(hparams, name)
             try:
-                found[parameter(name, one)] = encode(one, values[name])
+                params[parameter(name, range_)] = encode(range_, values[name])
             except ValueError:
                 return None
-    return found
+    return params
 
 
 def replica(
@@ -152,9 +152,9 @@ def draw(plan: Plan, before: Sequence[FrozenTrial]) -> FrozenTrial:
     study = replica(plan, before, SAMPLERS[plan.file.sampler](plan, seed))
     trial = study.ask()
     values: dict[str, Any] = {}
-    for name, found in plan.space.items():
-        if found.active(values):
-            values[name] = decode(found, _suggest(trial, parameter(name, found), found))
+    for name, range_ in plan.space.items():
+        if range_.active(values):
+            values[name] = decode(range_, _suggest(trial, parameter(name, range_), range_))
     return study.trials[-1]
 
 
@@ -170,8 +170,8 @@ def first(plan: Plan) -> FrozenTrial:
     )
 
 
-def _suggest(trial: Trial, name: str, found: Range) -> Any:
-    kind = distribution(found)
+def _suggest(trial: Trial, name: str, range_: Range) -> Any:
+    kind = distribution(range_)
     if isinstance(kind, CategoricalDistribution):
         return trial.suggest_categorical(name, kind.choices)
     if isinstance(kind, IntDistribution):

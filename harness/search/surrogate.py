@@ -68,12 +68,12 @@ def importance(plan: Plan, trials: Sequence[FrozenTrial], method: str) -> dict[s
         study = optuna.create_study(direction="maximize")
         study.add_trials([_plain(trial) for trial in sample])
         rows.append(optuna.importance.get_param_importances(study, evaluator=EVALUATORS[method](i)))
-    found = {}
+    shares = {}
     for name in rows[0]:
         each = np.array([row.get(name, 0.0) for row in rows[1:]])
         low, high = stats.percentile(each)
-        found[name] = Share(rows[0][name], float(low), float(high))
-    return found
+        shares[name] = Share(rows[0][name], float(low), float(high))
+    return shares
 
 
 def _plain(trial: FrozenTrial) -> FrozenTrial:

@@ -29,7 +29,7 @@ class Interval(BaseModel):
 
 
 class Provenance(BaseModel):
-    """How the winner was found, and what it scored on seeds that chose nothing."""
+    """How the best trial was found, and what it scored on seeds that chose nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -24,19 +24,19 @@ class Claims(NamedTuple):
 
 def read(texts: Sequence[str], arms: Collection[str], envs: Collection[str]) -> Claims:
     """The claims about these arms and environments that can be true together."""
-    found = Claims({}, [])
+    claims = Claims({}, [])
     for i, text in enumerate(texts):
         sentence = SENTENCE.fullmatch(text)
         if sentence is None:
             message = f"'{text}' does not read 'A > B [on ENV] by {'|'.join(SCORES)}'"
-            found.problems.append((i, message))
+            claims.problems.append((i, message))
             continue
         claim = Claim(text=text, **sentence.groupdict())
-        wrong = [*_unknown(claim, arms, envs), *_excluded(claim, found.read.values())]
-        found.problems.extend((i, message) for message in wrong)
+        wrong = [*_unknown(claim, arms, envs), *_excluded(claim, claims.read.values())]
+        claims.problems.extend((i, message) for message in wrong)
         if not wrong:
-            found.read[i] = claim
-    return found
+            claims.read[i] = claim
+    return claims
 
 
 def _unknown(claim: Claim, arms: Collection[str], envs: Collection[str]) -> Iterable[str]:

@@ -58,11 +58,10 @@ def expand(
     :raises UserError: with everything that is wrong at once, before anything trains.
     """
     document = load(path)
-    read = survey(document, SweepFile, SweepFile.STAND_INS)
-    problems = Problems(document.problem, read)
-    if read.value is None:
+    file, problems = survey(document, SweepFile, SweepFile.STAND_INS)
+    if file is None:
         raise problems.error()
-    file, rehearse = read.value, rehearse and not read.problems
+    rehearse = rehearse and not problems
     cards = cards_of(file, problems)
     arms = compose(file, problems)
     _check_arms(file, arms, problems)

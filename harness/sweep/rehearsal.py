@@ -22,9 +22,9 @@ CGROUP = Path("/sys/fs/cgroup/memory.max")  # of the container, where there is o
 
 def installed_memory() -> float:
     """Bytes that this machine, or its container, has in all."""
-    found = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    installed = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     limit = CGROUP.read_text().strip() if CGROUP.is_file() else ""
-    return min(found, float(limit)) if limit.isdigit() else found
+    return min(installed, float(limit)) if limit.isdigit() else installed
 
 
 def misfits(

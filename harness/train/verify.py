@@ -20,6 +20,7 @@ import numpy as np
 
 from harness import agents, provenance
 from harness.config.strict import Problem, UserError
+from harness.config.tree import dotted, walk
 from harness.spec import RunSpec
 from harness.store import run_files, writer
 from harness.store.files import Damage, temporary
@@ -226,15 +227,9 @@ def _short(text: str) -> str:
     return text[1:13] if re.fullmatch('"[0-9a-f]{64}"', text) else text
 
 
-def _flat(value: Any, name: str = "") -> dict[str, str]:
-    """Every leaf by its dotted name, in a spelling that is equal for equal bits, NaN included."""
-    if isinstance(value, Mapping):
-        parts = [_flat(part, f"{name}.{key}" if name else key) for key, part in value.items()]
-    elif isinstance(value, list):
-        parts = [_flat(part, f"{name}[{i}]") for i, part in enumerate(value)]
-    else:
-        return {name: json.dumps(value)}
-    return {key: leaf for part in parts for key, leaf in part.items()}
+def _flat(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Every value by its dotted name, in a spelling that is equal for equal bits, NaN included."""
+    return {dotted(place): json.dumps(value) for place, value in walk(facts, lists=True)}
 
 
 def surroundings(

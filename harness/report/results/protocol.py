@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import stats
 from harness.config.name import joined
-from harness.config.tree import canonical
+from harness.config.tree import canonical, flat
 from harness.report.document import Code, Items, Section, Table, Text
 from harness.report.evidence import Evidence, equal_tuning, first_result
 from harness.spec import Evaluation, RunSpec
@@ -211,7 +211,8 @@ def settings(evidence: Evidence) -> Table:
         if env in evidence.sweep.tuned_on.get(arm, {}):
             tuned_on = evidence.sweep.tuned_on[arm][env]
             facts["tuned on"] = ", ".join(tuned_on) or equal_tuning.NOWHERE
-        for name, value in (facts | _flat(spec.hparams) | dict(spec.engine)).items():
+        hparams = dict(sorted(flat(spec.hparams).items()))
+        for name, value in (facts | hparams | dict(spec.engine)).items():
             places[name, _show(value)].append((arm, env))
     names = dict.fromkeys(name for name, _ in places)
     rows = [
@@ -221,15 +222,6 @@ def settings(evidence: Evidence) -> Table:
         if other == name
     ]
     return Table(("setting", "value", "where"), tuple(rows), name="hyperparameters")
-
-
-def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings under dotted names, in alphabetical order."""
-    found: dict[str, Any] = {}
-    for name, value in sorted(tree.items()):
-        inside = isinstance(value, dict) and value
-        found |= _flat(value, f"{prefix}{name}.") if inside else {f"{prefix}{name}": value}
-    return found
 
 
 def _where(pairs: list[tuple[str, str]], known: list[tuple[str, str]]) -> str:
