@@ -342,6 +342,14 @@ def test_what_follows_from_a_mistake_is_not_told_beside_it(problems):
     assert {line for line, _ in problems(text)} == {3, 6, 7}
 
 
+def test_a_wrong_hyperparameter_hides_nothing_else_that_is_wrong_with_its_arm(problems):
+    found = problems(
+        HEAD + "arms: {a: {agent: sac, wrappers: [goal_observation], hparams: {gama: 1}}}\n"
+    )
+
+    assert {key for _, key in found} == {"arms.a.agent", "arms.a.wrappers", "arms.a.hparams.gama"}
+
+
 def test_a_budget_that_holds_no_update_is_refused_before_training(problems):
     found = problems(HEAD + "arms: {a: {agent: ppo, steps: 100}}\n")
 

@@ -94,16 +94,18 @@ def expand(
         tuned_on=_tuned_on(asked),
         runs=tuple(runs),
     )
-    objections = {
-        i: ability.impossible
-        for i, ability in zip(claims, stats.abilities(sweep), strict=True)
-        if ability.impossible
-    }
+    objections = _objections(sweep, claims)
     for i, why in objections.items() if not anyway else ():
         problems.add(("claims", i), f"'{file.claims[i]}': {why} (--anyway)")
     problems.check()
     overridden = tuple(f"{file.claims[i]}: {why}" for i, why in objections.items())
     return Expansion(file, sweep.model_copy(update={"anyway": overridden}), tuple(asked))
+
+
+def _objections(sweep: ResolvedSweep, places: Iterable[int]) -> dict[int, str]:
+    """Claims that no outcome could support, by their place in the file, and why."""
+    abilities = zip(places, stats.abilities(sweep), strict=True)
+    return {i: ability.impossible for i, ability in abilities if ability.impossible}
 
 
 def _seeds(file: SweepFile, arms: Arms, problems: Problems) -> list[int]:

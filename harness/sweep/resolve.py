@@ -55,12 +55,13 @@ def resolve(request: Request, source: Source = COMMAND, rehearse: bool = False) 
     except KeyError as error:
         problems.add(("agent",), error.args[0])
         raise problems.error() from None
+    if card is not None:
+        _check_fit(agent, card, wrappers, problems)
     settings = None
     with problems.gathered():  # without an environment, too, mistakes in them can be seen
         settings = agents.resolve(agent, card.name if card else "", taken_over(layers))
     if card is None or settings is None:
         raise problems.error()
-    _check_fit(agent, card, wrappers, problems)
     if not wrong and (short := agents.too_short(agent, settings.hparams, steps or 0)):
         problems.add(("arm",), f"{steps} steps on {card.name} {short}")
     if rehearse and not problems:
