@@ -12,7 +12,8 @@ import optuna
 from harness.search import confirm, loop, noise, path, report, storage, surrogate
 from harness.search.confirm import BEST, Confirmation
 from harness.search.evidence import Evidence
-from harness.search.plan import NOISE, Plan, read, shipped
+from harness.search.plan import NOISE, Plan
+from harness.search.read import read, shipped
 from harness.search.score import Train
 from harness.store import searches
 from harness.store.reader import Store
