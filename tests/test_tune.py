@@ -136,7 +136,7 @@ def test_a_trial_that_loses_seed_by_seed_is_stopped_early_and_cannot_win(tmp_pat
     assert len(stopped) > 4
     assert all(4 <= len(trial.intermediate_values) < 6 for trial in stopped)
     assert best.user_attrs[loop.FULL]
-    assert found.winner.trial.user_attrs[loop.FULL]
+    assert found.selected.trial.user_attrs[loop.FULL]
     assert sum(t.user_attrs[loop.STEPS] for t in told) < 20 * 6 * 1000
 
 
@@ -159,7 +159,7 @@ def test_a_trial_that_crashes_has_failed_with_its_traceback(tmp_path):
     crashed = [t for t in trials(of, tmp_path) if t.state is TrialState.FAIL]
     assert crashed and all(CRASH in trial.user_attrs[loop.ERROR] for trial in crashed)
     assert all(trial.params["kp"] > 10 for trial in crashed)
-    assert found.winner.trial.state is TrialState.COMPLETE
+    assert found.selected.trial.state is TrialState.COMPLETE
 
 
 def test_a_run_whose_worker_was_killed_is_tried_again(tmp_path, undisturbed):
@@ -184,13 +184,13 @@ def test_the_winner_is_chosen_and_judged_on_seeds_that_the_search_has_not_seen(s
     found = searched[2].confirmation
 
     chosen = {spec.seed for one in found.candidates for spec in one.specs}
-    judged = {spec.seed for one in (found.winner, found.default) for spec in one.specs}
+    judged = {spec.seed for one in (found.selected, found.default) for spec in one.specs}
     assert chosen == {CONFIRMATION, CONFIRMATION + 1, CONFIRMATION + 2}
     first = searched[1].first_test_seed
     assert judged == set(range(first, first + 6))
     best = max(found.candidates, key=lambda one: one.value)
-    assert found.winner.trial == best.trial
-    assert found.gap == found.winner.trial.value - found.winner.value
+    assert found.selected.trial == best.trial
+    assert found.gap == found.selected.trial.value - found.selected.value
 
 
 def test_a_budget_in_steps_is_never_exceeded(tmp_path):

@@ -79,7 +79,7 @@ def test_it_says_how_far_it_is_and_where_the_winner_stands(searched):
 
     assert "gains.pid: trials 0 to 2; best " in out
     assert "winner: results/searches/gains/pid/best.yaml" in out
-    assert "# The winner of the search gains.pid" in best(folder).read_text()
+    assert "# Selected by the search gains.pid" in best(folder).read_text()
 
 
 def best(folder):
@@ -98,7 +98,7 @@ def test_a_sweep_takes_the_winner_over_and_only_its_content_counts(tmp_path):
 
     assert [run.key for run in one.runs] == [run.key for run in other.runs]
     default, tuned, but = (run.hparams for run in one.runs)
-    assert tuned == evidence.confirmation.winner.specs[0].hparams
+    assert tuned == evidence.confirmation.selected.specs[0].hparams
     assert but == tuned | {"ki": 0.5} != tuned
     assert default["ki"] == 0.0
 

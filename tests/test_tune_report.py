@@ -99,7 +99,7 @@ def test_best_yaml_reads_back_with_its_provenance(studies):
     winner = parse(load(file), Best)
 
     origin = winner.provenance
-    assert winner.hparams == found[1].confirmation.winner.specs[0].hparams
+    assert winner.hparams == found[1].confirmation.selected.specs[0].hparams
     assert origin.optimism_gap == pytest.approx(found[1].confirmation.gap, abs=1e-6)
     assert origin.tuning_seeds == list(range(TUNING, TUNING + 6))
     assert origin.confirmation_seeds == list(range(CONFIRMATION, CONFIRMATION + 3))
@@ -135,12 +135,12 @@ def test_the_path_leads_from_the_default_to_the_winner_on_seeds_of_its_own(studi
     first, *_, last = one.path
     differing = {
         name
-        for name, value in one.confirmation.winner.specs[0].hparams.items()
+        for name, value in one.confirmation.selected.specs[0].hparams.items()
         if value != one.plan.base[0].hparams[name]
     }
 
     assert first.specs[0].hparams == one.plan.base[0].hparams
-    assert last.specs[0].hparams == one.confirmation.winner.specs[0].hparams
+    assert last.specs[0].hparams == one.confirmation.selected.specs[0].hparams
     assert len(one.path) == len(differing) + 1
     assert {spec.seed for step in one.path for spec in step.specs} == set(range(PATH, PATH + 4))
 

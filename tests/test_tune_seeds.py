@@ -68,7 +68,7 @@ def test_a_later_search_in_one_store_tests_on_seeds_that_no_run_has(tmp_path):
     for name in ("first", "second"):
         of = plan(tmp_path, SHORT.replace("name: fake", f"name: {name}"))
         found = run(of, tmp_path).confirmation
-        seeds = {spec.seed for spec in found.winner.specs}
+        seeds = {spec.seed for spec in found.selected.specs}
         best = YAML(typ="safe").load(study.folder(of, Store(tmp_path)) / study.BEST)
         assert set(best["provenance"]["test_seeds"]) == seeds
         tested.append(seeds)

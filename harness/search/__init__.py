@@ -1,1 +1,1 @@
-"""Hyper-parameters by search: many seeds for each trial, resumable, and honest about its winner."""
+"""Hyper-parameters by search: many seeds for each trial, resumable, tested on fresh seeds."""

@@ -1,4 +1,4 @@
-"""After the search: the best trials on fresh seeds, the winner on further ones, and best.yaml."""
+"""After the search: the best trials on fresh seeds, one selected and tested, and best.yaml."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Confirmation(NamedTuple):
     """What is known after the search is over."""
 
     candidates: list[Rerun]  # the best trials, in the order of the search; empty with `top: 1`
-    winner: Rerun  # on the test seeds
+    selected: Rerun  # on the test seeds
     default: Rerun  # on the test seeds
-    promised: float  # the winner's value in the search, of no more seeds than it was tested on
+    promised: float  # its value in the search, of no more seeds than it was tested on
 
     @property
     def gap(self) -> float:
-        """Optimism: the winner's value in the search, minus that on seeds that chose nothing."""
-        return self.promised - self.winner.value
+        """Optimism: the value in the search, minus that on seeds that chose nothing."""
+        return self.promised - self.selected.value
 
 
 def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confirmation | None:
@@ -62,8 +62,8 @@ def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confir
         best.sort(key=lambda trial: -value.get(trial.number, -math.inf))
     finalists = [best[0], trials[0]]
     test = plan.first_test_seed
-    winner, default = _again(plan, finalists, test, wanted.test_seeds, store, attempt)
-    return Confirmation(candidates, winner, default, promised(plan, winner.trial))
+    selected, default = _again(plan, finalists, test, wanted.test_seeds, store, attempt)
+    return Confirmation(candidates, selected, default, promised(plan, selected.trial))
 
 
 def promised(plan: Plan, trial: FrozenTrial) -> float:
@@ -131,13 +131,13 @@ def text(interval: Interval) -> str:
     return f"{interval.point:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def winner(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
+def best(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
     """What best.yaml says."""
     trials = study.get_trials(deepcopy=False)
-    first, trial = confirmation.winner.specs[0], confirmation.winner.trial
+    first, trial = confirmation.selected.specs[0], confirmation.selected.trial
     confirm, file = plan.file.confirm, plan.file
     reran = confirmation.candidates
-    reruns = [*reran, confirmation.winner]
+    reruns = [*reran, confirmation.selected]
     diverged = sum(o.outcome.diverged for o in reruns if o.trial.number == trial.number)
     return Best(
         agent=plan.agent,
@@ -157,10 +157,10 @@ def winner(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
             test_seeds=_seeds(plan.first_test_seed, confirm.test_seeds),
             value=file.value,
             tuning_value=round(float(trial.value or 0.0), 6),
-            test_value=estimate(plan, confirmation.winner),
+            test_value=estimate(plan, confirmation.selected),
             optimism_gap=round(confirmation.gap, 6),
             default_test_value=estimate(plan, confirmation.default),
-            difference=difference(plan, confirmation.winner, confirmation.default),
+            difference=difference(plan, confirmation.selected, confirmation.default),
             diverged_seeds=diverged + trial.user_attrs[loop.DIVERGED],
             made_with={"optuna": version("optuna")},
             sha256=digest(plan.agent, first.hparams),
@@ -169,8 +169,8 @@ def winner(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
 
 
 def rerun_steps(confirmation: Confirmation) -> int:
-    """Environment steps of all that followed the search; the default's runs may be the winner's."""
-    reruns = [*confirmation.candidates, confirmation.winner, confirmation.default]
+    """Environment steps of all that followed the search; the default may be the selected one."""
+    reruns = [*confirmation.candidates, confirmation.selected, confirmation.default]
     return sum({spec.key: spec.steps for one in reruns for spec in one.specs}.values())
 
 
@@ -190,7 +190,7 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 
 HEAD = """\
-# The winner of the search {name}, trial {trial}: complete hyper-parameters of {agent}.
+# Selected by the search {name}, trial {trial}: complete hyper-parameters of {agent}.
 # In a sweep: `hparams: {{from: <path of this file>}}`, and what departs from it beside that.
 """
 

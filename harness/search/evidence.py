@@ -31,7 +31,7 @@ class Evidence:
 
     @property
     def best_number(self) -> int:
-        return self.confirmation.winner.trial.number if self.confirmation else 0
+        return self.confirmation.selected.trial.number if self.confirmation else 0
 
     @cached_property
     def shown(self) -> list[FrozenTrial]:

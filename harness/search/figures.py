@@ -206,7 +206,7 @@ def reruns(found: Evidence) -> Plot | None:
             add(one, _OTHER, {0: worth(one.trial), 1: one.value})
     both = [(confirmed.default, replace(_DEFAULT, line=True, dashes=(4, 2)))]
     if found.best_number:
-        both.append((confirmed.winner, replace(_WINNER, line=True)))
+        both.append((confirmed.selected, replace(_WINNER, line=True)))
     for one, look in both:
         fresh = (
             {1: chosen[one.trial.number]} if one.trial.number in chosen and one.trial.number else {}

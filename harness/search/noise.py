@@ -1,4 +1,4 @@
-"""The gradient noise scale of the winner, measured while it learns once more on fresh seeds."""
+"""The gradient noise scale of the selected configuration, measured in runs on fresh seeds."""
 
 from __future__ import annotations
 

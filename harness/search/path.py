@@ -1,4 +1,4 @@
-"""From the default to the winner, one hyper-parameter at a time, run again on fresh seeds.
+"""From the default to the selected configuration, one change at a time, run on fresh seeds.
 
 Which goes first is said by the forest (ablation with surrogates, Biedenkapp et al. 2017, AAAI): at
 every step the change that it expects most of. What each step is worth is then measured.
@@ -65,7 +65,7 @@ def _moved(
 
 
 def run(plan: Plan, best: FrozenTrial, forest: Forest, store: Store, attempt: Train) -> list[Step]:
-    """The default, every step, and the winner, on seeds that chose none of them."""
+    """The default, every step, and the selected configuration, on seeds that chose none of them."""
     seeds, goal = plan.file.confirm.path_seeds, hparams(best)
     instances, chosen = plan.pool(PATH, seeds), dict[str, Any]()
     steps = [("", plan.specs({}, instances, label="default"))]

@@ -58,7 +58,7 @@ def _linked(studies: Sequence[Evidence]) -> Callable[[Runs], str]:
         spec.key: f"#trial-{row_id(found, again.trial.number)}"
         for found in studies
         if found.confirmation is not None
-        for again in (found.confirmation.winner, found.confirmation.default)
+        for again in (found.confirmation.selected, found.confirmation.default)
         for spec in again.specs
     }
     return lambda runs: rows[runs[0]]
@@ -72,13 +72,13 @@ def _answer(studies: Sequence[Evidence]) -> Section:
         if confirmed is None:
             rows.append((found.plan.label, "no trial came to its end", "", "", "", ""))
             continue
-        finalists = confirmed.winner, confirmed.default
+        finalists = confirmed.selected, confirmed.default
         values = (
             Cell(confirm.text(found.estimate(one)), (spec.key for spec in one.specs))
             for one in finalists
         )
         difference = confirm.text(confirm.difference(found.plan, *finalists))
-        tuned = float(confirmed.winner.trial.value or 0.0)
+        tuned = float(confirmed.selected.trial.value or 0.0)
         gap = f"{confirmed.gap:+.3f}"
         rows.append((found.plan.label, *values, difference, f"{tuned:.3f}", gap))
     plan = studies[0].plan
@@ -130,7 +130,7 @@ def _crashed(found: Evidence) -> Iterator[Section]:
         if loop.ERROR in t.user_attrs
     ]
     after = found.confirmation
-    again = [*after.candidates, after.winner, after.default] if after else []
+    again = [*after.candidates, after.selected, after.default] if after else []
     errors += [
         f"{quoted(one.outcome.error.splitlines()[0])} (run again; it scores as the random policy "
         "does)"
@@ -176,7 +176,7 @@ def _winner(found: Evidence) -> Iterator[Section]:
     """The winner's hyper-parameters beside the default's."""
     if found.confirmation is None:
         return
-    trial, base = found.confirmation.winner.trial, found.plan.base[0].hparams
+    trial, base = found.confirmation.selected.trial, found.plan.base[0].hparams
     if trial.number == 0:
         yield Section("Winner", (Text("The default itself: nothing that was tried is better."),))
         return

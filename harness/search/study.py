@@ -1,4 +1,4 @@
-"""Hyper-parameters by search: many seeds for each trial, resumable, and honest about its winner."""
+"""Hyper-parameters by search: many seeds for each trial, resumable, tested on fresh seeds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["BEST", "Evidence", "Plan", "Train", "folder", "read", "run", "shippe
 
 
 def folder(plan: Plan, store: Store) -> Path:
-    """Where a search keeps one arm's study and its winner."""
+    """Where a search keeps one arm's study and its best.yaml."""
     return store.search_folder(plan.file.name) / plan.label
 
 
@@ -48,7 +48,7 @@ def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) ->
         tell(searches.CONFIRMING)
         confirmation = confirm.run(plan, study, store, attempt)
         if confirmation is not None:
-            confirm.write(home / BEST, confirm.winner(plan, study, confirmation))
+            confirm.write(home / BEST, confirm.best(plan, study, confirmation))
         evidence = _evidence(plan, study, confirmation, store, attempt)
         tell(searches.DONE)
         return evidence
@@ -62,12 +62,12 @@ def _evidence(
     shown = surrogate.usable(trials)
     forest = surrogate.Forest(plan, shown) if len(shown) >= surrogate.ENOUGH else None
     steps, scale = [], None
-    if confirmation is not None and confirmation.winner.trial.number > 0:
+    if confirmation is not None and confirmation.selected.trial.number > 0:
         if wanted.path_seeds and forest is not None:
-            steps = path.run(plan, confirmation.winner.trial, forest, store, attempt)
+            steps = path.run(plan, confirmation.selected.trial, forest, store, attempt)
         if wanted.noise_runs:
             instances = plan.pool(NOISE, wanted.noise_runs)[: wanted.noise_runs]
-            specs = plan.specs(confirm.hparams(confirmation.winner.trial), instances)
+            specs = plan.specs(confirm.hparams(confirmation.selected.trial), instances)
             scale = noise.measure(specs, folder(plan, store))
     return Evidence(plan, trials, confirmation, forest, steps, scale)
 

@@ -71,7 +71,7 @@ def _reruns(found: Evidence) -> dict[int, dict[str, confirm.Rerun]]:
     after = found.confirmation
     for one in after.candidates if after else []:
         again.setdefault(one.trial.number, {})[_FRESH] = one
-    for one in (after.winner, after.default) if after else ():
+    for one in (after.selected, after.default) if after else ():
         again.setdefault(one.trial.number, {})[_FURTHER] = one
     return again
 
