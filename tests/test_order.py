@@ -100,4 +100,4 @@ def test_what_the_first_optimizer_would_import_is_imported_once_for_all_workers(
 def test_the_server_imports_the_agents_first_and_then_what_depends_on_them(runs):
     names = _preload(plan(runs))
     assert names.index("baselines.sb3") < names.index("harness.train.executors.warm")
-    assert names[-1] == "harness.train.executors.hashed"
+    assert names[-1] == "harness.train.executors.warm"
