@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -12,23 +12,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize, to_hex
 from numpy.typing import NDArray
 
-from harness.report.plot import (
-    FAINT,
-    GREY,
-    INK,
-    Axis,
-    Cells,
-    Line,
-    Look,
-    Mark,
-    Note,
-    Panel,
-    Parallel,
-    Plot,
-    Points,
-    Rule,
-    Shades,
-)
+from harness.report.plot import FAINT, GREY, INK, Line, Look, Panel, Parallel, Plot, Shades
 from harness.report.render.plain import plain
 
 MOST_POINTS = 200  # along a line: more than its panel has pixels to spare for
@@ -39,6 +23,8 @@ _COLOURS = {
     FAINT: "light-dark(#b0b0b0, #70757d)",
 }
 Data = dict[str, Any]
+Digits = dict[str, int | None]
+_SHADED = ("shades", "shade", "values")  # fields whose numbers stand for colours
 
 
 class Script:
@@ -75,102 +61,55 @@ class Script:
 
     def add(self, name: str, plot: Plot) -> None:
         """A figure, under its name."""
-        panels = [
-            self._parallel(panel, plot) if isinstance(panel, Parallel) else self._panel(panel, plot)
-            for panel in plot.panels
-        ]
-        data: Data = {"panels": panels, "n": plot.n, "legend": [*map(self._look, plot.legend)]}
+        data: Data = {"n": plot.n, "legend": [*map(self._look, plot.legend)]}
+        data["panels"] = [self._panel(panel, plot) for panel in plot.panels]
         data |= {k: True for k in ("runs", "wide") if getattr(plot, k)}
         if plot.shades is not None:
-            ends = f"{plot.shades.low:.2f} to {plot.shades.high:.2f}"
-            ramp = _colours(np.linspace(plot.shades.low, plot.shades.high, 9), plot.shades)
-            data["ramp"] = {"colours": ramp, "text": f"{plot.shades.label} {ends}"}
+            ends = plot.shades.low, plot.shades.high
+            data["ramp"] = {"colours": _colours(np.linspace(*ends, 9), plot.shades)}
+            data["ramp"]["text"] = f"{plot.shades.label} {ends[0]:.2f} to {ends[1]:.2f}"
         self.plots[name] = data
 
-    def _panel(self, panel: Panel, plot: Plot) -> Data:
-        limits = panel.limits("x"), plot.limits(panel)
-        axes = _axis(panel.x, limits[0]), _axis(panel.y, limits[1])
-        marks = [self._mark(mark, panel, plot) for mark in panel.marks]
-        return _about(panel) | {"x": axes[0], "y": axes[1], "marks": marks}
-
-    def _mark(self, mark: Mark, panel: Panel, plot: Plot) -> Data:
+    def _panel(self, panel: Panel | Parallel, plot: Plot) -> Data:
+        if isinstance(panel, Parallel):
+            return self._data(panel, plot, {})
         x, y = panel.x.decimals, panel.y.decimals
-        along = x if panel.y.names else y  # intervals are written like values
-        look: Data = {}
-        if isinstance(mark, Line | Points | Rule | Note):
-            look = {"look": self._look(mark.look)} | (
-                {"recedes": True} if mark.look.recedes else {}
-            )
-        match mark:
-            case Line():
-                kept = _thin(len(mark.x))
-                found: Data = {"kind": "line", "x": _numbers(mark.x[kept], x)}
-                parts = {"y": mark.y, "low": mark.low, "high": mark.high}
-                parts |= {"lowAll": mark.low_all, "highAll": mark.high_all}
-                found |= {k: _numbers(v[kept], y) for k, v in parts.items() if v is not None}
-                found |= {k: v for k in ("step", "thin", "beneath") if (v := getattr(mark, k))}
-                if mark.end is not None:
-                    end = {"x": _number(mark.end.x, x)}
-                    values = {k: getattr(mark.end, k) for k in ("y", "low", "high")}
-                    found["end"] = end | {k: _number(v, y) for k, v in values.items()}
-                return found | look | ({"texts": mark.texts} if mark.texts else {})
-            case Points():
-                found = {"kind": "points", "x": _numbers(mark.x, x), "y": _numbers(mark.y, y)}
-                parts = {"low": mark.low, "high": mark.high}
-                found |= {k: _numbers(v, along) for k, v in parts.items() if v is not None}
-                words = ("ranged", "names", "texts", "links")
-                found |= {k: v for k in words if (v := getattr(mark, k))}
-                if mark.shades is not None and plot.shades is not None:
-                    found["colours"] = _colours(mark.shades, plot.shades)
-                return found | look | {"size": mark.look.size}
-            case Rule():
-                place = (
-                    {"x": _number(mark.x, x)} if mark.x is not None else {"y": _number(mark.y, y)}
-                )
-                return {"kind": "rule", "text": mark.text} | place | look
-            case Note():
-                return {"kind": "note", "y": mark.y, "text": mark.text} | look
-            case Cells():
-                assert plot.shades is not None
-                rows = [_colours(row, plot.shades) for row in mark.values]
-                edges = {"x": _numbers(mark.x, None), "y": _numbers(mark.y, None)}
-                return {"kind": "cells", "colours": rows} | edges
-            case _:
-                raise TypeError(f"the page draws no {type(mark).__name__}")
+        values = x if panel.y.names else y  # intervals are written like them
+        digits = {"x": x, "y": y, "low": values, "high": values, "low_all": y, "high_all": y}
+        data = self._data(panel, plot, digits)
+        for name, ends in (("x", panel.limits("x")), ("y", plot.limits(panel))):
+            data[name]["ends"] = [_number(end, None) for end in ends]
+        return data
 
-    def _parallel(self, panel: Parallel, plot: Plot) -> Data:
-        traces = [
-            {
-                "look": self._look(trace.look),
-                "heights": _numbers(trace.heights, None),
-                "name": trace.name,
-                "text": trace.text,
-                "link": trace.link,
-            }
-            | (
-                {"colour": _colours([trace.shade], plot.shades)[0]}
-                if trace.shade is not None and plot.shades is not None
-                else {}
-            )
-            for trace in panel.marks
-        ]
-        return _about(panel) | {"axes": panel.axes, "traces": traces}
+    def _data(self, part: Any, plot: Plot, digits: Digits) -> Data:
+        """All that is said of a part, by the names of its fields; what goes without saying is not.
 
+        :param digits: by field: the decimals of its numbers in print.
+        """
+        data: Data = {"kind": type(part).__name__.lower()}
+        for field in fields(part):
+            value, shades = getattr(part, field.name), plot.shades
+            if not isinstance(value, np.ndarray) and value == field.default:
+                continue
+            if field.name in _SHADED and shades is not None:
+                value = _colours(value, shades)
+            elif isinstance(part, Line) and isinstance(value, np.ndarray):
+                value = value[_thin(len(value))]
+            data[field.name] = self._plain(value, plot, digits, digits.get(field.name))
+        if isinstance(getattr(part, "look", None), Look):
+            data |= {"size": part.look.size} | ({"recedes": True} if part.look.recedes else {})
+        return data
 
-def _about(panel: Panel | Parallel) -> Data:
-    return {k: v for k in ("title", "env", "gaps") if (v := getattr(panel, k))}
-
-
-def _axis(axis: Axis, limits: tuple[float, float]) -> Data:
-    """What differs from an axis of round numbers."""
-    found: Data = {"label": axis.label, "ends": _numbers(limits, None)}
-    words = ("log", "whole", "least", "include", "ticks", "names", "decimals")
-    found |= {k: v for k in words if (v := getattr(axis, k)) not in (None, False, (), 0.0)}
-    return (
-        found
-        | ({"fixed": True} if axis.limits else {})
-        | ({"decimals": axis.decimals} if axis.decimals is not None else {})
-    )
+    def _plain(self, value: Any, plot: Plot, digits: Digits, decimals: int | None) -> Any:
+        if isinstance(value, Look):
+            return self._look(value)
+        if is_dataclass(value):
+            return self._data(value, plot, digits)
+        if isinstance(value, np.ndarray):
+            return [_number(each, decimals) for each in value.tolist()]
+        if isinstance(value, tuple):
+            return [self._plain(each, plot, digits, decimals) for each in value]
+        return _number(value, decimals) if isinstance(value, float) else value
 
 
 def _thin(points: int) -> NDArray[np.intp]:
@@ -179,18 +118,16 @@ def _thin(points: int) -> NDArray[np.intp]:
     return np.unique(np.append(np.arange(0, points, every), max(points - 1, 0)))[:points]
 
 
-def _colours(values: Iterable[float], shades: Shades) -> list[str]:
+def _colours(values: Any, shades: Shades) -> Any:
+    """One for each value, in the same order: numbers, or rows of numbers."""
+    if np.ndim(values):
+        return [_colours(value, shades) for value in values]
     norm = (LogNorm if shades.log else Normalize)(shades.low, shades.high)
-    colours = matplotlib.colormaps[shades.colours]
-    return [to_hex(colours(norm(value))) for value in values]
+    return to_hex(matplotlib.colormaps[shades.colours](norm(values)))
 
 
-def _number(value: float | None, decimals: int | None) -> float | None:
+def _number(value: float, decimals: int | None) -> float | None:
     """As short as it may be: printed, it is the same."""
-    if value is None or not math.isfinite(value):
-        return None
-    return plain(value, decimals) if decimals is not None else float(f"{value:.{_DIGITS}g}")
-
-
-def _numbers(values: Iterable[float], decimals: int | None) -> list[float | None]:
-    return [_number(float(value), decimals) for value in values]
+    if decimals is not None or not math.isfinite(value):
+        return plain(value, decimals or 0)
+    return float(f"{value:.{_DIGITS}g}")

@@ -36,7 +36,7 @@ from harness.report.plot import (
     Plot,
     Points,
     Rule,
-)
+)  # fmt: skip
 from harness.report.render import style
 
 _COLOURS = {INK: "black", GREY: "0.4", FAINT: "0.75"}

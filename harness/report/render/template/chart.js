@@ -65,7 +65,7 @@ function scaleOf({ log }, [low, high], from, to) {
 /** The ends of an axis: its own, or those of what is left where something is hidden. */
 function endsOf(axis, values) {
   const kept = values.concat(axis.include ?? []).filter(value => value !== null && value !== undefined && (value > 0 || !axis.log));
-  if (axis.fixed || axis.names || !kept.length || (SHOWN.arms.size === DATA.arms && !SHOWN.runs)) return axis.ends;
+  if (axis.limits || axis.names || !kept.length || (SHOWN.arms.size === DATA.arms && !SHOWN.runs)) return axis.ends;
   const low = kept.reduce((a, b) => Math.min(a, b)), high = kept.reduce((a, b) => Math.max(a, b));
   const pad = Math.max((high - low) * 0.04, ((axis.least ?? 0) - (high - low)) / 2) || Math.abs(high) / 2 || 1;
   return axis.log ? [low / 1.1, high * 1.1] : [low - pad, high + pad];
@@ -150,7 +150,7 @@ function drawPanel(plot, panel, width) {
   const many = marks.some(one => one.kind === "points" && one.x.length > 1), step = many ? 34 : 26;
   const box = { left: leftOf(panel, rows, width), right: 12, top: across ? 4 : 20, bottom: 34 };
   const height = across ? box.top + rows.length * step + box.bottom : plot.wide ? 290 : 225;
-  const along = (one, key) => [one[key], one.end?.[key], ...(across === (key === "x") ? [one.low, one.high, one.lowAll, one.highAll, one.end?.low, one.end?.high] : [])].flat();
+  const along = (one, key) => [one[key], one.end?.[key], ...(across === (key === "x") ? [one.low, one.high, one.low_all, one.high_all, one.end?.low, one.end?.high] : [])].flat();
   const xEnds = endsOf(panel.x, marks.flatMap(one => along(one, "x"))), yEnds = endsOf(panel.y, marks.flatMap(one => along(one, "y")));
   const x = scaleOf(panel.x, xEnds, box.left, width - box.right);
   const y = across ? value => box.top + (rows.indexOf(Math.round(value)) + 0.5 + value - Math.round(value)) * step
@@ -220,7 +220,7 @@ const DRAWN = {
   },
   cells(svg, one, { x, y }) {
     const part = make("svg:g", { class: "cells" });
-    one.colours.forEach((row, j) => row.forEach((colour, i) => part.append(make("svg:rect", {
+    one.values.forEach((row, j) => row.forEach((colour, i) => part.append(make("svg:rect", {
       x: x(one.x[i]), y: y(one.y[j + 1]), width: Math.max(0, x(one.x[i + 1]) - x(one.x[i]) + 0.5), height: Math.max(0, y(one.y[j]) - y(one.y[j + 1]) + 0.5), fill: colour,
     }))));
     svg.append(part);
@@ -235,7 +235,7 @@ const DRAWN = {
     }
     if (one.low) {
       part.append(make("svg:path", { class: "band", d: bandOf(px, one.low.map(y), one.high.map(y), one.step) }));
-      for (const edge of one.lowAll ? [one.lowAll, one.highAll] : [one.low, one.high])
+      for (const edge of one.low_all ? [one.low_all, one.high_all] : [one.low, one.high])
         part.append(make("svg:path", { class: "edge", d: pathOf(px, edge.map(y), one.step), "stroke-dasharray": dash }));
     }
     if (one.beneath) part.append(make("svg:path", { class: "beneath", d: pathOf(px, py, one.step), style: `stroke-width: ${2 + 3 * Math.min(one.beneath, 3)}` }));
@@ -247,11 +247,11 @@ const DRAWN = {
   },
   points(svg, one, { x, y, across }) {
     return one.x.map((value, i) => {
-      const part = group(one, one.colours?.[i]), here = { x: x(value), y: y(one.y[i]) };
+      const part = group(one, one.shades?.[i]), here = { x: x(value), y: y(one.y[i]) };
       if (one.low && one.low[i] !== null) part.append(make("svg:line", { class: one.ranged ? "range" : "bar",
         ...(across ? { x1: x(one.low[i]), x2: x(one.high[i]), y1: here.y, y2: here.y } : { x1: here.x, x2: here.x, y1: y(one.low[i]), y2: y(one.high[i]) }) }));
       part.append(mark(one.look, here.x, here.y, one.size * ({ "|": 1, "*": 0.65 }[look(one.look).marker] ?? 1.1)));
-      if (one.colours) part.classList.add("coloured");
+      if (one.shades) part.classList.add("coloured");
       svg.append(part);
       const href = one.links?.[i] || (across && DATA.runs ? "#runs?" + new URLSearchParams(one.look < DATA.arms ? { arm: look(one.look).name } : {}) : null);
       return { ...here, href, tip: () => tipOf(one.names[i], one.texts[i]), silent: !one.names };
@@ -298,7 +298,7 @@ function valueAt(one, place) {
 // Parallel coordinates -----------------------------------------------------------------------------
 
 /** An axis for each dimension, a line for each trace. */
-function drawParallel(plot, { axes, traces }, width) {
+function drawParallel(plot, { axes, marks: traces }, width) {
   const names = axes.map(([name]) => name), room = (width - 80) / Math.max(1, axes.length - 1);
   const steep = names.some((name, i) => i && 3.5 * (name.length + names[i - 1].length) > room);  // names would touch
   const bottom = steep ? 34 + 0.83 * 7 * Math.max(...names.map(name => name.length)) : 52, height = 280 + bottom;
@@ -312,12 +312,12 @@ function drawParallel(plot, { axes, traces }, width) {
     return text;
   };
   axes.forEach((_, i) => svg.append(make("svg:line", { class: "grid", x1: x(i), x2: x(i), y1: box.top, y2: height - box.bottom })));
-  const marks = [];
+  const hits = [];
   traces.forEach((one, of) => {
-    const part = group(one, one.colour);
-    part.append(make("svg:path", { class: one.colour ? "line thin" : "line", d: pathAt(one), "stroke-dasharray": dashes(one.look) }));
+    const part = group(one, one.shade);
+    part.append(make("svg:path", { class: one.shade ? "line thin" : "line", d: pathAt(one), "stroke-dasharray": dashes(one.look) }));
     svg.append(part);
-    one.heights.forEach((h, i) => { if (h !== null) marks.push({ x: x(i), y: y(h), of, tip: () => tipOf(one.name, one.text), href: one.link,
+    one.heights.forEach((h, i) => { if (h !== null) hits.push({ x: x(i), y: y(h), of, tip: () => tipOf(one.name, one.text), href: one.link,
       sign: () => make("svg:path", { class: "hit", d: pathAt(one) }) }); });
   });
   const free = { low: -Infinity, high: -Infinity };  // right of the last text: one that would touch it is left out
@@ -331,7 +331,7 @@ function drawParallel(plot, { axes, traces }, width) {
     svg.append(make("svg:text", { class: "label", "text-anchor": steep ? "end" : "middle",
       transform: steep ? `translate(${x(i) + 4},${height - box.bottom + 26}) rotate(-55)` : at(x(i), height - 14) }, name));
   });
-  return { svg, marks };
+  return { svg, marks: hits };
 }
 
 // What is common to all panels --------------------------------------------------------------------
