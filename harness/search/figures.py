@@ -281,7 +281,7 @@ def sensitivity(found: Evidence) -> Plot | None:
     if found.forest is None:
         return None
     for name, marginal in found.marginals.items():
-        special = {0: _DEFAULT_LINE, found.best_number: _WINNER_LINE}
+        special = {found.best_number: _WINNER_LINE, 0: _DEFAULT_LINE}  # one line, if they are one
         rules = [
             Rule(look, x=axis.place(columns, name, found.trials[number].params[name]))
             for number, look in special.items()
