@@ -7,12 +7,11 @@ from dataclasses import replace
 import fake_store
 import numpy as np
 import pytest
-from harness.report.page import write
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from harness.report import plot
+from harness.report import plot, write
 from harness.report.evidence import gather
 from harness.report.plot import Axis, Line, Panel, Plot, Points, Rule
 from harness.report.render import seaborn, style
@@ -159,15 +158,15 @@ def test_an_axis_does_not_magnify_scores_that_hardly_vary():
 
 def test_what_has_nothing_to_show_is_a_sentence_and_no_frame(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "harness.report.page.FIGURES", {name: FIGURES[name] for name in ("curves", "seeds")}
+        "harness.report.contents.FIGURES", {name: FIGURES[name] for name in ("curves", "seeds")}
     )
     store = Store(tmp_path)
     options = ReportOptions(scores=("final",))
     sweep = fake_store.sweep(("ppo", "rnd"), ENVS[:1], 1, report=options)
     fake_store.write_sweep(store, sweep, finish=False)
-    text = write(sweep, store, tmp_path / "report").read_text()
+    text = write(sweep, store, tmp_path / "report").page.read_text()
     assert "Learning curves: not drawn, because the runs that it needs have not finished." in text
     assert not list((tmp_path / "report").glob("*.png"))
     fake_store.write_run(store, sweep.runs[0])
-    text = write(sweep, store, tmp_path / "report").read_text()
+    text = write(sweep, store, tmp_path / "report").page.read_text()
     assert "Every run, final score: not drawn, because there is a single point to show." in text
