@@ -55,7 +55,6 @@ RHYTHMS = ([0, "step"], [1, "episode"], [10**10, "episode"], [10**10, "step"])
 
 # What a field needs beside it to make any difference.
 BESIDE: dict[str, dict[str, Any]] = {
-    "deviation_decay": {"deviation": "moving"},
     "deviation_floor": {"deviation": "moving"},
     "deviation_memory": {"deviation": "moving"},
     "sde_sample_freq": {"use_sde": True},

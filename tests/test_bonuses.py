@@ -24,7 +24,7 @@ from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.feature import Actions
 from baselines.curiosity.icm import ICM
-from baselines.curiosity.network import MovingMoments
+from baselines.curiosity.scale import Scaled
 from baselines.curiosity.settings import Config, settings_of
 from baselines.curiosity.stream import Stream
 
@@ -261,8 +261,8 @@ def test_the_unit_of_the_bonus_does_not_matter_to_the_learner(name):
 
     steps, found = walk(draw(T + 1, B, D)), []
     for factor in (1.0, 1000.0):
-        stream = Stream(Louder(make(name), factor), torch.nn.Linear(D, 1), B)
-        found.append(stream.scale(stream.bonus.reward(steps), 0.9))
+        stream = Stream(Louder(make(name), factor), torch.nn.Linear(D, 1), Config(), B)
+        found.append(stream.scale(stream.bonus.reward(steps)))
     torch.testing.assert_close(*found)
 
 
@@ -306,23 +306,25 @@ def test_a_reward_free_policy_knows_nothing_of_rewards(settings, equal):
     assert same(learned(1.0), learned(-5.0)) == equal
 
 
-def test_a_moving_variance_forgets_and_has_a_floor():
-    moments = MovingMoments(decay=0.9, floor=0.5)
-    sample = draw(100)
-    first = sample.double().var(correction=0)
-    moments.update(sample)
-    torch.testing.assert_close(moments.var, first)
-    moments.update(0 * sample)
-    torch.testing.assert_close(moments.var, 0.9 * first)
+@pytest.mark.parametrize("kind", ["moving", "running"])
+def test_a_moving_unit_forgets_down_to_its_floor_and_a_running_one_does_not_stop_there(kind):
+    config = Config(deviation=kind, deviation_memory=100 * B, deviation_floor=0.5)
+    scaled, sample = Scaled(make("rnd"), config, 0.0, B), draw(100, B)
+    scaled.count(sample)
+    first = scaled.unit()
+    torch.testing.assert_close(first.double(), sample.double().std(correction=0), rtol=1e-5, atol=0)
+    scaled.count(0 * sample)
+    assert 0.6 * first < scaled.unit() < 0.8 * first  # half of what it remembers is 0
     for _ in range(50):
-        moments.update(0 * sample)
-    torch.testing.assert_close(moments.var, 0.25 * first)
+        scaled.count(0 * sample)
+    assert (scaled.unit() == pytest.approx(float(first) / 2)) == (kind == "moving")
 
 
-def test_the_learner_divides_by_the_deviation_that_it_is_told_to():
-    model = collect(make_ppo("rf", deviation="moving", deviation_decay=0.5))
-    assert isinstance(model.stream.moments, MovingMoments)
-    assert model.stream.moments.count == SMALL["n_steps"] * 4
+def test_the_learner_divides_by_the_unit_that_it_is_told_to():
+    model = collect(make_ppo("rf", deviation="moving", deviation_memory=8))
+    assert model.stream.moments.count == 8
+    assert collect(make_ppo("rf")).stream.moments.count == SMALL["n_steps"] * 4
+    assert collect(make_ppo("rf", normalize_reward=False)).stream.unit() == 1
 
 
 def test_a_bonus_with_models_of_actions_refuses_kinds_that_they_do_not_know():

@@ -19,8 +19,9 @@ from baselines.curiosity.agent import agent_class, curious
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.ppo import CuriousRollouts
 from baselines.curiosity.rnd import RND
+from baselines.curiosity.scale import discounted_sums
 from baselines.curiosity.settings import Config
-from baselines.curiosity.stream import Stream, advantages, discounted_sums
+from baselines.curiosity.stream import Stream, advantages
 
 # Steps, environments, features: all different, so that no axis can stand for another.
 T, B, D = 7, 3, 4
@@ -99,7 +100,7 @@ def make_rnd(seed: int = 0, **fields) -> RND:
 
 def make_stream(bonus: torch.nn.Module | None = None) -> Stream:
     critic = torch.nn.Linear(D, 1)
-    return Stream(bonus or make_rnd(), critic, B)
+    return Stream(bonus or make_rnd(), critic, Config(int_gamma=0.9), B)
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -156,7 +157,7 @@ def test_an_episodic_intrinsic_return_bootstraps_through_truncation_and_not_thro
 
 def test_the_deviation_is_of_sums_over_time_and_is_carried_over_rollouts():
     stream, raw = make_stream(), draw(2 * T, B).abs()
-    scaled = torch.cat([stream.scale(raw[:T], 0.9), stream.scale(raw[T:], 0.9)])
+    scaled = torch.cat([stream.scale(raw[:T]), stream.scale(raw[T:])])
     sums = np.zeros((2 * T, B))
     for i in range(B):
         total = 0.0
@@ -174,7 +175,7 @@ def test_the_scaled_bonus_does_not_depend_on_the_size_of_the_target():
         for last in (bonus.target[-1], bonus.predictor[-1]):
             last.weight.data *= factor
         stream = make_stream(bonus)
-        found.append(stream.scale(bonus.reward(transitions(next_obs)), 0.99))
+        found.append(stream.scale(bonus.reward(transitions(next_obs))))
     torch.testing.assert_close(found[0], found[1])
 
 

@@ -190,8 +190,8 @@ def test_a_deviation_with_a_memory_forgets_and_its_floor_stays():
         for step in range(200):
             put(buffer, [50])  # new at first, then worth less and less
             if step == 3:
-                first = float(buffer.novelty._unit())
-        units[kind, floor] = float(buffer.novelty._unit())
+                first = float(buffer.novelty.unit())
+        units[kind, floor] = float(buffer.novelty.unit())
     assert units["moving", 0.0] < units["running", 0.5] / 2
     assert units["moving", 0.5] == pytest.approx(first / 2)
 

@@ -68,30 +68,3 @@ class RunningMoments(nn.Module):
         found = copy.deepcopy(self)
         found.update(values)
         return found
-
-
-class MovingMoments(nn.Module):
-    """A variance that forgets, but never falls below a share of what it first was.
-
-    Without the floor a bonus that has died would be scaled up to size 1 for ever.
-
-    :param decay: weight of the past at each update.
-    :param floor: the lowest deviation, as a share of that of the first update.
-    """
-
-    def __init__(self, decay: float, floor: float) -> None:
-        super().__init__()
-        self.decay, self.floor = decay, floor
-        self.register_buffer("var", torch.ones((), dtype=torch.float64))
-        self.register_buffer("first", torch.ones((), dtype=torch.float64))
-        self.register_buffer("count", torch.zeros((), dtype=torch.float64))
-
-    @torch.no_grad()
-    def update(self, values: Tensor) -> None:  # (M,)
-        var = values.double().var(dim=0, correction=0)
-        if self.count == 0:
-            self.first.copy_(var)
-            self.var.copy_(var)
-        moved = self.decay * self.var + (1 - self.decay) * var
-        self.var.copy_(torch.maximum(moved, self.floor**2 * self.first))
-        self.count.add_(len(values))

@@ -27,7 +27,7 @@ from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.episodic import forget_episodes
 from baselines.curiosity.learner import Curious
-from baselines.curiosity.network import MovingMoments, mlp
+from baselines.curiosity.network import mlp
 from baselines.curiosity.settings import settings_of
 from baselines.curiosity.stream import Stream
 
@@ -59,10 +59,7 @@ class CuriousRollouts(Curious):
         obs_dim = self._encode(np.zeros((1, *space.shape), space.dtype)).shape[-1]
         bonus = self._make_bonus(obs_dim, generator)
         critic = mlp([obs_dim, *config.int_net_arch, 1], nn.Tanh, generator, last_gain=1.0)
-        moments = None
-        if config.deviation == "moving":
-            moments = MovingMoments(config.deviation_decay, config.deviation_floor)
-        self.stream = Stream(bonus, critic, self.n_envs, moments).to(self.device)
+        self.stream = Stream(bonus, critic, config, self.n_envs).to(self.device)
         learned = [p for p in self.stream.bonus.parameters() if p.requires_grad]
         self.stream_optimizer = torch.optim.Adam(
             [
@@ -102,7 +99,7 @@ class CuriousRollouts(Curious):
         # Policy, critics and bonus stand still during a rollout: one pass over all of it suffices.
         steps, values = self._steps(rollout_buffer.observations, rollout_buffer.actions)
         raw = self.stream.bonus.reward(steps)
-        rewards = self.stream.scale(raw, config.int_gamma) if config.normalize_reward else raw
+        rewards = self.stream.scale(raw)
         found = self.stream.advantages(
             rewards,
             values,
@@ -121,11 +118,10 @@ class CuriousRollouts(Curious):
 
     def _tell(self, raw: Tensor, rewards: Tensor) -> None:
         steps, returns = self._rollout
-        scale = self.stream.deviation() if self.curiosity_config.normalize_reward else 1.0
         metrics = {
             "raw_bonus": raw.mean().item(),
             "scaled_bonus": rewards.mean().item(),
-            "raw_return": (returns.mean() * scale).item(),
+            "raw_return": (returns.mean() * self.stream.unit()).item(),
             "scaled_return": returns.mean().item(),
         }
         for name, value in (metrics | self._diagnostic.metrics(steps, raw)).items():

@@ -8,7 +8,7 @@ as the policy does, after VecNormalize, and is added after VecNormalize has scal
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,29 +20,17 @@ from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor, nn
 
-from baselines import api
-from baselines.bound import Amount, LearningRate, Repeats0
+from baselines.bound import Repeats0
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.network import RunningMoments
-from baselines.curiosity.stream import discounted_sums
+from baselines.curiosity.scale import Scaled
+from baselines.curiosity.settings import BonusConfig
 
 
-class Config(api.Config):
-    """What every bonus shares: how it is scaled, mixed and learned."""
+class Config(BonusConfig):
+    """What every bonus shares that is paid when a step is replayed."""
 
     search: ClassVar[dict[str, Any]] = {
-        "int_coef": {
-            "why": "The weight of the bonus in the replayed reward.",
-            "low": 0.01,
-            "high": 3.0,
-            "log": True,
-        },
-        "bonus_learning_rate": {
-            "why": "How fast familiar states lose their bonus.",
-            "low": 1e-4,
-            "high": 1e-2,
-            "log": True,
-        },
+        **BonusConfig.search,
         "int_coef_end": {
             "why": "The share of the bonus at the end of training; 0 leaves only the reward.",
             "low": 0.0,
@@ -50,32 +38,9 @@ class Config(api.Config):
         },
     }
 
-    int_coef: Amount = Field(1.0, description="Weight of the bonus.")
-    int_coef_end: float = Field(
-        1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
-    )
-    ext_coef: Amount = Field(1.0, description="Weight of the reward.")
-    normalize_reward: bool = Field(
-        True, description="Divide the bonus by the running deviation of its discounted return."
-    )
     warmup_steps: int = Field(
         1000, ge=0, description="First steps, for which nothing is paid: they train the bonus only."
     )
-    warmup_epochs: Repeats0 = Field(
-        10, description="Passes over them before the running deviation begins to count."
-    )
-    deviation: Literal["running", "moving"] = Field(
-        "running",
-        description="Which one normalize_reward divides by: of all steps after the first, or one "
-        "that forgets.",
-    )
-    deviation_memory: int = Field(
-        10_000, ge=1, description="Steps that a moving deviation looks back."
-    )
-    deviation_floor: float = Field(
-        0.05, ge=0, le=1, description="The least moving deviation, as a share of the first one."
-    )
-    bonus_learning_rate: LearningRate = Field(1e-3, description="Of what the bonus learns.")
     bonus_batch_size: int = Field(
         32, ge=1, description="The bonus learns whenever so many steps have arrived, from these."
     )
@@ -90,27 +55,14 @@ class Config(api.Config):
     def paced_by(self) -> tuple[str, ...]:
         return (*super().paced_by(), "warmup_steps", "bonus_batch_size")
 
-    def int_coef_at(self, done: float) -> float:
-        """The weight of the bonus when a share of the budget is done."""
-        return self.int_coef * (1 - done * (1 - self.int_coef_end))
 
-
-class Novelty(nn.Module):
-    """A bonus, its scale and its optimiser. What `load` must restore is in its state_dict.
-
-    :param gamma: discount of the sums whose deviation is the unit of the bonus.
-    """
+class Novelty(Scaled):
+    """A bonus, its unit and its optimiser. What `load` must restore is in its state_dict."""
 
     def __init__(
         self, bonus: nn.Module, config: Config, *, gamma: float, n_envs: int, seed: int
     ) -> None:
-        super().__init__()
-        self.bonus = bonus
-        self.config = config
-        self.gamma = gamma
-        self.moments = RunningMoments()  # of the discounted sums of raw bonuses
-        self.register_buffer("carry", torch.zeros(n_envs))  # the last of these sums
-        self.register_buffer("floor", torch.zeros(()))  # of their deviation
+        super().__init__(bonus, config, gamma, n_envs)
         self.register_buffer("warm", torch.tensor(config.warmup_steps == 0))
         learned = [weight for weight in bonus.parameters() if weight.requires_grad]
         self.optimizer = (
@@ -126,17 +78,18 @@ class Novelty(nn.Module):
         """What sampled steps are worth now: one step of each of M environments."""
         if not self.warm:
             return torch.zeros_like(steps.terminated, dtype=torch.float32)
-        return self.bonus.reward(steps) / self._unit()
+        return self.bonus.reward(steps) / self.unit()
 
     def learn(self, steps: Transitions) -> None:  # (T, B) in time order, never seen before
         """Count their bonuses into the deviation; then they are a little less new."""
-        raw = self._count(steps)
+        raw = self.bonus.reward(steps)
+        self.count(raw)
         self.bonus.update(steps)
         flat = steps.flat()
         losses = [self._descend(flat) for _ in range(self.config.bonus_gradient_steps)]
         self.metrics = {
             "raw_bonus": raw.mean().item(),
-            "scaled_bonus": (raw / self._unit()).mean().item(),
+            "scaled_bonus": (raw / self.unit()).mean().item(),
             "bonus_loss": float(np.mean(losses or [0.0])),
         }
 
@@ -148,26 +101,8 @@ class Novelty(nn.Module):
             order = torch.from_numpy(self._rng.permutation(len(flat.obs))).to(flat.obs.device)
             for rows in order.split(self.config.bonus_batch_size):
                 self._descend(flat.at(rows))
-        self._count(steps)
+        self.count(self.bonus.reward(steps))
         self.warm.fill_(True)
-
-    def _count(self, steps: Transitions) -> Tensor:
-        raw = self.bonus.reward(steps)
-        sums = discounted_sums(raw, self.carry, self.gamma)
-        self.carry.copy_(sums[-1])
-        first = self.moments.count == 0
-        self.moments.update(sums.flatten())
-        if self.config.deviation == "moving":
-            if first:
-                self.floor.copy_(self.config.deviation_floor * self.moments.var.sqrt())
-            self.moments.count.clamp_(max=self.config.deviation_memory)  # the past weighs less
-        return raw
-
-    def _unit(self) -> Tensor:
-        """What the raw bonus is divided by."""
-        if not self.config.normalize_reward:
-            return torch.ones_like(self.floor)
-        return torch.maximum(self.moments.var.sqrt().float(), self.floor) + 1e-8
 
     def _descend(self, batch: Transitions) -> float:  # (M,)
         if self.optimizer is None:

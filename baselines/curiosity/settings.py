@@ -10,28 +10,69 @@ from baselines import api
 from baselines.bound import Amount, LearningRate, Repeats, Repeats0, Widths
 
 
-class Config(api.Config):
-    """What every bonus shares: how it is scaled, propagated, mixed and learned."""
+class BonusConfig(api.Config):
+    """What every bonus shares, whichever learner takes it."""
 
     search: ClassVar[dict[str, Any]] = {
         "int_coef": {
-            "why": "The weight of the intrinsic advantage; Burda et al. 2018 use half that of the "
-            "extrinsic one.",
+            "why": "The weight of the bonus; Burda et al. 2018 use half that of the reward.",
             "low": 0.01,
             "high": 3.0,
-            "log": True,
-        },
-        "int_gamma": {
-            "why": "The horizon of the intrinsic return; Burda et al. 2018 use 0.99.",
-            "low": 0.9,
-            "high": 0.999,
-            "one_minus": True,
             "log": True,
         },
         "bonus_learning_rate": {
             "why": "How fast familiar states lose their bonus.",
             "low": 1e-4,
             "high": 1e-2,
+            "log": True,
+        },
+    }
+
+    int_coef: Amount = Field(1.0, description="Weight of the bonus.")
+    int_coef_end: float = Field(
+        1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
+    )
+    ext_coef: Amount = Field(1.0, description="Weight of the reward.")
+    normalize_reward: bool = Field(
+        True,
+        description="Divide the bonus by the running standard deviation of its discounted return.",
+    )
+    deviation: Literal["running", "moving"] = Field(
+        "running",
+        description="Which one normalize_reward divides by: of all of training, or one that "
+        "forgets.",
+    )
+    deviation_memory: int = Field(
+        10_000, ge=1, description="Steps that a moving standard deviation looks back."
+    )
+    deviation_floor: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="The least moving standard deviation, as a share of the first one.",
+    )
+    warmup_epochs: Repeats0 = Field(
+        10,
+        description="Passes of the bonus over the first steps, which pay nothing, before its "
+        "standard deviation begins to count.",
+    )
+    bonus_learning_rate: LearningRate = Field(1e-3, description="Of what the bonus learns.")
+
+    def int_coef_at(self, done: float) -> float:
+        """The weight of the bonus when a share of the budget is done."""
+        return self.int_coef * (1 - done * (1 - self.int_coef_end))
+
+
+class Config(BonusConfig):
+    """What every bonus shares that is a stream of its own, with its own critic."""
+
+    search: ClassVar[dict[str, Any]] = {
+        **BonusConfig.search,
+        "int_gamma": {
+            "why": "The horizon of the intrinsic return; Burda et al. 2018 use 0.99.",
+            "low": 0.9,
+            "high": 0.999,
+            "one_minus": True,
             "log": True,
         },
         "int_learning_rate": {
@@ -52,36 +93,15 @@ class Config(api.Config):
     int_episodic: bool = Field(
         False, description="End the intrinsic return with the episode, as the extrinsic one does."
     )
-    normalize_reward: bool = Field(
-        True, description="Divide the bonus by the running deviation of its discounted return."
-    )
     random_rollouts: int = Field(
         1, ge=0, description="Rollouts by a random agent before training, counted in the budget."
     )
-    warmup_epochs: Repeats0 = Field(
-        10, description="Passes of the bonus over those rollouts before training."
-    )
     int_learning_rate: LearningRate = Field(1e-3, description="Of the intrinsic critic.")
-    bonus_learning_rate: LearningRate = Field(1e-3, description="Of what the bonus learns.")
-    int_batch_size: int = Field(256, ge=1, description="Their minibatches.")
-    int_n_epochs: Repeats = Field(4, description="Their epochs.")
+    int_batch_size: int = Field(256, ge=1, description="Minibatches of the critic and the bonus.")
+    int_n_epochs: Repeats = Field(4, description="Epochs of the critic and the bonus.")
     int_net_arch: Widths = Field([64, 64], description="Hidden widths of the intrinsic critic.")
-    int_coef_end: float = Field(
-        1.0, ge=0, le=1, description="Share of int_coef at the end, reached in a straight line."
-    )
     reward_free: float = Field(
         0.0, ge=0, le=1, description="Share of the budget at whose start ext_coef counts as 0."
-    )
-    deviation: Literal["running", "moving"] = Field(
-        "running",
-        description="Which one normalize_reward divides by: of all of training, or one that "
-        "forgets.",
-    )
-    deviation_decay: float = Field(
-        0.9, ge=0, lt=1, description="The past's weight in a moving variance, at each rollout."
-    )
-    deviation_floor: float = Field(
-        0.05, ge=0, le=1, description="The least moving deviation, as a share of the first one."
     )
 
     def least_steps(self) -> int:
@@ -96,8 +116,7 @@ class Config(api.Config):
 
     def coefficients(self, done: float) -> tuple[float, float]:
         """The weights of the two advantages when a share of the budget is done: (ext, int)."""
-        left = 1 - done * (1 - self.int_coef_end)
-        return 0.0 if done < self.reward_free else self.ext_coef, self.int_coef * left
+        return 0.0 if done < self.reward_free else self.ext_coef, self.int_coef_at(done)
 
 
 class EpisodicConfig(Config):

@@ -6,15 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.network import MovingMoments, RunningMoments
-
-
-def discounted_sums(rewards: Tensor, carry: Tensor, gamma: float) -> Tensor:  # (T, B), (B,)
-    """The sum R_t = gamma R_{t-1} + r_t of each environment, from `carry` = R_{-1} on: (T, B)."""
-    sums = torch.empty_like(rewards)
-    for t, reward in enumerate(rewards):
-        carry = sums[t] = gamma * carry + reward
-    return sums
+from baselines.curiosity.scale import Scaled
+from baselines.curiosity.settings import Config
 
 
 def advantages(
@@ -39,24 +32,12 @@ def advantages(
     return found
 
 
-class Stream(nn.Module):
-    """A bonus, its critic and its scale: one state_dict holds them, running statistics included.
+class Stream(Scaled):
+    """A bonus, its unit and its critic: one state_dict holds them, running statistics included."""
 
-    :param moments: of the discounted sums of raw bonuses; if None, of all since training began.
-    """
-
-    def __init__(
-        self,
-        bonus: nn.Module,
-        critic: nn.Module,
-        n_envs: int,
-        moments: RunningMoments | MovingMoments | None = None,
-    ) -> None:
-        super().__init__()
-        self.bonus = bonus
+    def __init__(self, bonus: nn.Module, critic: nn.Module, config: Config, n_envs: int) -> None:
+        super().__init__(bonus, config, config.int_gamma, n_envs)
         self.critic = critic
-        self.moments = moments or RunningMoments()
-        self.register_buffer("carry", torch.zeros(n_envs))  # the last of these sums
         self.register_buffer("random_rollouts", torch.zeros((), dtype=torch.long))  # done so far
 
     @torch.no_grad()
@@ -66,15 +47,10 @@ class Stream(nn.Module):
     def value_loss(self, obs: Tensor, returns: Tensor) -> Tensor:  # (M, D), (M,)
         return (self.critic(obs)[..., 0] - returns).pow(2).mean()
 
-    def scale(self, raw: Tensor, gamma: float) -> Tensor:  # (T, B)
-        """Divide by the deviation of the discounted sum, which runs over time and episode ends."""
-        sums = discounted_sums(raw, self.carry, gamma)
-        self.carry.copy_(sums[-1])
-        self.moments.update(sums.flatten())
-        return raw / self.deviation()
-
-    def deviation(self) -> Tensor:
-        return self.moments.var.sqrt().float() + 1e-8
+    def scale(self, raw: Tensor) -> Tensor:  # (T, B)
+        """In units that know these bonuses already."""
+        self.count(raw)
+        return raw / self.unit()
 
     def advantages(
         self,
