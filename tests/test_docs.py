@@ -19,7 +19,6 @@ CLAIM = re.compile(r"^- \*\*(?:Supported|Undecided|Refuted|Not decided)")
 WITHOUT = {
     ("baselines.md", "baselines"),
     ("curiosity.md", "curiosity"),
-    ("curiosity.md", "curiosity_minigrid"),
     ("curiosity.md", "dqn_rnd"),
     ("curiosity.md", "mountain_car"),
     ("curiosity.md", "noisy_tv"),
