@@ -120,7 +120,7 @@ def test_with_its_coefficient_the_learner_is_not_ppo(kind, name):
 
 @pytest.mark.parametrize("name", EPISODIC)
 def test_a_recurrent_learner_refuses_bonuses_that_begin_anew_with_the_episode(name):
-    with pytest.raises(ValueError, match=f"bonus {name} .* anew with every episode: "):
+    with pytest.raises(ValueError, match=f"bonus {name} .* reset with every episode: "):
         make_ppo(name, kind=CuriousRecurrentPPO)
 
 
