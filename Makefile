@@ -62,10 +62,10 @@ check: $(READY)  ## lint, format and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-digest: $(READY)  ## docs/results/SWEEP from a finished sweep, for pages to quote: make digest SWEEP=rnd
-	$(BIN)/harness report $(SWEEP) --results $(RESULTS)
+digest: $(READY)  ## docs/results/SWEEP from a finished sweep or search, for pages to quote: make digest SWEEP=rnd
+	test -d $(RESULTS)/searches/$(SWEEP) || $(BIN)/harness report $(SWEEP) --results $(RESULTS)
 	rm -rf docs/results/$(SWEEP) && mkdir -p docs/results/$(SWEEP)
-	find $(RESULTS)/sweeps/$(SWEEP)/report -maxdepth 1 -type f ! -name report.html \
+	find $(wildcard $(RESULTS)/s*/$(SWEEP)/report) -maxdepth 1 -type f ! -name report.html \
 		-exec cp {} docs/results/$(SWEEP) \;
 
 release: $(READY)  ## build the wheel in dist/ and try it in a bare environment

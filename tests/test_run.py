@@ -181,13 +181,13 @@ def test_sacred_witnesses_every_run(tmp_path):
 
     run(spec, Job(store.root))
 
-    notary = result(store, spec)["sacred"]
-    folder = store.root / "sacred" / notary["id"]
+    logged = result(store, spec)["sacred"]
+    folder = store.root / "sacred" / logged["id"]
     entry = json.loads((folder / "run.json").read_text())
     config = json.loads((folder / "config.json").read_text())
     metrics = json.loads((folder / "metrics.json").read_text())
     info = json.loads((folder / "info.json").read_text())
-    assert notary["complete"]
+    assert logged["complete"]
     assert entry["status"] == "COMPLETED"
     assert entry["result"] == result(store, spec)["final"]["mean"]
     assert config["key"] == spec.key

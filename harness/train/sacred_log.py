@@ -1,4 +1,4 @@
-"""Sacred as notary: one record of its own for every attempt at a run. We never read it back."""
+"""Sacred's log: one record of its own for every attempt at a run. We never read it back."""
 
 from __future__ import annotations
 
