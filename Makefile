@@ -76,8 +76,8 @@ release: $(READY)  ## build the wheel in dist/ and try it in a bare environment
 		venv/bin/harness sweep smoke --results results > /dev/null && test -s results/sweeps/smoke/report/report.html
 	@echo "dist/$$(cd dist && ls *.whl) installs and sweeps"
 
-golden: $(READY)  ## renew tests/golden.json after a change of learners
-	$(BIN)/python tests/golden.py
+golden: $(READY)  ## renew tests/support/golden.json after a change of learners
+	$(BIN)/python tests/support/golden.py
 
 format: $(READY)  ## format the code
 	$(BIN)/ruff format .

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[1] / "docs"
 DIGESTS = DOCS / "results"
 COMMAND = re.compile(r"^    harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?$")
 CLAIM = re.compile(r"^- \*\*(?:Supported|Undecided|Refuted|Not decided)")

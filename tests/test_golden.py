@@ -53,7 +53,7 @@ def row(**more):
         (row(sources={"baselines/no.py": "0"}), 2, "changed since .*: baselines/no.py; python"),
         (row(sources={"baselines/api.py": "0"}), 3, ""),
         (row(), 1, "ppo is version 1, and was version 2"),
-        (None, 1, "ppo has no golden run: python tests/golden.py ppo"),
+        (None, 1, "ppo has no golden run: python tests/support/golden.py ppo"),
     ],
 )
 def test_what_makes_a_golden_run_stale(before, version, words):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 
 # A room may import the rooms of lower levels, and of its own (inside one package).
 LEVELS = [

@@ -43,7 +43,7 @@ from harness.store.writer import publish
 from harness.sweep.record import keep
 from harness.train.run import Job, run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 
 SWEEP = """\
 name: {name}

@@ -22,7 +22,7 @@ from baselines.api import Task
 from harness import agents, envs, provenance
 from harness.train.run import Job, run
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 # Third-party packages that a learner, an environment or a run imports and that compute nothing.
 SETTINGS = {"pydantic", "ruamel.yaml"}
 

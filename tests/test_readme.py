@@ -26,7 +26,7 @@ from harness.store.reader import Store
 from harness.sweep.expand import expand as expand_file
 from harness.train.executors import EXECUTORS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 # A module and the line that registers it: of a bonus, then of a figure.

@@ -24,7 +24,7 @@ _LEAST_PART = 0.05
 _ROOM = 0.04  # of an axis, at both ends
 
 # Dark and light take turns, so that neighbours differ in grey too. The colours are seaborn's and
-# Paul Tol's, and stay apart for the colour-blind (tests/test_style.py).
+# Paul Tol's, and stay apart for the colour-blind (tests/report/test_style.py).
 _COLOURS = (
     "#0173b2", "#de8f05", "#117733", "#cc78bc", "#882255", "#56b4e9", "#332288", "#949494",
 )  # fmt: skip

@@ -13,7 +13,7 @@ from harness.stats import calibration, coverage
 from harness.stats.coverage import Cell
 
 TABLE = calibration.shipped_table()
-DOCUMENT = (Path(__file__).parent.parent / "docs/statistics.md").read_text(encoding="utf-8")
+DOCUMENT = (Path(__file__).parents[2] / "docs/statistics.md").read_text(encoding="utf-8")
 
 
 def shipped(statistic: str, seeds: int, tasks: int, scores: str) -> calibration.Coverage:

@@ -1,7 +1,7 @@
 """Hyper-parameters that nobody should give, and what becomes of them.
 
-`python tests/odd_hparams.py` asks all of them, in a quarter of an hour of CPU time, and writes
-odd_hparams.txt beside it: the odd values that a sweep file may hold, and what they come to.
+`python tests/support/odd_hparams.py` asks all of them, in a quarter of an hour of CPU time, and
+writes odd_hparams.txt beside it: the odd values that a sweep file may hold, and what they come to.
 """
 
 from __future__ import annotations

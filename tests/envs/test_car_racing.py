@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,7 +49,8 @@ def digest():
 
 
 def test_a_new_process_repeats_the_race():
-    code = "import sys; sys.path.insert(0, 'tests'); import test_car_racing as t; print(t.digest())"
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path += {[here]}; import test_car_racing as t; print(t.digest())"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.splitlines()[-1] == digest()
 

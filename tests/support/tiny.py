@@ -101,7 +101,7 @@ def tiny(
         smallest = entry.envs[0]
     env = env or smallest
     chosen = HPARAMS.get(agent, {}) | hparams
-    layers = (Layer("tests/tiny.py", chosen),)
+    layers = (Layer("tests/support/tiny.py", chosen),)
     spec = resolve(Request(agent, env, steps, seed, layers, wrappers), rehearse=rehearse)
     return spec.model_copy(update={"evaluation": PROTOCOL})
 

@@ -47,7 +47,7 @@ NOISY = ["observation_noise", "random_actions", "gaussian_actions", "noisy_tv"]
 NEEDS = {"resize": "pixels"} | dict.fromkeys(
     ["push_frame", "goal_observation", "stall_clock", "error_shaping"], "robots"
 )
-# One needs another wrapper inside it, one changes no reward: tests/test_push_pose.py has them.
+# One needs another wrapper inside it, one changes no reward: tests/envs/test_push_pose.py has them.
 ELSEWHERE = {"stall_end", "curriculum"}
 
 

@@ -5,6 +5,7 @@ import hashlib
 import math
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -98,7 +99,7 @@ def test_an_episode_repeats_bit_for_bit_in_another_process(push):
         capture_output=True,
         text=True,
         check=True,
-        env={"PYTHONPATH": ":".join(["tests", *sys.path])},
+        env={"PYTHONPATH": ":".join([str(Path(__file__).parent), *sys.path])},
     )
 
     assert out.stdout.split() == [chase(push(), 3), chase(push(shape="t"), 4)]

@@ -1,6 +1,6 @@
 """The numbers of two reports: of a sweep that has a bit of everything, and of a search.
 
-    python tests/report_numbers.py  # after a number has changed on purpose: renew the file
+    python tests/support/report_numbers.py  # after a number has changed on purpose: renew the file
 
 report_numbers.json has them in the order in which they stand, by section and by file, and the
 outcome of every claim. Words are left out: a sentence may be written anew, a number may not.

@@ -12,7 +12,7 @@ import pytest
 from harness.cli.schema import HERE, schemas, text
 from harness.config import strict
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("configs/**/*.yaml"), *ROOT.glob("ablations/*.yaml")])
 
 

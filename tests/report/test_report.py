@@ -872,7 +872,7 @@ def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(
     write(sweep, store, here)
     subprocess.run(
         [sys.executable, "-c", SCRIPT, str(store.root), str(there)],
-        check=True, env=os.environ | {"PYTHONHASHSEED": "1"}, cwd=Path(__file__).parents[1],
+        check=True, env=os.environ | {"PYTHONHASHSEED": "1"}, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     digests = [
         {

@@ -1,7 +1,7 @@
 """Golden runs: what every agent learned in a few steps, and the sources that it was made from.
 
-    python tests/golden.py              # renew the rows of all agents
-    python tests/golden.py dqn ppo_rnd  # of these
+    python tests/support/golden.py              # renew the rows of all agents
+    python tests/support/golden.py dqn ppo_rnd  # of these
 
 golden.json has a row for each agent: its version, hashes of its hyper-parameters and its sources,
 and by platform a hash of what came of them. A row whose bits moved although neither its version nor
@@ -27,7 +27,7 @@ from harness.config.tree import canonical
 from harness.train.evaluate import Evaluator
 from harness.train.run import fingerprint
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).with_name("golden.json")
 STEPS = 256
 EPISODES = 3  # of the learned policy
@@ -92,7 +92,7 @@ def name_of(facts: dict[str, Any]) -> str:
 
 def stale(agent: str, row: dict[str, Any] | None, version: int) -> str:
     """Why an agent has no golden run; empty: it has one, or a new version and so new runs."""
-    renew = f"python tests/golden.py {agent}"
+    renew = f"python tests/support/golden.py {agent}"
     if row is None:
         return f"{agent} has no golden run: {renew}"
     if version > row["version"]:

@@ -1,6 +1,6 @@
 """The keys of every run that what ships would make: a digest for each file.
 
-    python tests/run_keys.py    # write run_keys.json anew, when keys are meant to change
+    python tests/support/run_keys.py    # write run_keys.json anew, when keys are meant to change
 
 A key that changes makes all runs of its spec stale, so none may change unseen.
 """
@@ -20,7 +20,7 @@ from harness.search.plan import Instance, Plan
 from harness.spec import RunSpec
 from harness.sweep.expand import expand
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 FILE = Path(__file__).with_name("run_keys.json")
 # A sweep's file has one dot in its name; <sweep>.checklist.yaml is no sweep.
 SWEEPS = sorted(path for path in ROOT.glob("ablations/*.yaml") if "." not in path.stem)

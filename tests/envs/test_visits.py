@@ -152,7 +152,7 @@ def test_what_learners_ask_of_an_environment_passes_through():
     ],
 )
 def test_counting_does_not_change_what_is_learned(agent, env, wrappers, tmp_path, monkeypatch):
-    layer = Layer("tests/tiny.py", HPARAMS.get(agent, {}))
+    layer = Layer("tests/support/tiny.py", HPARAMS.get(agent, {}))
     spec = resolve(Request(agent, env, 256, 0, (layer,), wrappers))
     spec = spec.model_copy(
         update={"evaluation": Evaluation(every=256, episodes=1, final_episodes=1)}

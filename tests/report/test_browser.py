@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from browser import browser, program
 from PIL import Image
-from test_report_page import ARMS, CLAIMS, ENVS
+from test_page import ARMS, CLAIMS, ENVS
 
 from harness.store.reader import Store
 
