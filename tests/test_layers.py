@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import graphlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from source import imports
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,17 +34,7 @@ TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "ba
 WRITERS = {"agents", "envs", "train", "sweep"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
-
-
-def imports(path: Path) -> set[str]:
-    """The modules that a file imports anywhere, functions included."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 
 def room(path: Path) -> str:
@@ -110,6 +100,13 @@ def test_no_files_import_one_another_in_a_circle():
     needs = {name: {module(each) for each in imports(path)} for name, path in modules.items()}
 
     assert list(graphlib.TopologicalSorter(needs).static_order())  # raises with the circle
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tests_share_what_is_in_their_support_or_a_conftest_and_import_no_tests(path):
+    tests = {test.stem for test in TESTS if test.stem.startswith("test_")} | {"tests", "conftest"}
+
+    assert tests.isdisjoint(part for name in imports(path) for part in name.split(".")[:1])
 
 
 def test_help_imports_nothing_heavy():

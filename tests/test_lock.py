@@ -23,7 +23,7 @@ import torch
 from fake_tune import FILE, plan
 from optuna.samplers import CmaEsSampler
 from optuna.trial import create_trial
-from test_layers import imports
+from source import imports
 from tiny import tiny
 from typer.testing import CliRunner
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from gymnasium.vector.utils import concatenate, create_empty_array
-from test_agents import tiny
 from tiny import ENTRIES, each
+from tiny_agents import tiny
 
 from baselines import ACTIONS, OBSERVATIONS
 from baselines.api import NoProgress, Task

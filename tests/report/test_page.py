@@ -5,67 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import re
-from html.parser import HTMLParser
 
 import fake_store
 import numpy as np
 import pytest
 from markdown_it import MarkdownIt
+from page_reader import Reader, flat
 
 from harness.report.evidence import gather
 from harness.report.number import fixed
 from harness.report.render import html, listing
 from harness.report.render.plain import plain
-from harness.spec import Claim
 from harness.store.reader import Store
 
 ARMS, ENVS = ("ppo", "rnd", "no_obs_norm"), ("DeepSea-20", "DeepSea-10")
 MADE_OF = {"ppo": (), "rnd": ("bonus",)}
-CLAIMS = (
-    Claim(text="rnd > ppo on DeepSea-20", better="rnd", worse="ppo", env="DeepSea-20"),
-    Claim(text="ppo > rnd by auc", better="ppo", worse="rnd", score="auc"),
-)
+CLAIMS = fake_store.CLAIMS[:2]
 ERROR = "ValueError: </script><img src=x onerror=alert(1)> | in a_policy_"
-
-
-class Reader(HTMLParser):
-    """What a reader sees of a page, and where its links lead."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.links: list[str] = []
-        self.sources: list[str] = []
-        self.ids: list[str] = []
-        self.data = ""
-        self._skip = ""
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        facts = dict(attributes)
-        self.links += [facts["href"]] if tag == "a" else []
-        self.sources += [facts[name] for name in ("src", "srcset") if name in facts]
-        self.ids += [facts["id"]] if "id" in facts else []
-        if tag in ("script", "style"):
-            self._skip = facts.get("id", tag)
-
-    def handle_endtag(self, tag):
-        self._skip = "" if tag in ("script", "style") else self._skip
-
-    def handle_data(self, data):
-        if self._skip == "data":
-            self.data += data
-        elif not self._skip:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return flat(" ".join(self.words))
-
-
-def flat(text: str) -> str:
-    """Without spaces: those around an inline element mean nothing."""
-    return re.sub(r"\s+", "", text)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import re
 import pytest
 from fake_tune import FILE, hill, plan, write_page
 from markdown_it import MarkdownIt
-from test_page import Reader, flat
+from page_reader import Reader, flat
 
 from harness.search import study
 from harness.search.figures import FIGURES

@@ -7,8 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from test_bonuses import NOWHERE, learn, line, make, walk, wander
-from test_curiosity import B, D, T, draw, transitions
+from small_curiosity import NOWHERE, B, D, T, draw, learn, line, make, transitions, walk, wander
 
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.disagreement import Disagreement

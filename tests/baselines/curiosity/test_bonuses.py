@@ -13,13 +13,28 @@ from gymnasium import spaces
 from probe_envs_agents import Corridor, continuous
 from pydantic import ValidationError
 from sb3_contrib import RecurrentPPO
+from small_curiosity import (
+    NOWHERE,
+    SMALL,
+    B,
+    CuriousPPO,
+    CuriousRecurrentPPO,
+    D,
+    T,
+    collect,
+    draw,
+    learn,
+    line,
+    make,
+    same,
+    walk,
+)
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
-from test_curiosity import SMALL, B, D, T, collect, draw
 
 from baselines import BONUSES, load_bonus
 from baselines.api import NoProgress, Task
-from baselines.curiosity.agent import agent_class, curious
+from baselines.curiosity.agent import agent_class
 from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.feature import Actions
@@ -28,7 +43,6 @@ from baselines.curiosity.scale import Scaled
 from baselines.curiosity.settings import Config, settings_of
 from baselines.curiosity.stream import Stream
 
-CuriousPPO, CuriousRecurrentPPO = curious("ppo"), curious("recurrent_ppo")
 EPISODIC = [name for name in BONUSES if load_bonus(name).reach == "episode"]
 LIFELONG = [name for name in BONUSES if name not in EPISODIC]
 # Every learner with every bonus that it takes.
@@ -36,13 +50,6 @@ KINDS = [(CuriousPPO, name) for name in BONUSES]
 KINDS += [(CuriousRecurrentPPO, name) for name in LIFELONG]
 CLASSES = [agent_class("ppo", name) for name in BONUSES]
 CLASSES += [agent_class("recurrent_ppo", name) for name in LIFELONG]
-NOWHERE = torch.zeros(T, B, dtype=torch.bool)
-
-
-def make(kind, seed=0, space=None, obs_dim=D, **fields):
-    kind = load_bonus(kind) if isinstance(kind, str) else kind
-    generator = torch.Generator().manual_seed(seed)
-    return kind(obs_dim, space or spaces.Discrete(2), kind.Config(**fields), generator)
 
 
 def small(kind):
@@ -62,36 +69,6 @@ def make_ppo(bonus, env=Corridor, n_envs=4, fields=None, ppo=None, kind=CuriousP
         device="cpu",
         **small(kind) | (ppo or {}),
     )
-
-
-def walk(places, ends=None):
-    """The rollout through observations (T + 1, B, D), with random actions."""
-    actions = torch.randint(2, (*places.shape[:2], 1), generator=torch.Generator().manual_seed(9))
-    ends = torch.zeros(places[1:].shape[:2], dtype=torch.bool) if ends is None else ends
-    return Transitions(places[:-1], actions[1:].float(), places[1:], ends, torch.zeros_like(ends))
-
-
-def wander(corners, length, seed=0):
-    """A rollout that jumps at random among a few observations (N, D)."""
-    generator = torch.Generator().manual_seed(seed)
-    return walk(corners[torch.randint(len(corners), (length + 1, B), generator=generator)])
-
-
-def line(*places, envs=1):
-    return torch.tensor(places, dtype=torch.float)[:, None, None].expand(-1, envs, D)
-
-
-def learn(bonus, steps, passes=200):
-    learned = [weight for weight in bonus.parameters() if weight.requires_grad]
-    optimizer = torch.optim.Adam(learned, 3e-3) if learned else None
-    for _ in range(passes if learned else 0):
-        optimizer.zero_grad()
-        bonus.loss(steps.flat()).backward()
-        optimizer.step()
-
-
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 # All bonuses

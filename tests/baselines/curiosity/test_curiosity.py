@@ -10,25 +10,31 @@ import pytest
 import torch
 from gymnasium import spaces
 from probe_envs_agents import Corridor
+from small_curiosity import (
+    SMALL,
+    B,
+    CuriousPPO,
+    CuriousRecurrentPPO,
+    D,
+    T,
+    collect,
+    draw,
+    transitions,
+)
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from baselines import BONUSES, load_bonus
 from baselines.api import NoProgress, Task
-from baselines.curiosity.agent import agent_class, curious
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.agent import agent_class
 from baselines.curiosity.ppo import CuriousRollouts
 from baselines.curiosity.rnd import RND
 from baselines.curiosity.scale import discounted_sums
 from baselines.curiosity.settings import Config
 from baselines.curiosity.stream import Stream, advantages
 
-# Steps, environments, features: all different, so that no axis can stand for another.
-T, B, D = 7, 3, 4
-CuriousPPO, CuriousRecurrentPPO = curious("ppo"), curious("recurrent_ppo")
 PPO_RND = agent_class("ppo", "rnd")
 PLAIN = {"random_rollouts": 0}
-SMALL = {"n_steps": 16, "batch_size": 32, "n_epochs": 2}
 
 
 class Forked(gym.Env):
@@ -74,25 +80,6 @@ def make_ppo(
     )
 
 
-def collect(model: CuriousRollouts) -> CuriousRollouts:
-    """One rollout, without the update that would follow it."""
-    _, callback = model._setup_learn(1000)
-    model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
-    return model
-
-
-def transitions(next_obs: torch.Tensor, **ends: torch.Tensor) -> Transitions:
-    shape = next_obs.shape[:-1]
-    none = torch.zeros(shape, dtype=torch.bool)
-    return Transitions(
-        torch.zeros_like(next_obs),
-        torch.zeros(*shape, 1),
-        next_obs,
-        ends.get("terminated", none),
-        ends.get("truncated", none),
-    )
-
-
 def make_rnd(seed: int = 0, **fields) -> RND:
     generator = torch.Generator().manual_seed(seed)
     return RND(D, spaces.Discrete(2), RND.Config(**fields), generator)
@@ -101,10 +88,6 @@ def make_rnd(seed: int = 0, **fields) -> RND:
 def make_stream(bonus: torch.nn.Module | None = None) -> Stream:
     critic = torch.nn.Linear(D, 1)
     return Stream(bonus or make_rnd(), critic, Config(int_gamma=0.9), B)
-
-
-def draw(*shape: int, seed: int = 0) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 # The stream

@@ -7,8 +7,8 @@ import pytest
 from probe_envs_agents import Masked, discrete
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import DummyVecEnv
-from test_agents import make, tiny
 from tiny import ENTRIES, each
+from tiny_agents import make, tiny
 
 from baselines.api import NoProgress
 from baselines.rollout import last_two
