@@ -87,20 +87,20 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
     while waiting:
         # a.b.c is c of the module a.b, or a module, which imports a and a.b.
         for name in accumulate(waiting.pop().split("."), "{}.{}".format):
-            file = _own(name)
-            if file is not None and name not in digests:
-                source = _source(file, str(sys.modules[name].__package__))
+            if name not in digests and (source := _own(name)):
                 digests[name] = source.digest
                 waiting += source.imports
     digests.pop(REGISTRY, None)
     return dict(sorted(digests.items()))
 
 
-def _own(name: str) -> str | None:
-    """The file of a module that was imported and is a source."""
-    file = getattr(sys.modules.get(name), "__file__", None)
-    own = file is not None and (name.partition(".")[0] in OURS or not _installed(file))
-    return file if own else None
+def _own(name: str) -> _Source | None:
+    """The source of a module; None: it was not imported, or is a library's or Python's."""
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    if file is None or (name.partition(".")[0] not in OURS and _installed(file)):
+        return None
+    return _source(file, str(getattr(module, "__package__", "")))
 
 
 @cache
@@ -150,14 +150,12 @@ def changed(recorded: Mapping[str, Any], needed: Iterable[str]) -> list[Changed]
     :param recorded: its digests, by module. Those of the harness itself count in its environments.
     :param needed: modules that must be among them.
     """
-    learned_with = {name for name in recorded if not name.startswith(f"{OURS[0]}.")}
-    acted_in = {name for name in recorded if name.startswith(f"{OURS[0]}.envs.")}
-    changes = []
-    for name in sorted(learned_with | acted_in | set(needed)):
-        each = Changed(name, str(recorded.get(name, "not recorded")), _here(name))
-        if each.was != each.now:
-            changes.append(each)
-    return changes
+    counted = {n for n in recorded if not n.startswith("harness.") or n.startswith("harness.envs.")}
+    every = (
+        Changed(name, str(recorded.get(name, "not recorded")), _here(name))
+        for name in sorted(counted.union(needed))
+    )
+    return [each for each in every if each.was != each.now]
 
 
 def _here(name: str) -> str:
@@ -199,9 +197,7 @@ def facts(agent: object, modules: set[str]) -> dict[str, Any]:
 def snapshot() -> None:
     """Hash all that this process has imported, and ask for the commit: for its children, too."""
     for name in list(sys.modules):
-        file = _own(name)
-        if file is not None:
-            _source(file, str(sys.modules[name].__package__))
+        _own(name)
     git()
 
 
@@ -251,9 +247,7 @@ def packages(modules: Iterable[str] = ()) -> dict[str, str]:
     return {name: _version(name) for name in (*PACKAGES, *sorted(brought - set(PACKAGES)))}
 
 
-@cache
-def _distributions() -> dict[str, list[str]]:
-    return dict(packages_distributions())
+_distributions = cache(packages_distributions)
 
 
 @cache
@@ -270,13 +264,14 @@ def machine() -> dict[str, Any]:
     A run that never imported torch says nothing of it; the rest is equal for all runs of a machine.
     """
     cpu = _cpuinfo()
+    flags = (cpu.get("flags") or cpu.get("Features", "")).split()
     facts = {
         "cpu": cpu.get("model name") or platform.processor(),
         "cores": os.cpu_count(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "libc": " ".join(platform.libc_ver()).strip() or "unknown",
-        "simd": _simd(cpu.get("flags") or cpu.get("Features", "")),
+        "simd": " ".join(sorted(f for f in flags if f.startswith(SIMD))) or "unknown",
         "threads": {name: os.environ[name] for name in THREADS if name in os.environ},
         "dispatch": {
             name: value
@@ -298,10 +293,6 @@ def _cpuinfo() -> dict[str, str]:
         return {}
     lines = (line.partition(":") for line in first.splitlines())
     return {name.strip(): value.strip() for name, _, value in lines}
-
-
-def _simd(flags: str) -> str:
-    return " ".join(sorted(flag for flag in flags.split() if flag.startswith(SIMD))) or "unknown"
 
 
 @cache

@@ -51,7 +51,7 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
         or if the environment changed while it trained.
     """
     page_path = run_files.model_report(folder) / "report.md"
-    kept = run_files.model_measures(folder)
+    kept = run_files.look(folder).measures
     if kept and (kept["learning"] or not with_learning):
         return page_path
     run = trained(folder, device="cpu", trust=trust)

@@ -18,16 +18,16 @@ def verify(
 ) -> None:
     """Repeat finished runs and compare every evaluation and the weights."""
     with verb.users_errors("What was compared is recorded; the same command starts again."):
-        from harness.store.run_files import certificate_path
+        from harness.store.run_files import certificate_path, spec
         from harness.train import verify as verifying
 
         store = verb.open_store(results)
         folder = verb.find_run("verify", what, store)
         if folder is not None:
-            cases, sample, home = [verifying.case(folder)], "1", None
+            cases, sample, home = [verifying.Case(spec(folder), folder)], "1", None
         else:
             resolved = verb.find_sweep(what, store)
-            cases = [verifying.Case(spec, store.folder(spec)) for spec in resolved.runs]
+            cases = [verifying.Case(run, store.folder(run)) for run in resolved.runs]
             home = store.sweep_folder(resolved.name)
         drawn = verifying.draw(cases, sample, seed)
         certificates = verifying.repeat(

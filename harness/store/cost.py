@@ -10,7 +10,9 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -95,7 +97,7 @@ def evaluation_episodes(spec: RunSpec) -> int:
 
 def finished_in(folder: Path) -> list[Measured]:
     """What the finished runs of one agent in one environment took; the damaged say nothing."""
-    runs = (of_run(run) for run in _some(folder.glob("*")))
+    runs = map(of_run, islice(folder.glob("*"), MOST_READ))
     return [run for run in runs if run is not None]
 
 
@@ -120,27 +122,19 @@ def of_run(folder: Path) -> Measured | None:
     return Measured(settings(spec), cost)
 
 
-def middle(costs: Sequence[Cost]) -> Cost:
+def middle(runs: Sequence[Measured]) -> Cost:
     """Medians."""
-    values = {
-        name: round(median(getattr(cost, name) for cost in costs), 5) for name in Cost.model_fields
-    }
-    return Cost(**values)
+    values = {name: [getattr(run.cost, name) for run in runs] for name in Cost.model_fields}
+    return Cost(**{name: round(median(each), 5) for name, each in values.items()})
 
 
 def measured(root: Path) -> dict[str, dict[str, Cost]]:
     """Agent -> environment -> what its finished runs in this results folder took."""
-    costs: dict[str, dict[str, Cost]] = {}
+    costs: dict[str, dict[str, Cost]] = defaultdict(dict)
     for folder in sorted((root / "runs").glob("*/*")):
-        runs = finished_in(folder)
-        if runs:
-            costs.setdefault(folder.parent.name, {})[folder.name] = middle([r.cost for r in runs])
+        if runs := finished_in(folder):
+            costs[folder.parent.name][folder.name] = middle(runs)
     return costs
-
-
-def _some(paths: Iterator[Path]) -> Iterator[Path]:
-    for path, _ in zip(paths, range(MOST_READ), strict=False):
-        yield path
 
 
 def probe() -> float:
@@ -193,15 +187,10 @@ class Spent(NamedTuple):
     @property
     def unknown(self) -> str:
         """What was not recorded, so that the sums say less than was spent."""
-        parts = [
-            f"{words} of {n:,}"
-            for n, words in ((self.total.no_wall, "wall time"), (self.total.no_cpu, "CPU time"))
-            if n
-        ]
-        if not parts:
-            return ""
+        counts = {"wall time": self.total.no_wall, "CPU time": self.total.no_cpu}
+        parts = " and ".join(f"{name} of {n:,}" for name, n in counts.items() if n)
         of = f"of {self.total.attempts:,} attempts"
-        return f"Not recorded, and counted as 0: {' and '.join(parts)} {of}."
+        return f"Not recorded, and counted as 0: {parts} {of}." if parts else ""
 
     @property
     def sentence(self) -> str:
@@ -242,14 +231,20 @@ def text(root: Path, before: CostFile) -> str:
     for agent, envs in measured(root).items():
         for env, cost in envs.items():
             old = agents.setdefault(agent, {}).get(env, cost)
-            larger = {name: max(getattr(old, name), getattr(cost, name)) for name in _LARGER}
+            larger = {
+                "memory_mb": max(old.memory_mb, cost.memory_mb),
+                "disk_mb": max(old.disk_mb, cost.disk_mb),
+            }
             agents[agent][env] = cost.model_copy(update=larger)
+    folders = islice(root.glob("runs/*/*/*"), MOST_READ)
+    results = (run_files.finished(folder)[0] for folder in folders)
+    machines = ", ".join(sorted({result["machine"]["cpu"] for result in results if result}))
     lines = [
         "# yaml-language-server: $schema=schema/costs.json",
         "# Medians over finished runs, made by `python -m harness.store.cost results`: CPU",
         "# seconds of 1,000 steps of training and of one evaluation episode; MB.",
         "# Where `episode` is 0, `training` includes evaluation.",
-        f"measured_on: {json.dumps(_machines(root) or before.measured_on)}",
+        f"measured_on: {json.dumps(machines or before.measured_on)}",
         "# CPU seconds of a fixed piece of work there: another machine is judged by its own.",
         f"probe: {probe()}",
         "agents:",
@@ -258,14 +253,6 @@ def text(root: Path, before: CostFile) -> str:
         lines.append(f"  {agent}:")
         lines += [f"    {env}: {cost.model_dump_json()}" for env, cost in sorted(envs.items())]
     return "\n".join(lines) + "\n"
-
-
-_LARGER = ("memory_mb", "disk_mb")
-
-
-def _machines(root: Path) -> str:
-    results = (run_files.finished(folder)[0] for folder in _some(root.glob("runs/*/*/*")))
-    return ", ".join(sorted({result["machine"]["cpu"] for result in results if result}))
 
 
 if __name__ == "__main__":

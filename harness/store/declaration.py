@@ -49,7 +49,7 @@ def content_of(claim: Claim, sweep: ResolvedSweep) -> str:
     arms = _definitions(sweep)
     envs = [claim.env] if claim.env else sorted(sweep.envs)
     sides = [{env: arms[arm].get(env) for env in envs} for arm in (claim.better, claim.worse)]
-    return _hash([*sides, claim.score])
+    return hashlib.sha256(canonical([*sides, claim.score]).encode()).hexdigest()[:16]
 
 
 def _definitions(sweep: ResolvedSweep) -> dict[str, dict[str, str]]:
@@ -59,10 +59,6 @@ def _definitions(sweep: ResolvedSweep) -> dict[str, dict[str, str]]:
         if run.env not in definitions[run.arm]:
             definitions[run.arm][run.env] = run.model_copy(update={"seed": 0, "arm": ""}).key
     return definitions
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 
 class Standing(NamedTuple):
@@ -107,17 +103,6 @@ class Standing(NamedTuple):
         return doubts
 
 
-class _Entry(NamedTuple):
-    """A line of a history, and whose it is."""
-
-    at: str
-    sweep: str
-    line: Line
-
-    def declares(self, content: str) -> bool:
-        return content in self.line.get("declares", ())
-
-
 def standing(
     claim: Claim,
     sweep: ResolvedSweep,
@@ -130,20 +115,20 @@ def standing(
     :param seen: whether a sweep, by its name, had a finished run at a time.
     """
     content = content_of(claim, sweep)
-    entries = [_Entry(one["at"], name, one) for name, all_ in histories.items() for one in all_]
-    entries.sort(key=lambda entry: (_time(entry.at), entry.sweep))
-    first = next((entry for entry in entries if entry.declares(content)), None)
-    at = first.at if first else ""
+    lines = [each | {"sweep": name} for name, every in histories.items() for each in every]
+    lines.sort(key=lambda line: (_time(line["at"]), line["sweep"]))
+    declaring = [line for line in lines if content in line["declares"]]
+    at = declaring[0]["at"] if declaring else ""
     runs = {status.spec.key: status for status in behind}.values()
     ended = [(status.result or {}).get("ended") for status in runs if status.result]
     begun = sum(_is_before(status.began, at) for status in runs if status.state != "missing")
     finished = sum(_is_before(each, at) for each in ended)
-    here = next((e.at for e in entries if e.sweep == sweep.name and e.declares(content)), at)
-    family = set(first.line["declares"]) if first else set()
+    here = next((line["at"] for line in declaring if line["sweep"] == sweep.name), at)
+    family = set(declaring[0]["declares"]) if declaring else set()
     dropped = family - {content_of(each, sweep) for each in sweep.claims}
     if not (at and any(_is_before(each, here) for each in ended)):
         dropped = set()
-    other = _elsewhere(claim, content, at, entries, sweep, seen) if at else ""
+    other = _elsewhere(claim, content, at, lines, sweep, seen) if at else ""
     return Standing(claim, at, len(runs), begun, finished, other, len(family), len(dropped))
 
 
@@ -151,31 +136,20 @@ def _elsewhere(
     claim: Claim,
     content: str,
     at: str,
-    entries: Sequence[_Entry],
+    lines: Sequence[Line],
     sweep: ResolvedSweep,
     seen: Callable[[str, str], bool],
 ) -> str:
     """Where the claim's words were used of other runs before, and those were there to be seen."""
-    for i, entry in enumerate(entries):
-        texts = dict(zip(entry.line["claims"], entry.line.get("declares", ()), strict=False))
-        if _time(entry.at) < _time(at) and texts.get(claim.text, content) != content:
-            later = (each for each in entries[i + 1 :] if each.sweep == entry.sweep)
-            if _was_seen(entry, next(later, None), sweep, at, seen):
-                return f"by the sweep {entry.sweep} on {entry.at[:10]}, before this was recorded"
+    for i, line in enumerate(lines):
+        texts = dict(zip(line["claims"], line["declares"], strict=False))
+        if _time(line["at"]) >= _time(at) or texts.get(claim.text, content) == content:
+            continue
+        later = next((each for each in lines[i + 1 :] if each["sweep"] == line["sweep"]), {})
+        looked = later.get("reported") or later.get("finished")
+        if looked or (line["sweep"] != sweep.name and seen(line["sweep"], at)):
+            return f"by the sweep {line['sweep']} on {line['at'][:10]}, before this was recorded"
     return ""
-
-
-def _was_seen(
-    entry: _Entry,
-    later: _Entry | None,
-    sweep: ResolvedSweep,
-    at: str,
-    seen: Callable[[str, str], bool],
-) -> bool:
-    """Whether runs of an earlier declaration were there to be looked at."""
-    if later and (later.line.get("reported") or later.line.get("finished")):
-        return True
-    return entry.sweep != sweep.name and seen(entry.sweep, at)
 
 
 def _is_before(event: str | None, at: str) -> bool:

@@ -41,45 +41,37 @@ def changed(folder: Path, written: Mapping[str, Any], deep: bool) -> Iterator[Da
     """The files that are not those that the run wrote."""
     for name, facts in written.items():
         path = folder / name
-        if stray := files.astray(path):
-            yield stray
-            continue
         try:
-            now = path.stat()
-        except OSError:
-            why = "it is a link to nothing" if path.is_symlink() else "it is gone"
-            yield Damage(path, f"{why}; the run wrote it")
-            continue
-        if not path.is_file():
-            yield Damage(path, "something else stands in its place; the run wrote a file")
-        elif now.st_size != facts["size"]:
-            size = f"{now.st_size:,} bytes where the run wrote {facts['size']:,}"
-            how = "it is cut short" if now.st_size < facts["size"] else "it was altered"
-            yield Damage(path, _swapped(path, name) or f"{how}: {size}")
-        elif deep or not name.startswith(f"{MODEL}/"):
-            try:
+            size = files.size(path)
+            same = size == facts["size"]
+            if same and (deep or not name.startswith(f"{MODEL}/")):
                 same = sha256(path) == facts["sha256"]
-            except OSError as error:
-                yield Damage(path, f"it cannot be read: {error.strerror}")
-                continue
-            if not same:
-                yield Damage(path, _swapped(path, name) or "it was altered after the run ended")
+        except Damaged as error:
+            yield error.damage
+            continue
+        except OSError as error:
+            yield Damage(path, f"it cannot be read: {error.strerror}")
+            continue
+        if same:
+            continue
+        if size is None:
+            why = "it is gone; the run wrote it"
+        elif size == facts["size"]:
+            why = "it was altered after the run ended"
+        else:
+            how = "it is cut short" if size < facts["size"] else "it was altered"
+            why = f"{how}: {size:,} bytes where the run wrote {facts['size']:,}"
+        yield Damage(path, _swapped(folder, name) or why)
 
 
-def _swapped(path: Path, name: str) -> str:
+def _swapped(folder: Path, name: str) -> str:
     """Whose file it is, if it is that of another run of the same agent and environment."""
-    folder = path.parents[len(Path(name).parts) - 1]
-    with suppress(OSError):
-        digest = sha256(path)
-        for other in sorted(folder.parent.glob(f"*/{RESULT}")):
-            with suppress(Damaged):
-                result = files.read_json(other, {"key": str, "files": dict}) or {
-                    "files": {},
-                    "key": "",
-                }
-                of_other = result["files"].get(name) or {}
-                if other.parent != folder and of_other.get("sha256") == digest:
-                    return f"it is swapped: it is that of the run {result['key']}"
+    for path in sorted(folder.parent.glob(f"*/{RESULT}")):
+        with suppress(Damaged, OSError):
+            result = files.read_json(path, {"files": dict})
+            digest = result and (result["files"].get(name) or {}).get("sha256")
+            if path.parent != folder and digest == sha256(folder / name):
+                return f"it is swapped: it is that of the run {path.parent.name}"
     return ""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-import numpy as np
+import pandas as pd
 
 from harness.spec import Claim, RunSpec
 from harness.store import cost
@@ -72,10 +72,11 @@ class Experience:
         alike = [run for run in here if run.settings == same]
         for runs, source in ((alike, ALIKE), (here, SAME_TASK)):
             if runs:
-                return Known(cost.middle([run.cost for run in runs]), source)
+                return Known(cost.middle(runs), source)
         table = self._shipped.agents.get(spec.agent, {})
         if spec.env in table:
-            return Known(self._here(table[spec.env]), self._named(SHIPPED))
+            source = f"{SHIPPED}, times {self.slowness:.2g} for this machine"
+            return Known(self._here(table[spec.env]), source)
         pair = spec.agent, spec.env
         if pair not in self._judged:
             self._judged[pair] = self.elsewhere(*pair)
@@ -94,27 +95,22 @@ class Experience:
         there = {name: cost for name, cost in self._measured(agent).items() if name != env}
         if not there:
             return None
-        others = [self._measured(name) for name in self._agents() if name != agent]
+        agents = {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
+        others = {name: self._measured(name) for name in agents - {agent}}
         estimate = {"memory_mb": max(c.memory_mb for c in there.values())}
         estimate |= {"disk_mb": max(c.disk_mb for c in there.values())}
         for field, least in (("training", LEAST_COMPARED), ("episode", LEAST_EPISODE)):
-            judged, alone = [], []
-            for name, cost_there in there.items():
-                ratios = [
-                    getattr(other[env], field) / getattr(other[name], field)
-                    for other in others
-                    if {env, name} <= other.keys()
-                    and min(getattr(other[env], field), getattr(other[name], field)) >= least
-                ]
-                if ratios:
-                    judged.append(getattr(cost_there, field) * median(ratios))
-                alone.append(getattr(cost_there, field))
-            estimate[field] = max(float(np.quantile(judged or alone, 0.75)), median(alone))
+            alone = pd.Series({name: getattr(cost, field) for name, cost in there.items()})
+            rates = pd.DataFrame(
+                {name: {e: getattr(c, field) for e, c in costs.items()}
+                 for name, costs in others.items()}
+            ).reindex([env, *there])  # fmt: skip
+            rates = rates.where(rates >= least)
+            factors = (rates.loc[env] / rates).median(axis=1)  # of each environment to this one
+            judged = (alone * factors).dropna()
+            quartile = (alone if judged.empty else judged).quantile(0.75)
+            estimate[field] = max(float(quartile), float(alone.median()))
         return Cost(**estimate)
-
-    def _agents(self) -> set[str]:
-        """All of which a run was measured, here or where configs/costs.yaml was made."""
-        return {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
 
     def _measured(self, agent: str) -> dict[str, Cost]:
         """What the agent takes on this machine, by environment."""
@@ -122,7 +118,7 @@ class Experience:
         costs = {env: self._here(known) for env, known in table.items()}
         for folder in sorted((self._runs / agent).glob("*")):
             if runs := self._finished(agent, folder.name):
-                costs[folder.name] = cost.middle([run.cost for run in runs])
+                costs[folder.name] = cost.middle(runs)
         return costs
 
     def seconds(self, spec: RunSpec) -> float | None:
@@ -165,7 +161,7 @@ class Experience:
     def slowness(self) -> float:
         """How many times as long as the machine of configs/costs.yaml this one takes."""
         ratios = [
-            cost.middle([run.cost for run in runs]).training / known.training
+            cost.middle(runs).training / known.training
             for agent, envs in self._shipped.agents.items()
             for env, known in envs.items()
             if known.training >= LEAST_COMPARED and (runs := self._finished(agent, env))
@@ -177,9 +173,6 @@ class Experience:
     def _here(self, known: Cost) -> Cost:
         times = {name: getattr(known, name) * self.slowness for name in ("training", "episode")}
         return known.model_copy(update=times)
-
-    def _named(self, source: str) -> str:
-        return f"{source}, times {self.slowness:.2g} for this machine"
 
 
 # How far planned runs are -------------------------------------------------------------------------

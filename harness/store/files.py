@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -15,11 +16,13 @@ import shutil
 import socket
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import psutil
 
 from harness.config.strict import Problem, UserError
 from harness.config.tree import canonical
@@ -32,6 +35,7 @@ WRITTEN = ".written.json"  # in a folder that `replacing` made: the names of its
 ROOMS = {"runs", "sweeps", "searches", "sacred"}  # of a results folder, in which all else lies
 
 Kinds = Mapping[str, type | tuple[type, ...]]  # the keys that a value must have, and their types
+T = TypeVar("T")
 
 
 class Damage(NamedTuple):
@@ -146,16 +150,9 @@ def read_json(path: Path, kinds: Kinds, sealed: bool = True) -> dict[str, Any] |
     flaw = unlike(value, kinds)
     if flaw:
         raise Damaged(path, flaw)
-    if sealed and not _holds(value.pop(SEAL, None), value):
+    if sealed and value.pop(SEAL, None) != _seal(value):
         raise Damaged(path, "it was altered after it was written")
     return value
-
-
-def _holds(seal: Any, value: Mapping[str, Any]) -> bool:
-    try:
-        return bool(seal == _seal(value))
-    except ValueError:  # a number that JSON cannot hold
-        return False
 
 
 def parse(content: bytes) -> dict[str, Any]:
@@ -176,6 +173,15 @@ def parse(content: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"it holds {_called(value)} where keys and values belong")
     return value
+
+
+def unless_damaged(read: Callable[[Path], T], path: Path, damages: list[Damage]) -> T | None:
+    """What `read` makes of a path; where it cannot, None, and why among the damages."""
+    try:
+        return read(path)
+    except Damaged as error:
+        damages.append(error.damage)
+        return None
 
 
 def _called(value: Any) -> str:
@@ -265,8 +271,12 @@ def write_whole(path: Path, content: bytes, sync: bool = True) -> None:
 
 
 def _seal(value: Mapping[str, Any]) -> str:
-    # As it reads back: a tuple is a list then, and a number that is a key is a text.
-    return hashlib.sha256(canonical(json.loads(json.dumps(value))).encode()).hexdigest()
+    """The hash of its canonical JSON; empty for a number that JSON cannot hold."""
+    try:  # as it reads back: a tuple is a list then, and a number that is a key is a text
+        text = canonical(json.loads(json.dumps(value)))
+    except ValueError:
+        return ""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def append_json(path: Path, value: Any, sync: bool = True) -> None:
@@ -282,6 +292,20 @@ def append_json(path: Path, value: Any, sync: bool = True) -> None:
             os.fsync(file.fileno())
 
 
+@contextmanager
+def locked(path: Path, wait: bool = False) -> Iterator[None]:
+    """Hold a lock. The kernel frees it when this process dies, however it dies.
+
+    :raises BlockingIOError: if another process holds it, and this one is not to wait.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _scratch(path: Path) -> Path:
     return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
 
@@ -291,18 +315,8 @@ def _left(path: Path) -> Iterator[Path]:
     start = f".{path.name}.{socket.gethostname()}."
     for name in os.listdir(path.parent):
         pid = name.removeprefix(start)
-        if name.startswith(start) and pid.isdigit() and not _alive(int(pid)):
+        if name.startswith(start) and pid.isdigit() and not psutil.pid_exists(int(pid)):
             yield path.with_name(name)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
 
 
 def set_aside(path: Path) -> Path:

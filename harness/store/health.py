@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -181,11 +182,8 @@ class _Matrices:
 
     def __init__(self) -> None:
         self._first: dict[str, float] = {}  # the largest of each at the start
-        self._start = ""  # a digest of everything
-        self._steps: list[int] = []
-        self._moved: list[set[str]] = []  # the matrices that changed before each of these steps
-        self._digests: dict[str, str] = {}
-        self._everything = ""
+        # At each step digests: of everything, and of each matrix.
+        self._seen: list[tuple[int, str, dict[str, str]]] = []
 
     def exploded(self, weights: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, float]]:
         for name, value in _matrices(weights):
@@ -195,14 +193,9 @@ class _Matrices:
                 yield name, largest
 
     def see(self, step: int, weights: Mapping[str, NDArray[Any]]) -> None:
+        everything = _digest(*(weights[name] for name in sorted(weights)))
         digests = {name: _digest(value) for name, value in _matrices(weights)}
-        if self._steps:
-            names = digests.keys() & self._digests.keys()
-            self._moved.append({n for n in names if digests[n] != self._digests[n]})
-        self._digests = digests
-        self._everything = _digest(*(weights[name] for name in sorted(weights)))
-        self._start = self._start or self._everything
-        self._steps.append(step)
+        self._seen.append((step, everything, digests))
 
     def unchanged_since(self) -> int | None:
         """The step after which no matrix changed; 0: nothing ever did. None: they still change.
@@ -210,13 +203,18 @@ class _Matrices:
         A matrix counts once it has changed twice in a row: some learners train a model once and
         then leave it alone.
         """
-        if self._everything == self._start and self._digests:
+        steps, everything, digests = zip(*self._seen, strict=True)
+        if everything[-1] == everything[0] and digests[-1]:
             return 0
-        regular = [i for i in range(1, len(self._moved)) if self._moved[i] & self._moved[i - 1]]
-        last = max((i for i, moved in enumerate(self._moved) if moved), default=None)
-        if not regular or last is None or last == len(self._moved) - 1:
+        moved = [
+            {name for name in after.keys() & before.keys() if after[name] != before[name]}
+            for before, after in pairwise(digests)
+        ]
+        regular = any(after & before for before, after in pairwise(moved))
+        if not regular or moved[-1]:
             return None
-        return self._steps[last + 1]
+        last = max(i for i, names in enumerate(moved, start=1) if names)
+        return int(steps[last])
 
 
 def _matrices(weights: Mapping[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:

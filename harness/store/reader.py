@@ -26,7 +26,7 @@ from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
 from harness.store.health import Symptom, symptoms
 from harness.store.layout import FAILURE, LOCK, PROGRESS, RESULT, SPEC
-from harness.store.run_files import COSTS, Visits, unless_damaged
+from harness.store.run_files import COSTS, RunFiles, Visits
 
 # damaged: there is a result, and its files are not those that the run wrote
 State = Literal["finished", "failed", "running", "interrupted", "damaged", "missing"]
@@ -102,14 +102,14 @@ class Store:
 
     def failure(self, spec: RunSpec) -> dict[str, Any] | None:
         """failure.json, of the last attempt: the error, and its traceback unless it was killed."""
-        return unless_damaged(run_files.failure, self.folder(spec))
+        return run_files.look(self.folder(spec)).failure
 
     def step(self, spec: RunSpec, within: float) -> float:
         """The step that a run has reached; 0 if it has said nothing for so many seconds."""
         written = _written(self.folder(spec) / PROGRESS)
         if written is None or time.time() - written > within:
             return 0.0
-        progress = unless_damaged(run_files.progress, self.folder(spec))
+        progress = run_files.look(self.folder(spec)).progress
         return float(progress["step"]) if progress else 0.0
 
     def failed_since(self, spec: RunSpec, moment: float) -> bool:
@@ -130,19 +130,14 @@ class Store:
         last = dict(run.progress or {})
         last["outcome"] = "running" if state == "running" else "lost"
         tries = tuple(_tries(run.attempts, run.result, last))
-        seen = (
-            run.result,
-            run.failure if state == "failed" else None,
-            run.progress,
-        )
-        lists = (part["symptoms"] for part in seen if part and part.get("symptoms"))
-        rows: list[list[Any]] = next(lists, [])
+        told = (run.result, run.failure if state == "failed" else None, run.progress)
+        rows = next((part["symptoms"] for part in told if part and part.get("symptoms")), ())
         return RunStatus(
             spec, state, tries, run.result, error, symptoms(rows), run.broken, run.aside,
             next((each["started"] for each in run.attempts if "started" in each), None),
         )  # fmt: skip
 
-    def _state(self, spec: RunSpec, run: run_files.RunFiles) -> State:
+    def _state(self, spec: RunSpec, run: RunFiles) -> State:
         folder = self.folder(spec)
         if run.result:
             return "finished"
@@ -198,14 +193,11 @@ class Store:
 
     def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
         """What came of making the run once more, if `harness verify` did."""
-        result = self.result(spec)
-        certificate = unless_damaged(run_files.certificate, self.folder(spec))
-        of_result = certificate and result and certificate["weights"] == result["weights"]
-        return certificate if of_result else None
+        return run_files.look(self.folder(spec)).certificate
 
     def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
         """How true the run's model of its environment is, if `harness model-report` measured it."""
-        return run_files.model_measures(self.folder(spec))
+        return run_files.look(self.folder(spec)).measures
 
     def sacred_records(self) -> dict[str, list[str]]:
         """By key, the names of what Sacred kept of each attempt: folders of <root>/sacred."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,25 +19,8 @@ from pydantic import ValidationError
 
 from harness.config.name import shortened
 from harness.spec import RunSpec
-from harness.store import digest, files
+from harness.store import digest, files, layout
 from harness.store.files import Damage, Damaged
-from harness.store.layout import (
-    ATTEMPTS,
-    CERTIFICATE,
-    EVALS,
-    FAILURE,
-    KEY,
-    LOCK,
-    MEASURES,
-    MODEL,
-    MODEL_REPORT,
-    PROGRESS,
-    RESULT,
-    SPEC,
-    TEST_EVALS,
-    TRAIN,
-    VISITS,
-)
 
 # What is played: along the way, after training, then once more greedily where the protocol samples
 # and the reverse, and on variants of the environment that training never sees.
@@ -48,7 +31,7 @@ OUTCOMES = ("finished", "failed", "interrupted", "lost")
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mb")  # of an attempt
 
 # How what is repeated is compared: see `rows`.
-LOGS = {"evaluation": EVALS, "test evaluation": TEST_EVALS, "training": TRAIN}
+LOGS = {"evaluation": layout.EVALS, "test evaluation": layout.TEST_EVALS, "training": layout.TRAIN}
 MODEL_MEASURES = 3  # raise it whenever measuring changes: older measures are made anew
 
 _NUMBER = (int, float)
@@ -83,12 +66,14 @@ class Visits(NamedTuple):
 class RunFiles(NamedTuple):
     """What lies in a run's folder, as far as it can be read."""
 
-    result: dict[str, Any] | None  # of a finished run, all of whose files are as it left them
-    attempts: list[dict[str, Any]]
-    failure: dict[str, Any] | None
-    progress: dict[str, Any] | None
     broken: tuple[Damage, ...]  # why a run that was finished must be trained again
-    aside: tuple[Damage, ...]  # what else is damaged: no score depends on it
+    aside: tuple[Damage, ...] = ()  # what else is damaged: no score depends on it
+    result: dict[str, Any] | None = None  # of a finished run whose files are as it left them
+    attempts: Sequence[dict[str, Any]] = ()
+    failure: dict[str, Any] | None = None
+    progress: dict[str, Any] | None = None
+    certificate: dict[str, Any] | None = None  # of the weights that the result has
+    measures: dict[str, Any] | None = None  # of these weights, by today's version of the measures
 
     @property
     def damages(self) -> tuple[Damage, ...]:
@@ -97,7 +82,7 @@ class RunFiles(NamedTuple):
 
 def is_key(name: str) -> bool:
     """Whether a run may be called so."""
-    return KEY.fullmatch(name) is not None
+    return layout.KEY.fullmatch(name) is not None
 
 
 def look(folder: Path, deep: bool = False) -> RunFiles:
@@ -105,30 +90,31 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
 
     :param deep: compare every byte of what was learned, too, and not only how many there are.
     """
-    if stray := files.astray(folder):
-        return RunFiles(None, [], None, None, (stray,), ())
+    if damage := files.no_folder(folder):
+        return RunFiles((damage,))
     result, broken = finished(folder, deep)
-    aside: list[Damage] = []
-    if folder.exists() and not folder.is_dir():
-        aside.append(Damage(folder, "a file stands in the place of the run's folder"))
-    elif (folder / LOCK).exists() and not (folder / LOCK).is_file():
-        aside.append(Damage(folder / LOCK, "it is no plain file"))
     starts = attempts(folder)
-    if starts.damage:
-        aside.append(starts.damage)
-    contents: dict[str, dict[str, Any] | None] = {}
-    for name, read in (
-        (FAILURE, failure), (PROGRESS, progress), (CERTIFICATE, certificate), (MEASURES, measures),
-    ):  # fmt: skip
-        try:
-            contents[name] = read(folder)
-        except Damaged as error:
-            contents[name] = None
-            aside.append(error.damage)
-    if not os.path.lexists(folder / RESULT):
-        aside += [damage for damage in _unfinished(folder) if damage]
+    aside = [starts.damage] if starts.damage else []
+    failed, step, certified, measured = (
+        files.unless_damaged(read, folder, aside)
+        for read in (failure, progress, certificate, measures)
+    )
+    weights = result["weights"] if result else None
+    if certified and certified["weights"] != weights:
+        certified = None
+    if measured and (measured["weights"], measured["version"]) != (weights, MODEL_MEASURES):
+        measured = None
+    plain = [layout.LOCK]
+    if not os.path.lexists(folder / layout.RESULT):  # what would be in the way of the next attempt
+        plain += [layout.EVALS, layout.TEST_EVALS, layout.TRAIN, layout.VISITS]
+        if damage := files.no_folder(folder / layout.MODEL):
+            aside.append(damage)
+        if os.path.lexists(folder / layout.SPEC):
+            files.unless_damaged(spec, folder, aside)
+    for name in plain:
+        files.unless_damaged(files.size, folder / name, aside)
     return RunFiles(
-        result, starts.rows, contents[FAILURE], contents[PROGRESS], tuple(broken), tuple(aside)
+        tuple(broken), tuple(aside), result, starts.rows, failed, step, certified, measured
     )
 
 
@@ -137,7 +123,7 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
 
     None: there is none, or there are reasons.
     """
-    path = folder / RESULT
+    path = folder / layout.RESULT
     try:
         result = files.read_json(path, _RESULT)
         if result is None:
@@ -155,14 +141,6 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
     return (None if broken else result), broken
 
 
-def result(folder: Path) -> dict[str, Any]:
-    """result.json of a finished run; :raises Damaged: if it is not finished, or not as it was."""
-    facts, broken = finished(folder)
-    if facts is None:
-        raise Damaged(*(broken or [Damage(folder / RESULT, "it is gone")])[0])
-    return facts
-
-
 def _no_score(value: Any, kinds: files.Kinds) -> str:
     return files.unlike(value, kinds) if isinstance(value, dict) else "there is no score"
 
@@ -175,7 +153,7 @@ def spec(folder: Path) -> RunSpec:
 
     :raises Damaged: if there is none, or it is that of another run.
     """
-    path = folder / SPEC
+    path = folder / layout.SPEC
     content = files.read(path)
     if content is None:
         raise Damaged(path, "it is gone")
@@ -194,7 +172,7 @@ def spec(folder: Path) -> RunSpec:
     return run_spec
 
 
-def evaluations(folder: Path, name: str = EVALS) -> list[dict[str, Any]]:
+def evaluations(folder: Path, name: str = layout.EVALS) -> list[dict[str, Any]]:
     """Every evaluation by the protocol, the final one last, wherever it stands in the file.
 
     :raises Damaged: unless exactly one is marked final, at the last step.
@@ -232,13 +210,13 @@ def _row(text: str) -> dict[str, Any]:
 
 def metric(folder: Path, name: str, after: float) -> list[float | None]:
     """What training logged under a name after a step."""
-    lines = files.read_lines(folder / TRAIN).rows
+    lines = files.read_lines(folder / layout.TRAIN).rows
     return [line[name] for line in lines if name in line and line["step"] > after]
 
 
 def visits(folder: Path) -> Visits | None:
     """None: its states are no cells, or nobody counted."""
-    path = folder / VISITS
+    path = folder / layout.VISITS
     if not path.is_file():
         return None
     with np.load(path) as saved:
@@ -248,7 +226,7 @@ def visits(folder: Path) -> Visits | None:
 
 def model(folder: Path) -> Path:
     """The folder of what it learned."""
-    return folder / MODEL
+    return folder / layout.MODEL
 
 
 def _wrong_evaluation(row: Mapping[str, Any]) -> str:
@@ -266,28 +244,26 @@ def _wrong_evaluation(row: Mapping[str, Any]) -> str:
 
 def failure(folder: Path) -> dict[str, Any] | None:
     """Why the last attempt failed; :raises Damaged: if the reason cannot be read."""
-    return _with_symptoms(folder / FAILURE, _FAILURE)
+    return _read_last_words(folder / layout.FAILURE, _FAILURE)
 
 
 def progress(folder: Path) -> dict[str, Any] | None:
     """How far the run said it was; :raises Damaged: if that cannot be read."""
-    path = folder / PROGRESS
-    facts = _with_symptoms(path, _PROGRESS)
-    if facts and not all(_is_cost(facts[name]) for name in COSTS if name in facts):
-        raise Damaged(path, "a cost is no number")
-    return facts
+    return _read_last_words(folder / layout.PROGRESS, _PROGRESS)
 
 
-def _with_symptoms(path: Path, kinds: files.Kinds) -> dict[str, Any] | None:
-    facts = files.read_json(path, kinds, sealed=False)
-    if facts and not isinstance(facts.get("symptoms", []), list):
+def _read_last_words(path: Path, kinds: files.Kinds) -> dict[str, Any] | None:
+    facts = files.read_json(path, kinds, sealed=False) or {}
+    if not isinstance(facts.get("symptoms", []), list):
         raise Damaged(path, "'symptoms' is no list")
-    return facts
+    if flaw := _wrong_costs(facts):
+        raise Damaged(path, flaw)
+    return facts or None
 
 
 def certificate_path(folder: Path) -> Path:
     """:param folder: of a run or of a sweep."""
-    return folder / CERTIFICATE
+    return folder / layout.CERTIFICATE
 
 
 def certificate(folder: Path) -> dict[str, Any] | None:
@@ -308,36 +284,17 @@ def certificate(folder: Path) -> dict[str, Any] | None:
 
 def measures(folder: Path) -> dict[str, Any] | None:
     """How true the run's model is; :raises Damaged: if that cannot be read."""
-    return files.read_json(folder / MEASURES, _MEASURES)
+    return files.read_json(folder / layout.MEASURES, _MEASURES)
 
 
 def model_report(folder: Path) -> Path:
     """The folder of what `harness model-report` says of a run."""
-    return folder / MODEL_REPORT
-
-
-def model_measures(folder: Path) -> dict[str, Any] | None:
-    """None: not yet, by another version of the measures, or of other weights than the run has."""
-    facts, run = unless_damaged(measures, folder), finished(folder)[0]
-    if not facts or not run:
-        return None
-    current = facts["version"] == MODEL_MEASURES and facts["weights"] == run["weights"]
-    return facts if current else None
-
-
-def unless_damaged(
-    read: Callable[[Path], dict[str, Any] | None], folder: Path
-) -> dict[str, Any] | None:
-    """What a file holds; None if there is none, or it is damaged: `RunFiles.aside` names those."""
-    try:
-        return read(folder)
-    except Damaged:
-        return None
+    return folder / layout.MODEL_REPORT
 
 
 def attempts(folder: Path) -> files.Log:
     """Every start of the run, and every end of one that was written down."""
-    return files.read_lines(folder / ATTEMPTS, _wrong_attempt)
+    return files.read_lines(folder / layout.ATTEMPTS, _wrong_attempt)
 
 
 def _wrong_attempt(row: Mapping[str, Any]) -> str:
@@ -346,9 +303,7 @@ def _wrong_attempt(row: Mapping[str, Any]) -> str:
         return "" if is_time(row["started"]) else "'started' is no time"
     if row.get("outcome") not in OUTCOMES or not is_time(row.get("ended")):
         return "it is neither the start nor the end of an attempt"
-    return (
-        "" if all(_is_cost(row[name]) for name in COSTS if name in row) else "a cost is no number"
-    )
+    return _wrong_costs(row)
 
 
 def is_time(value: Any) -> bool:
@@ -358,20 +313,7 @@ def is_time(value: Any) -> bool:
         return False
 
 
-def _is_cost(value: Any) -> bool:
-    return type(value) in _NUMBER and math.isfinite(value)
-
-
-def _unfinished(folder: Path) -> Iterator[Damage | None]:
-    """What would be in the way of the next attempt, or is not this run's."""
-    for name in (EVALS, TEST_EVALS, TRAIN, VISITS):
-        try:
-            files.size(folder / name)
-        except Damaged as error:
-            yield error.damage
-    yield files.no_folder(folder / MODEL)
-    if os.path.lexists(folder / SPEC):
-        try:
-            spec(folder)
-        except Damaged as error:
-            yield error.damage
+def _wrong_costs(facts: Mapping[str, Any]) -> str:
+    costs = [facts[name] for name in COSTS if name in facts]
+    wrong = any(type(cost) not in _NUMBER or not math.isfinite(cost) for cost in costs)
+    return "a cost is no number" if wrong else ""

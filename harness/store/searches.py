@@ -6,7 +6,7 @@ made. A search's folder is never held, and no server is connected to on the word
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 
 from harness.config.name import shortened
 from harness.config.secret import without_password
-from harness.store.files import Damaged, parse, read, read_json
+from harness.store.files import Damaged, read_json, read_lines, size
 from harness.store.reader import Store, lock_is_held
 
 JOURNAL, BEST = "journal.log", "best.yaml"  # in the folder of each arm
@@ -46,13 +46,9 @@ class Standing(NamedTuple):
 
 def standings(store: Store) -> list[Standing]:
     """Every arm of every search in this store."""
-    folders = sorted({path.parent for path in _signs(store.root)})
-    return [_standing(folder) for folder in folders]
-
-
-def _signs(root: Path) -> Iterator[Path]:
-    for name in (STATE, JOURNAL, BEST):
-        yield from root.glob(f"searches/*/*/{name}")
+    globs = (store.root.glob(f"searches/*/*/{name}") for name in (STATE, JOURNAL, BEST))
+    folders = {path.parent for paths in globs for path in paths}
+    return [_standing(folder) for folder in sorted(folders)]
 
 
 def _standing(folder: Path) -> Standing:
@@ -70,7 +66,7 @@ def _standing(folder: Path) -> Standing:
         problem = without_password(f"{type(cause).__name__}: {cause}".splitlines()[0])
     states = [trial.state for trial in trials]
     values = [t.value for t in trials if t.user_attrs.get(FULL) and t.value is not None]
-    # A search from before it told its stage is over if it has a winner.
+    # Without a state a search is over if it has a winner.
     stage = state.get("stage") or (DONE if (folder / BEST).exists() else SEARCHING)
     return Standing(
         search=folder.parent.name,
@@ -113,20 +109,19 @@ def journal(path: Path, name: str, begun: bool) -> list[FrozenTrial]:
     :param begun: the search has said that it has a study.
     :raises Damaged: if there is none then, or the file holds anything but a journal.
     """
-    content = read(path)
-    if content is None and not begun:
+    length = size(path)
+    if not begun and not length:
         return []
-    if content is None:
-        raise Damaged(path, "it is gone")
+    log = read_lines(path)
+    if log.damage:
+        raise Damaged(*log.damage)
     try:
-        trials = _trials_in(JournalStorage(_Copy(list(_records(path, content)))), name)
-    except Damaged:
-        raise
+        trials = _trials_in(JournalStorage(_Copy(log.rows)), name)
     except Exception as error:  # Optuna asks a record for whatever it expects there
         why = f"it holds no records of a study ({type(error).__name__}: {error})"
         raise Damaged(path, shortened(why)) from None
     if trials is None and begun:
-        why = "it is empty" if not content.strip() else f"the study {name} is not in it"
+        why = "it is gone" if length is None else f"the study {name} is not in it"
         raise Damaged(path, why)
     return trials or []
 
@@ -136,16 +131,6 @@ def _trials_in(storage: BaseStorage | None, name: str) -> list[FrozenTrial] | No
     if storage is None or name not in {s.study_name for s in storage.get_all_studies()}:
         return None
     return optuna.load_study(study_name=name, storage=storage).get_trials(deepcopy=False)
-
-
-def _records(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
-    """:raises Damaged: for a line that is none; the last one may be cut short."""
-    *lines, _ = content.split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        try:
-            yield parse(line)
-        except ValueError as error:
-            raise Damaged(path, f"line {number}: {error}") from None
 
 
 class NotAskedError(Exception):

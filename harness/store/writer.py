@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
 import os
 import resource
@@ -37,21 +36,14 @@ class Busy(Exception):
 
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
-    """Hold the run's folder. The kernel frees it when this process dies, however it dies.
-
-    :raises Busy: if another process holds it.
-    """
+    """Hold the run's folder; :raises Busy: if another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / layout.LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise Busy(folder.name) from None
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(files.locked(folder / layout.LOCK))
+        except BlockingIOError:
+            raise Busy(folder.name) from None
         yield
-    finally:
-        os.close(handle)
 
 
 def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
@@ -72,13 +64,9 @@ def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
 def clear_way(folder: Path, root: Path) -> list[str]:
     """Set aside what stands in the place of a run's lock and folder, and of those around it."""
     around = (place for place in reversed(folder.parents) if root in place.parents)
-    lines = files.make_way(*around, folder, root / "sacred")
-    lock = folder / layout.LOCK
-    if os.path.lexists(lock) and not lock.is_file():
-        lines.append(_aside(Damage(lock, "it is no plain file")))
-    elif damage := files.astray(lock):
-        lines.append(_aside(damage))
-    return lines
+    lines, damages = files.make_way(*around, folder, root / "sacred"), list[Damage]()
+    files.unless_damaged(files.size, folder / layout.LOCK, damages)
+    return lines + [_aside(damage) for damage in damages]
 
 
 def set_aside(folder: Path, deep: bool = False) -> list[str]:
@@ -115,7 +103,9 @@ class Record:
         self._clock = Clock()
         self.step = 0
         self.symptoms: list[Symptom] = []  # see health.py
-        _end_lost_attempt(folder)
+        started = run_files.attempts(folder).rows
+        if started and "ended" not in started[-1]:  # it was killed without a word
+            end_attempt(folder, "lost")
         for name in layout.OF_AN_ATTEMPT:
             (folder / name).unlink(missing_ok=True)
         for scratch in folder.glob(".*"):  # whoever wrote it is gone: the run is ours now
@@ -185,7 +175,7 @@ class Record:
         """
         publish(self.folder, result)
         with contextlib.suppress(OSError):  # a disk that is full now loses no result
-            end_attempt(self.folder, "finished", _costs(result))
+            end_attempt(self.folder, "finished", result)
 
     def interrupted(self) -> None:
         if not self._published():
@@ -248,29 +238,11 @@ def open_output(folder: Path) -> int:
     return os.open(folder / layout.OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
-def end_attempt(folder: Path, outcome: str, cost: Mapping[str, float] | None = None) -> None:
-    """:param cost: default: what its last sign of life says."""
-    spent = last_beat(folder) if cost is None else cost
+def end_attempt(folder: Path, outcome: str, cost: Mapping[str, Any] | None = None) -> None:
+    """:param cost: COSTS, among other facts; default: those of its last sign of life."""
+    facts = run_files.look(folder).progress or {} if cost is None else cost
+    spent = {name: facts[name] for name in COSTS if name in facts}
     append_json(folder / layout.ATTEMPTS, {"ended": now(), "outcome": outcome, **spent})
-
-
-def last_beat(folder: Path) -> dict[str, float]:
-    """What an attempt had cost when it last said how far it was."""
-    try:
-        return _costs(run_files.progress(folder) or {})
-    except files.Damaged:
-        return {}
-
-
-def _costs(facts: Mapping[str, Any]) -> dict[str, float]:
-    return {name: facts[name] for name in COSTS if name in facts}
-
-
-def _end_lost_attempt(folder: Path) -> None:
-    """Close an attempt that was killed without a word, before its traces are wiped."""
-    rows = run_files.attempts(folder).rows
-    if rows and "ended" not in rows[-1]:
-        end_attempt(folder, "lost")
 
 
 class Clock:

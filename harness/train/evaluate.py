@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +44,17 @@ class Evaluator:
         :param deterministic: act greedily; false samples from the policy.
         :raises FloatingPointError: if the agent's actions are not finite: it has diverged.
         """
-        lanes = min(LANES, len(seeds))
-        while len(self._envs) < lanes:
+        n = min(LANES, len(seeds))
+        while len(self._envs) < n:
             self._envs.append(self._make_env())
+        episodes = [_Episode(seed) for seed in seeds]
         with untouched_rng(seeds[0]):
-            return _Play(agent, self._envs[:lanes], seeds, deterministic).to_the_end()
+            _play(agent, [_Lane(env) for env in self._envs[:n]], iter(episodes), deterministic)
+        return Episodes(
+            [each.total for each in episodes],
+            [each.steps for each in episodes],
+            [each.last_info for each in episodes],
+        )
 
     def close(self) -> None:
         for env in self._envs:
@@ -57,93 +63,73 @@ class Evaluator:
 
 
 @dataclass
-class _Lane:
-    """One environment, and the episode that it is in."""
-
-    env: gym.Env[Any, Any]
-    observation: Any = None
-    episode: int = -1  # its index among the seeds
+class _Episode:
+    seed: int
     total: float = 0.0
     steps: int = 0
-    starts: bool = False  # the coming action is the first of its episode
-    over: bool = False  # nothing left to play: it stays with its last observation
+    last_info: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
-class _Play:
-    """One evaluation under way. A lane whose episode ends takes the next seed that nobody has."""
+class _Lane:
+    """One environment. When its episode ends it takes the next one that nobody has."""
 
-    agent: Agent
-    envs: Sequence[gym.Env[Any, Any]]
-    seeds: Sequence[int]
-    deterministic: bool
-    lanes: list[_Lane] = field(init=False)
-    begun: int = 0
+    env: gym.Env[Any, Any]
+    episode: _Episode | None = None  # None: nothing left to play: it keeps its last observation
+    observation: Any = None
 
-    def __post_init__(self) -> None:
-        first = self.envs[0]
-        self.observation_space = first.observation_space
-        self.action_space = first.action_space
-        self.masked = first.has_wrapper_attr("action_masks")
-        self.returns = [0.0] * len(self.seeds)
-        self.lengths = [0] * len(self.seeds)
-        self.last_infos: list[dict[str, Any]] = [{} for _ in self.seeds]
-        self.lanes = [_Lane(env) for env in self.envs]
-        for lane in self.lanes:
-            self._begin(lane)
+    def begin(self, waiting: Iterator[_Episode]) -> None:
+        self.episode = next(waiting, None)
+        if self.episode:
+            self.observation, _ = self.env.reset(seed=self.episode.seed)
 
-    def _begin(self, lane: _Lane) -> None:
-        if self.begun == len(self.seeds):
-            lane.over = True
+    @property
+    def starts(self) -> bool:
+        """Whether the coming action is the first of its episode."""
+        return self.episode is not None and self.episode.steps == 0
+
+    def step(self, action: Any, waiting: Iterator[_Episode]) -> None:
+        if self.episode is None:
             return
-        lane.episode, self.begun = self.begun, self.begun + 1
-        lane.observation, _ = lane.env.reset(seed=self.seeds[lane.episode])
-        lane.total, lane.steps, lane.starts = 0.0, 0, True
-
-    def to_the_end(self) -> Episodes:
-        state = None
-        while not all(lane.over for lane in self.lanes):
-            actions, state = self.agent.predict(
-                self._observations(),
-                state=state,
-                episode_start=np.array([lane.starts for lane in self.lanes]),
-                deterministic=self.deterministic,
-                action_masks=self._masks(),
-            )
-            for lane, action in zip(self.lanes, self._legal(actions), strict=True):
-                if not lane.over:
-                    self._step(lane, action)
-        return Episodes(self.returns, self.lengths, self.last_infos)
-
-    def _step(self, lane: _Lane, action: Any) -> None:
-        lane.observation, reward, terminated, truncated, info = lane.env.step(action)
-        lane.total += float(reward)
-        lane.steps += 1
-        lane.starts = False
+        self.observation, reward, terminated, truncated, info = self.env.step(action)
+        self.episode.total += float(reward)
+        self.episode.steps += 1
         if terminated or truncated:
-            self.returns[lane.episode] = lane.total
-            self.lengths[lane.episode] = lane.steps
-            self.last_infos[lane.episode] = info
-            self._begin(lane)
+            self.episode.last_info = info
+            self.begin(waiting)
 
-    def _observations(self) -> Any:
-        """A batch that belongs to the agent: it may keep it, as a controller does in its state."""
-        batch: Any = create_empty_array(self.observation_space, len(self.lanes))
-        observations = [lane.observation for lane in self.lanes]
-        return concatenate(self.observation_space, observations, batch)
 
-    def _masks(self) -> NDArray[np.bool_] | None:
-        if not self.masked:
-            return None
-        return np.stack([lane.env.get_wrapper_attr("action_masks")() for lane in self.lanes])
+def _play(
+    agent: Agent, lanes: Sequence[_Lane], waiting: Iterator[_Episode], deterministic: bool
+) -> None:
+    """Play every episode to its end."""
+    env = lanes[0].env
+    observed, acted = env.observation_space, env.action_space
+    masked = env.has_wrapper_attr("action_masks")
+    for lane in lanes:
+        lane.begin(waiting)
+    state = None
+    while any(lane.episode for lane in lanes):
+        # A batch that belongs to the agent: it may keep it, as a controller does in its state.
+        batch: Any = create_empty_array(observed, len(lanes))
+        masks = [lane.env.get_wrapper_attr("action_masks")() for lane in lanes if masked]
+        actions, state = agent.predict(
+            concatenate(observed, [lane.observation for lane in lanes], batch),
+            state=state,
+            episode_start=np.array([lane.starts for lane in lanes]),
+            deterministic=deterministic,
+            action_masks=np.stack(masks) if masked else None,
+        )
+        for lane, action in zip(lanes, _legal(acted, actions), strict=True):
+            lane.step(action, waiting)
 
-    def _legal(self, actions: NDArray[Any]) -> list[Any]:
-        """One action for each lane, clipped to the bounds where there are any."""
-        space = self.action_space
-        if isinstance(space, gym.spaces.Discrete):
-            return list(actions.tolist())  # Python's integers: NumPy's slow the classic tasks down
-        if isinstance(space, gym.spaces.Box):
-            if not np.isfinite(actions).all():
-                raise FloatingPointError("the agent's actions are not finite: it has diverged")
-            actions = np.clip(actions, space.low, space.high).astype(space.dtype)
-        return list(iterate(space, actions))
+
+def _legal(space: gym.Space[Any], actions: NDArray[Any]) -> list[Any]:
+    """One action for each lane, clipped to the bounds where there are any."""
+    if isinstance(space, gym.spaces.Discrete):
+        return list(actions.tolist())  # Python's integers: NumPy's slow the classic tasks down
+    if isinstance(space, gym.spaces.Box):
+        if not np.isfinite(actions).all():
+            raise FloatingPointError("the agent's actions are not finite: it has diverged")
+        actions = np.clip(actions, space.low, space.high).astype(space.dtype)
+    return list(iterate(space, actions))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +13,7 @@ from uuid import uuid4
 from harness.config.secret import without_password
 from harness.provenance import git, machine, packages
 from harness.spec import RunSpec
+from harness.store.files import locked
 
 # sacred 0.8.7 imports it, and setuptools says so in every process.
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
@@ -57,37 +57,25 @@ def witness(
     experiment.observers.append(FileStorageObserver(folder))
     experiment.observers += [_observer(url) for url in observers]
     outcome: dict[str, Any] = {}
-    started = _turn(folder / ".starting")
-
-    @experiment.main  # type: ignore[untyped-decorator]
-    def main(_run: Any) -> float:
-        os.close(started.pop())
-        outcome.update(train(_run))
-        return float(outcome["final"]["mean"])  # SqlObserver stores nothing but a number
-
     facts = {"packages": packages(), "machine": machine(), "git": git()}
     # An id of ours, new for each attempt: Sacred would rewrite a finished record that has it.
     # SqlObserver has room for 24 characters.
     name = f"{spec.key}-{uuid4().hex[:6]}"
-    try:
+    with ExitStack() as turn:
+        # SqlObserver makes its tables, experiment and host without a transaction: of 20 runs that
+        # started at once, 2 (SQLite) and 6 (PostgreSQL) died.
+        turn.enter_context(locked(folder / ".starting", wait=True))
+
+        @experiment.main  # type: ignore[untyped-decorator]
+        def main(_run: Any) -> float:
+            turn.close()
+            outcome.update(train(_run))
+            return float(outcome["final"]["mean"])  # SqlObserver stores nothing but a number
+
         run = experiment.run(info=facts, options={"--id": name})
-    finally:
-        for handle in started:
-            os.close(handle)
     if run._heartbeat:
         run._heartbeat.join()  # Sacred waits 2 s only, then may have written half
     return {**outcome, "sacred": {"id": run._id, "complete": not run._failed_observers}}
-
-
-def _turn(path: Path) -> list[int]:
-    """Wait for our turn to start a Sacred run; closing the handle gives the turn away.
-
-    SqlObserver makes its tables, experiment and host without a transaction: of 20 runs that
-    started at once, 2 (SQLite) and 6 (PostgreSQL) died.
-    """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    return [handle]
 
 
 def unreachable(url: str) -> str | None:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import zip_longest
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,16 +36,15 @@ OUTCOMES = ("steps_trained", "final", run_files.OTHER_MODE, "test", "weights")
 Train = Callable[[list[RunSpec], Store], None]
 
 
+Difference = dict[str, Any]  # where two runs of one spec part: at which "step", in "what"
+
+
 class Case(NamedTuple):
     """A run as it was first made."""
 
     spec: RunSpec
     folder: Path
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """:raises Damaged: if it is not as the run left it."""
-        return run_files.result(self.folder)
+    result: Mapping[str, Any] = {}  # of one that is drawn
 
 
 class Sample(NamedTuple):
@@ -59,18 +59,6 @@ class Sample(NamedTuple):
     damaged: tuple[Damage, ...] = ()  # files of runs that are not as they were when they finished
 
 
-class Difference(NamedTuple):
-    """Where two runs of one spec part."""
-
-    step: int
-    what: str
-
-
-def case(folder: Path) -> Case:
-    """:raises UserError: if the run's spec is one that this version cannot read."""
-    return Case(run_files.spec(folder), folder)
-
-
 # What is repeated ---------------------------------------------------------------------------------
 
 
@@ -82,15 +70,15 @@ def draw(cases: Iterable[Case], size: str, seed: int) -> Sample:
     """
     unique = list({case.spec.key: case for case in cases}.values())
     read = [(case, *run_files.finished(case.folder, deep=True)) for case in unique]
-    finished = [case for case, result, _ in read if result is not None]
+    finished = [case._replace(result=result) for case, result, _ in read if result is not None]
     damaged = tuple(damage for _, _, broken in read for damage in broken)
     if not finished:
         message = "no run is finished: there is nothing to compare with"
         problems = [Problem(str(each.path), None, "", each.why) for each in damaged]
         raise UserError(problems or [Problem("verify", None, "", message)])
-    reasons = {case.spec.key: unrepeatable(case.spec, case.result) for case in finished}
-    able = [case for case in finished if not reasons[case.spec.key]]
-    why = Counter(reason for reason in reasons.values() if reason)
+    reasons = [unrepeatable(case.spec, case.result) for case in finished]
+    able = [case for case, reason in zip(finished, reasons, strict=True) if not reason]
+    why = Counter(filter(None, reasons))
     chosen = _spread(able, _number(size, len(able)), seed)
     return Sample(chosen, size, seed, len(unique), len(finished), dict(why), damaged)
 
@@ -170,11 +158,11 @@ def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
         return {"outcome": "failed", "error": status.error, **facts}
     if status.result is None:
         return None
-    parted = first_difference(case, scratch)
+    parted = first_difference(case, Case(case.spec, scratch.folder(case.spec), status.result))
     changed, silent = surroundings(then, status.result)
     return {
         "outcome": "differs" if parted else "equal",
-        "first": parted and parted._asdict(),
+        "first": parted,
         "evaluations": len(run_files.rows(case.folder, "evaluation")),
         "changed": changed,
         "not_recorded_then": silent,
@@ -182,16 +170,18 @@ def _certificate(case: Case, scratch: Store) -> dict[str, Any] | None:
     }
 
 
-def first_difference(case: Case, scratch: Store) -> Difference | None:
+def first_difference(then: Case, now: Case) -> Difference | None:
     """The first step at which the repetition is another run, and what tells so."""
-    then, now = case.folder, scratch.folder(case.spec)
-    differences = [_in_log(then, now, log) for log in ("evaluation", "test evaluation")]
-    differences.append(_in_result(case.spec.steps, case.result, run_files.result(now)))
+    folders = then.folder, now.folder
+    differences = [_in_log(*folders, log) for log in ("evaluation", "test evaluation")]
+    was, is_ = ({name: case.result.get(name) for name in OUTCOMES} for case in (then, now))
+    if what := _apart(was, is_):
+        differences.append({"step": then.spec.steps, "what": f"after training: {what}"})
     if not any(differences):
         return None
     # Training metrics do not decide, but are logged more often than evaluations are played.
-    differences.append(_in_log(then, now, "training"))
-    return min((each for each in differences if each), key=lambda each: each.step)
+    differences.append(_in_log(*folders, "training"))
+    return min(filter(None, differences), key=itemgetter("step"))
 
 
 def _in_log(then: Path, now: Path, log: str) -> Difference | None:
@@ -200,16 +190,12 @@ def _in_log(then: Path, now: Path, log: str) -> Difference | None:
         steps = [row["step"] for row in (before, after) if row and "step" in row]
         step = min(steps, default=step)  # a line that is not readable has none
         if before is None or after is None:
-            return Difference(step, f"{log}: absent {'then' if before is None else 'now'}")
-        what = _apart(before, after)
+            what = f"absent {'then' if before is None else 'now'}"
+        else:
+            what = _apart(before, after)
         if what:
-            return Difference(step, f"{log}: {what}")
+            return {"step": step, "what": f"{log}: {what}"}
     return None
-
-
-def _in_result(steps: int, then: Mapping[str, Any], now: Mapping[str, Any]) -> Difference | None:
-    what = _apart(*({name: result.get(name) for name in OUTCOMES} for result in (then, now)))
-    return Difference(steps, f"after training: {what}") if what else None
 
 
 def _apart(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -292,7 +278,6 @@ def _changes(certificate: Mapping[str, Any]) -> str:
 
 def keep(sample: Sample, certificates: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     """Write the certificate of a whole sweep."""
-    counts = Counter(str(certificate["outcome"]) for certificate in certificates.values())
     runs = [
         {"key": case.spec.key, "arm": case.spec.arm, "env": case.spec.env, "seed": case.spec.seed}
         | {name: value for name, value in certificates[case.spec.key].items() if name != "at"}
@@ -306,7 +291,7 @@ def keep(sample: Sample, certificates: Mapping[str, Mapping[str, Any]], folder: 
         "runs": sample.runs,
         "finished": sample.finished,
         "unrepeatable": sample.unrepeatable,
-        "repeated": dict(counts),
+        "repeated": Counter(each["outcome"] for each in certificates.values()),
         "machine": provenance.machine(),
         "packages": provenance.packages(),
         "repetitions": runs,

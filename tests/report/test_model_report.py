@@ -30,7 +30,7 @@ from harness.report.results import one_model_figures as figures
 from harness.seeding import episode_seeds, streams
 from harness.store.files import WRITTEN, write_json
 from harness.store.reader import Store
-from harness.store.run_files import model_measures
+from harness.store.run_files import look
 from harness.train.held_out import EPISODES, held_out
 from harness.train.model_measure import learning, measures, plain
 from harness.train.run import Job, run
@@ -256,13 +256,13 @@ def test_a_run_is_measured_once_and_again_when_it_has_other_weights(
     assert set(first) == FEW_FILES
     assert b"## In short" in first["report.md"]
     assert json.loads(first["measures.json"])["policies"]["random"]["episodes"] == EPISODES
-    assert model_measures(folder) is not None
+    assert look(folder).measures is not None
 
     with monkeypatch.context() as patch:
         patch.setattr(model_folder, "measures", None)  # would raise
         assert model_folder.report(folder) == page
     write_json(page.parent / "measures.json", {"version": 1, "weights": "others"})
-    assert model_measures(folder) is None
+    assert look(folder).measures is None
     model_folder.report(folder)
 
     assert {path.name: path.read_bytes() for path in page.parent.iterdir()} == first

@@ -12,6 +12,7 @@ from tiny import files, store_at, tiny
 
 from harness import report
 from harness.config.strict import UserError
+from harness.store import run_files
 from harness.store.layout import CERTIFICATE
 from harness.store.writer import Record
 from harness.sweep.batch import plan
@@ -211,7 +212,7 @@ def test_a_run_of_another_version_cannot_be_repeated_and_is_not_called_different
     folder = store.folder(spec)
     folder = folder.rename(folder.with_name(result.get("key", spec.key)))
 
-    sample = verify.draw([verify.case(folder)], "100%", 0)
+    sample = verify.draw([Case(run_files.spec(folder), folder)], "100%", 0)
     found = verify.repeat(sample, store, pytest.fail)
     account = list(verify.account(sample, found))
 

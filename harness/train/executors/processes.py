@@ -12,10 +12,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import NamedTuple
 
 from harness import agents
 from harness.provenance import THREADS
@@ -28,11 +27,6 @@ BUSY = 75  # exit code: another process is at this run (EX_TEMPFAIL)
 FAILED = 1  # exit code: failure.json says why, unless the disk refused it
 TICK = 0.5  # seconds between two looks at the workers
 PATIENCE = 10.0  # seconds that a worker has to put its files in order before it is killed
-
-
-class _Worker(NamedTuple):
-    process: BaseProcess
-    batch: Batch
 
 
 def processes(
@@ -48,27 +42,29 @@ def processes(
     context.set_forkserver_preload(_preload(batches))
     _limit_threads(batches)
     waiting = list(batches)
-    crew: list[_Worker] = []
+    crew: dict[BaseProcess, Batch] = {}  # the workers, and what each is at
     try:
         while waiting or crew:
             ready = [batch for batch in waiting if not _busy(batch, store)]
             while ready and len(crew) < workers:
                 batch = ready.pop(0)
                 waiting.remove(batch)
-                crew.append(_start(context, batch, job))
+                worker = context.Process(target=_work, args=(batch.model_dump_json(), job))
+                worker.start()
+                crew[worker] = batch
             if crew:
-                wait([worker.process.sentinel for worker in crew], timeout=TICK)
+                wait([worker.sentinel for worker in crew], timeout=TICK)
             else:
                 time.sleep(TICK)
-            for worker in [worker for worker in crew if not worker.process.is_alive()]:
-                crew.remove(worker)
-                if worker.process.exitcode == BUSY:
-                    waiting.append(worker.batch)
+            for ended in [worker for worker in crew if not worker.is_alive()]:
+                batch = crew.pop(ended)
+                if ended.exitcode == BUSY:
+                    waiting.append(batch)
                 else:
-                    _record_failure(worker, store)
+                    _record_failure(batch, ended.exitcode, store)
             tick()
     finally:
-        _dismiss(crew, store)
+        _dismiss(crew)
 
 
 def _preload(batches: Sequence[Batch]) -> list[str]:
@@ -88,12 +84,6 @@ def _limit_threads(batches: Sequence[Batch]) -> None:
 
 def _busy(batch: Batch, store: Store) -> bool:
     return any(not store.finished(spec) and store.running(spec) for spec in batch.specs)
-
-
-def _start(context: multiprocessing.context.ForkServerContext, batch: Batch, job: Job) -> _Worker:
-    process = context.Process(target=_work, args=(batch.model_dump_json(), job))
-    process.start()
-    return _Worker(process, batch)
 
 
 def _work(batch_json: str, job: Job) -> None:
@@ -125,30 +115,27 @@ def _die_with_parent() -> None:
     os._exit(128 + signal.SIGKILL)
 
 
-def _record_failure(worker: _Worker, store: Store) -> None:
+def _record_failure(batch: Batch, code: int | None, store: Store) -> None:
     """Record the failure of a worker that died without one."""
-    code = worker.process.exitcode
     if code == 0:
         return
-    why = (
-        f"killed by signal {-code} ({signal.Signals(-code).name})"
-        if code and code < 0
-        else (f"the worker ended with exit code {code}")
-    )
-    for spec in worker.batch.specs:
+    why = f"the worker ended with exit code {code}"
+    if code and code < 0:
+        why = f"killed by signal {-code} ({signal.Signals(-code).name})"
+    for spec in batch.specs:
         recorded = code == FAILED and store.failure(spec) is not None
         if not recorded and not store.finished(spec) and not store.running(spec):
             write_failure(store.folder(spec), why)
             end_attempt(store.folder(spec), "failed")
 
 
-def _dismiss(crew: Sequence[_Worker], store: Store) -> None:
+def _dismiss(crew: Iterable[BaseProcess]) -> None:
     """End the workers: politely, then for good."""
     for worker in crew:
-        worker.process.terminate()
+        worker.terminate()
     deadline = time.monotonic() + PATIENCE
     for worker in crew:
-        worker.process.join(max(0.0, deadline - time.monotonic()))
-        if worker.process.is_alive():
-            worker.process.kill()
-            worker.process.join()
+        worker.join(max(0.0, deadline - time.monotonic()))
+        if worker.is_alive():
+            worker.kill()
+            worker.join()
