@@ -12,10 +12,14 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 DIGESTS = DOCS / "results"
-COMMAND = re.compile(r"^    harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?$")
+COMMAND = re.compile(r"^    harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?:\s+#.*)?$")
 CLAIM = re.compile(r"^- \*\*(?:Supported|Undecided|Refuted|Not decided)")
 
-# Pages of runs that are older than digests: `make digest` of a new sweep takes a name out.
+# Pages of runs that are older than digests, which say so: `make digest` takes a name out.
+OLDER = re.compile(
+    r"\*From runs of an earlier version, which no longer exist: "
+    r"the next run of (this command|these commands) will replace these numbers\.\*"
+)
 WITHOUT = {
     ("baselines.md", "baselines"),
     ("curiosity.md", "curiosity"),
@@ -24,6 +28,7 @@ WITHOUT = {
     ("curiosity.md", "noisy_tv"),
     ("curiosity.md", "visits"),
     ("pushing.md", "push_algorithms"),
+    ("search.md", "dqn-cartpole"),
     ("world_models.md", "delta_prediction"),
     ("world_models.md", "imagination"),
     ("world_models.md", "model_free_vs_model_based"),
@@ -49,16 +54,22 @@ def tables(lines: Iterable[str]) -> list[list[list[str]]]:
 
 
 def quotes(text: str) -> dict[str, Quotes]:
-    """By sweep: the tables and claims that follow its command, up to the next heading."""
+    """By sweep: the tables and claims up to the next heading.
+
+    They follow its command; of commands without a line between them, the first.
+    """
     parts: dict[str, list[str]] = {}
     name = None
+    before = ""
     for line in text.splitlines():
         if line.startswith("#"):
             name = None
-        if match := COMMAND.match(line):
+        match = COMMAND.match(line)
+        if match and not before.startswith("    "):
             name = match.group(1)
         elif name:
             parts.setdefault(name, []).append(line)
+        before = line
     found = {n: Quotes(list(filter(CLAIM.match, p)), tables(p)) for n, p in parts.items()}
     return {name: each for name, each in found.items() if each.claims or each.tables}
 
@@ -102,6 +113,14 @@ def test_a_quoted_table_has_columns_and_whole_rows_of_the_digests(quoted, answer
 
 def test_every_page_with_results_has_its_digest():
     assert {of for of in QUOTES if not (DIGESTS / of[1]).exists()} == WITHOUT
+
+
+@pytest.mark.parametrize(("page", "name"), sorted(WITHOUT))
+def test_numbers_without_a_digest_are_marked_as_old(page, name):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    section = next(part for part in re.split(r"^#+ ", text, flags=re.M) if f"/{name}.yaml" in part)
+
+    assert OLDER.search(section)
 
 
 @pytest.mark.parametrize(("page", "name"), sorted(set(QUOTES) - WITHOUT))
