@@ -12,7 +12,9 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 DIGESTS = DOCS / "results"
-COMMAND = re.compile(r"^    harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?:\s+#.*)?$")
+COMMAND = re.compile(
+    r"^    harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?:\s+#.*)?$"
+)
 CLAIM = re.compile(r"^- \*\*(?:Supported|Undecided|Refuted|Not decided)")
 
 # Pages of runs that are older than digests, which say so: `make digest` takes a name out.
