@@ -6,7 +6,6 @@ import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +20,8 @@ from baselines.api import Task
 from harness import agents, envs
 from harness.seeding import episode_seeds, untouched_rng
 from harness.store.run_files import final_returns
-from harness.train.evaluate import Evaluator
-from harness.train.trained import Trained, trained
+from harness.train.recorder import recorded
+from harness.train.trained import trained
 
 FORMATS = (".png", ".pdf", ".svg", ".jpg")  # of the picture, by the end of its file's name
 FRAMES = 8
@@ -41,15 +40,6 @@ class Film(NamedTuple):
     frames: dict[int, NDArray[np.uint8]]
     infos: dict[int, dict[str, Any]]
     total: float  # its return
-
-
-@dataclass
-class Tape:
-    """What must be known of an episode to play it again."""
-
-    seed: int
-    actions: list[Any]
-    info: dict[str, Any]  # the last one
 
 
 def draw(name: str, seed: int, path: Path) -> None:
@@ -79,27 +69,32 @@ def draw_run(folder: Path, path: Path, trust: bool = False) -> str:
     run = trained(folder, trust=trust)
     spec, card = run.spec, run.card
     seeds = episode_seeds("final", spec.env, spec.seed, spec.evaluation.final_episodes)
-    returns, tapes = _final_episodes(run, seeds)
+    played, steps = recorded(
+        lambda: envs.make(card, spec.wrappers, training=False), run.agent, seeds,
+        spec.evaluation.deterministic, observed=False,
+    )  # fmt: skip
     rows: dict[str, Film | None] = {}
-    for what, i in chosen(returns, tapes).items():
+    for what, i in chosen(played.returns, played.last_infos).items():
         if i is None:
             rows[f"{spec}: {what}"] = None
             continue
-        made = film(card, spec.wrappers, tapes[i].actions, tapes[i].seed)
+        made, total = film(card, spec.wrappers, steps[i].actions, seeds[i]), played.returns[i]
         rows[f"{spec}: {what}, here number {i + 1}: {_outcome(made)}"] = made
-        if not math.isclose(made.total, returns[i], rel_tol=1e-6, abs_tol=1e-6):
-            raise RuntimeError(f"{spec.env} does not repeat itself: {made.total}, {returns[i]}")
+        if not math.isclose(made.total, total, rel_tol=1e-6, abs_tol=1e-6):
+            raise RuntimeError(f"{spec.env} does not repeat itself: {made.total}, {total}")
     _sheet(card, rows, path)
-    if returns == final_returns(folder):
+    if played.returns == final_returns(folder):
         return ""
     return "these episodes differ from those that were scored: another machine or other packages"
 
 
-def chosen(returns: Sequence[float], tapes: Sequence[Tape]) -> dict[str, int | None]:
+def chosen(
+    returns: Sequence[float], last_infos: Sequence[Mapping[str, Any]]
+) -> dict[str, int | None]:
     """The first success and the first failure, or the best and the worst: which episodes."""
-    episodes = f"{len(tapes)} final episodes"
-    if "success" in tapes[0].info:
-        ends = [bool(tape.info["success"]) for tape in tapes]
+    episodes = f"{len(returns)} final episodes"
+    if "success" in last_infos[0]:
+        ends = [bool(info["success"]) for info in last_infos]
         return {
             f"{ends.count(end)} {what} in {episodes}": ends.index(end) if end in ends else None
             for what, end in {"successes": True, "failures": False}.items()
@@ -108,36 +103,6 @@ def chosen(returns: Sequence[float], tapes: Sequence[Tape]) -> dict[str, int | N
     if best == worst:
         return {f"the same return in {episodes}": best}
     return {f"the best of {episodes}": best, f"the worst of {episodes}": worst}
-
-
-def _final_episodes(run: Trained, seeds: list[int]) -> tuple[list[float], list[Tape]]:
-    """As evaluation plays them, side by side: the shape of a batch can move a network's bits."""
-    spec, card = run.spec, run.card
-    tapes: dict[int, Tape] = {}
-    evaluator = Evaluator(lambda: _Recorder(envs.make(card, spec.wrappers, training=False), tapes))
-    episodes = evaluator.play(run.agent, seeds, spec.evaluation.deterministic)
-    evaluator.close()
-    return episodes.returns, [tapes[seed] for seed in seeds]
-
-
-class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Writes every seeded episode down."""
-
-    def __init__(self, env: gym.Env[Any, Any], tapes: dict[int, Tape]) -> None:
-        super().__init__(env)
-        self._tapes = tapes
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        observation, info = self.env.reset(seed=seed, options=options)
-        assert seed is not None
-        self._tape = self._tapes[seed] = Tape(seed, [], info)
-        return observation, info
-
-    def step(self, action: Any) -> Any:
-        outcome = self.env.step(action)
-        self._tape.actions.append(action)
-        self._tape.info = outcome[4]
-        return outcome
 
 
 # Scripts -----------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from harness.envs.extra import installed
 from harness.store.reader import Store
 from harness.store.run_files import final_returns
 from harness.train import preview
-from harness.train.preview import Tape, chosen
+from harness.train.preview import chosen
 from harness.train.run import Job, run
 
 SCREEN = {"DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", *preview.HEADLESS}
@@ -109,25 +109,21 @@ def test_frames_of_a_push_tell_how_far_the_object_is_from_its_goal(store, tmp_pa
     assert float(end.split()[2]) <= 3.0 < float(first.split()[2])
 
 
-def tapes(*infos):
-    return [Tape(seed, [], info) for seed, info in enumerate(infos)]
-
-
 def test_the_first_success_and_the_first_failure_are_chosen():
-    found = chosen([0, 1, 1, 0], tapes(*({"success": end} for end in (False, True, True, False))))
+    found = chosen([0, 1, 1, 0], [{"success": end} for end in (False, True, True, False)])
 
     assert found == {"2 successes in 4 final episodes": 1, "2 failures in 4 final episodes": 0}
 
 
 def test_no_failure_is_said_and_not_drawn():
-    found = chosen([1, 1], tapes({"success": True}, {"success": True}))
+    found = chosen([1, 1], [{"success": True}, {"success": True}])
 
     assert found == {"2 successes in 2 final episodes": 0, "0 failures in 2 final episodes": None}
 
 
 def test_without_successes_the_best_and_the_worst_are_chosen():
-    assert list(chosen([2, 5, 1], tapes({}, {}, {})).values()) == [1, 2]
-    assert chosen([5, 5], tapes({}, {})) == {"the same return in 2 final episodes": 0}
+    assert list(chosen([2, 5, 1], [{}] * 3).values()) == [1, 2]
+    assert chosen([5, 5], [{}] * 2) == {"the same return in 2 final episodes": 0}
 
 
 def test_an_unfinished_run_is_refused(store, tmp_path):
