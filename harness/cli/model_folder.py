@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from baselines import names
 from baselines.api import ModelBased
@@ -15,7 +15,7 @@ from harness.config.strict import Problem, UserError
 from harness.envs.wrappers import WRAPPERS
 from harness.report.contents import comma_separated
 from harness.report.plot import Plot
-from harness.report.render import markdown, seaborn, style
+from harness.report.render import markdown, seaborn
 from harness.report.results import one_model as page
 from harness.report.results import one_model_figures as figures
 from harness.spec import RunSpec
@@ -25,13 +25,6 @@ from harness.train.model_measure import Episodes, dynamics_of, learning, measure
 from harness.train.trained import Trained, trained
 
 DREAMS = 100  # of one stretch of an episode
-
-
-class Shown(NamedTuple):
-    """One of `page.CAPTIONS`."""
-
-    name: str
-    plot: Plot
 
 
 def has_model(spec: RunSpec) -> bool:
@@ -62,12 +55,10 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
     facts["learning"] = learning(run, episodes, facts) if with_learning else None
     facts = plain(facts)
     with writer.model_report(folder, run.result["weights"], facts) as new:
-        drawn = []
-        with style.applied():
-            for name, plot in _figures(run, facts, episodes):
-                style.save(seaborn.draw(plot), new / name)
-                drawn.append(name)
-        of = page.document(run.spec, facts, drawn, _training_only(run.spec))
+        plots = dict(_figures(run, facts, episodes))
+        for name, plot in plots.items():
+            seaborn.save(plot, new / name)
+        of = page.document(run.spec, facts, list(plots), _training_only(run.spec))
         (new / "report.md").write_text(markdown.document(of), encoding="utf-8")
         for name, table in page.tables(facts).items():
             (new / f"{name}.csv").write_text(comma_separated(table), encoding="utf-8")
@@ -97,19 +88,20 @@ def _training_only(spec: RunSpec) -> list[str]:
     return [name for name in names if WRAPPERS[name].kind != "both"]
 
 
-def _figures(run: Trained, facts: dict[str, Any], episodes: Episodes) -> Iterator[Shown]:
-    yield Shown("errors", figures.errors(facts))
-    yield Shown("likelihoods", figures.likelihoods(facts))
-    yield Shown("returns", figures.returns(facts))
+def _figures(run: Trained, facts: dict[str, Any], episodes: Episodes) -> Iterator[tuple[str, Plot]]:
+    """By names of `page.CAPTIONS`."""
+    yield "errors", figures.errors(facts)
+    yield "likelihoods", figures.likelihoods(facts)
+    yield "returns", figures.returns(facts)
     if facts["learning"]:
-        yield Shown("learning", figures.learning(facts))
+        yield "learning", figures.learning(facts)
     images = truth.are_images(episodes["random"])
     fans = {name: _fan(run, each) for name, each in episodes.items()}
     if not images:
-        yield Shown("traces", figures.traces(fans, facts["observation_names"]))
+        yield "traces", figures.traces(fans, facts["observation_names"])
         return
     for name, each in fans.items():
-        yield Shown(f"strip_{name}", figures.strip(each))
+        yield f"strip_{name}", figures.strip(each)
 
 
 def _fan(run: Trained, episodes: list[Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from harness.report import checklist, document
 from harness.report.document import Block, Document, Figure, Section, Table, Text
 from harness.report.evidence import Evidence, gather
 from harness.report.plot import Plot
-from harness.report.render import html, listing, markdown, paper, seaborn, style
+from harness.report.render import html, listing, markdown, paper, seaborn
 from harness.report.render.latex import tabular
 from harness.report.results import (
     caption,
@@ -22,7 +22,6 @@ from harness.report.results import (
     cpu_time,
     crosscheck,
     curves,
-    methods,
     models,
     protocol,
     runs,
@@ -68,10 +67,9 @@ def write(
         _text(new / "scores.csv", comma_separated(runs.every(evidence)))
         for table in of.every(Table):
             _save(table, new)
-        paper.write(of, _paper(evidence, of, questions), new, options.venue)
-        arms, link = curves.looks(evidence).values(), listing.linked(evidence)
-        data = listing.data(evidence, store, new)
-        _text(new / html.FILE, html.page(of, new, arms, data, "runs.js", link))
+        paper.write(evidence, of, questions, new, options.venue)
+        arms, data = curves.looks(evidence).values(), listing.data(evidence, store, new)
+        _text(new / html.FILE, html.page(of, new, arms, data, listing.linked(evidence)))
     return Written(folder / "report.md", checklist.flaws(entries))
 
 
@@ -94,16 +92,6 @@ def _document(
     )
     sweep = evidence.sweep
     return Document(sweep.name, sweep.question, sections, tuple(protocol.beside(evidence)))
-
-
-def _paper(evidence: Evidence, of: Document, questions: Document) -> paper.Parts:
-    known = {table.name: table for table in of.every(Table)}
-    marks = caption.brackets(evidence).replace("`", "")
-    words = f"IQM over {caption.seeds(evidence)}; higher is better. {marks}"
-    grids = (known[f"table_{score}"] for score in evidence.sweep.report.scores)
-    tables = [*(replace(grid, about=words) for grid in grids), replace(known["runs"], about="")]
-    before = (claims.section(evidence), *runs.gaps(evidence))
-    return paper.Parts(before, methods.paragraphs(evidence), tables, questions)
 
 
 # Files -------------------------------------------------------------------------------------------
@@ -168,12 +156,8 @@ def _saved(
     """:param subject: the score, or the environment, that it is drawn for."""
     kind = FIGURES[name]
     file = f"{name}_{subject}" if kind.per_score or kind.per_env else name
-    with style.applied(style.VENUES[options.venue]):
-        drawing = seaborn.draw(plot)
-        style.save(drawing, folder / file, options.formats)
-        if "pdf" not in options.formats:  # the paper takes nothing else
-            (folder / "paper" / "figures").mkdir(parents=True, exist_ok=True)
-            style.save(drawing, folder / "paper" / "figures" / file, ("pdf",))
+    formats = dict.fromkeys((*options.formats, "pdf"))  # the paper takes no other
+    width = seaborn.save(plot, folder / file, tuple(formats), options.venue)
     words = caption.fill(kind.caption, evidence, subject, kind.aggregate, kind.statistics)
     return Figure(
         file,
@@ -181,7 +165,7 @@ def _saved(
         words.words,
         options.formats,
         words.marks,
-        float(drawing.get_figwidth()),
+        width,
         plot,
         score=subject if kind.per_score else "",
         env=subject if kind.per_env else "",

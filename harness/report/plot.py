@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.stats import Array, Estimate, has_ends
 
 M = TypeVar("M")
+Place = tuple[float, float]
 MOST_BANDS = 4  # in one panel
 # Of the way from the random to the reference score: an axis shows no less of it.
 LEAST = 0.2
@@ -79,14 +80,11 @@ class Axis:
     ticks: tuple[tuple[float, str], ...] = ()  # given places with their texts; empty: round numbers
     names: tuple[str, ...] = ()  # categories at 0, 1, ...; upright, the first is on top
     whole: bool = False  # between whole numbers there is nothing
+    hidden: bool = False  # its places are no values
     decimals: int | None = None  # of its values in print
 
 
 # Marks --------------------------------------------------------------------------------------------
-
-
-class Mark:
-    """A thing that is drawn in a panel."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Line(Mark):
+class Line:
     look: Look
     x: Array
     y: Array
@@ -116,7 +114,11 @@ class Line(Mark):
     thin: bool = False  # one run, or one dimension, among many
     beneath: int = 0  # so many lines of its panel lie on it
     end: End | None = None
-    texts: tuple[str, ...] = ()  # what each point is, for whoever points at it
+    texts: tuple[str, ...] = ()  # what each point is, for whoever points at it,
+    name: str = ""  # or what the whole of it is,
+    text: str = ""  # what is said of it,
+    link: str = ""  # and where on the page it leads
+    shade: float | None = None  # a value on the plot's scale of colours
 
     @property
     def edges(self) -> list[Array]:
@@ -126,7 +128,7 @@ class Line(Mark):
 
 
 @dataclass(frozen=True)
-class Points(Mark):
+class Points:
     """Points, with intervals along the axis of values: across if the upright one has names."""
 
     look: Look
@@ -142,7 +144,7 @@ class Points(Mark):
 
 
 @dataclass(frozen=True)
-class Rule(Mark):
+class Rule:
     """A straight line through the panel."""
 
     look: Look
@@ -152,16 +154,17 @@ class Rule(Mark):
 
 
 @dataclass(frozen=True)
-class Note(Mark):
-    """Words in a row that has no point."""
+class Note:
+    """Words in a row that has no point, or at a place."""
 
     look: Look  # of the row
     y: float
     text: str
+    x: float | None = None  # None: in the middle
 
 
 @dataclass(frozen=True)
-class Cells(Mark):
+class Cells:
     """Values of rectangles, on the plot's scale of colours."""
 
     x: Array  # edges
@@ -172,8 +175,11 @@ class Cells(Mark):
 
 
 @dataclass(frozen=True)
-class Picture(Mark):
+class Picture:
     pixels: NDArray[np.uint8]  # (height, width, 3)
+
+
+Mark = Line | Points | Rule | Note | Cells | Picture
 
 
 @dataclass(frozen=True)
@@ -199,7 +205,7 @@ class Panel:
         if axis.names:
             ends = -0.5, len(axis.names) - 0.5
             return ends if along == "x" else ends[::-1]
-        values = np.array([*axis.include, *self._values(along)], float)
+        values = np.concatenate([axis.include, *self._values(along)])
         values = values[np.isfinite(values) & ((values > 0) | (not axis.log))]
         if not len(values):
             return (1.0, 10.0) if axis.log else (0.0, 1.0)
@@ -213,48 +219,14 @@ class Panel:
         room = max(room * (high - low), (least - (high - low)) / 2)
         return low - room, high + room
 
-    def _values(self, along: str) -> Iterator[float]:
-        upright, across = along == "y", bool(self.y.names)  # so lie intervals
+    def _values(self, along: str) -> Iterator[Any]:
+        """Where its marks stand; their intervals lie along the values, not along rows."""
+        ends = ("low", "high", "low_all", "high_all")
+        names = (along, *ends) if (along == "x") == bool(self.y.names) else (along,)
         for mark in self.marks:
-            match mark:
-                case Line():
-                    yield from mark.y if upright else mark.x
-                    for edge in mark.edges if upright else ():
-                        yield from edge
-                    if mark.end is not None:
-                        yield from mark.end.values if upright else [mark.end.x]
-                case Points():
-                    yield from mark.y if upright else mark.x
-                    if upright != across and mark.low is not None and mark.high is not None:
-                        yield from (*mark.low, *mark.high)
-                case Rule():
-                    value = mark.y if upright else mark.x
-                    yield from [] if value is None else [value]
-                case Cells():
-                    yield from mark.y if upright else mark.x
-
-
-@dataclass(frozen=True)
-class Trace:
-    """One line over the axes of a `Parallel`."""
-
-    look: Look
-    heights: Array  # 0 to 1; NaN breaks the line
-    name: str
-    text: str
-    link: str = ""
-    shade: float | None = None
-
-
-@dataclass(frozen=True)
-class Parallel:
-    """Parallel coordinates."""
-
-    axes: tuple[tuple[str, str, str], ...]  # name, low end, high end
-    marks: tuple[Trace, ...]
-    title: str = ""
-    env: str = ""
-    gaps: tuple[str, ...] = ()
+            for part in (mark, getattr(mark, "end", None)):
+                known = (getattr(part, name, None) for name in names)
+                yield from (np.ravel(values) for values in known if values is not None)
 
 
 @dataclass(frozen=True)
@@ -270,7 +242,7 @@ class Shades:
 
 @dataclass(frozen=True)
 class Plot:
-    panels: tuple[Panel | Parallel, ...]
+    panels: tuple[Panel, ...]
     n: str  # how many of what it shows: printed in the figure
     across: int = 0  # panels that belong in one row; 0: as many as there is room for
     wide: bool = False  # as wide as the text even with one panel
@@ -283,26 +255,23 @@ class Plot:
         """The ends of a panel's upright axis, alone or with all others."""
         if not self.level:
             return panel.limits("y")
-        each = [other.limits("y") for other in self.panels if isinstance(other, Panel)]
+        each = [other.limits("y") for other in self.panels]
         return min(low for low, _ in each), max(high for _, high in each)
 
     @property
     def legend(self) -> list[Look]:
         """The looks of what is drawn, each once, but for those that rows already name."""
-        found: dict[Look, None] = {}
-        for panel in self.panels:
-            named = isinstance(panel, Panel) and set(panel.y.names)
-            for mark in panel.marks:
-                look = getattr(mark, "look", None)
-                if look and look.name and not isinstance(mark, Note) and not (
-                    named and look.name in named
-                ):  # fmt: skip
-                    found[look] = None
-        return list(found)
+        looks = [
+            mark.look
+            for panel in self.panels
+            for mark in panel.marks
+            if isinstance(mark, Line | Points | Rule) and mark.look.name not in ("", *panel.y.names)
+        ]
+        return list(dict.fromkeys(looks))
 
     @property
     def drawn_by_script(self) -> bool:
-        return not any(isinstance(panel, Panel) and panel.bare for panel in self.panels)
+        return not any(panel.bare for panel in self.panels)
 
 
 # Filling ------------------------------------------------------------------------------------------
@@ -360,18 +329,16 @@ def settled(plot: Plot, why: str) -> Plot | str:
 
     :param why: what is missing where there is no mark at all.
     """
-    panels = tuple(panel for panel in plot.panels if any(map(_places, panel.marks)))
-    if not panels:
+    shown = [set[Place]().union(*map(_places, panel.marks)) for panel in plot.panels]
+    if not any(shown):
         return why
-    if (
-        len({(i, *at) for i, panel in enumerate(panels) for m in panel.marks for at in _places(m)})
-        < 2
-    ):
+    if sum(map(len, shown)) == 1:
         return "there is a single point to show"
-    return replace(plot, panels=panels)
+    panels = (panel for panel, places in zip(plot.panels, shown, strict=True) if places)
+    return replace(plot, panels=tuple(panels))
 
 
-def _places(mark: Mark | Trace) -> set[tuple[float, float]]:
+def _places(mark: Mark) -> set[Place]:
     """Where it shows a number."""
     match mark:
         case Line(x=x, y=y, end=end):

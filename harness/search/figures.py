@@ -21,12 +21,10 @@ from harness.report.plot import (
     Mark,
     Note,
     Panel,
-    Parallel,
     Plot,
     Points,
     Rule,
     Shades,
-    Trace,
 )  # fmt: skip
 from harness.search import axis, confirm, loop
 from harness.search.confirm import Rerun
@@ -50,6 +48,7 @@ _WINNER = Look("winner", _RED, "*", line=False, size=7)
 _DEFAULT = Look("default", plot.INK, "D", line=False, size=4.5)
 _WINNER_LINE = Look("winner", _RED)
 _DEFAULT_LINE = Look("default", plot.INK, dashes=(4, 2))
+_AXIS = Look("", plot.FAINT)
 _OTHER = Look("other good trials", _BLUE, "o")
 _NOISE = Look("noise scale, by quarter", plot.INK, dashes=(1, 1))
 
@@ -221,31 +220,32 @@ def parallel(found: Evidence) -> Plot | None:
     if len(found.shown) < 2:
         return None
     columns, (low, high) = Columns(found.plan), _range(found)
-    axes = []
+    ends = {}
     for name in columns.names:
         first, last = (axis.short(axis.written(name, end)) for end in axis.ends(columns, name))
-        axes.append((axis.bare(name) if name.startswith("log") else name, first, last))
-    axes.append(("value", fixed(2)(low), fixed(2)(high)))
-    traces = []
+        ends[axis.bare(name) if name.startswith("log") else name] = first, last
+    ends["value"] = fixed(2)(low), fixed(2)(high)
+    marks: list[Mark] = []
+    for i, texts in enumerate(ends.values()):
+        notes = (Note(_ROW, y, text, x=i) for y, text in zip((-0.06, 1.06), texts, strict=True))
+        marks += [Rule(_AXIS, x=i), *notes]
+    places = np.arange(len(ends), dtype=float)
     for trial in sorted(found.shown, key=lambda t: (t.number in (0, found.best_number), worth(t))):
         heights = [axis.height(columns, name, trial.params) for name in columns.names]
-        special = trial.number in (0, found.best_number)
-        look = (
-            (_WINNER_LINE if trial.number else _DEFAULT_LINE)
-            if special
-            else replace(_BEST, name="")
-        )
-        traces.append(
-            Trace(
-                look if special else _TRACE,
+        special = {found.best_number: _WINNER_LINE, 0: _DEFAULT_LINE}.get(trial.number)
+        marks.append(
+            Line(
+                special or _TRACE,
+                places,
                 np.array([*heights, (worth(trial) - low) / (high - low)]),
-                _name(found, trial),
-                _text(trial),
-                f"#trial-{row_id(found, trial.number)}",
-                None if special else worth(trial),
+                name=_name(found, trial),
+                text=_text(trial),
+                link=f"#trial-{row_id(found, trial.number)}",
+                shade=None if special else worth(trial),
             )
         )
-    panel = Parallel(tuple(axes), tuple(traces))
+    across = Axis(names=tuple(ends), limits=(-0.2, len(ends) - 0.8))
+    panel = Panel(across, Axis("trials", limits=(-0.08, 1.08), hidden=True), tuple(marks))
     return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=_shades(found))
 
 

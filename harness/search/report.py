@@ -21,7 +21,7 @@ from harness.report.document import (
     Text,
     quoted,
 )
-from harness.report.render import html, markdown, seaborn, style
+from harness.report.render import html, markdown, seaborn
 from harness.search import confirm, loop, trials
 from harness.search.evidence import Evidence
 from harness.search.figures import FIGURES, row_id
@@ -39,7 +39,7 @@ def write(studies: Sequence[Evidence], store: Store, folder: Path) -> Path:
     with replacing(folder) as new:
         of = _document(studies, store, new)
         (new / "report.md").write_text(markdown.document(of), encoding="utf-8")
-        page = html.page(of, new, (), {"envs": []}, "study.js", _linked(studies))
+        page = html.page(of, new, (), {"envs": []}, _linked(studies))
         (new / html.FILE).write_text(page, encoding="utf-8")
     return folder / "report.md"
 
@@ -143,19 +143,18 @@ def _crashed(found: Evidence) -> Iterator[Section]:
 
 def _figures(found: Evidence, folder: Path, prefix: str) -> Iterator[Figure | Text]:
     """:param prefix: of their files."""
-    with style.applied():
-        for name, kind in FIGURES.items():
-            plot = kind.plot(found)
-            if isinstance(plot, str):
-                if plot:
-                    yield Text(f"{kind.title}: not drawn, because {plot}.")
-                continue
-            style.save(seaborn.draw(plot), folder / f"{prefix}{name}")
-            caption = kind.caption.format(
-                resamples=RESAMPLES, path_seeds=found.plan.file.confirm.path_seeds,
-                noise=_noise(found),
-            )  # fmt: skip
-            yield Figure(f"{prefix}{name}", kind.title, caption, ("pdf", "png"), plot=plot)
+    for name, kind in FIGURES.items():
+        plot = kind.plot(found)
+        if isinstance(plot, str):
+            if plot:
+                yield Text(f"{kind.title}: not drawn, because {plot}.")
+            continue
+        seaborn.save(plot, folder / f"{prefix}{name}")
+        caption = kind.caption.format(
+            resamples=RESAMPLES, path_seeds=found.plan.file.confirm.path_seeds,
+            noise=_noise(found),
+        )  # fmt: skip
+        yield Figure(f"{prefix}{name}", kind.title, caption, seaborn.USUAL, plot=plot)
 
 
 def _noise(found: Evidence) -> str:

@@ -227,7 +227,7 @@ def test_a_point_of_a_search_leads_to_its_trial_and_the_trial_to_its_runs(tab, s
     assert told[0] != told[1] and all(text.startswith("Trial ") for text in told)
     tab.key("Enter")
     tab.ask("new Promise(done => setTimeout(done, 100))")
-    row = "document.querySelector('tr.here')"
+    row = "document.querySelector('tr:target')"
     assert tab.ask("location.hash") == "#" + tab.ask(f"{row}.id")
     value = tab.ask(f"{row}.cells[2].textContent")
     assert value in told[1]

@@ -15,7 +15,7 @@ NASTY = (
 
 def page(*blocks):
     of = Document("title", "question", (Section("Answer", blocks),))
-    return html.page(of, None, (), {"envs": []}, "study.js", lambda runs: f"#{runs[0]}")
+    return html.page(of, None, (), {"envs": []}, lambda runs: f"#{runs[0]}")
 
 
 def body(*blocks):

@@ -15,7 +15,7 @@ from page_reader import Reader, flat
 from harness.report.evidence import gather
 from harness.report.number import fixed
 from harness.report.render import html, listing
-from harness.report.render.plain import plain
+from harness.report.render.script import plain
 from harness.store.reader import Store
 
 ARMS, ENVS = ("ppo", "rnd", "no_obs_norm"), ("DeepSea-20", "DeepSea-10")
@@ -116,22 +116,22 @@ def test_every_score_links_to_the_runs_of_its_arm_and_environment(path, store):
 
 
 def test_the_runs_of_the_page_are_those_of_the_store(data, path, store):
-    sweep, table = store.sweep("fake"), data["runs"]
-    assert table["key"] == [run.key for run in sweep.runs]
-    assert table["state"] == [store.status(run).state for run in sweep.runs]
-    assert [table["errors"][i] for i in table["error"] if i >= 0] == [ERROR]
+    sweep, runs = store.sweep("fake"), data["runs"]
+    assert [run["key"] for run in runs] == [run.key for run in sweep.runs]
+    assert [run["state"] for run in runs] == [store.status(run).state for run in sweep.runs]
+    assert [run["error"] for run in runs if run["error"]] == [ERROR]
     with (path.parent / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     for name in ("final", "auc"):
-        for row, value in zip(rows, table["scores"][name], strict=True):
-            shown = "" if value is None else fixed(2)(value)
+        for row, run in zip(rows, runs, strict=True):
+            shown = fixed(2)(run["scores"][name]) if run["scores"] else ""
             assert shown == (fixed(2)(float(row[name])) if row[name] else "")
-    for i, run in enumerate(sweep.runs):
-        shared = table["groups"][table["group"][i]]
-        folder = path.parent / table["root"] / shared["folder"] / run.key
+    for run, listed in zip(sweep.runs, runs, strict=True):
+        shared = data["groups"][listed["group"]]
+        folder = path.parent / data["root"] / shared["folder"] / run.key
         assert folder.resolve() == store.folder(run).resolve()
         assert shared["spec"] | {"seed": run.seed} == run.model_dump(mode="json", exclude={"arm"})
-        assert (store.root / "sacred" / f"{run.key}-{table['sacred'][i]}").is_dir()
+        assert (store.root / "sacred" / f"{run.key}-{listed['sacred'][0]}").is_dir()
 
 
 def test_the_flow_of_runs_adds_up(read, path):
@@ -154,10 +154,11 @@ def test_the_page_asks_for_nothing_and_runs_nothing_that_a_run_has_written(path,
 
 
 def test_single_curves_are_left_out_where_there_are_too_many(store, monkeypatch, path, data):
-    assert any(data["runs"]["curves"])
+    assert any("curve" in run for run in data["runs"])
     monkeypatch.setattr(listing, "MOST_CURVE_POINTS", 100)
     evidence = gather(store.sweep("fake"), store)
-    assert listing.table(evidence, store, path.parent)["curves"] == []
+    runs = listing.data(evidence, store, path.parent)["runs"]
+    assert runs and not any("curve" in run for run in runs)
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 2, 3])

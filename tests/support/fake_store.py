@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from harness.config.tree import canonical
 from harness.report import contents
-from harness.report.render import seaborn, style
+from harness.report.plot import Plot
+from harness.report.render import seaborn
 from harness.spec import Anchor, Anchors, Claim, Evaluation, ReportOptions, ResolvedSweep, RunSpec
 from harness.store import declaration
 from harness.store.digest import digests
@@ -267,12 +267,12 @@ def _append(folder: Path, line: dict[str, Any]) -> None:
 def write_page(store: Store, of: ResolvedSweep) -> Path:
     """report.html as `harness report` makes it, but for the pictures, which take long to draw."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seaborn, "draw", lambda _: Figure())
-        patch.setattr(style, "save", _save_nothing)
+        patch.setattr(seaborn, "save", _save_nothing)
         report = contents.write(of, store, store.sweep_folder(of.name) / "report")
         return report.page.with_suffix(".html")
 
 
-def _save_nothing(figure: Figure, path: Path, formats: Sequence[str]) -> None:
+def _save_nothing(plot: Plot, path: Path, formats: Sequence[str], venue: str) -> float:
     for name in formats:
         path.with_name(f"{path.name}.{name}").write_bytes(b"")
+    return 5.5

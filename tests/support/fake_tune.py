@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_store import write_run
-from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial
 
 from harness.search import loop, report, storage, study, surrogate
@@ -91,8 +90,7 @@ def write_page(of: Plan, root: Path, score: Callable[[RunSpec], Any] = hill) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(surrogate, "RESAMPLES", 4)
         patch.setattr(surrogate, "TREES", 16)
-        patch.setattr(report.seaborn, "draw", lambda plot: Figure())
-        patch.setattr(report.style, "save", lambda figure, path: None)
+        patch.setattr(report.seaborn, "save", lambda plot, path: 5.5)
         found = run(of, root, score)
         return study.write_report([found], Store(root)).with_suffix(".html")
 

@@ -26,13 +26,11 @@ def page(
     folder: Path,
     arms: Collection[Look],
     data: Mapping[str, Any],
-    program: str,
     link: Callable[[Runs], str],
 ) -> str:
     """:param folder: where the document's pictures lie.
     :param arms: what the page can take out of its figures and put back.
     :param data: for the script, beside what the figures show.
-    :param program: the file of what only this kind of page does; all share chart.js and page.js.
     :param link: where the page shows these runs; empty: it does not.
     """
     pages = Environment(
@@ -52,7 +50,7 @@ def page(
         document=of,
         data={**data, **shown},
         style=_file("page.css"),
-        scripts=[_file(name) for name in ("chart.js", program, "page.js")],
+        scripts=[_file(name) for name in ("chart.js", "page.js", *["runs.js"] * ("runs" in data))],
         link=link,
         embedded=lambda figure: embedded(folder / figure.picture),
     )

@@ -16,12 +16,11 @@ from harness.config.tree import canonical
 from harness.report.document import Runs
 from harness.report.evidence import Evidence
 from harness.report.number import decimals
-from harness.report.render.plain import plain, plains
+from harness.report.render.script import plain
 from harness.spec import RunSpec
 from harness.store.reader import RunStatus, Store
 
 MOST_CURVE_POINTS = 40_000  # of single runs; beyond, the page shows what they add up to
-_COSTS = {"wall": "wall_seconds", "cpu": "cpu_seconds", "memory": "peak_memory_mb"}
 
 
 def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
@@ -29,43 +28,67 @@ def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
 
     :param folder: of the page.
     """
-    return {
-        "envs": list(evidence.sweep.envs),
-        "decimals": {env: decimals(evidence.format(env)) for env in evidence.sweep.envs},
-        "runs": table(evidence, store, folder),
-    }
-
-
-def table(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
-    """The runs in columns, and what many of them share in `groups`: all but the seed."""
-    groups: dict[str, int] = {}
-    specs: list[RunSpec] = []
+    sweep, records = evidence.sweep, store.sacred_records()
+    groups = {(s.spec.arm, s.spec.env): _shared(evidence, s.spec) for s in evidence.statuses}
+    places = {at: i for i, at in enumerate(groups)}
+    few = sum(len(curve.steps) for curve in evidence.curves.values()) <= MOST_CURVE_POINTS
+    runs = []
     for status in evidence.statuses:
-        spec = status.spec
-        name = _group(spec)
-        if name not in groups:
-            groups[name] = len(specs)
-            specs.append(spec)
-    records = store.sacred_records()
-    root = Path(os.path.relpath(store.root, folder)).as_posix()
-    errors = list(dict.fromkeys(s.error for s in evidence.statuses if s.error))
-    outcomes = [evidence.certificates.get(s.spec.key) for s in evidence.statuses]
+        spec, names = status.spec, records.get(status.spec.key, [])
+        run = _run(evidence, status, curve=few)
+        run["group"] = places[spec.arm, spec.env]
+        run["sacred"] = [name.rpartition("-")[2] for name in names]  # what comes after the key
+        runs.append(run)
     return {
-        "root": root,
-        "groups": [_shared(evidence, spec) for spec in specs],
-        "group": [groups[_group(status.spec)] for status in evidence.statuses],
-        "seed": [status.spec.seed for status in evidence.statuses],
-        "key": [status.spec.key for status in evidence.statuses],
-        "state": [status.state for status in evidence.statuses],
-        "attempts": [status.attempts for status in evidence.statuses],
-        **{name: [_cost(s, field) for s in evidence.statuses] for name, field in _COSTS.items()},
-        "scores": {score: _scores(evidence, score) for score in evidence.raw},
-        "errors": errors,
-        "error": [errors.index(s.error) if s.error else -1 for s in evidence.statuses],
-        "repeated": [found["outcome"] if found else "" for found in outcomes],
-        "sacred": [_tails(records.get(s.spec.key, [])) for s in evidence.statuses],
-        "curves": _curves(evidence),
+        "envs": list(sweep.envs),
+        "decimals": {env: decimals(evidence.format(env)) for env in sweep.envs},
+        "scores": list(evidence.raw),
+        "root": Path(os.path.relpath(store.root, folder)).as_posix(),
+        "groups": list(groups.values()),
+        "runs": runs,
     }
+
+
+def _shared(evidence: Evidence, spec: RunSpec) -> dict[str, Any]:
+    """What an arm's runs on an environment share: all but the seed."""
+    command = repeat(spec)
+    return {
+        "arm": evidence.sweep.arms.index(spec.arm),
+        "env": spec.env,
+        "folder": f"runs/{spec.agent}/{spec.env}/",
+        "spec": spec.model_dump(mode="json", exclude={"arm", "seed"}),
+        "command": command[: command.rindex(" ") + 1],  # the seed comes last
+    }
+
+
+def _run(evidence: Evidence, status: RunStatus, curve: bool) -> dict[str, Any]:
+    """:param curve: with its returns along training."""
+    spec, certificate = status.spec, evidence.certificates.get(status.spec.key)
+    digits = decimals(evidence.format(spec.env))
+    run: dict[str, Any] = {
+        "key": spec.key,
+        "seed": spec.seed,
+        "state": status.state,
+        "attempts": status.attempts,
+        "wall": _cost(status, "wall_seconds", sum, 1),
+        "cpu": _cost(status, "cpu_seconds", sum, 1),
+        "memory": _cost(status, "peak_memory_mb", max, 0),
+        "error": status.error,
+        "repeated": certificate and certificate["outcome"],
+        "scores": {},
+    }
+    if seen := evidence.curves.get((spec.arm, spec.env, spec.seed)):
+        run["scores"] = {name: plain(stats.SCORES[name](seen), digits) for name in evidence.raw}
+        if curve:
+            y = [plain(value, digits) for value in seen.returns]
+            run["curve"] = {"x": np.asarray(seen.steps, dtype=int).tolist(), "y": y}
+    return run
+
+
+def _cost(status: RunStatus, field: str, of: Callable[[list[float]], float], digits: int) -> Any:
+    """Of all attempts together; None where nobody measured it."""
+    costs = [cost for each in status.tries if (cost := getattr(each, field)) is not None]
+    return plain(of(costs), digits) if costs else None
 
 
 def linked(evidence: Evidence) -> Callable[[Runs], str]:
@@ -76,72 +99,11 @@ def linked(evidence: Evidence) -> Callable[[Runs], str]:
 
     @cache
     def link(runs: Runs) -> str:
-        rows = sorted({place for key in runs for place in places[key]})
-        spans: list[list[int]] = []
-        for row in rows:
-            if spans and row == spans[-1][-1] + 1:
-                spans[-1][1:] = [row]
-            else:
-                spans.append([row])
-        return "#runs?of=" + ",".join("-".join(map(str, span)) for span in spans)
+        rows = np.unique(np.concatenate([places[key] for key in runs]))
+        spans = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
+        return "#runs?of=" + ",".join(f"{s[0]}-{s[-1]}" if len(s) > 1 else f"{s[0]}" for s in spans)
 
     return link
-
-
-def _group(spec: RunSpec) -> str:
-    return canonical(spec.model_dump(mode="json", exclude={"seed"}))
-
-
-def _shared(evidence: Evidence, spec: RunSpec) -> dict[str, Any]:
-    command = repeat(spec)
-    return {
-        "arm": evidence.sweep.arms.index(spec.arm),
-        "env": evidence.sweep.envs.index(spec.env),
-        "folder": f"runs/{spec.agent}/{spec.env}/",
-        "spec": spec.model_dump(mode="json", exclude={"arm", "seed"}),
-        "command": command[: command.rindex(" ") + 1],  # the seed comes last
-    }
-
-
-def _cost(status: RunStatus, field: str) -> float | None:
-    """Of all attempts together; of memory the most."""
-    found = [value for one in status.tries if (value := getattr(one, field)) is not None]
-    if not found:
-        return None
-    return plain(max(found), 0) if field == "peak_memory_mb" else plain(sum(found), 1)
-
-
-def _scores(evidence: Evidence, score: str) -> list[float | None]:
-    digits = {env: decimals(evidence.format(env)) for env in evidence.sweep.envs}
-    found = []
-    for status in evidence.statuses:
-        spec = status.spec
-        curve = evidence.curves.get((spec.arm, spec.env, spec.seed))
-        value = stats.SCORES[score](curve) if curve else float("nan")
-        found.append(plain(value, digits[spec.env]))
-    return found
-
-
-def _tails(names: list[str]) -> str:
-    """What comes after the key in the names of Sacred's records."""
-    return " ".join(name.rpartition("-")[2] for name in names)
-
-
-def _curves(evidence: Evidence) -> list[dict[str, Any] | None]:
-    """Of each run; empty where there are too many."""
-    if sum(len(curve.steps) for curve in evidence.curves.values()) > MOST_CURVE_POINTS:
-        return []
-    digits = {env: decimals(evidence.format(env)) for env in evidence.sweep.envs}
-    found: list[dict[str, Any] | None] = []
-    for status in evidence.statuses:
-        spec = status.spec
-        curve = evidence.curves.get((spec.arm, spec.env, spec.seed))
-        if curve is None:
-            found.append(None)
-            continue
-        y = plains(curve.returns, digits[spec.env])
-        found.append({"x": np.asarray(curve.steps, dtype=int).tolist(), "y": y})
-    return found
 
 
 def repeat(spec: RunSpec) -> str:

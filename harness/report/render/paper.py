@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 
 from harness.report import citation
-from harness.report.document import Document, Figure, Section, Table, Text
+from harness.report.document import Document, Figure, Table, Text
+from harness.report.evidence import Evidence
 from harness.report.render import style
 from harness.report.render.latex import longtable, stacked, tabular, template
+from harness.report.results import caption, methods
+from harness.report.results.figures import FIGURES_SECTION
 
 _CHECKLIST = Text(
     f"The questions, in our words, are those of{citation.cite('method:checklist')} and of the "
@@ -31,31 +34,23 @@ _SETTINGS: dict[str, tuple[str, tuple[float, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What the paper has beside the figures and settings of its report."""
+def write(evidence: Evidence, of: Document, questions: Document, report: Path, venue: str) -> None:
+    """Write paper/ into a report whose figures are saved.
 
-    before: Sequence[Section]  # what it begins with
-    methods: Sequence[Text]
-    tables: Sequence[Table]  # of results, each with the end of its caption
-    checklist: Document
-
-
-def write(of: Document, parts: Parts, report: Path, venue: str) -> None:
-    """Write paper/ into a report whose figures are saved."""
+    :param questions: the checklist.
+    """
     folder, look = report / "paper", style.VENUES[venue]
     for name in ("tables", "figures"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
+        (folder / name).mkdir(parents=True)
     figures = list(of.every(Figure))
     for figure in figures:
-        if "pdf" in figure.formats:  # the others are there already
-            file = f"{figure.file}.pdf"
-            shutil.copyfile(report / file, folder / "figures" / file)
-    for table in parts.tables:
-        _save(
-            folder / "tables" / table.name, tabular(narrow(table), in_two=table.listed is not None)
-        )
+        take = shutil.copyfile if "pdf" in figure.formats else shutil.move
+        take(report / f"{figure.file}.pdf", folder / "figures" / f"{figure.file}.pdf")
     known = {table.name: table for table in of.every(Table)}
+    results = [*_grids(evidence, known), replace(known["runs"], about="")]
+    for table in results:
+        grid = tabular(narrow(table), in_two=table.listed is not None)
+        _save(folder / "tables" / table.name, grid)
     settings = [known[name] for name in _SETTINGS if name in known and known[name].rows]
     for table in settings:
         title, widths = _SETTINGS[table.name]
@@ -65,14 +60,23 @@ def write(of: Document, parts: Parts, report: Path, venue: str) -> None:
         question=of.question.strip(),
         letters=letters, font=font, width=f"{look.text:g}", columns=look.columns,
         column=look.column, wide="*" if look.columns > 1 else "",
-        before=parts.before, tables=parts.tables, figures=figures, settings=settings,
+        before=takewhile(lambda section: section.title != FIGURES_SECTION, of.sections),
+        tables=results, figures=figures, settings=settings,
     )  # fmt: skip
-    blocks = template("section.tex")
+    blocks, paragraphs = template("section.tex"), methods.paragraphs(evidence)
     _save(folder / "main", main)
-    _save(folder / "methods", blocks.render(blocks=parts.methods))
-    _save(folder / "checklist", blocks.render(blocks=(_CHECKLIST, *parts.checklist.sections[1:])))
-    words = [each.words for each in (*parts.methods, _CHECKLIST)]
-    (folder / "references.bib").write_text(citation.bibliography(words), encoding="utf-8")
+    _save(folder / "methods", blocks.render(blocks=paragraphs))
+    _save(folder / "checklist", blocks.render(blocks=(_CHECKLIST, *questions.sections[1:])))
+    cited = citation.bibliography(each.words for each in (*paragraphs, _CHECKLIST))
+    (folder / "references.bib").write_text(cited, encoding="utf-8")
+
+
+def _grids(evidence: Evidence, known: dict[str, Table]) -> list[Table]:
+    """The scores of every arm."""
+    marks = caption.brackets(evidence).replace("`", "")
+    words = f"IQM over {caption.seeds(evidence)}; higher is better. {marks}"
+    names = (f"table_{score}" for score in evidence.sweep.report.scores)
+    return [replace(known[name], about=words) for name in names]
 
 
 def _save(path: Path, content: str) -> None:

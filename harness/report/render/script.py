@@ -12,11 +12,11 @@ import numpy as np
 from matplotlib.colors import LogNorm, Normalize, to_hex
 from numpy.typing import NDArray
 
-from harness.report.plot import FAINT, GREY, INK, Line, Look, Panel, Parallel, Plot, Shades
-from harness.report.render.plain import plain
+from harness.report.plot import FAINT, GREY, INK, Line, Look, Panel, Plot, Shades
 
 MOST_POINTS = 200  # along a line: more than its panel has pixels to spare for
 _DIGITS = 8  # of a number whose decimals in print are not known
+_EXTRA = 2  # digits beyond the printed ones: a pixel is more than that
 _COLOURS = {
     INK: "light-dark(#000000, #ffffff)",
     GREY: "light-dark(#555b64, #b4bac2)",
@@ -70,9 +70,7 @@ class Script:
             data["ramp"]["text"] = f"{plot.shades.label} {ends[0]:.2f} to {ends[1]:.2f}"
         self.plots[name] = data
 
-    def _panel(self, panel: Panel | Parallel, plot: Plot) -> Data:
-        if isinstance(panel, Parallel):
-            return self._data(panel, plot, {})
+    def _panel(self, panel: Panel, plot: Plot) -> Data:
         x, y = panel.x.decimals, panel.y.decimals
         values = x if panel.y.names else y  # intervals are written like them
         digits = {"x": x, "y": y, "low": values, "high": values, "low_all": y, "high_all": y}
@@ -131,3 +129,13 @@ def _number(value: float, decimals: int | None) -> float | None:
     if decimals is not None or not math.isfinite(value):
         return plain(value, decimals or 0)
     return float(f"{value:.{_DIGITS}g}")
+
+
+def plain(value: float, digits: int) -> float | None:
+    """As few digits as give the same text with `digits` decimals; None for what is no number."""
+    if not math.isfinite(value):
+        return None
+    short = round(float(value), digits + _EXTRA)
+    same = f"{short:.{digits}f}" == f"{value:.{digits}f}"
+    kept = short if same else float(value)
+    return int(kept) if kept == int(kept) else kept

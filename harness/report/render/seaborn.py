@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path as FilePath
 from typing import Any, Literal
 
 import matplotlib
@@ -31,7 +32,6 @@ from harness.report.plot import (
     Mark,
     Note,
     Panel,
-    Parallel,
     Picture,
     Plot,
     Points,
@@ -44,7 +44,16 @@ _PANEL, _ROW = 1.35, 0.2  # inches high
 _LETTERS = {"DejaVu Sans": 10.4, "STIXGeneral": 13.0}  # above an inch of panel, at 8 points
 _NAME = 18  # letters that leave a column room for its bars
 _BAR = 0.9  # inches that the scale of colours takes at the right
+USUAL = ("pdf", "png")  # formats of a figure
 _MARKS = 6  # markers along a line: enough to tell it apart in grey
+
+
+def save(plot: Plot, path: FilePath, formats: Sequence[str] = USUAL, venue: str = "plain") -> float:
+    """Draw the plot in the style of a venue, in files of all these formats; how wide, inches."""
+    with style.applied(style.VENUES[venue]):
+        figure = draw(plot)
+        style.save(figure, path, formats)
+    return float(figure.get_figwidth())
 
 
 def draw(plot: Plot) -> Figure:
@@ -52,8 +61,10 @@ def draw(plot: Plot) -> Figure:
     venue, places = style.venue(), _places(plot)
     columns = 1 + max(column for _, column in places)
     rows = 1 + max(row for row, _ in places)
-    width = venue.text if plot.wide or columns > 1 or _long_names(plot) else venue.column
-    inches = (width - _names_width(plot) - _BAR * (plot.shades is not None)) / columns
+    longest = max((len(name) for panel in plot.panels for name in panel.y.names), default=0)
+    width = venue.text if plot.wide or columns > 1 or longest > _NAME else venue.column
+    names = 0.075 * venue.scale * longest
+    inches = (width - names - _BAR * (plot.shades is not None)) / columns
     handles = [handle(look) for look in plot.legend]
     handles += [Line2D([], [], linestyle="", label=gap) for gap in _gaps(plot)]
     labels = [str(each.get_label()) for each in handles]
@@ -67,9 +78,6 @@ def draw(plot: Plot) -> Figure:
         axes = cells[place]
         title = panel.title if bare else _fitted(panel.title, inches, size)
         axes.set_title(title, fontsize=size, loc="left" if bare else "center")
-        if isinstance(panel, Parallel):
-            _parallel(axes, panel, plot)
-            continue
         for order, mark in enumerate(panel.marks):
             _mark(axes, mark, panel, plot, order)
         _axes(axes, panel, plot, inches)
@@ -116,39 +124,22 @@ def _places(plot: Plot) -> list[tuple[int, int]]:
 
 
 def _named(plot: Plot) -> bool:
-    return all(isinstance(panel, Panel) and panel.y.names for panel in plot.panels)
-
-
-def _names(plot: Plot) -> list[str]:
-    return [n for panel in plot.panels if isinstance(panel, Panel) for n in panel.y.names]
-
-
-def _long_names(plot: Plot) -> bool:
-    return max(map(len, _names(plot)), default=0) > _NAME
-
-
-def _names_width(plot: Plot) -> float:
-    """Inches that the names of rows take at the left."""
-    return 0.075 * style.venue().scale * max(map(len, _names(plot)), default=0)
+    return all(panel.y.names for panel in plot.panels)
 
 
 def _height(plot: Plot, width: float) -> float:
     """Of a panel with its title and what is written below it, inches."""
     scale = style.venue().scale
-    labels = [panel.x.label for panel in plot.panels if isinstance(panel, Panel)]
-    lines = max(
-        (_fitted(each, width, style.venue().label).count("\n") for each in labels), default=0
-    )
-    around = (0.2 * any(panel.title for panel in plot.panels) + 0.13 * (lines + 1)) * scale
+    fitted = (_fitted(panel.x.label, width, style.venue().label) for panel in plot.panels)
+    lines = 1 + max(label.count("\n") for label in fitted)
+    around = (0.2 * any(panel.title for panel in plot.panels) + 0.13 * lines) * scale
     panel = plot.panels[0]
-    if isinstance(panel, Parallel):
-        return plot.height + around
     if panel.bare:
         first = panel.marks[0]
         values = first.pixels if isinstance(first, Picture) else next(panel.of(Cells)).values
         return width * float(values.shape[0] / values.shape[1]) + around
     if _named(plot):
-        most = max(len(p.y.names) for p in plot.panels if isinstance(p, Panel))
+        most = max(len(each.y.names) for each in plot.panels)
         return (0.3 + (plot.height or _ROW) * most) * scale + around
     return (plot.height or _PANEL) + around
 
@@ -196,17 +187,15 @@ def _axis(
 ) -> None:
     """Its ends, and the numbers along it."""
     axis = axes.xaxis if along == "x" else axes.yaxis
-    if described.log:
-        axes.set(**{f"{along}scale": "log"})
     axes.set(**{f"{along}lim": limits})
-    most = max(1, min(5 if along == "x" else 4, int(inches / 0.38)))
-    if described.names or described.ticks:
+    if described.hidden:
+        axis.set_visible(False)
+        axes.spines[:].set_color("none")
+    elif described.names and along == "x":
+        _name(axes, described.names, inches / len(described.names))
+    elif described.names or described.ticks:
         ticks = described.ticks or tuple(enumerate(described.names))
-        if described.names and along == "x":
-            each = inches / len(ticks)
-            ticks = tuple((i, _fitted(name, each, style.venue().tick)) for i, name in ticks)
-        elif along == "x":
-            ticks = _fitting(ticks, inches)
+        ticks = _fitting(ticks, inches) if along == "x" else ticks
         axis.set_ticks([place for place, _ in ticks], [text for _, text in ticks])
         axis.set_minor_locator(NullLocator())
         if described.names:
@@ -214,8 +203,21 @@ def _axis(
     elif described.log:
         style.log_axis(axes, along, int(inches / (0.42 if along == "x" else 0.2)))
     else:
+        most = max(1, min(5 if along == "x" else 4, int(inches / 0.38)))
         axis.set_major_locator(MaxNLocator(most, integer=described.whole))
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(float(f"{value:.6g}"))))
+
+
+def _name(axes: Axes, names: Sequence[str], inches: float) -> None:
+    """Names along the lower axis, on a slant where they have no room side by side."""
+    size = style.venue().tick
+    slant: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    lines = [_fitted(name, inches, size) for name in names]
+    if max(len(word) for line in lines for word in line.split("\n")) > _letters(inches, size):
+        axes.set_xticks(range(len(names)), names, **slant)
+    else:
+        axes.set_xticks(range(len(names)), lines)
+    axes.tick_params(axis="x", length=0)
 
 
 def _fitting(ticks: tuple[tuple[float, str], ...], inches: float) -> tuple[Any, ...]:
@@ -227,18 +229,15 @@ def _fitting(ticks: tuple[tuple[float, str], ...], inches: float) -> tuple[Any, 
 
 def _name_once(cells: NDArray[Any], plot: Plot, places: list[tuple[int, int]]) -> None:
     """Leave out what the panel at the left, or the one below, has said already."""
-    for panel, (row, column) in zip(plot.panels, places, strict=True):
-        if not isinstance(panel, Panel):
-            continue
-        at = dict(zip(places, plot.panels, strict=True))
+    at = dict(zip(places, plot.panels, strict=True))
+    for (row, column), panel in at.items():
         below, left = at.get((row + 1, column)), at.get((row, column - 1))
-        if isinstance(below, Panel) and below.x.label == panel.x.label and not panel.x.names:
+        if below and below.x.label == panel.x.label and not panel.x.names:
             cells[row, column].set_xlabel("")
-        if isinstance(left, Panel):
-            if left.y.label == panel.y.label:
-                cells[row, column].set_ylabel("")
-            if plot.level or (left.y.names and left.y.names == panel.y.names):
-                cells[row, column].set_yticklabels([])
+        if left and left.y.label == panel.y.label:
+            cells[row, column].set_ylabel("")
+        if left and (plot.level or (left.y.names and left.y.names == panel.y.names)):
+            cells[row, column].set_yticklabels([])
 
 
 # Marks --------------------------------------------------------------------------------------------
@@ -271,7 +270,7 @@ def _drawn(look: Look) -> dict[str, Any]:
 def _mark(axes: Axes, mark: Mark, panel: Panel, plot: Plot, order: int) -> None:
     match mark:
         case Line():
-            _line(axes, mark, order)
+            _line(axes, mark, plot, order)
         case Points():
             _points(axes, mark, bool(panel.y.names), plot)
         case Rule():
@@ -284,8 +283,9 @@ def _mark(axes: Axes, mark: Mark, panel: Panel, plot: Plot, order: int) -> None:
                 va="bottom", fontsize=style.venue().small,
             )  # fmt: skip
         case Note():
+            across = axes.get_yaxis_transform() if mark.x is None else axes.transData
             axes.text(
-                0.5, mark.y, mark.text, transform=axes.get_yaxis_transform(), ha="center",
+                0.5 if mark.x is None else mark.x, mark.y, mark.text, transform=across, ha="center",
                 va="center", fontsize=style.venue().small, color="0.4", style="italic",
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
             )  # fmt: skip
@@ -295,9 +295,14 @@ def _mark(axes: Axes, mark: Mark, panel: Panel, plot: Plot, order: int) -> None:
             axes.imshow(mark.pixels)
 
 
-def _line(axes: Axes, line: Line, order: int) -> None:
+def _line(axes: Axes, line: Line, plot: Plot, order: int) -> None:
     """A line, its pointwise band shaded, its simultaneous band between thin lines."""
     look, drawn = line.look, _drawn(line.look)
+    if line.shade is not None:
+        norm, colours = _shades(plot)
+        drawn |= {"color": colours(norm(line.shade)), "linewidth": 0.8}
+    elif plot.shades is not None:  # it stands out from those with a shade
+        drawn |= {"linewidth": 1.8}
     stepped: dict[str, Any] = {"drawstyle": "steps-post" if line.step else "default"}
     if line.thin:
         drawn |= {"linewidth": 0.5, "marker": "none"}
@@ -367,23 +372,3 @@ def _shades(plot: Plot) -> tuple[Normalize, Colormap]:
     assert plot.shades is not None
     norm = (LogNorm if plot.shades.log else Normalize)(plot.shades.low, plot.shades.high)
     return norm, matplotlib.colormaps[plot.shades.colours]
-
-
-def _parallel(axes: Axes, panel: Parallel, plot: Plot) -> None:
-    names = [name for name, _, _ in panel.axes]
-    for trace in panel.marks:
-        drawn = _drawn(trace.look) | {"marker": "none", "linewidth": 1.8, "zorder": 3}
-        if trace.shade is not None:
-            norm, colours = _shades(plot)
-            drawn |= {"color": colours(norm(trace.shade)), "linewidth": 0.8, "zorder": 2}
-        axes.plot(range(len(names)), trace.heights, **drawn)
-    for i, (_, low, high) in enumerate(panel.axes):
-        axes.axvline(i, color="0.6", linewidth=0.7, zorder=1)
-        for y, text in ((-0.03, low), (1.03, high)):
-            axes.text(i, y, text, ha="center", va="top" if y < 0 else "bottom",
-                      fontsize=style.venue().small)  # fmt: skip
-    axes.set_xticks(range(len(names)), names, rotation=35, ha="right", rotation_mode="anchor")
-    axes.tick_params(axis="x", length=0, pad=12)
-    axes.set_ylim(-0.02, 1.02)
-    axes.yaxis.set_visible(False)
-    axes.spines[:].set_color("none")

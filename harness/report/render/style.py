@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -117,16 +118,16 @@ def log_axis(axes: Any, along: Literal["x", "y"] = "y", most: int = 9) -> None:
     axes.set(**{f"{along}scale": "log"})
     axis = axes.xaxis if along == "x" else axes.yaxis
     low, high = sorted(axis.get_view_interval())
-    subs = next((subs for subs in _LOG_TICKS if _count(subs, low, high) <= most), (1.0,))
+    powers = 10.0 ** np.arange(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+
+    def count(factors: tuple[float, ...]) -> int:
+        places = np.outer(powers, factors)
+        return int(((low <= places) & (places <= high)).sum())
+
+    subs = next((factors for factors in _LOG_TICKS if count(factors) <= most), (1.0,))
     axis.set_major_locator(LogLocator(subs=subs, numticks=most))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-
-
-def _count(factors: tuple[float, ...], low: float, high: float) -> int:
-    """How many numbers there would be between two ends."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    return sum(low <= factor * 10.0**power <= high for power in powers for factor in factors)
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
@@ -171,7 +172,7 @@ _NAMELESS: dict[str, dict[str, None]] = {
 }
 
 
-def save(figure: Figure, path: Path, formats: Sequence[str] = ("pdf", "png")) -> None:
+def save(figure: Figure, path: Path, formats: Sequence[str]) -> None:
     """Write a figure in all of these formats: the same figure, the same bytes."""
     sns.despine(fig=figure)
     lay_out(figure)

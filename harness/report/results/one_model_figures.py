@@ -38,7 +38,7 @@ def errors(measures: Measures) -> Plot:
     for name, found in measures["policies"].items():
         ahead = np.arange(1.0, len(found["error"]) + 1)
         each = np.array(found["by_number"] or np.zeros((len(ahead), 0)), float).T
-        marks = [
+        marks: list[Mark] = [
             Rule(ONE, y=1.0),
             *(Line(_DIMENSION, ahead, values, thin=True) for values in each),
             Line(_PERSISTENCE, ahead, np.array(found["persistence"], float)),
@@ -139,6 +139,7 @@ def learning(measures: Measures) -> Plot:
             Line(_POLICIES[name], steps, np.array([error[k] for error in each], float))
             for name, each in found["error"].items()
         ]
-        marks = (Rule(ONE, y=1.0), *plot.apart(lines))
-        panels.append(Panel(Axis("environment steps of training"), ERROR_AXIS, marks, title=title))
+        marks: list[Mark] = [Rule(ONE, y=1.0), *plot.apart(lines)]
+        x = Axis("environment steps of training")
+        panels.append(Panel(x, ERROR_AXIS, tuple(marks), title=title))
     return Plot(tuple(panels), _episodes(measures), level=True, wide=True)

@@ -18,7 +18,7 @@ function make(name, attributes = {}, ...children) {
     else if (value === true) made.setAttribute(key, "");
     else if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value);
   }
-  made.append(...children.filter(child => child !== null && child !== undefined));
+  made.append(...children.filter(Boolean));
   return made;
 }
 
@@ -56,10 +56,10 @@ function logTicks(low, high, count) {
   return found.filter(value => value >= low && value <= high);
 }
 
-/** How an axis maps its numbers to places. */
+/** How an axis maps its numbers to places; what is no number has none. */
 function scaleOf({ log }, [low, high], from, to) {
   const of = log ? Math.log10 : value => value, room = of(high) - of(low) || 1;
-  return value => from + (of(value) - of(low)) / room * (to - from);
+  return value => value === null ? null : from + (of(value) - of(low)) / room * (to - from);
 }
 
 /** The ends of an axis: its own, or those of what is left where something is hidden. */
@@ -71,23 +71,21 @@ function endsOf(axis, values) {
   return axis.log ? [low / 1.1, high * 1.1] : [low - pad, high + pad];
 }
 
+/** Corners as a path around 0 at a radius of r, turned by so many eighths of a circle. */
+const shape = (corners, eighths = 0) => r => {
+  const cos = r * Math.cos(eighths * Math.PI / 4), sin = r * Math.sin(eighths * Math.PI / 4);
+  return "M" + corners.map(([x, y]) => `${x * cos - y * sin},${x * sin + y * cos}`).join("L") + "z";
+};
+const TRIANGLE = [[0, -1.2], [1.15, 0.9], [-1.15, 0.9]], SQUARE = [[-0.95, -0.95], [0.95, -0.95], [0.95, 0.95], [-0.95, 0.95]];
+const PLUS = [[-0.4, -1.2], [0.4, -1.2], [0.4, -0.4], [1.2, -0.4], [1.2, 0.4], [0.4, 0.4], [0.4, 1.2], [-0.4, 1.2], [-0.4, 0.4], [-1.2, 0.4], [-1.2, -0.4], [-0.4, -0.4]];
+const STAR = Array.from({ length: 10 }, (_, i) => [i % 2 ? 0.75 : 1.8, i * Math.PI / 5]).map(([far, angle]) => [far * Math.sin(angle), -far * Math.cos(angle)]);
 const MARKS = {
   o: r => `M${-r},0a${r},${r} 0 1,0 ${2 * r},0a${r},${r} 0 1,0 ${-2 * r},0z`,
-  s: r => `M${-r},${-r}h${2 * r}v${2 * r}h${-2 * r}z`,
-  "^": r => `M0,${-r * 1.2}L${r * 1.15},${r * 0.9}L${-r * 1.15},${r * 0.9}z`,
-  v: r => `M0,${r * 1.2}L${r * 1.15},${-r * 0.9}L${-r * 1.15},${-r * 0.9}z`,
-  "<": r => `M${-r * 1.2},0L${r * 0.9},${r * 1.15}L${r * 0.9},${-r * 1.15}z`,
-  ">": r => `M${r * 1.2},0L${-r * 0.9},${r * 1.15}L${-r * 0.9},${-r * 1.15}z`,
-  D: r => `M0,${-r * 1.3}L${r * 1.3},0L0,${r * 1.3}L${-r * 1.3},0z`,
-  P: r => `M${-r * 0.45},${-r * 1.2}h${r * 0.9}v${r * 0.75}h${r * 0.75}v${r * 0.9}h${-r * 0.75}v${r * 0.75}` +
-    `h${-r * 0.9}v${-r * 0.75}h${-r * 0.75}v${-r * 0.9}h${r * 0.75}z`,
-  x: r => MARKS.X(0.8 * r),
-  X: r => `M0,${-r * 0.5}L${r * 0.6},${-r * 1.1}L${r * 1.1},${-r * 0.6}L${r * 0.5},0L${r * 1.1},${r * 0.6}` +
-    `L${r * 0.6},${r * 1.1}L0,${r * 0.5}L${-r * 0.6},${r * 1.1}L${-r * 1.1},${r * 0.6}L${-r * 0.5},0` +
-    `L${-r * 1.1},${-r * 0.6}L${-r * 0.6},${-r * 1.1}z`,
+  s: shape(SQUARE), D: shape(SQUARE, 1),
+  "^": shape(TRIANGLE), ">": shape(TRIANGLE, 2), v: shape(TRIANGLE, 4), "<": shape(TRIANGLE, 6),
+  P: shape(PLUS), X: shape(PLUS, 1), x: r => MARKS.X(0.8 * r),
   "|": r => `M-1,${-r}H1V${r}H-1z`,
-  "*": r => "M" + Array.from({ length: 10 }, (_, i) => [i % 2 ? 0.75 : 1.8, i * Math.PI / 5])
-    .map(([far, angle]) => `${far * r * Math.sin(angle)},${-far * r * Math.cos(angle)}`).join("L") + "z",
+  "*": shape(STAR),
 };
 
 const at = (x, y) => `translate(${x.toFixed(1)},${y.toFixed(1)})`;
@@ -105,24 +103,18 @@ function swatch(index) {
   return make("svg:svg", { width: 30, height: 14, "aria-hidden": "true" }, part);
 }
 
-function pathOf(xs, ys, step) {
-  let text = "";
-  for (let i = 0; i < xs.length; i++) {
-    const x = xs[i].toFixed(1), y = ys[i].toFixed(1);
-    text += i === 0 ? `M${x},${y}` : step ? `H${x}V${y}` : `L${x},${y}`;
-  }
-  return text;
+/** A line from place to place, broken where there is none. */
+function pathOf(xs, ys) {
+  let pen = "M";
+  return xs.map((x, i) => {
+    const part = ys[i] === null ? "" : `${pen}${x.toFixed(1)},${ys[i].toFixed(1)}`;
+    pen = part ? "L" : "M";
+    return part;
+  }).join("");
 }
 
 /** Up along one edge and back along the other. */
-function bandOf(xs, lows, highs, step) {
-  const back = pathOf([...xs].reverse(), [...highs].reverse(), false);
-  if (!step) return pathOf(xs, lows) + "L" + back.slice(1) + "z";
-  let text = "";
-  for (let i = xs.length - 1; i >= 0; i--) text += `${i === xs.length - 1 ? "L" : "H"}${xs[i].toFixed(1)}` +
-    (i === xs.length - 1 ? `,${highs[i].toFixed(1)}` : "") + (i > 0 ? `V${highs[i - 1].toFixed(1)}` : "");
-  return pathOf(xs, lows, true) + text + "z";
-}
+const bandOf = (xs, lows, highs) => pathOf([...xs, ...xs.toReversed()], [...lows, ...highs.toReversed()]) + "z";
 
 // A panel of two axes ------------------------------------------------------------------------------
 
@@ -140,33 +132,37 @@ function shownIn(plot, panel) {
 }
 
 function runsOf(env) {
-  const runs = DATA.runs;
-  return runs.curves.map((curve, i) => ({ kind: "line", thin: true, ...curve, look: runs.groups[runs.group[i]].arm, env: DATA.envs[runs.groups[runs.group[i]].env] }))
-    .filter(run => run.x && run.env === env);
+  return DATA.runs.map(run => [run.curve, DATA.groups[run.group]]).filter(([curve, shared]) => curve && shared.env === env)
+    .map(([curve, shared]) => ({ kind: "line", thin: true, ...curve, look: shared.arm }));
 }
 
 function drawPanel(plot, panel, width) {
   const { marks, rows } = shownIn(plot, panel), across = Boolean(rows);
-  const many = marks.some(one => one.kind === "points" && one.x.length > 1), step = many ? 34 : 26;
-  const box = { left: leftOf(panel, rows, width), right: 12, top: across ? 4 : 20, bottom: 34 };
-  const height = across ? box.top + rows.length * step + box.bottom : plot.wide ? 290 : 225;
-  const along = (one, key) => [one[key], one.end?.[key], ...(across === (key === "x") ? [one.low, one.high, one.low_all, one.high_all, one.end?.low, one.end?.high] : [])].flat();
+  const many = marks.some(one => one.kind === "points" && one.x.length > 1), row = many ? 34 : 26;
+  const steep = namesTouch(panel.x, width), letters = Math.max(0, ...(steep ? panel.x.names : []).map(name => name.length));
+  const box = { left: leftOf(panel, rows, width), right: 12, top: across ? 4 : 20, bottom: 34 + 5 * letters };
+  const height = across ? box.top + rows.length * row + box.bottom : (plot.wide ? 290 : 225) + 5 * letters;
+  const along = (one, key) => [one, one.end ?? {}].flatMap(part => [part[key], ...(across === (key === "x") ? [part.low, part.high, part.low_all, part.high_all] : [])]).flat();
   const xEnds = endsOf(panel.x, marks.flatMap(one => along(one, "x"))), yEnds = endsOf(panel.y, marks.flatMap(one => along(one, "y")));
   const x = scaleOf(panel.x, xEnds, box.left, width - box.right);
-  const y = across ? value => box.top + (rows.indexOf(Math.round(value)) + 0.5 + value - Math.round(value)) * step
+  const y = across ? value => box.top + (rows.indexOf(Math.round(value)) + 0.5 + value - Math.round(value)) * row
     : scaleOf(panel.y, yEnds, height - box.bottom, box.top);
   const svg = make("svg:svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: 0, "aria-label": labelOf(panel, marks) });
-  drawAxes(svg, panel, { x, y, xEnds, yEnds, box, width, height, rows });
-  const hits = marks.flatMap((one, place) => DRAWN[one.kind](svg, one, { x, y, box, width, height, across, place }));
-  const lines = marks.filter(one => one.kind === "line" && !one.thin && isShown(one));
+  drawAxes(svg, panel, { x, y, xEnds, yEnds, box, width, height, rows, steep });
+  const around = { x, y, box, width, height, across, free: {} };
+  const hits = marks.flatMap((one, place) => DRAWN[one.kind](svg, one, { ...around, place }) ?? []);
+  const lines = marks.filter(one => one.kind === "line" && !one.thin);
   return { svg, marks: hits.length ? hits : byPlace(panel, lines, x, box, height), byRow: across && !many };
 }
 
 function labelOf(panel, marks) {
   const texts = marks.flatMap(one => one.kind === "points" && one.x.length === 1 && one.names ? [`${one.names[0]} ${one.texts[0]}`] : one.kind === "note" ? [one.text] : []);
-  const what = panel.y.names ? panel.x.label : `${panel.y.label} along ${panel.x.label}`;
+  const what = panel.y.names ? panel.x.label : `${panel.y.label} along ${panel.x.label || panel.x.names.join(", ")}`;
   return `${panel.title ? `${panel.title}: ` : ""}${what}. ${texts.slice(0, 20).join("; ")} Arrow keys read the values.`;
 }
+
+/** Whether there is no room for names side by side. */
+const namesTouch = ({ names = [], ends }, width) => names.some((name, i) => i && 3.5 * (name.length + names[i - 1].length) > (width - 56) / (ends[1] - ends[0]));
 
 function leftOf(panel, rows, width) {
   const names = rows ? rows.map(row => panel.y.names[row]) : panel.y.ticks?.map(([, text]) => text);
@@ -175,19 +171,22 @@ function leftOf(panel, rows, width) {
 }
 
 /** Grid, numbers and labels. */
-function drawAxes(svg, panel, { x, y, xEnds, yEnds, box, width, height, rows }) {
-  const named = axis => axis.names?.map((name, i) => [i, name]);
-  for (const [value, text] of named(panel.x) ?? numbersOf(panel.x, xEnds, width - box.left)) {
-    if (rows) svg.append(make("svg:line", { class: "grid", x1: x(value), x2: x(value), y1: box.top, y2: height - box.bottom }));
-    svg.append(make("svg:text", { x: x(value), y: height - box.bottom + 14, "text-anchor": "middle" }, text));
+function drawAxes(svg, panel, { x, y, xEnds, yEnds, box, width, height, rows, steep }) {
+  const below = height - box.bottom, middle = (box.left + width - box.right) / 2;
+  const line = (x1, x2, y1, y2) => svg.append(make("svg:line", { class: "grid", x1, x2, y1, y2 }));
+  const text = (x, y, anchor, words, more) => svg.append(make("svg:text", { x, y, "text-anchor": anchor, ...more }, words));
+  for (const [value, words] of panel.x.names?.map((name, i) => [i, name]) ?? numbersOf(panel.x, xEnds, width - box.left)) {
+    if (rows) line(x(value), x(value), box.top, below);
+    if (steep) text(0, 0, "end", words, { transform: `translate(${x(value) + 4},${below + 14}) rotate(-55)` });
+    else text(x(value), below + 14, "middle", words);
   }
   if (rows) rows.forEach(row => svg.append(rowName(panel.y.names[row], box.left, y(row))));
-  else for (const [value, text] of numbersOf(panel.y, yEnds, 300)) {
-    svg.append(make("svg:line", { class: "grid", x1: box.left, x2: width - box.right, y1: y(value), y2: y(value) }));
-    svg.append(make("svg:text", { x: box.left - 6, y: y(value) + 4, "text-anchor": "end" }, text));
+  else if (!panel.y.hidden) for (const [value, words] of numbersOf(panel.y, yEnds, 300)) {
+    line(box.left, width - box.right, y(value), y(value));
+    text(box.left - 6, y(value) + 4, "end", words);
   }
-  svg.append(make("svg:text", { x: (box.left + width - box.right) / 2, y: height - 4, "text-anchor": "middle" }, panel.x.label));
-  if (!rows) svg.append(make("svg:text", { x: 0, y: 10 }, panel.y.label));
+  text(middle, height - 4, "middle", panel.x.label);
+  if (!rows && !panel.y.hidden) text(0, 10, "start", panel.y.label);
 }
 
 /** The numbers along an axis: the given ones, every second or third where there is no room, or round ones. */
@@ -208,15 +207,16 @@ function rowName(name, x, y) {
 /** Each draws one mark, and returns what can be read of it with the pointer. */
 const DRAWN = {
   rule(svg, one, { x, y, box, width, height }) {
-    const part = group(one), upright = one.x !== undefined;
-    const ends = upright ? { x1: x(one.x), x2: x(one.x), y1: box.top, y2: height - box.bottom } : { x1: box.left, x2: width - box.right, y1: y(one.y), y2: y(one.y) };
+    const part = group(one), ends = one.x === undefined ? { x1: box.left, x2: width - box.right, y1: y(one.y), y2: y(one.y) }
+      : { x1: x(one.x), x2: x(one.x), y1: box.top, y2: height - box.bottom };
     part.append(make("svg:line", { class: "anchor", "stroke-dasharray": dashes(one.look), ...ends }));
     svg.append(part, one.text ? make("svg:text", { x: x(one.x), y: box.top - 3, "text-anchor": "middle" }, one.text) : "");
-    return [];
   },
-  note(svg, one, { y, box, width }) {
-    svg.append(make("svg:text", { class: "gap", x: (box.left + width) / 2, y: y(one.y) + 4, "text-anchor": "middle" }, one.text));
-    return [];
+  note(svg, one, { x, y, box, width, free }) {
+    const middle = one.x === undefined ? (box.left + width) / 2 : x(one.x), half = 3.3 * one.text.length;
+    if (middle - half < free[one.y]) return;  // it would touch the one before
+    free[one.y] = middle + half + 4;
+    svg.append(make("svg:text", { class: "gap", x: middle, y: y(one.y) + 4, "text-anchor": "middle" }, one.text));
   },
   cells(svg, one, { x, y }) {
     const part = make("svg:g", { class: "cells" });
@@ -224,26 +224,26 @@ const DRAWN = {
       x: x(one.x[i]), y: y(one.y[j + 1]), width: Math.max(0, x(one.x[i + 1]) - x(one.x[i]) + 0.5), height: Math.max(0, y(one.y[j]) - y(one.y[j + 1]) + 0.5), fill: colour,
     }))));
     svg.append(part);
-    return [];
   },
   line(svg, one, { x, y, place }) {
-    const part = group(one), px = one.x.map(x), py = one.y.map(y), dash = dashes(one.look);
+    // The value of a step holds until the next.
+    const spread = one.step ? (values, by) => values.flatMap((value, i) => i ? [values[i - by], value] : [value]) : values => values;
+    const px = one.x.map(x), py = one.y.map(y), along = spread(px, 0), heights = values => spread(values.map(y), 1);
+    const part = group(one, one.shade), path = (name, d, more) => part.append(make("svg:path", { class: name, d, "stroke-dasharray": dashes(one.look), ...more }));
+    const whole = pathOf(along, heights(one.y));
     svg.append(part);
-    if (one.thin) {
-      part.append(make("svg:path", { class: "run", d: pathOf(px, py), "stroke-dasharray": dash }));
-      return [];
-    }
     if (one.low) {
-      part.append(make("svg:path", { class: "band", d: bandOf(px, one.low.map(y), one.high.map(y), one.step) }));
-      for (const edge of one.low_all ? [one.low_all, one.high_all] : [one.low, one.high])
-        part.append(make("svg:path", { class: "edge", d: pathOf(px, edge.map(y), one.step), "stroke-dasharray": dash }));
+      path("band", bandOf(along, heights(one.low), heights(one.high)));
+      for (const edge of one.low_all ? [one.low_all, one.high_all] : [one.low, one.high]) path("edge", pathOf(along, heights(edge)));
     }
-    if (one.beneath) part.append(make("svg:path", { class: "beneath", d: pathOf(px, py, one.step), style: `stroke-width: ${2 + 3 * Math.min(one.beneath, 3)}` }));
-    part.append(make("svg:path", { class: "line", d: pathOf(px, py, one.step), "stroke-dasharray": dash }));
+    if (one.beneath) path("beneath", whole, { "stroke-dasharray": null, style: `stroke-width: ${2 + 3 * Math.min(one.beneath, 3)}` });
+    path(one.thin ? "run" : one.shade ? "line thin" : "line", whole);
     const every = Math.max(1, Math.floor(px.length / 6));
-    if (look(one.look).marker) for (let i = place % every; i < px.length; i += every) part.append(mark(one.look, px[i], py[i], 3.6));
+    if (look(one.look).marker && !one.thin) for (let i = place % every; i < px.length; i += every) part.append(mark(one.look, px[i], py[i], 3.6));
     if (one.end) part.append(...endOf(one, x, y));
-    return (one.texts ?? []).map((text, i) => ({ x: px[i], y: py[i], tip: () => tipOf(look(one.look).name, text) }));
+    const sign = () => make("svg:path", { class: "hit", d: whole });
+    if (one.text) return one.x.map((_, i) => ({ x: px[i], y: py[i], of: place, href: one.link, sign, tip: () => tipOf(one.name, one.text) })).filter(hit => hit.y !== null);
+    return one.texts?.map((text, i) => ({ x: px[i], y: py[i], tip: () => tipOf(look(one.look).name, text) }));
   },
   points(svg, one, { x, y, across }) {
     return one.x.map((value, i) => {
@@ -295,45 +295,6 @@ function valueAt(one, place) {
   return i < 0 ? null : { y: one.y[i], low: one.low?.[i], high: one.high?.[i] };
 }
 
-// Parallel coordinates -----------------------------------------------------------------------------
-
-/** An axis for each dimension, a line for each trace. */
-function drawParallel(plot, { axes, marks: traces }, width) {
-  const names = axes.map(([name]) => name), room = (width - 80) / Math.max(1, axes.length - 1);
-  const steep = names.some((name, i) => i && 3.5 * (name.length + names[i - 1].length) > room);  // names would touch
-  const bottom = steep ? 34 + 0.83 * 7 * Math.max(...names.map(name => name.length)) : 52, height = 280 + bottom;
-  const box = { left: steep ? 50 : 44, right: 30, top: 24, bottom };
-  const svg = make("svg:svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", tabindex: 0,
-    "aria-label": `${traces.length} lines over ${names.join(", ")}. Arrow keys read them.` });
-  const x = scaleOf({}, [0, axes.length - 1], box.left, width - box.right), y = scaleOf({}, [0, 1], height - box.bottom, box.top);
-  const pathAt = one => {
-    let text = "", pen = "M";
-    one.heights.forEach((h, i) => { if (h === null) pen = "M"; else { text += `${pen}${x(i).toFixed(1)},${y(h).toFixed(1)}`; pen = "L"; } });
-    return text;
-  };
-  axes.forEach((_, i) => svg.append(make("svg:line", { class: "grid", x1: x(i), x2: x(i), y1: box.top, y2: height - box.bottom })));
-  const hits = [];
-  traces.forEach((one, of) => {
-    const part = group(one, one.shade);
-    part.append(make("svg:path", { class: one.shade ? "line thin" : "line", d: pathAt(one), "stroke-dasharray": dashes(one.look) }));
-    svg.append(part);
-    one.heights.forEach((h, i) => { if (h !== null) hits.push({ x: x(i), y: y(h), of, tip: () => tipOf(one.name, one.text), href: one.link,
-      sign: () => make("svg:path", { class: "hit", d: pathAt(one) }) }); });
-  });
-  const free = { low: -Infinity, high: -Infinity };  // right of the last text: one that would touch it is left out
-  axes.forEach(([name, low, high], i) => {
-    for (const [end, text, where] of [["high", high, box.top - 7], ["low", low, height - box.bottom + 14]]) {
-      const half = 3.3 * text.length;
-      if (x(i) - half < free[end]) continue;
-      free[end] = x(i) + half + 4;
-      svg.append(make("svg:text", { class: "gap", x: x(i), y: where, "text-anchor": "middle" }, text));
-    }
-    svg.append(make("svg:text", { class: "label", "text-anchor": steep ? "end" : "middle",
-      transform: steep ? `translate(${x(i) + 4},${height - box.bottom + 26}) rotate(-55)` : at(x(i), height - 14) }, name));
-  });
-  return { svg, marks: hits };
-}
-
 // What is common to all panels --------------------------------------------------------------------
 
 function drawFigure(figure) {
@@ -345,7 +306,7 @@ function drawFigure(figure) {
   const most = (room - GAP * (columns - 1)) / columns;
   place.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
   place.replaceChildren(...panels.map(panel => {
-    const drawn = (panel.axes ? drawParallel : drawPanel)(plot, panel, most);
+    const drawn = drawPanel(plot, panel, most);
     listen(drawn);
     return make("div", { class: "panel" }, panel.title ? make("h4", {}, panel.title) : null, drawn.svg,
       panel.gaps?.length ? make("p", { class: "gaps" }, `${panel.gaps.join("; ")}.`) : null);

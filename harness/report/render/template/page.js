@@ -1,6 +1,9 @@
 // Choices that hold for the whole page, tables that sort, light and dark.
 
+const PRESSED = new Map();  // by button: whether it is pressed now
+
 function redraw() {
+  PRESSED.forEach((isPressed, button) => button.setAttribute("aria-pressed", String(isPressed())));
   for (const part of document.querySelectorAll("[data-score]"))
     part.hidden = Boolean(SHOWN.score) && part.dataset.score !== SHOWN.score;
   for (const part of document.querySelectorAll("figure[data-env]"))
@@ -12,33 +15,27 @@ function redraw() {
 function setUpTools() {
   const tools = document.querySelector("[data-tools]");
   if (!tools) return;
-  const part = (name, ...children) => make("div", { role: "group", "aria-label": name }, make("span", { class: "name" }, name), ...children);
-  const arms = ARMS.map((arm, index) => make("button", { type: "button", "aria-pressed": "true", title: "Show or hide; double click: this one alone", on: {
-    click: () => { SHOWN.arms.has(index) ? SHOWN.arms.delete(index) : SHOWN.arms.add(index); press(); },
-    dblclick: () => { SHOWN.arms = new Set([index]); press(); },
-  } }, swatch(index), arm.name));
-  const everyArm = make("button", { type: "button", on: { click: () => { SHOWN.arms = new Set(ARMS.keys()); press(); } } }, "all");
-  const press = () => {
-    arms.forEach((button, index) => button.setAttribute("aria-pressed", String(SHOWN.arms.has(index))));
-    redraw();
+  const choose = change => () => { Object.assign(SHOWN, change()); redraw(); };
+  const button = (attributes, isPressed, change, ...children) => {
+    const made = make("button", { type: "button", ...attributes, on: { click: choose(change) } }, ...children);
+    PRESSED.set(made, isPressed);
+    return made;
   };
+  const arms = ARMS.map((arm, index) => button(
+    { title: "Show or hide; double click: this one alone" }, () => SHOWN.arms.has(index),
+    () => ({ arms: SHOWN.arms.symmetricDifference(new Set([index])) }), swatch(index), arm.name));
+  arms.forEach((made, index) => made.addEventListener("dblclick", choose(() => ({ arms: new Set([index]) }))));
+  const all = button({}, () => SHOWN.arms.size === DATA.arms, () => ({ arms: new Set(ARMS.keys()) }), "all");
   const scores = [...new Set([...document.querySelectorAll("[data-score]")].map(one => one.dataset.score))];
-  const choices = ["", ...scores].map(score => make("button", { type: "button", class: "choice", "aria-pressed": String(!score), on: { click: () => {
-    SHOWN.score = score;
-    choices.forEach((button, place) => button.setAttribute("aria-pressed", String(["", ...scores][place] === score)));
-    redraw();
-  } } }, score || "all"));
-  const envs = make("select", { "aria-label": "Environment", on: { change: event => { SHOWN.env = event.target.value; redraw(); } } },
-    make("option", { value: "" }, "all"), ...DATA.envs.map(env => make("option", { value: env }, env)));
-  const runs = make("button", { type: "button", class: "choice", "aria-pressed": "false", on: { click: () => {
-    SHOWN.runs = !SHOWN.runs;
-    runs.setAttribute("aria-pressed", String(SHOWN.runs));
-    redraw();
-  } } }, "single runs");
-  tools.append(part("Arms", ...arms, everyArm));
-  if (scores.length > 1) tools.append(part("Score", ...choices));
-  if (DATA.envs.length > 1) tools.append(part("Environment", envs));
-  if (DATA.runs.curves.length) tools.append(part("Curves", runs));
+  const choices = ["", ...scores].map(score => button({ class: "choice" }, () => SHOWN.score === score, () => ({ score }), score || "all"));
+  const envs = make("select", { "aria-label": "Environment", on: { change: event => choose(() => ({ env: event.target.value }))() } },
+    ...["", ...DATA.envs].map(env => make("option", { value: env }, env || "all")));
+  const runs = button({ class: "choice" }, () => SHOWN.runs, () => ({ runs: !SHOWN.runs }), "single runs");
+  const part = (name, ...children) => tools.append(make("div", { role: "group", "aria-label": name }, make("span", { class: "name" }, name), ...children));
+  part("Arms", ...arms, all);
+  if (scores.length > 1) part("Score", ...choices);
+  if (DATA.envs.length > 1) part("Environment", envs);
+  if (DATA.runs.some(run => run.curve)) part("Curves", runs);
 }
 
 /** The number that a cell begins with; else its words. */
@@ -55,18 +52,23 @@ function compare(a, b, down) {
   return down ? -order : order;
 }
 
-function setUpTable(table) {
-  const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
+/** Heads that sort when they are pressed: `sort` hears which column, and whether it goes down. */
+function sortable(heads, sort) {
   heads.forEach((head, column) => {
     head.setAttribute("aria-sort", "none");
     head.replaceChildren(make("button", { type: "button", on: { click: () => {
       const down = head.getAttribute("aria-sort") === "ascending";
       heads.forEach(other => other.setAttribute("aria-sort", other === head ? (down ? "descending" : "ascending") : "none"));
-      const rows = [...body.rows].sort((a, b) => a.classList.contains("last") - b.classList.contains("last") ||
-        (a.classList.contains("last") ? 0 : compare(keyOf(a.cells[column]), keyOf(b.cells[column]), down)));
-      body.append(...rows);
+      sort(column, down);
     } } }, ...head.childNodes));
   });
+}
+
+/** Its last rows, which are of another kind, stay where they are. */
+function setUpTable({ tHead, tBodies: [body] }) {
+  const last = row => row.classList.contains("last");
+  sortable([...tHead.rows[0].cells], (column, down) => body.append(...[...body.rows].sort((a, b) =>
+    last(a) - last(b) || (last(a) ? 0 : compare(keyOf(a.cells[column]), keyOf(b.cells[column]), down)))));
 }
 
 function setUpTheme() {
@@ -80,11 +82,8 @@ function setUpTheme() {
 
 setUpTheme();
 setUpTools();
-setUp();
 document.querySelectorAll("table.sortable").forEach(setUpTable);
 redraw();
-follow();
-addEventListener("hashchange", follow);
 let width = innerWidth;
 addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; redraw(); } });
 addEventListener("beforeprint", () => { TIP.hidden = true; });
