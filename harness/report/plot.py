@@ -202,6 +202,9 @@ class Panel:
         axis: Axis = getattr(self, along)
         if axis.limits is not None:
             return axis.limits
+        for picture in self.of(Picture):  # its first row is on top
+            height, width, _ = picture.pixels.shape
+            return (-0.5, width - 0.5) if along == "x" else (height - 0.5, -0.5)
         if axis.names:
             ends = -0.5, len(axis.names) - 0.5
             return ends if along == "x" else ends[::-1]

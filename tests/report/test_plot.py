@@ -156,6 +156,15 @@ def test_an_axis_does_not_magnify_scores_that_hardly_vary():
     assert high - low > 0.04  # what is 0 and 1 is not known: a part of the values themselves
 
 
+def test_a_picture_is_shown_whole_and_upright():
+    pixels = np.zeros((12, 16, 3), np.uint8)
+    picture = Panel(Axis(), Axis(), (plot.Picture(pixels),), bare=True)
+    with style.applied():
+        (axes,) = seaborn.draw(Plot((picture,), "1 episode", wide=True)).axes
+    assert axes.get_xlim() == (-0.5, 15.5)
+    assert axes.get_ylim() == (11.5, -0.5)
+
+
 def test_what_has_nothing_to_show_is_a_sentence_and_no_frame(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "harness.report.contents.FIGURES", {name: FIGURES[name] for name in ("curves", "seeds")}

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from html import escape
 from importlib.resources import files
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from harness.report.plot import Look
 from harness.report.render.script import Script
 
 FILE = "report.html"
-_KINDS = {".png": "png", ".svg": "svg+xml"}
 
 
 def page(
@@ -70,7 +70,7 @@ def _json(data: Any) -> Markup:
 
 def embedded(picture: Path) -> str:
     content = base64.b64encode(picture.read_bytes()).decode()
-    return f"data:image/{_KINDS[picture.suffix]};base64,{content}"
+    return f"data:{guess_type(picture)[0]};base64,{content}"
 
 
 def _words(words: str) -> Markup:

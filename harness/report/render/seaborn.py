@@ -41,6 +41,7 @@ from harness.report.render import style
 
 _COLOURS = {INK: "black", GREY: "0.4", FAINT: "0.75"}
 _PANEL, _ROW = 1.35, 0.2  # inches high
+_ABREAST = 3  # panels in a row, at most
 _LETTERS = {"DejaVu Sans": 10.4, "STIXGeneral": 13.0}  # above an inch of panel, at 8 points
 _NAME = 18  # letters that leave a column room for its bars
 _BAR = 0.9  # inches that the scale of colours takes at the right
@@ -109,13 +110,13 @@ def _gaps(plot: Plot) -> list[str]:
 
 def _places(plot: Plot) -> list[tuple[int, int]]:
     """Row and column of each panel: those that belong together begin a row of their own."""
-    count, abreast = len(plot.panels), style.venue().abreast
+    count = len(plot.panels)
     together = plot.across or count
-    columns = together if _named(plot) and plot.across else min(abreast, together)
+    columns = together if _named(plot) and plot.across else min(_ABREAST, together)
     if not plot.drawn_by_script:
         columns = together
-    elif count == 4 > abreast and not plot.across:
-        columns = 2  # four stand in a square, where they cannot stand in a row
+    elif count == 4 and not plot.across:
+        columns = 2  # four stand in a square
     rows_of_each = -(-together // columns)
     return [
         (i // together * rows_of_each + i % together // columns, i % together % columns)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,6 @@ class Venue:
     tick: float = 7.0  # numbers along them, and legends
     font: str = "DejaVu Sans"  # comes with matplotlib, as STIX does: the same on every machine
     columns: int = 1  # of the text
-    abreast: int = 3  # panels in a row, at most
 
     @property
     def small(self) -> float:
@@ -45,27 +44,28 @@ class Venue:
 
 
 def _venue(
-    wide: dict[str, Any], sizes: dict[str, Any], font: str = "STIXGeneral", abreast: int = 3
+    sizes: dict[str, Any], wide: dict[str, Any], narrow: dict[str, Any] | None = None
 ) -> Venue:
-    """With tueplots' width of a text in one column, and its sizes of letters."""
+    """With tueplots' sizes of letters, and its widths of the text and of one column of two."""
     text = float(wide["figure.figsize"][0])
-    label, tick = float(sizes["axes.labelsize"]), float(sizes["legend.fontsize"])
-    return Venue(0.6 * text, text, label, tick, font, abreast=abreast)
-
-
-def _two_columns(narrow: dict[str, Any], wide: dict[str, Any], sizes: dict[str, Any]) -> Venue:
-    column = float(narrow["figure.figsize"][0])
-    return replace(_venue(wide, sizes), column=column, columns=2)
+    return Venue(
+        column=float(narrow["figure.figsize"][0]) if narrow else 0.6 * text,
+        text=text,
+        label=float(sizes["axes.labelsize"]),
+        tick=float(sizes["legend.fontsize"]),
+        font="STIXGeneral",
+        columns=2 if narrow else 1,
+    )
 
 
 # Widths and sizes of letters are tueplots' (0.2.5), which measured the venues' LaTeX styles. STIX
 # goes with the Times of their text.
 VENUES: dict[str, Venue] = {
     "plain": Venue(column=3.25, text=5.5),
-    "neurips": _venue(figsizes.neurips2024(), fontsizes.neurips2024()),
-    "icml": _two_columns(figsizes.icml2024_half(), figsizes.icml2024_full(), fontsizes.icml2024()),
-    "iclr": _venue(figsizes.iclr2024(), fontsizes.iclr2024()),
-    "jmlr": _venue(figsizes.jmlr2001(), fontsizes.jmlr2001()),
+    "neurips": _venue(fontsizes.neurips2024(), figsizes.neurips2024()),
+    "icml": _venue(fontsizes.icml2024(), figsizes.icml2024_full(), figsizes.icml2024_half()),
+    "iclr": _venue(fontsizes.iclr2024(), figsizes.iclr2024()),
+    "jmlr": _venue(fontsizes.jmlr2001(), figsizes.jmlr2001()),
 }
 _CURRENT: ContextVar[Venue] = ContextVar("venue", default=VENUES["plain"])
 
@@ -132,9 +132,7 @@ def log_axis(axes: Any, along: Literal["x", "y"] = "y", most: int = 9) -> None:
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
     """One legend for the whole figure, below it, in as many columns as there is room for."""
-    longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = max(1, min(len(handles), int(figure.get_figwidth() / _legend_width(longest))))
-    rows = -(-len(handles) // columns)
+    rows = legend_rows([str(handle.get_label()) for handle in handles], figure.get_figwidth())
     figure.legend(
         handles=list(handles),
         loc="outside lower center",
@@ -147,13 +145,9 @@ def legend(figure: Figure, handles: Sequence[Artist]) -> None:
 
 def legend_rows(labels: Sequence[str], width: float) -> int:
     """How many rows `legend` will need, to make room for them."""
-    columns = max(1, int(width / _legend_width(max(map(len, labels)))))
-    return -(-len(labels) // columns)
-
-
-def _legend_width(letters: int) -> float:
-    """Inches of one entry: handle and gaps, and the letters, 0.063 wide at 7 points."""
-    return (0.42 + 0.063 * letters) * venue().tick / 7
+    # Inches of one entry: handle and gaps, and the letters, 0.063 wide at 7 points.
+    entry = (0.42 + 0.063 * max(map(len, labels))) * venue().tick / 7
+    return -(-len(labels) // max(1, int(width / entry)))
 
 
 def lay_out(figure: Figure) -> None:

@@ -89,7 +89,7 @@ const MARKS = {
 };
 
 const at = (x, y) => `translate(${x.toFixed(1)},${y.toFixed(1)})`;
-const look = index => DATA.looks[index] ?? { name: "", colour: "#0173b2", marker: "o", dashes: [], line: true };
+const look = index => DATA.looks[index];
 const dashes = index => look(index).dashes.length ? look(index).dashes.map(d => d * 2).join(" ") : null;
 const group = (one, colour = look(one.look).colour) => make("svg:g", { class: one.recedes ? "arm recedes" : "arm", style: `--c:${colour}` });
 const mark = (index, x, y, r = 4) => make("svg:path", { class: look(index).hollow ? "mark hollow" : "mark", d: MARKS[look(index).marker || "o"](r), transform: at(x, y) });
