@@ -170,15 +170,15 @@ def parse(content: bytes) -> dict[str, Any]:
         raise ValueError(f"{why} (line {error.lineno}, column {error.colno})") from None
     except (ValueError, RecursionError):
         raise ValueError("it is not JSON that this program writes") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"it holds {_called(value)} where keys and values belong")
-    return value
+    if flaw := unlike(value, {}):
+        raise ValueError(flaw)
+    return dict(value)
 
 
-def unless_damaged(read: Callable[[Path], T], path: Path, damages: list[Damage]) -> T | None:
-    """What `read` makes of a path; where it cannot, None, and why among the damages."""
+def unless_damaged(damages: list[Damage], read: Callable[..., T], *of: Any) -> T | None:
+    """What `read` returns; where it raises Damaged, None, and why among the damages."""
     try:
-        return read(path)
+        return read(*of)
     except Damaged as error:
         damages.append(error.damage)
         return None
@@ -190,8 +190,10 @@ def _called(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def unlike(value: Mapping[str, Any], kinds: Kinds) -> str:
+def unlike(value: Any, kinds: Kinds) -> str:
     """Which key a value lacks or holds something else under; empty: none."""
+    if not isinstance(value, Mapping):
+        return f"it holds {_called(value)} where keys and values belong"
     for key, kind in kinds.items():
         if key not in value:
             return f"it has no key '{key}'"

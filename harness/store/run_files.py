@@ -10,6 +10,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -95,11 +96,12 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
     result, broken = finished(folder, deep)
     starts = attempts(folder)
     aside = [starts.damage] if starts.damage else []
-    failed, step, certified, measured = (
-        files.unless_damaged(read, folder, aside)
-        for read in (failure, progress, certificate, measures)
-    )
-    weights = result["weights"] if result else None
+    ask = partial(files.unless_damaged, aside)
+    failure = ask(_last_words, folder / layout.FAILURE, _FAILURE)
+    progress = ask(_last_words, folder / layout.PROGRESS, _PROGRESS)
+    certified = ask(certificate, folder)
+    measured = ask(files.read_json, folder / layout.MEASURES, _MEASURES)
+    weights = (result or {}).get("weights")
     if certified and certified["weights"] != weights:
         certified = None
     if measured and (measured["weights"], measured["version"]) != (weights, MODEL_MEASURES):
@@ -110,11 +112,11 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
         if damage := files.no_folder(folder / layout.MODEL):
             aside.append(damage)
         if os.path.lexists(folder / layout.SPEC):
-            files.unless_damaged(spec, folder, aside)
+            ask(spec, folder)
     for name in plain:
-        files.unless_damaged(files.size, folder / name, aside)
+        ask(files.size, folder / name)
     return RunFiles(
-        tuple(broken), tuple(aside), result, starts.rows, failed, step, certified, measured
+        tuple(broken), tuple(aside), result, starts.rows, failure, progress, certified, measured
     )
 
 
@@ -129,7 +131,7 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
         if result is None:
             return None, []
         for name, kinds in _SCORES.items():
-            if result.get(name) is not None and (flaw := _no_score(result[name], kinds)):
+            if result.get(name) is not None and (flaw := files.unlike(result[name], kinds)):
                 raise Damaged(path, f"in '{name}', {flaw}")
         if is_key(folder.name) and result["key"] != folder.name:
             raise Damaged(path, f"it is swapped: it is that of the run {result['key']}")
@@ -139,10 +141,6 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
     except Damaged as error:
         return None, [error.damage]
     return (None if broken else result), broken
-
-
-def _no_score(value: Any, kinds: files.Kinds) -> str:
-    return files.unlike(value, kinds) if isinstance(value, dict) else "there is no score"
 
 
 # What it is, and what it scored -------------------------------------------------------------------
@@ -208,12 +206,6 @@ def _row(text: str) -> dict[str, Any]:
     return row
 
 
-def metric(folder: Path, name: str, after: float) -> list[float | None]:
-    """What training logged under a name after a step."""
-    lines = files.read_lines(folder / layout.TRAIN).rows
-    return [line[name] for line in lines if name in line and line["step"] > after]
-
-
 def visits(folder: Path) -> Visits | None:
     """None: its states are no cells, or nobody counted."""
     path = folder / layout.VISITS
@@ -242,17 +234,8 @@ def _wrong_evaluation(row: Mapping[str, Any]) -> str:
 # What lies beside it ------------------------------------------------------------------------------
 
 
-def failure(folder: Path) -> dict[str, Any] | None:
-    """Why the last attempt failed; :raises Damaged: if the reason cannot be read."""
-    return _read_last_words(folder / layout.FAILURE, _FAILURE)
-
-
-def progress(folder: Path) -> dict[str, Any] | None:
-    """How far the run said it was; :raises Damaged: if that cannot be read."""
-    return _read_last_words(folder / layout.PROGRESS, _PROGRESS)
-
-
-def _read_last_words(path: Path, kinds: files.Kinds) -> dict[str, Any] | None:
+def _last_words(path: Path, kinds: files.Kinds) -> dict[str, Any] | None:
+    """Why an attempt failed, or how far it was; :raises Damaged: if that cannot be read."""
     facts = files.read_json(path, kinds, sealed=False) or {}
     if not isinstance(facts.get("symptoms", []), list):
         raise Damaged(path, "'symptoms' is no list")
@@ -280,11 +263,6 @@ def certificate(folder: Path) -> dict[str, Any] | None:
     if flaw:
         raise Damaged(path, flaw)
     return facts
-
-
-def measures(folder: Path) -> dict[str, Any] | None:
-    """How true the run's model is; :raises Damaged: if that cannot be read."""
-    return files.read_json(folder / layout.MEASURES, _MEASURES)
 
 
 def model_report(folder: Path) -> Path:

@@ -65,7 +65,7 @@ def clear_way(folder: Path, root: Path) -> list[str]:
     """Set aside what stands in the place of a run's lock and folder, and of those around it."""
     around = (place for place in reversed(folder.parents) if root in place.parents)
     lines, damages = files.make_way(*around, folder, root / "sacred"), list[Damage]()
-    files.unless_damaged(files.size, folder / layout.LOCK, damages)
+    files.unless_damaged(damages, files.size, folder / layout.LOCK)
     return lines + [_aside(damage) for damage in damages]
 
 

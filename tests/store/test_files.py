@@ -233,7 +233,7 @@ def test_a_mark_of_the_other_mode_that_marks_no_final_evaluation_is_damage(store
         ("final", {"mean": "much"}, "in 'final', 'mean' is "),
         ("other_mode", {"mean": 1.0}, "in 'other_mode', it has no key 'deterministic'"),
         ("other_mode", {"mean": None, "deterministic": True}, "in 'other_mode', 'mean' is "),
-        ("other_mode", "better", "in 'other_mode', there is no score"),
+        ("other_mode", "better", "in 'other_mode', it holds a text where keys and values belong"),
         ("test", {}, "in 'test', it has no key 'mean'"),
     ],
 )
