@@ -15,7 +15,6 @@ import os
 import shutil
 import socket
 import stat
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -323,12 +322,8 @@ def _left(path: Path) -> Iterator[Path]:
 
 def set_aside(path: Path) -> Path:
     """Rename what is damaged, so that it is kept and no longer in the way; return where it is."""
-    for i in count(1):
-        aside = path.with_name(f"{path.name}.damaged-{i}")
-        if not os.path.lexists(aside):
-            path.rename(aside)
-            return aside
-    raise AssertionError
+    names = (path.with_name(f"{path.name}.damaged-{i}") for i in count(1))
+    return path.rename(next(name for name in names if not os.path.lexists(name)))
 
 
 def mend_lines(path: Path, log: Log) -> str:
@@ -418,13 +413,11 @@ def _swap(new: Path, old: Path) -> None:
 
 def _exchanged(first: Path, second: Path) -> bool:
     """Whether the kernel exchanged the two in one step."""
-    if sys.platform != "linux":
-        return False
     libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2"):
-        return False
     names = os.fsencode(first), os.fsencode(second)
-    return not libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE)
+    return hasattr(libc, "renameat2") and not libc.renameat2(
+        AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE
+    )
 
 
 # What a disk refuses ------------------------------------------------------------------------------
