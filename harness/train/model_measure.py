@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from baselines.api import Agent, ModelBased, NoProgress
 from baselines.world_models import truth
@@ -108,10 +109,4 @@ def budgets(run: Trained) -> Iterator[int]:
 
 def plain(value: Any) -> Any:
     """With None for what is not a number, which JSON does not know."""
-    if isinstance(value, Mapping):
-        return {key: plain(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return json.loads(to_json(value, inf_nan_mode="null"))

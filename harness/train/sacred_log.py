@@ -32,7 +32,7 @@ def witness(
     :return: that, and under "sacred" the record's id and whether it was kept to the end.
     """
     import sacred
-    from sacred.observers import FileStorageObserver
+    from sacred.observers import FileStorageObserver, MongoObserver, SqlObserver
 
     # It seeds NumPy with the seed in the config, and NumPy refuses seeds from 2**32 on, such as
     # those that a search is tested on. What decides a run is seeded by the run itself.
@@ -55,7 +55,9 @@ def witness(
     folder = root / "sacred"
     folder.mkdir(parents=True, exist_ok=True)
     experiment.observers.append(FileStorageObserver(folder))
-    experiment.observers += [_observer(url) for url in observers]
+    for url in observers:
+        kind: Any = MongoObserver if url.startswith("mongodb") else SqlObserver
+        experiment.observers.append(kind(url))
     outcome: dict[str, Any] = {}
     facts = {"packages": packages(), "machine": machine(), "git": git()}
     # An id of ours, new for each attempt: Sacred would rewrite a finished record that has it.
@@ -94,10 +96,3 @@ def unreachable(url: str) -> str | None:
     except Exception as error:  # each database has its own kind of error
         return f"cannot be reached: {without_password(str(error).splitlines()[0], url)}"
     return None
-
-
-def _observer(url: str) -> Any:
-    from sacred import observers
-
-    kind: Any = observers.MongoObserver if url.startswith("mongodb") else observers.SqlObserver
-    return kind(url)

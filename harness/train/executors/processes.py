@@ -40,7 +40,9 @@ def processes(
     store = Store(job.root)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_preload(batches))
-    _limit_threads(batches)
+    # Before any numerical library starts: left alone, each of them takes every core.
+    threads = max((spec.engine.threads for batch in batches for spec in batch.specs), default=1)
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
     waiting = list(batches)
     crew: dict[BaseProcess, Batch] = {}  # the workers, and what each is at
     try:
@@ -73,13 +75,6 @@ def _preload(batches: Sequence[Batch]) -> list[str]:
     targets = sorted({agents.entry(name).module for name in names})
     libraries = ["harness.train.run", "sacred", "sacred.observers", *targets]
     return [*libraries, "harness.train.executors.warm"]
-
-
-def _limit_threads(batches: Sequence[Batch]) -> None:
-    """Before any numerical library starts: left alone, each of them takes every core."""
-    threads = max((spec.engine.threads for batch in batches for spec in batch.specs), default=1)
-    for name in THREADS:
-        os.environ[name] = str(threads)
 
 
 def _busy(batch: Batch, store: Store) -> bool:
