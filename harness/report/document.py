@@ -35,6 +35,18 @@ def behind(cells: Iterable[str], runs: Iterable[str]) -> Iterator[Cell]:
     return (Cell(cell, known) for cell in cells)
 
 
+class Answer(str):
+    """The answer to one claim, which knows the runs of the two arms that it compares."""
+
+    outcome: Outcome
+    arms: dict[str, Runs]
+
+    def __new__(cls, words: str, outcome: Outcome, arms: dict[str, Runs]) -> Answer:
+        made = super().__new__(cls, words)
+        made.outcome, made.arms = outcome, arms
+        return made
+
+
 # Blocks ------------------------------------------------------------------------------------------
 
 
@@ -57,7 +69,7 @@ class Caution:
 
 @dataclass(frozen=True)
 class Items:
-    """A list."""
+    """A list: of words, or of answers."""
 
     kind: ClassVar = "items"
     items: tuple[str, ...]
@@ -69,16 +81,6 @@ class Code:
 
     kind: ClassVar = "code"
     lines: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The answer to one claim."""
-
-    kind: ClassVar = "verdict"
-    outcome: Outcome
-    words: str
-    arms: dict[str, Runs]  # the two that it compares
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Section:
         return self.anchor or re.sub(r"\W+", "-", self.title.lower()).strip("-")
 
 
-Block = Text | Caution | Items | Code | Verdict | Table | Figure | Flow | Listing | Section
+Block = Text | Caution | Items | Code | Table | Figure | Flow | Listing | Section
 
 
 @dataclass(frozen=True)

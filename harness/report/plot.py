@@ -280,9 +280,7 @@ class Plot:
 # Filling ------------------------------------------------------------------------------------------
 
 
-def estimate(
-    look: Look, row: float, found: Estimate, text: str, name: str, link: str = ""
-) -> Points | Note:
+def estimate(look: Look, row: float, found: Estimate, text: str, name: str) -> Points | Note:
     """A row's point with its interval; or, without a point, why."""
     if found.shows == "missing":
         return Note(look, row, found.note)
@@ -292,7 +290,6 @@ def estimate(
         low=np.array([found.low]) if ends else None,
         high=np.array([found.high]) if ends else None,
         ranged=found.shows == "range", names=(name,), texts=(text,),
-        links=(link,) if link else (),
     )  # fmt: skip
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs
-from harness.seeding import episode_seeds, untouched_rng
+from harness.seeding import episode_seeds
 from harness.store.run_files import final_returns
 from harness.train.recorder import recorded
 from harness.train.trained import trained
@@ -30,7 +29,6 @@ INCHES = 1.5  # the side of a frame
 # Without a screen and a sound card SDL and MuJoCo must be told so, or they complain or fail.
 HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "MUJOCO_GL": "egl"}
 
-Script = Callable[[gym.Env[Any, Any], Any], Any]  # environment, observation -> action
 Wrappers = Sequence[Mapping[str, Any]]
 
 
@@ -49,8 +47,8 @@ def draw(name: str, seed: int, path: Path) -> None:
     """
     card = envs.card(name)
     rows = {}
-    for label, script in _scripts(card).items():
-        made = film(card, (), play(card, script, seed), seed)
+    for label, actions in _scripted(card, seed).items():
+        made = film(card, (), actions, seed)
         rows[f"{name}, {label}: {_outcome(made)}"] = made
     _sheet(card, rows, path)
 
@@ -105,74 +103,38 @@ def chosen(
     return {f"the best of {episodes}": best, f"the worst of {episodes}": worst}
 
 
-# Scripts -----------------------------------------------------------------------------------------
-
-
-def _scripts(card: envs.Card) -> dict[str, Script]:
-    """Chance, and whatever plays without learning."""
-    names = [name for name, entry in AGENTS.items() if not entry.learns]
-    fit = [name for name in names if agents.unfit(name, card.name, card.actions) is None]
-    scripts: dict[str, Script] = {name: _agent(card, name) for name in fit}
-    if card.name.startswith("MiniGrid"):
-        scripts["shortest plan"] = _plan()
-    if card.name.startswith("DeepSea"):
-        scripts["straight to the treasure"] = _dive
-    return scripts
-
-
-def _agent(card: envs.Card, name: str) -> Script:
-    task = Task(make_env=lambda: envs.make(card), steps=0)
-    agent = agents.make(name, task, agents.resolve(name, card.name, []).hparams)
-    state: Any = None
-
-    def act(env: gym.Env[Any, Any], observation: Any) -> Any:
-        nonlocal state
-        actions, state = agent.predict(observation[None], state)
-        return actions[0]
-
-    return act
-
-
-def _dive(env: gym.Env[Any, Any], observation: Any) -> Any:
-    world: Any = env.unwrapped
-    return world.best_action()
-
-
-def _plan() -> Script:
-    from harness.envs.planner import Planner
-
-    left: list[int] = []
-
-    def act(env: gym.Env[Any, Any], observation: Any) -> Any:
-        if not left:
-            world: Any = env.unwrapped
-            left.extend(int(action) for action in Planner(world).plan() or ())
-        return left.pop(0)
-
-    return act
-
-
-def play(card: envs.Card, script: Script, seed: int) -> list[Any]:
-    """The actions of one episode."""
-    actions: list[Any] = []
+def _scripted(card: envs.Card, seed: int) -> dict[str, Sequence[Any]]:
+    """The actions of an episode of chance, and of whatever plays without learning."""
+    actions: dict[str, Sequence[Any]] = {}
+    for name, entry in AGENTS.items():
+        if entry.learns or agents.unfit(name, card.name, card.actions) is not None:
+            continue
+        task = Task(make_env=lambda: envs.make(card, training=False), steps=0)
+        agent = agents.make(name, task, agents.resolve(name, card.name, []).hparams)
+        _, (episode,) = recorded(task.make_env, agent, [seed], True, observed=False)
+        actions[name] = list(episode.actions)
     env = envs.make(card, training=False)
-    with untouched_rng(seed):
-        observation, _ = env.reset(seed=seed)
-        over = False
-        while not over:
-            actions.append(script(env, observation))
-            observation, _, terminated, truncated, _ = env.step(actions[-1])
-            over = terminated or truncated
+    env.reset(seed=seed)
+    world: Any = env.unwrapped
+    if card.name.startswith("MiniGrid"):
+        from harness.envs.planner import Planner
+
+        actions["shortest plan"] = Planner(world).plan() or ()
+    if card.name.startswith("DeepSea"):
+        dive: list[Any] = []
+        actions["straight to the treasure"] = dive
+        for _ in range(world.size):
+            dive.append(world.best_action())
+            env.step(dive[-1])
     env.close()
     return actions
 
 
-# Pictures ----------------------------------------------------------------------------------------
-
-
 def film(card: envs.Card, wrappers: Wrappers, actions: Sequence[Any], seed: int) -> Film:
     """Take the actions again, this time with a camera."""
-    _no_screen()
+    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+        for name, value in HEADLESS.items():
+            os.environ.setdefault(name, value)
     seen = card.model_copy(update={"kwargs": {**card.kwargs, "render_mode": "rgb_array"}})
     env = envs.make(seen, wrappers, training=False)
     _, info = env.reset(seed=seed)
@@ -185,12 +147,6 @@ def film(card: envs.Card, wrappers: Wrappers, actions: Sequence[Any], seed: int)
             made.frames[step], made.infos[step] = np.asarray(env.render()), info
     env.close()
     return made._replace(total=total)
-
-
-def _no_screen() -> None:
-    if sys.platform == "linux" and not os.environ.get("DISPLAY"):
-        for name, value in HEADLESS.items():
-            os.environ.setdefault(name, value)
 
 
 def _outcome(made: Film) -> str:

@@ -14,7 +14,6 @@ from harness.report.document import (
     Section,
     Table,
     Text,
-    Verdict,
     written,
 )
 
@@ -23,19 +22,6 @@ def document(of: Document) -> str:
     question = [f"**Question.** {of.question}"] if of.question else []
     parts = [f"# {of.title}", *question, *(_block(block, 2) for block in of.sections)]
     return "\n\n".join(parts) + "\n"
-
-
-def _section(section: Section, level: int) -> str:
-    parts, verdicts = [f"{'#' * level} {section.title}"], list[str]()
-    for block in section.blocks:
-        if isinstance(block, Verdict):
-            verdicts.append(f"- {_words(block.words)}")
-            continue
-        if verdicts:
-            parts.append("\n".join(verdicts))
-            verdicts = []
-        parts.append(_block(block, level + 1))
-    return "\n\n".join(part for part in (*parts, "\n".join(verdicts)) if part)
 
 
 def _block(block: Block, level: int) -> str:
@@ -53,9 +39,10 @@ def _block(block: Block, level: int) -> str:
             return "\n\n".join([*title, table(block), *_below(block)])
         case Figure():
             return _figure(block, level)
-        case Section():
-            return _section(block, level)
-        case Verdict() | Flow():  # the one is written by its section, the other is the page's
+        case Section(title, blocks):
+            parts = (f"{'#' * level} {title}", *(_block(each, level + 1) for each in blocks))
+            return "\n\n".join(filter(None, parts))
+        case Flow():  # the page's
             return ""
 
 

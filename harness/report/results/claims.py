@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from harness import stats
-from harness.report import document
-from harness.report.document import Caution, Outcome, Section, Text
+from harness.report.document import Answer, Caution, Items, Outcome, Section, Text
 from harness.report.evidence import Evidence, origin
 from harness.report.evidence.verdict import Verdict
 from harness.report.evidence.warning import warnings
@@ -18,18 +17,19 @@ from harness.store.health import kinds
 
 def section(evidence: Evidence) -> Section:
     verdicts = evidence.verdicts()
-    answers = [
-        document.Verdict(
-            verdict.outcome,
+    answers = tuple(
+        Answer(
             sentence(evidence, verdict),
+            verdict.outcome,
             {arm: evidence.keys(arm, verdict.claim.env) for arm in sides(verdict.claim)},
         )
         for verdict in verdicts
-    ]
+    )
     none = "The sweep makes no claim; the tables and figures below describe its runs."
     words = notes(verdicts) if verdicts else [none]
+    listed = [Items(answers)] if answers else []
     cautions = map(Caution, warnings(evidence))
-    return Section("Answer", (*answers, *map(Text, words), *cautions))
+    return Section("Answer", (*listed, *map(Text, words), *cautions))
 
 
 def sides(claim: Claim) -> tuple[str, str]:

@@ -207,9 +207,8 @@ function rowName(name, x, y) {
 /** Each draws one mark, and returns what can be read of it with the pointer. */
 const DRAWN = {
   rule(svg, one, { x, y, box, width, height }) {
-    const part = group(one), ends = one.x === undefined ? { x1: box.left, x2: width - box.right, y1: y(one.y), y2: y(one.y) }
-      : { x1: x(one.x), x2: x(one.x), y1: box.top, y2: height - box.bottom };
-    part.append(make("svg:line", { class: "anchor", "stroke-dasharray": dashes(one.look), ...ends }));
+    const part = group(one), d = one.x === undefined ? `M${box.left},${y(one.y)}H${width - box.right}` : `M${x(one.x)},${box.top}V${height - box.bottom}`;
+    part.append(make("svg:path", { class: "anchor", d, "stroke-dasharray": dashes(one.look) }));
     svg.append(part, one.text ? make("svg:text", { x: x(one.x), y: box.top - 3, "text-anchor": "middle" }, one.text) : "");
   },
   note(svg, one, { x, y, box, width, free }) {
@@ -248,8 +247,9 @@ const DRAWN = {
   points(svg, one, { x, y, across }) {
     return one.x.map((value, i) => {
       const part = group(one, one.shades?.[i]), here = { x: x(value), y: y(one.y[i]) };
-      if (one.low && one.low[i] !== null) part.append(make("svg:line", { class: one.ranged ? "range" : "bar",
-        ...(across ? { x1: x(one.low[i]), x2: x(one.high[i]), y1: here.y, y2: here.y } : { x1: here.x, x2: here.x, y1: y(one.low[i]), y2: y(one.high[i]) }) }));
+      const place = end => across ? [x(end), here.y] : [here.x, y(end)];
+      if (one.low && one.low[i] !== null)
+        part.append(make("svg:path", { class: one.ranged ? "range" : "bar", d: `M${place(one.low[i])}L${place(one.high[i])}` }));
       part.append(mark(one.look, here.x, here.y, one.size * ({ "|": 1, "*": 0.65 }[look(one.look).marker] ?? 1.1)));
       if (one.shades) part.classList.add("coloured");
       svg.append(part);
@@ -324,11 +324,11 @@ function legend(plot) {
 
 /** Reading a panel with the pointer, or with the arrow keys. */
 function listen({ svg, marks, byRow }) {
-  let here = -1, sign = null;
-  const point = index => {
-    if (!marks.length) return;
-    here = (index + marks.length) % marks.length;
-    const one = marks[here];
+  const stops = marks.filter((one, i) => one.of === undefined || one.of !== marks[i - 1]?.of);  // of a line one is enough
+  let here, sign;
+  const point = one => {
+    if (!one || one === here) return;
+    here = one;
     sign?.remove();
     sign = one.sign ? one.sign() : one.rule
       ? make("svg:line", { class: "rule", x1: one.x, x2: one.x, y1: one.rule[0], y2: one.rule[1] })
@@ -338,23 +338,17 @@ function listen({ svg, marks, byRow }) {
     const box = svg.getBoundingClientRect();
     tell(one.tip(), box.left + one.x * box.width / svg.viewBox.baseVal.width, box.top + (one.y ?? 40));
   };
-  /** The next mark that is of another thing: a line has many. */
   const step = by => {
-    let next = here < 0 ? (by < 0 ? marks.length - 1 : 0) : here + by;
-    for (let i = 0; i < marks.length && here >= 0 && marks[here].of !== undefined && marks[(next + marks.length) % marks.length].of === marks[here].of; i++) next += by;
-    point(next);
+    const place = stops.findIndex(one => one === here || (one.of !== undefined && one.of === here?.of));
+    point(stops.at(place < 0 && by < 0 ? -1 : (place + by) % stops.length));
   };
-  const leave = () => { here = -1; sign?.remove(); TIP.hidden = true; };
-  const open = () => { if (marks[here]?.href) location.hash = marks[here].href; };
+  const leave = () => { here = undefined; sign?.remove(); TIP.hidden = true; };
+  const open = () => { if (here?.href) location.hash = here.href; };
   svg.addEventListener("pointermove", event => {
     const box = svg.getBoundingClientRect(), factor = svg.viewBox.baseVal.width / box.width;
     const x = (event.clientX - box.left) * factor, y = (event.clientY - box.top) * factor;
-    let best = -1, least = Infinity;
-    marks.forEach((one, i) => {
-      const away = one.y === undefined ? Math.abs(one.x - x) : byRow ? Math.abs(one.y - y) : Math.hypot(one.x - x, one.y - y);
-      if (away < least) [best, least] = [i, away];
-    });
-    if (best >= 0 && best !== here) point(best);
+    const away = one => one.y === undefined ? Math.abs(one.x - x) : byRow ? Math.abs(one.y - y) : Math.hypot(one.x - x, one.y - y);
+    point(marks.reduce((a, b) => away(b) < away(a) ? b : a, marks[0]));
   });
   svg.addEventListener("pointerleave", leave);
   svg.addEventListener("blur", leave);
