@@ -48,19 +48,15 @@ class Attempt(NamedTuple):
     peak_memory_mb: float | None
 
 
-@dataclass(frozen=True)
-class RunStatus:
+@dataclass(frozen=True, kw_only=True)
+class RunStatus(RunFiles):
     """One run of a sweep as the store knows it."""
 
     spec: RunSpec
     state: State
     tries: tuple[Attempt, ...]  # oldest first
-    result: dict[str, Any] | None  # result.json
     error: str | None  # why it failed, or which of its files is damaged
-    symptoms: tuple[Symptom, ...] = ()  # of the last attempt: see health.py
-    broken: tuple[Damage, ...] = ()  # what makes it damaged
-    aside: tuple[Damage, ...] = ()  # damaged files on which no score depends
-    began: str | None = None  # the first attempt; None: nobody wrote it down
+    symptoms: tuple[Symptom, ...]  # of the last attempt: see health.py
 
     @property
     def attempts(self) -> int:
@@ -129,13 +125,16 @@ class Store:
             error = f"the reason cannot be read: {_told(folder, run.aside)}"
         last = dict(run.progress or {})
         last["outcome"] = "running" if state == "running" else "lost"
-        tries = tuple(_tries(run.attempts, run.result, last))
         told = (run.result, run.failure if state == "failed" else None, run.progress)
         rows = next((part["symptoms"] for part in told if part and part.get("symptoms")), ())
         return RunStatus(
-            spec, state, tries, run.result, error, symptoms(rows), run.broken, run.aside,
-            next((each["started"] for each in run.attempts if "started" in each), None),
-        )  # fmt: skip
+            **vars(run),
+            spec=spec,
+            state=state,
+            tries=tuple(_tries(run, last)),
+            error=error,
+            symptoms=symptoms(rows),
+        )
 
     def _state(self, spec: RunSpec, run: RunFiles) -> State:
         folder = self.folder(spec)
@@ -147,7 +146,7 @@ class Store:
             return "damaged"
         if os.path.lexists(folder / FAILURE):
             return "failed"
-        return "interrupted" if run.attempts else "missing"
+        return "interrupted" if run.log else "missing"
 
     def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
         """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
@@ -191,14 +190,6 @@ class Store:
     def visits(self, spec: RunSpec) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""
         return run_files.visits(self.folder(spec)) if self.finished(spec) else None
-
-    def certificate(self, spec: RunSpec) -> dict[str, Any] | None:
-        """What came of making the run once more, if `harness verify` did."""
-        return run_files.look(self.folder(spec)).certificate
-
-    def model_measures(self, spec: RunSpec) -> dict[str, Any] | None:
-        """How true the run's model of its environment is, if `harness model-report` measured it."""
-        return run_files.look(self.folder(spec)).measures
 
     def sacred_records(self) -> dict[str, list[str]]:
         """By key, the names of what Sacred kept of each attempt: folders of <root>/sacred."""
@@ -320,14 +311,13 @@ def lock_is_held(path: Path) -> bool:
         os.close(handle)
 
 
-def _tries(
-    lines: Sequence[dict[str, Any]], result: Mapping[str, Any] | None, last: Mapping[str, Any]
-) -> Iterator[Attempt]:
-    """Each start with the end that follows it, if one does.
+def _tries(run: RunFiles, last: Mapping[str, Any]) -> Iterator[Attempt]:
+    """Each start with the end that follows it, if one does. The last attempt of a finished run made
+    its result, also when nothing says so.
 
-    :param result: of the finished run: its last attempt made it, also when nothing says so.
     :param last: how the last attempt stands, if nothing says that it ended.
     """
+    lines, result = run.log, run.result
     starts = [i for i, line in enumerate(lines) if "started" in line]
     for i in starts:
         after = lines[i + 1] if i + 1 < len(lines) else {}

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -64,21 +65,23 @@ class Visits(NamedTuple):
     goals: NDArray[np.int64] | None = None
 
 
-class RunFiles(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class RunFiles:
     """What lies in a run's folder, as far as it can be read."""
 
-    broken: tuple[Damage, ...]  # why a run that was finished must be trained again
+    broken: tuple[Damage, ...] = ()  # why a run that was finished must be trained again
     aside: tuple[Damage, ...] = ()  # what else is damaged: no score depends on it
     result: dict[str, Any] | None = None  # of a finished run whose files are as it left them
-    attempts: Sequence[dict[str, Any]] = ()
+    log: tuple[dict[str, Any], ...] = ()  # its starts, and those ends that were written down
     failure: dict[str, Any] | None = None
     progress: dict[str, Any] | None = None
     certificate: dict[str, Any] | None = None  # of the weights that the result has
     measures: dict[str, Any] | None = None  # of these weights, by today's version of the measures
 
     @property
-    def damages(self) -> tuple[Damage, ...]:
-        return self.broken + self.aside
+    def began(self) -> str | None:
+        """When it was first started; None: nobody wrote it down."""
+        return next((row["started"] for row in self.log if "started" in row), None)
 
 
 def is_key(name: str) -> bool:
@@ -92,7 +95,7 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
     :param deep: compare every byte of what was learned, too, and not only how many there are.
     """
     if damage := files.no_folder(folder):
-        return RunFiles((damage,))
+        return RunFiles(broken=(damage,))
     result, broken = finished(folder, deep)
     starts = attempts(folder)
     aside = [starts.damage] if starts.damage else []
@@ -116,7 +119,14 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
     for name in plain:
         ask(files.size, folder / name)
     return RunFiles(
-        tuple(broken), tuple(aside), result, starts.rows, failure, progress, certified, measured
+        broken=tuple(broken),
+        aside=tuple(aside),
+        result=result,
+        log=tuple(starts.rows),
+        failure=failure,
+        progress=progress,
+        certificate=certified,
+        measures=measured,
     )
 
 

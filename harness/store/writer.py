@@ -72,7 +72,7 @@ def clear_way(folder: Path, root: Path) -> list[str]:
 def set_aside(folder: Path, deep: bool = False) -> list[str]:
     """Set aside what is damaged of a run that this process holds: it can be trained again then."""
     seen = run_files.look(folder, deep)
-    lines = [_aside(damage) for damage in seen.damages]
+    lines = [_aside(damage) for damage in (*seen.broken, *seen.aside)]
     if seen.broken and os.path.lexists(folder / layout.RESULT):
         files.set_aside(folder / layout.RESULT)  # it tells of files that are gone
     return lines

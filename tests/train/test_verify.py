@@ -59,7 +59,7 @@ def test_a_run_that_repeats_itself_is_certified_and_left_as_it_was(store, agent)
     found, account = repeat(store, spec)
 
     certificate = json.loads((folder / CERTIFICATE).read_text())
-    assert store.certificate(spec) == found[spec.key]
+    assert store.status(spec).certificate == found[spec.key]
     assert list(found) == [spec.key]
     assert certificate["outcome"] == "equal"
     assert certificate["evaluations"] == len(files(store, spec, "evals.jsonl").splitlines())
@@ -254,8 +254,8 @@ def test_what_was_compared_before_an_interruption_is_certified(store):
     with pytest.raises(KeyboardInterrupt):
         repeat(store, *specs, by=interrupted)
 
-    assert store.certificate(specs[0])["outcome"] == "equal"
-    assert store.certificate(specs[1]) is None
+    assert store.status(specs[0]).certificate["outcome"] == "equal"
+    assert store.status(specs[1]).certificate is None
     assert not list(store.root.glob(".verify.*"))
 
 
@@ -266,7 +266,7 @@ def test_a_run_that_is_trained_anew_loses_its_certificate(store):
 
     Record(store.folder(spec), spec)
 
-    assert store.certificate(spec) is None
+    assert store.status(spec).certificate is None
 
 
 # Samples ------------------------------------------------------------------------------------------

@@ -259,13 +259,11 @@ def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
         for claim in sweep.claims
     )
     history = tuple(histories.get(sweep.name, ()))
-    certificates = {
-        run.key: found for run in sweep.runs if (found := store.certificate(run)) is not None
-    }
+    certificates = {each.spec.key: each.certificate for each in statuses if each.certificate}
     models = {
-        (run.arm, run.env, run.seed): found
-        for run in sweep.runs
-        if (found := store.model_measures(run)) is not None
+        (each.spec.arm, each.spec.env, each.spec.seed): each.measures
+        for each in statuses
+        if each.measures
     }
     known = Experience(store, probe=None)  # a report depends on files alone
     seconds = {
