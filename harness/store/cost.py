@@ -10,6 +10,7 @@ import json
 import math
 import sys
 import time
+import timeit
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
@@ -143,14 +144,14 @@ def probe() -> float:
     The least of three: other work on the machine can only add.
     """
     weights = np.full((64, 64), 0.01)
-    times = []
-    for _ in range(3):
-        before, total, layer = time.process_time(), 0, np.ones((32, 64))
+
+    def work() -> None:
+        total, layer = 0, np.ones((32, 64))
         for i in range(4_000):
             layer = np.tanh(layer @ weights)
             total += sum(j * i for j in range(20))
-        times.append(time.process_time() - before)
-    return round(min(times), 4)
+
+    return round(min(timeit.repeat(work, timer=time.process_time, repeat=3, number=1)), 4)
 
 
 # What was spent -----------------------------------------------------------------------------------

@@ -142,10 +142,9 @@ class Experience:
 
     def learn(self, folder: Path) -> None:
         """Take a run into account that has finished since."""
-        known, run = self._read.get(folder.parent), cost.of_run(folder)
         self._judged.clear()
-        if known is not None and run is not None:
-            known.append(run)
+        if run := cost.of_run(folder):
+            self._read.get(folder.parent, []).append(run)
 
     def _finished(self, agent: str, env: str) -> list[Measured]:
         folder = self._runs / agent / env

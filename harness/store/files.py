@@ -384,10 +384,8 @@ def _files(folder: Path) -> Iterable[str]:
 
 def _keep_the_users(old: Path, new: Path) -> None:
     """Bring the files that no report wrote into the new folder, by links where that is possible."""
-    try:
-        written = set((read_json(old / WRITTEN, {"files": list}) or {"files": []})["files"])
-    except Damaged:
-        written = set()
+    manifest = unless_damaged([], read_json, old / WRITTEN, {"files": list}) or {}
+    written = set(manifest.get("files", ()))
     for name in _files(old):
         if name in written or name == WRITTEN or os.path.lexists(new / name):
             continue

@@ -172,14 +172,8 @@ class Store:
     def find(self, name: str) -> Path | None:
         """The folder of a run, by its key or its own path, if there is one."""
         folders = self.root.glob(f"runs/*/*/{name}") if run_files.is_key(name) else [Path(name)]
-        signs = (SPEC, RESULT)
-        try:
-            return next(
-                (each for each in folders if any(os.path.lexists(each / sign) for sign in signs)),
-                None,
-            )
-        except OSError:  # longer than a path may be
-            return None
+        runs = (each for each in folders if any(os.path.lexists(each / n) for n in (SPEC, RESULT)))
+        return next(runs, None)
 
     def late_metric(self, spec: RunSpec, name: str) -> float | None:
         """The mean of a number that training told, over the last fifth of its budget."""

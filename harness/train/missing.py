@@ -36,11 +36,9 @@ def train_missing(
     if executor not in EXECUTORS:
         message = f"no executor '{executor}'.{suggest(executor, EXECUTORS)}"
         raise UserError([Problem("--executor", None, "", message)])
-    reasons = {url: unreachable(url) for url in observers}
-    if any(reasons.values()):
-        raise UserError(
-            Problem("--observer", None, url, why) for url, why in reasons.items() if why
-        )
+    reasons = {url: why for url in observers if (why := unreachable(url))}
+    if reasons:
+        raise UserError(Problem("--observer", None, url, why) for url, why in reasons.items())
     for folder in dict.fromkeys(store.folder(spec) for spec in specs):
         for line in mend(folder, store.root, deep=True):
             print(line, file=sys.stderr)
