@@ -17,6 +17,7 @@ import numpy as np
 from rliable import library, metrics
 
 from harness import stats
+from harness.stats import aggregate, resample
 
 TAUS = np.linspace(0, 1, 51)
 RESAMPLES = 50_000
@@ -50,7 +51,7 @@ Call = Callable[[], Any]
 def _pairs(x: Any, y: Any, resamples: int) -> dict[str, tuple[Call, Call]]:
     def ours(statistic: stats.Statistic) -> Call:
         return lambda: stats.percentile(
-            stats.bootstrap(x, statistic, stats.generator("x"), RESAMPLES)
+            resample.bootstrap(x, statistic, stats.generator("x"), RESAMPLES)
         )
 
     def theirs(of: Any, function: Callable[..., Any]) -> Call:
@@ -65,15 +66,15 @@ def _pairs(x: Any, y: Any, resamples: int) -> dict[str, tuple[Call, Call]]:
         "IQM": (ours(stats.iqm), theirs(x, lambda s: np.array([metrics.aggregate_iqm(s)]))),
         "mean": (ours(stats.mean), theirs(x, lambda s: np.array([metrics.aggregate_mean(s)]))),
         "median": (
-            ours(stats.median),
+            ours(aggregate.median),
             theirs(x, lambda s: np.array([metrics.aggregate_median(s)])),
         ),
         "optimality gap": (
-            ours(stats.optimality_gap),
+            ours(aggregate.optimality_gap),
             theirs(x, lambda s: np.array([metrics.aggregate_optimality_gap(s)])),
         ),
         "profile": (
-            ours(stats.profile(TAUS)),
+            ours(aggregate.profile(TAUS)),
             theirs(x, lambda s: library.score_distributions(s, TAUS)),
         ),
         IMPROVEMENT: (

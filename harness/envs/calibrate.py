@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from harness.envs import Card, make
+from harness.envs import Card, Env, make
 from harness.spec import Anchor
 
 EPISODES = 1_000
@@ -17,17 +19,10 @@ def random_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anch
     """The mean raw return of actions drawn uniformly from the whole action space."""
     env = make(card, training=False)
     env.action_space.seed(seed)
-    returns = []
-    for k in range(episodes):
-        env.reset(seed=seed + k)
-        total, over = 0.0, False
-        while not over:
-            _, reward, terminated, truncated, _ = env.step(env.action_space.sample())
-            total += float(reward)
-            over = terminated or truncated
-        returns.append(total)
-    env.close()
-    return _anchor(returns, f"measured, uniform actions: {_command(card)}")
+    source = f"measured, uniform actions: {_command(card)}"
+    return _anchor(
+        env, lambda: (env.action_space.sample() for _ in itertools.count()), episodes, seed, source
+    )
 
 
 def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor:
@@ -43,28 +38,32 @@ def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor
     grid = env.unwrapped
     if not isinstance(grid, MiniGridEnv):
         raise ValueError(f"{card.name} is no MiniGrid task: its best score cannot be planned")
-    returns = []
-    for k in range(episodes):
-        env.reset(seed=seed + k)
-        plan = Planner(grid).plan()
-        returns.append(sum(float(env.step(action)[1]) for action in plan or ()))
-    env.close()
-    source = "upper bound, shortest paths with full observability"
-    return _anchor(returns, f"{source}: {_command(card)} --best")
+    source = f"upper bound, shortest paths with full observability: {_command(card)} --best"
+    return _anchor(env, lambda: Planner(grid).plan() or (), episodes, seed, source)
 
 
 def _command(card: Card) -> str:
     return f"harness calibrate-env {card.name}"
 
 
-def _anchor(returns: Sequence[float], source: str) -> Anchor:
-    error = statistics.stdev(returns) / math.sqrt(len(returns))
-    return Anchor(
-        score=statistics.fmean(returns),
-        standard_error=error,
-        episodes=len(returns),
-        source=source,
-    )
+def _anchor(
+    env: Env, actions: Callable[[], Iterable[Any]], episodes: int, seed: int, source: str
+) -> Anchor:
+    """The mean return of what `actions` says after each reset, until an episode is over."""
+    returns = []
+    for k in range(episodes):
+        env.reset(seed=seed + k)
+        total = 0.0
+        for action in actions():
+            _, reward, terminated, truncated, _ = env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        returns.append(total)
+    env.close()
+    error = statistics.stdev(returns) / math.sqrt(episodes)
+    score = statistics.fmean(returns)
+    return Anchor(score=score, standard_error=error, episodes=episodes, source=source)
 
 
 def block(role: str, anchor: Anchor) -> str:

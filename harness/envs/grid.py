@@ -77,13 +77,14 @@ class ActionMasks(gym.Wrapper[Any, Any, Any, Any]):
         allowed[Actions.pickup] = ahead is not None and carried is None and ahead.can_pickup()
         allowed[Actions.drop] = ahead is None and carried is not None
         allowed[Actions.toggle] = isinstance(ahead, Box) or (
-            isinstance(ahead, Door) and (not ahead.is_locked or _opens(carried, ahead))
+            isinstance(ahead, Door) and opens(carried, ahead)
         )
         return allowed
 
 
-def _opens(carried: Any, door: Door) -> bool:
-    return isinstance(carried, Key) and carried.color == door.color
+def opens(carried: Any, door: Door) -> bool:
+    """Whether a door opens to an agent with this in its hands; None: nothing."""
+    return not door.is_locked or (isinstance(carried, Key) and carried.color == door.color)
 
 
 def _grid(env: gym.Env[Any, Any], wrapper: str) -> MiniGridEnv:

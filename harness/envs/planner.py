@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from minigrid.core.actions import Actions
-from minigrid.core.world_object import Door, Goal, Key
+from minigrid.core.world_object import Door, Goal
 from minigrid.minigrid_env import MiniGridEnv
+
+from harness.envs.grid import opens
 
 Place = tuple[int, int]
 _AHEAD = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, down, left, up: MiniGrid's directions
@@ -87,7 +89,8 @@ class Planner:
                     state._replace(carried=index, things=_moved(state.things, index, None)),
                 )
         elif ahead in self.doors and ahead not in state.opened:
-            if self._unlocks(state.carried, self.doors[ahead]):
+            carried = self.things[state.carried] if state.carried >= 0 else None
+            if opens(carried, self.doors[ahead]):
                 yield Actions.toggle, state._replace(opened=state.opened | {ahead})
         elif ahead in self.doors or ahead in self.free or ahead in self.goals:
             yield Actions.forward, state._replace(at=ahead)
@@ -96,10 +99,6 @@ class Planner:
                     Actions.drop,
                     state._replace(carried=-1, things=_moved(state.things, state.carried, ahead)),
                 )
-
-    def _unlocks(self, carried: int, door: Door) -> bool:
-        thing = self.things[carried] if carried >= 0 else None
-        return not door.is_locked or (isinstance(thing, Key) and thing.color == door.color)
 
 
 def _moved(

@@ -36,7 +36,7 @@ PICTURE = 256  # pixels of `render`
 START = 0.05  # the object starts within this of the middle, in metres
 RING = (0.09, 0.14)  # the pusher starts at such a distance from it
 
-STAY = 0  # the action of `directions` that does not move; the others turn left by 45 degrees each
+# Action 0 does not move; the others turn left by 45 degrees each.
 DIRECTIONS = [(0.0, 0.0)] + [
     (math.cos(k * math.pi / 4), math.sin(k * math.pi / 4)) for k in range(8)
 ]
@@ -88,25 +88,19 @@ class PushPose(gym.Env[NDArray[Any], Any]):
     speed, length_unit, decision = SPEED, LENGTH, DECISION  # for controllers
     pusher_radius = PUSHER_RADIUS
     directions = DIRECTIONS
+    half_extents = BOXES["box"][0][:2]  # of a box of nominal size
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012 - as Gymnasium has it
 
     def __init__(self, render_mode: str | None = None, **settings: Any) -> None:
         self.settings = Settings(**settings)
         self.render_mode = render_mode
-        seen = render_mode is not None or self.settings.observation == "pixels"
-        self.scene = Scene(self.settings.shape, visible=seen)
+        self.scene = Scene(self.settings.shape)
         self.start = self.goal = Pose(0.0, 0.0, 0.0)
         self.look_from(self.settings.frame, self.settings.action_frame)
         if self.settings.actions == "directions":
             self.action_space: gym.Space[Any] = gym.spaces.Discrete(len(DIRECTIONS))
         else:
             self.action_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-
-    @property
-    def half_extents(self) -> tuple[float, float]:
-        """Of a box of nominal size."""
-        length, width, *_ = BOXES["box"][0]
-        return length, width
 
     def look_from(self, frame: Frame, action_frame: Frame) -> None:
         """Choose the frames anew: what the wrapper `push_frame` does."""

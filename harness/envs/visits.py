@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect
 from typing import Any
 
 import gymnasium as gym
@@ -27,54 +27,37 @@ class Visits:
     def __init__(self, steps: int) -> None:
         self._steps = 0
         self._ends = [steps * quarter // QUARTERS for quarter in range(1, QUARTERS)]
-        self._quarter = self._ends.count(0)
-        self._counts: list[list[list[int]]] = []
-        self._reachable: NDArray[np.bool_] | None = None
-        self._starts: Counter[Cell | None] = Counter()
-        self._goals: Counter[Cell | None] = Counter()
+        # `visits` (quarters, height, width); by cell, whether it is `reachable`, and the episodes
+        # with their `starts` and `goals` in it. Empty: the states are no cells.
+        self.counted: dict[str, NDArray[Any]] = {}
 
     def watch(self, env: Env, card: Card) -> Env:
         """The environment, its visits counted; as it is, if its card names no cells."""
         plane = card.plane(env)
         if plane is None:
             return env
-        if self._reachable is None:
-            self._reachable = plane.reachable
-            self._counts = np.zeros((QUARTERS, *plane.reachable.shape), int).tolist()
+        if not self.counted:
+            visits = np.zeros((QUARTERS, *plane.reachable.shape), np.int64)
+            starts, goals = np.zeros_like(visits[0]), np.zeros_like(visits[0])
+            self.counted = {"visits": visits, "reachable": plane.reachable}
+            self.counted |= {"starts": starts, "goals": goals}
         return Watched(env, plane, self)
 
     def begin(self, start: Cell | None, goal: Cell | None) -> None:
         """An episode, from where and to where."""
         self.visit(start)
-        self._starts[start] += 1
-        self._goals[goal] += 1
+        for name, cell in (("starts", start), ("goals", goal)):
+            if cell is not None:
+                self.counted[name][cell] += 1
 
     def visit(self, cell: Cell | None) -> None:
         if cell is not None:
-            row, column = cell
-            self._counts[self._quarter][row][column] += 1
+            self.counted["visits"][bisect(self._ends, self._steps), *cell] += 1
 
     def step(self, cell: Cell | None) -> None:
         """A step, and where it led."""
         self.visit(cell)
         self._steps += 1
-        if self._steps in self._ends:
-            self._quarter += self._ends.count(self._steps)
-
-    def counted(self) -> dict[str, NDArray[Any]]:
-        """`visits` (quarters, height, width) and, of each cell, the rest; empty: no cells.
-
-        The rest: whether it is `reachable`, and the episodes with their `starts` and `goals` in it.
-        """
-        if self._reachable is None:
-            return {}
-        visits = np.array(self._counts, np.int64)
-        ends = {"starts": np.zeros_like(visits[0]), "goals": np.zeros_like(visits[0])}
-        for name, episodes_by_cell in (("starts", self._starts), ("goals", self._goals)):
-            for cell, episodes in episodes_by_cell.items():
-                if cell is not None:
-                    ends[name][cell] = episodes
-        return {"visits": visits, "reachable": self._reachable, **ends}
 
 
 class Watched(gym.Wrapper[Any, Any, Any, Any]):

@@ -104,7 +104,7 @@ def _train(spec: RunSpec, log: writer.Record, sacred_run: Any) -> dict[str, Any]
         raise
     if steps_trained > spec.steps:
         raise RuntimeError(f"{spec.agent} took {steps_trained} steps of a budget of {spec.steps}")
-    log.visits(visits.counted())
+    log.visits(visits.counted)
     scores = watch.finish()
     agent.save(log.model())
     sacred_run.add_artifact(str(log.evaluations))

@@ -61,7 +61,7 @@ def held(env: gym.Env) -> dict[str, int]:
     if scene is not None:
         clients = [bullet().getConnectionInfo(physicsClientId=i) for i in range(64)]
         found["clients"] = sum(client["isConnected"] for client in clients)
-        found["bodies"] = bullet().getNumBodies(physicsClientId=scene._client)
+        found["bodies"] = bullet().getNumBodies(physicsClientId=scene._bullet._client)
     return found
 
 
@@ -147,7 +147,7 @@ def test_a_deliberate_leak_in_the_world_is_found(what):
     env = make(card("PushPose-v0"))
     engine, scene, opened = bullet(), env.unwrapped.scene, []
     add = {
-        "bodies": lambda: engine.createMultiBody(1.0, physicsClientId=scene._client),
+        "bodies": lambda: engine.createMultiBody(1.0, physicsClientId=scene._bullet._client),
         "clients": lambda: opened.append(engine.connect(engine.DIRECT)),
     }[what]
     before = held(env)

@@ -30,7 +30,7 @@ def test_the_best_dive_visits_the_diagonal_once_an_episode():
         for _ in range(5):
             env.step(env.unwrapped.best_action())
 
-    counted = visits.counted()
+    counted = visits.counted
     counts, reachable = counted["visits"], counted["reachable"]
 
     assert (counts.sum(axis=0) == 8 * np.eye(5)).all()
@@ -65,7 +65,7 @@ def test_quarters_are_of_the_steps_of_all_copies_together():
         for env in copies:
             env.step(0)
 
-    counts = visits.counted()["visits"]
+    counts = visits.counted["visits"]
 
     assert counts[:, 0].tolist() == [
         [2, 2, 0, 0, 0], [0, 0, 2, 0, 0], [0, 0, 0, 2, 0], [0, 0, 0, 0, 2]
@@ -84,7 +84,7 @@ def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name):
             env.reset()
             resets += 1
 
-    counted = visits.counted()
+    counted = visits.counted
     counts, reachable = counted["visits"], counted["reachable"]
 
     assert not counts[:, ~reachable].any()
@@ -100,7 +100,7 @@ def test_where_episodes_begin_and_what_they_have_to_reach_is_counted():
     for seed in range(7):
         env.reset(seed=seed)
 
-    counted = visits.counted()
+    counted = visits.counted
 
     starts, goals = counted["starts"], counted["goals"]
     assert (starts[~counted["reachable"]] == 0).all()
@@ -112,7 +112,7 @@ def test_an_environment_without_cells_is_left_as_it_is():
     visits, env = Visits(steps=10), make(card("CartPole-v1"))
 
     assert visits.watch(env, card("CartPole-v1")) is env
-    assert visits.counted() == {}
+    assert visits.counted == {}
 
 
 class Offers(gym.Wrapper):

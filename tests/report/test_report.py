@@ -33,7 +33,7 @@ from harness.report.render.latex import tabular
 from harness.report.results import acting, caption, maps
 from harness.report.results.figures import FIGURES
 from harness.spec import Claim, ReportOptions, ResolvedSweep
-from harness.stats import crosscheck
+from harness.stats import calibration, crosscheck
 from harness.store.reader import Store
 
 TWO_ARMS = ("ppo", "rnd")
@@ -933,7 +933,7 @@ def test_a_caption_says_what_its_bars_are(figure, seeds, envs, says, store):
 def test_a_caption_that_tells_of_bars_knows_whose_they_are(name):
     kind = FIGURES[name]
     if {"{bar}", "{comparison}", "{band}"} & set(re.findall(r"\{\w+\}", kind.caption)):
-        assert all(stats.expected(statistic, 10, 5) for statistic in kind.statistics)
+        assert all(calibration.expected(statistic, 10, 5) for statistic in kind.statistics)
 
 
 # Budgets ------------------------------------------------------------------------------------------

@@ -82,9 +82,9 @@ def test_no_band_is_said_to_hold_the_whole_line_that_holds_it_less_than_93_times
 
 
 def test_the_row_that_is_quoted_is_no_better_than_the_design():
-    assert {(row.seeds, row.tasks) for row in stats.expected("IQM", 12, 3)} == {(10, 1)}
-    assert {(row.seeds, row.tasks) for row in stats.expected("IQM", 99, 8)} == {(30, 5)}
-    assert stats.expected("IQM", 2, 1) == ()
+    assert {(row.seeds, row.tasks) for row in calibration.expected("IQM", 12, 3)} == {(10, 1)}
+    assert {(row.seeds, row.tasks) for row in calibration.expected("IQM", 99, 8)} == {(30, 5)}
+    assert calibration.expected("IQM", 2, 1) == ()
 
 
 def test_the_documented_table_is_the_shipped_one():

@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 
 from harness import stats
 from harness.spec import Claim
-from harness.stats import permutation, power
+from harness.stats import permutation, power, uncertainty
 
 
 def brute_force(x: np.ndarray, y: np.ndarray) -> float:
@@ -62,7 +62,7 @@ def test_gaps_are_not_runs():
 @pytest.mark.parametrize(("n", "tasks"), [(3, 1), (6, 1), (10, 1), (3, 5), (10, 10)])
 def test_the_smallest_p_is_reached_when_every_run_wins_and_never_below(n, tasks):
     ours, theirs = np.ones((n, tasks)), np.zeros((n, tasks))
-    assert stats.permutation_p(ours, theirs) == pytest.approx(stats.smallest_p(n, n, tasks))
+    assert stats.permutation_p(ours, theirs) == pytest.approx(permutation.smallest_p(n, n, tasks))
 
 
 def test_equal_arms_are_told_apart_no_more_often_than_alpha():
@@ -139,7 +139,7 @@ def decided(shift: float, runs: int, tasks: int, rng: np.random.Generator) -> bo
     """A claim about two arms so many standard deviations apart, one of three of a family."""
     x, y = rng.normal(shift, 1, (runs, tasks)), rng.normal(size=(runs, tasks))
     parts = [stats.Part("", 1, x), stats.Part("", -1, y)]
-    interval = stats.contrast_limits(parts, stats.iqm, [rng, rng], 400)
+    interval = uncertainty.contrast_limits(parts, stats.iqm, [rng, rng], 400)
     return stats.permutation_p(x, y) <= 0.05 / 3 and interval.low > 0
 
 

@@ -14,7 +14,7 @@ from scipy.stats import binomtest, kstwo, norm, t, trim_mean
 
 from harness import stats
 from harness.spec import Anchor, Anchors
-from harness.stats import Curve, MissingRuns, resample
+from harness.stats import Curve, MissingRuns, aggregate, resample, score, uncertainty
 from harness.stats.crosscheck import numpy_seed
 
 RLIABLE = {
@@ -55,7 +55,7 @@ def test_an_interval_is_the_one_of_rliable_but_for_monte_carlo_error(name):
         _, theirs = library.get_interval_estimates(
             {"x": matrix}, lambda s: np.array([RLIABLE[name](s)]), reps=1_000
         )
-    samples = stats.bootstrap(matrix, stats.AGGREGATES[name], stats.generator("x"))
+    samples = resample.bootstrap(matrix, stats.AGGREGATES[name], stats.generator("x"))
     assert_same_interval(samples, theirs["x"], 1_000)
 
 
@@ -91,19 +91,19 @@ def test_the_limits_of_an_improvement_are_the_chances_at_t_standard_deviations()
 
 def test_the_performance_profile_is_the_one_of_rliable():
     matrix = scores((10, 3))
-    ours = stats.profile(TAUS)(matrix)
+    ours = aggregate.profile(TAUS)(matrix)
     assert ours == pytest.approx(library.score_distributions(matrix, TAUS), abs=1e-12)
     with numpy_seed(0):
         _, theirs = library.create_performance_profile({"x": matrix}, TAUS, reps=500)
     low, high = stats.percentile(
-        stats.bootstrap(matrix, stats.profile(TAUS), stats.generator("x"), 2_000)
+        resample.bootstrap(matrix, aggregate.profile(TAUS), stats.generator("x"), 2_000)
     )
     assert np.abs(np.stack([low, high]) - theirs["x"]).max() <= 2 / matrix.size  # two steps of it
 
 
 def test_statistics_of_many_matrices_at_once_are_those_of_each():
     many = scores((6, 10, 3))
-    for statistic in (*stats.AGGREGATES.values(), stats.profile(TAUS)):
+    for statistic in (*stats.AGGREGATES.values(), aggregate.profile(TAUS)):
         each = np.stack([statistic(one) for one in many])
         assert statistic(many) == pytest.approx(each, abs=1e-12)
 
@@ -113,8 +113,8 @@ def test_the_expanded_interval_of_a_normal_mean_is_nearly_students():
     rng, ratios = np.random.default_rng(0), []
     for _ in range(30):
         matrix = rng.normal(size=(10, 1))
-        samples = stats.bootstrap(matrix, stats.mean, rng, 4_000)
-        low, high = stats.interval(samples, 10, 9)
+        samples = resample.bootstrap(matrix, stats.mean, rng, 4_000)
+        low, high = uncertainty.interval(samples, 10, 9)
         ratios.append((high - low) / (2 * 2.262 * matrix.std(ddof=1) / np.sqrt(10)))
     assert np.mean(ratios) == pytest.approx(1, abs=0.05)
 
@@ -122,8 +122,8 @@ def test_the_expanded_interval_of_a_normal_mean_is_nearly_students():
 @pytest.mark.parametrize(("n", "df"), [(3, 10), (6, 5), (10, 90)])
 def test_few_seeds_widen_an_interval_and_many_do_not(n, df):
     quantile = t.ppf(0.975, df) * np.sqrt(n / (n - 1))
-    assert stats.widen(0.95, n, df) == pytest.approx(norm.cdf(quantile) - norm.cdf(-quantile))
-    assert stats.widen(0.95, 10**6, 10**6) == pytest.approx(0.95, abs=1e-5)
+    assert uncertainty.widen(0.95, n, df) == pytest.approx(norm.cdf(quantile) - norm.cdf(-quantile))
+    assert uncertainty.widen(0.95, 10**6, 10**6) == pytest.approx(0.95, abs=1e-5)
 
 
 @pytest.mark.parametrize(("variances", "runs", "df"), [
@@ -133,21 +133,21 @@ def test_few_seeds_widen_an_interval_and_many_do_not(n, df):
     ([0, 0], [6, 6], 10),  # nothing varies
 ])  # fmt: skip
 def test_the_degrees_of_freedom_are_those_of_the_tasks_that_vary(variances, runs, df):
-    found = stats.freedom(np.array(variances, dtype=float), np.array(runs))
+    found = uncertainty.freedom(np.array(variances, dtype=float), np.array(runs))
     assert found == pytest.approx(df)
 
 
 def test_the_jackknife_finds_the_task_that_varies():
     noisy = scores((10, 4)) * [10, 0.1, 0.1, 0.1]
-    shares = stats.task_variances(noisy, stats.mean)
+    shares = uncertainty.task_variances(noisy, stats.mean)
     assert shares == pytest.approx(noisy.var(axis=0, ddof=1) / 10 / 4**2)
 
 
 def test_one_noisy_task_widens_the_interval_as_if_it_were_alone():
     rng = np.random.default_rng(1)
     quiet = rng.normal(size=(6, 5)) * [1, 1e-6, 1e-6, 1e-6, 1e-6]
-    alone = stats.mean(quiet[:, :1]), *stats.limits(quiet[:, :1], stats.mean, rng)[1:]
-    among = stats.limits(quiet, stats.mean, rng)
+    alone = stats.mean(quiet[:, :1]), *uncertainty.limits(quiet[:, :1], stats.mean, rng)[1:]
+    among = uncertainty.limits(quiet, stats.mean, rng)
     assert 5 * (among.high - among.low) == pytest.approx(alone[2] - alone[1], rel=0.05)
 
 
@@ -214,20 +214,20 @@ def test_the_bands_of_a_profile_are_those_of_clopper_and_pearson_and_of_kolmogor
 
 def test_runs_are_resampled_within_their_task():
     matrix = np.tile([0.0, 1.0, 5.0], (8, 1))  # tasks differ, runs do not
-    assert np.ptp(stats.bootstrap(matrix, stats.mean, stats.generator("x"))) == 0
+    assert np.ptp(resample.bootstrap(matrix, stats.mean, stats.generator("x"))) == 0
 
 
 def test_a_curve_is_resampled_run_by_run():
     levels = scores((9, 2))
     runs = levels[..., None] * np.ones(5)  # each run keeps its level along training
-    samples = stats.bootstrap(runs, stats.curve_iqm, stats.generator("x"), 50)
+    samples = resample.bootstrap(runs, stats.curve_iqm, stats.generator("x"), 50)
     assert np.ptp(samples, axis=1).max() == pytest.approx(0, abs=1e-12)
     assert np.ptp(samples[:, 0]) > 0
 
 
 def test_memory_is_bounded_by_chunks_that_lose_no_resample(monkeypatch):
     monkeypatch.setattr(resample, "_CHUNK", 100)
-    samples = stats.bootstrap(scores((7, 2)), stats.iqm, stats.generator("x"), 1_001)
+    samples = resample.bootstrap(scores((7, 2)), stats.iqm, stats.generator("x"), 1_001)
     assert samples.shape == (1_001,)
     assert len(np.unique(samples)) > 100
 
@@ -346,15 +346,15 @@ def test_statistics_of_unequal_tasks_leave_gaps_out():
     short = [1 - np.minimum(column, 1).mean() for column in columns]
     assert stats.iqm(matrix) == pytest.approx(trim_mean(np.concatenate(columns), 0.25))
     assert stats.mean(matrix) == pytest.approx(np.mean(means))
-    assert stats.median(matrix) == pytest.approx(np.median(means))
-    assert stats.optimality_gap(matrix) == pytest.approx(np.mean(short))
+    assert aggregate.median(matrix) == pytest.approx(np.median(means))
+    assert aggregate.optimality_gap(matrix) == pytest.approx(np.mean(short))
     above = [np.mean([(column > tau).mean() for column in columns]) for tau in TAUS]
-    assert stats.profile(TAUS)(matrix) == pytest.approx(above)
+    assert aggregate.profile(TAUS)(matrix) == pytest.approx(above)
 
 
 def test_every_task_is_resampled_with_as_many_runs_as_it_has():
     matrix, columns = ragged([10, 7, 3])
-    seen = stats.bootstrap(matrix, lambda drawn: drawn, stats.generator("x"), 200)
+    seen = resample.bootstrap(matrix, lambda drawn: drawn, stats.generator("x"), 200)
     for task, column in enumerate(columns):
         there = seen[:, :, task][~np.isnan(seen[:, :, task])]
         assert len(there) == 200 * len(column)
@@ -375,8 +375,8 @@ def test_an_interval_of_unequal_tasks_is_gated_by_the_task_with_the_fewest_runs(
 
 def test_the_area_under_a_line_is_its_middle_however_uneven_the_steps():
     steps = np.array([0.0, 10.0, 70.0, 100.0])
-    assert stats.auc(Curve(steps, 2 * steps)) == pytest.approx(100.0)
-    assert stats.auc(Curve(steps, np.full(4, 7.0))) == pytest.approx(7.0)
+    assert score.auc(Curve(steps, 2 * steps)) == pytest.approx(100.0)
+    assert score.auc(Curve(steps, np.full(4, 7.0))) == pytest.approx(7.0)
 
 
 def test_the_final_evaluation_is_the_end_of_the_curve():

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, NamedTuple, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
-from harness.config.strict import suggest
+from harness.config.strict import suggest, validate
+from harness.config.tree import dotted
 from harness.envs.wrappers import action, observation, push, reward
 from harness.envs.wrappers.option import Env
 
@@ -83,11 +84,8 @@ def check_wrapper(wrapper: Mapping[str, Any]) -> list[str]:
         return ["a wrapper needs a 'name'"]
     if name not in WRAPPERS:
         return [f"unknown wrapper '{name}'.{suggest(name, WRAPPERS)}"]
-    try:
-        _options(name).model_validate(options)
-    except ValidationError as error:
-        return [_explain(name, dict(detail)) for detail in error.errors()]
-    return []
+    _, problems = validate(options, _options(name))
+    return [f"{name}: {dotted(place)}: {message}" for place, message in problems]
 
 
 def complete(wrapper: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,15 +111,3 @@ def _options(name: str) -> type[BaseModel]:
     }
     settings = ConfigDict(extra="forbid", strict=True)
     return create_model(name, __config__=settings, **fields)
-
-
-def _explain(name: str, detail: dict[str, Any]) -> str:
-    option = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
-        known = _options(name).model_fields
-        hint = suggest(option, known) if known else " It has none."
-        return f"{name}: unknown option '{option}'.{hint}"
-    if detail["type"] == "missing":
-        return f"{name}: the option '{option}' is required"
-    message = str(detail["msg"])
-    return f"{name}: {option}: {message[:1].lower()}{message[1:]}, but {detail['input']!r} is given"

@@ -42,7 +42,7 @@ def annealed_gaussian_actions(
     return Disturbed(env, jittered, start, end, steps)
 
 
-class Disturbed(Random):
+class Disturbed(Random, gym.ActionWrapper[Any, Any, Any]):
     """Noise on the action, whose strength goes from `start` to `end` in a straight line."""
 
     def __init__(
@@ -60,11 +60,11 @@ class Disturbed(Random):
         super()._seed(seed)
         self._taken = 0  # a seeded reset begins anew in this too
 
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+    def action(self, action: Any) -> Any:
         gone = min(self._taken / self._steps, 1.0)
         strength = self._start + gone * (self._end - self._start)
         self._taken += 1
-        return self.env.step(self._disturb(self.rng, self.env.action_space, action, strength))
+        return self._disturb(self.rng, self.env.action_space, action, strength)
 
 
 def replaced(rng: np.random.Generator, space: gym.Space[Any], action: Any, strength: float) -> Any:

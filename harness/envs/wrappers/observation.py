@@ -114,7 +114,7 @@ def _places(env: Env, hide: list[int | str]) -> list[int]:
     return places
 
 
-class NoisyObservation(Random):
+class NoisyObservation(Random, gym.ObservationWrapper[Any, Any, Any]):
     """Gaussian noise in the observation's own units, kept inside its bounds.
 
     :param std: one deviation for every number, or one for each.
@@ -130,15 +130,7 @@ class NoisyObservation(Random):
         self._space = space
         self._std = np.asarray(std, np.float64)
 
-    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
-        observation, info = super().reset(**given)
-        return self._noisy(observation), info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, *rest = self.env.step(action)
-        return self._noisy(observation), *rest  # type: ignore[return-value]
-
-    def _noisy(self, observation: NDArray[Any]) -> NDArray[Any]:
+    def observation(self, observation: NDArray[Any]) -> NDArray[Any]:
         space = self._space
         noisy = observation + self.rng.normal(0.0, 1.0, space.shape) * self._std
         if np.issubdtype(space.dtype, np.integer):

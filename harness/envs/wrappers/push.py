@@ -47,15 +47,12 @@ def error_shaping(env: Env, gamma: Fraction, weights: Weights) -> Env:
 
 
 def stall_end(env: Env, penalty: Amount = 1.0) -> Env:
-    inner: Any = env
-    while isinstance(inner, gym.Wrapper) and not isinstance(inner, StallClock):
-        inner = inner.env
-    if not isinstance(inner, StallClock):
+    if not env.has_wrapper_attr("stall_patience"):
         raise TypeError("stall_end needs the wrapper stall_clock before it")
     return StallEnd(env, penalty)
 
 
-class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
+class GoalObservation(gym.ObservationWrapper[Any, Any, Any]):
     """The state in the parts that hindsight replay needs: it puts other goals in the goal's place.
 
     The pusher and the velocities are seen from the object, as by default; the object's pose and the
@@ -76,17 +73,7 @@ class GoalObservation(gym.Wrapper[Any, Any, Any, Any]):
             {name: gym.spaces.Box(-np.inf, np.inf, (size,)) for name, size in sizes.items()}
         )
 
-    def reset(self, **given: Any) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
-        observation, info = super().reset(**given)
-        return self._parts(observation), info
-
-    def step(
-        self, action: Any
-    ) -> tuple[dict[str, NDArray[np.float32]], Any, bool, bool, dict[str, Any]]:
-        observation, *rest = self.env.step(action)
-        return self._parts(observation), *rest  # type: ignore[return-value]
-
-    def _parts(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def observation(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         reached, asked = self._poses(self._frame)
         return {
             "observation": np.delete(observation, np.s_[2:6]),  # all but the goal
@@ -136,7 +123,7 @@ class StallClock(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._errors = _ask(env, "stall_clock", "errors")
         self._pose = _ask(env, "stall_clock", "pose")
-        self._patience = patience
+        self.stall_patience = patience
         self._moved, self._turned, self._approached = moved, math.radians(turned), approached
         self._observe = observe
         if observe:
@@ -164,7 +151,7 @@ class StallClock(gym.Wrapper[Any, Any, Any, Any]):
             or self._reach - self._errors()["reach"] >= self._approached
         ):
             self._headway()
-        info["stalled"] = self._still >= self._patience
+        info["stalled"] = self._still >= self.stall_patience
         return self._seen(observation), reward, terminated, truncated, info
 
     def _headway(self) -> None:
@@ -174,7 +161,7 @@ class StallClock(gym.Wrapper[Any, Any, Any, Any]):
     def _seen(self, observation: Any) -> Any:
         if not self._observe:
             return observation
-        clock = min(self._still / self._patience, 1.0)
+        clock = min(self._still / self.stall_patience, 1.0)
         return np.append(observation, np.float32(clock))
 
 
