@@ -6,7 +6,7 @@ are those of rliable (Agarwal et al., 2021, "Deep RL at the edge of the statisti
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,12 @@ AGGREGATES: dict[str, Statistic] = {
     "Mean": mean,
     "Optimality gap": optimality_gap,
 }
+
+
+def together(statistics: Iterable[Statistic]) -> Statistic:
+    """Several statistics of the same scores: (..., runs, tasks) -> (..., statistics)."""
+    each = tuple(statistics)
+    return lambda scores: np.stack([statistic(scores) for statistic in each], axis=-1)
 
 
 def profile(taus: Array) -> Statistic:

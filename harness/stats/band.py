@@ -42,15 +42,6 @@ class Band(NamedTuple):
     high_all: Array
 
 
-class Edges(NamedTuple):
-    """The two bands of a line: each point alone at the level, and the whole line."""
-
-    low: Array
-    high: Array
-    low_all: Array
-    high_all: Array
-
-
 def band(scores: Array, statistic: Statistic, names: tuple[str, ...], joint: bool = True) -> Band:
     """A curve of (runs, tasks, steps) with its bands, or the range of its runs.
 
@@ -61,18 +52,23 @@ def band(scores: Array, statistic: Statistic, names: tuple[str, ...], joint: boo
     nothing = np.full_like(point, np.nan)
     if has_interval(shows):
         edges = curve_edges(scores, statistic, generator(*names), BAND_RESAMPLES)
-        if not (joint and holds_lines(CURVE_LINE, n, tasks)):
-            return Band(point, edges.low, edges.high, shows, nothing, nothing)
-        return Band(point, edges.low, edges.high, shows, edges.low_all, edges.high_all)
+        return _shown(edges, shows, joint and holds_lines(CURVE_LINE, n, tasks))
     if shows == "range":
         each = statistic(scores[:, None])  # every run as an experiment of its own
         return Band(point, each.min(axis=0), each.max(axis=0), shows, nothing, nothing)
     return Band(point, nothing, nothing, shows, nothing, nothing)
 
 
+def _shown(edges: Band, shows: Shows, joint: bool) -> Band:
+    if joint:
+        return edges._replace(shows=shows)
+    nothing = np.full_like(edges.point, np.nan)
+    return edges._replace(shows=shows, low_all=nothing, high_all=nothing)
+
+
 def curve_edges(
     scores: Array, statistic: Statistic, rng: np.random.Generator, resamples: int
-) -> Edges:
+) -> Band:
     """Pointwise expanded percentile intervals, and the studentised maximum over the line.
 
     The maximum over all points of |resample - line| / its standard deviation has some 95 % quantile
@@ -92,29 +88,30 @@ def curve_edges(
     spread = samples.std(axis=0)
     moves = spread > 1e-9 * max(1e-300, float(spread.max()))
     if not moves.any():
-        return Edges(low, high, np.full_like(point, np.nan), np.full_like(point, np.nan))
+        nothing = np.full_like(point, np.nan)
+        return Band(point, low, high, "interval", nothing, nothing)
     furthest = (np.abs(samples - point)[:, moves] / spread[moves]).max(axis=1)
     outside = max(float(ndtr(-np.quantile(furthest, LEVEL))), 1e-9)
     mean_square = (spread[moves] ** 2).mean()
     spread_of_line = np.sqrt(spread**2 + mean_square / 9)
     half = -stdtrit(df, outside) * math.sqrt(n / (n - 1)) * spread_of_line
-    return Edges(low, high, np.minimum(low, point - half), np.maximum(high, point + half))
+    low_all, high_all = np.minimum(low, point - half), np.maximum(high, point + half)
+    return Band(point, low, high, "interval", low_all, high_all)
 
 
 def profile_band(scores: Array, taus: Array, joint: bool = True) -> Band:
     """The fraction of runs above each threshold, with its bands."""
     n, tasks = smallest_task(scores), scores.shape[1]
-    point, nothing = profile(taus)(scores), np.full(len(taus), np.nan)
     shows = gate(PROFILE, n, tasks)
-    if not has_interval(shows):
-        return Band(point, nothing, nothing, "point", nothing, nothing)
-    edges = profile_edges(scores, taus)
-    if not (joint and holds_lines(PROFILE_LINE, n, tasks)):
-        return Band(point, edges.low, edges.high, shows, nothing, nothing)
-    return Band(point, edges.low, edges.high, shows, edges.low_all, edges.high_all)
+    if has_interval(shows):
+        return _shown(
+            profile_edges(scores, taus), shows, joint and holds_lines(PROFILE_LINE, n, tasks)
+        )
+    nothing = np.full(len(taus), np.nan)
+    return Band(profile(taus)(scores), nothing, nothing, "point", nothing, nothing)
 
 
-def profile_edges(scores: Array, taus: Array) -> Edges:
+def profile_edges(scores: Array, taus: Array) -> Band:
     """Limits that need no resampling: Clopper and Pearson's (1934), and Kolmogorov's (1933).
 
     A mean over tasks of shares varies at most as much as one share of all their runs.
@@ -128,4 +125,5 @@ def profile_edges(scores: Array, taus: Array) -> Edges:
         high = np.where(above < n, betaincinv(above + 1, n - above, 1 - tail), 1.0)
     off = float(kstwo.ppf(LEVEL, int(n)))
     low_all, high_all = np.maximum(0.0, point - off), np.minimum(1.0, point + off)
-    return Edges(low, high, np.minimum(low, low_all), np.maximum(high, high_all))
+    low_all, high_all = np.minimum(low, low_all), np.maximum(high, high_all)
+    return Band(point, low, high, "interval", low_all, high_all)

@@ -7,13 +7,13 @@ says so, and elsewhere there are the point and the range.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+import pandas as pd
 
 from harness.config.shipped import shipped
 from harness.stats.aggregate import AGGREGATES, Statistic, curve_iqm, iqm
@@ -52,16 +52,9 @@ class Coverage:
     trials: int  # experiments
 
 
-NAMES = [field.name for field in fields(Coverage)]
-
-
 def text(table: Iterable[Coverage]) -> str:
     """As CSV."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, NAMES, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(row) for row in table)
-    return file.getvalue()
+    return pd.DataFrame(table).to_csv(index=False, lineterminator="\n")
 
 
 def shipped_path() -> Path:
@@ -71,14 +64,7 @@ def shipped_path() -> Path:
 @lru_cache(maxsize=1)
 def shipped_table() -> tuple[Coverage, ...]:
     """As `harness calibrate --out configs/coverage.csv` wrote it."""
-    with shipped_path().open(newline="", encoding="utf-8") as file:
-        return tuple(
-            Coverage(
-                row["statistic"], int(row["seeds"]), int(row["tasks"]), row["scores"],
-                float(row["coverage"]), float(row["printed"]), int(row["trials"]),
-            )
-            for row in csv.DictReader(file)
-        )  # fmt: skip
+    return tuple(Coverage(*row) for row in pd.read_csv(shipped_path()).itertuples(index=False))
 
 
 def name_of(statistic: Statistic) -> str:

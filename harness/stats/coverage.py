@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri
 
-from harness.stats.aggregate import AGGREGATES, Array, curve_iqm, iqm, profile
+from harness.stats import crosscheck
+from harness.stats.aggregate import AGGREGATES, Array, curve_iqm, iqm, profile, together
 from harness.stats.band import curve_edges, profile_edges
 from harness.stats.calibration import (
     CLAIM,
@@ -163,10 +164,13 @@ POINTS = (21, 101)
 # Experiments -------------------------------------------------------------------------------------
 
 
+RLIABLE = "rliable"  # its intervals instead of ours
+
+
 class Cell(NamedTuple):
     """Experiments of one kind, which fill a row of the table or several."""
 
-    kind: str  # a key of KINDS
+    kind: str  # a key of KINDS, or RLIABLE
     seeds: int
     tasks: int
     scores: str
@@ -185,6 +189,8 @@ def cells() -> Iterator[Cell]:
         yield Cell("profile", seeds, tasks, "exactly 0 or 1, 0.7 are 1")
     for seeds, points in itertools.product((6, 10, 20), POINTS):
         yield from (Cell("curve", seeds, 1, name, points) for name in CURVES)
+    designs = itertools.product(crosscheck.SEEDS, crosscheck.TASKS, crosscheck.SCORES_OF)
+    yield from (Cell(RLIABLE, *design) for design in designs)
 
 
 class Held(NamedTuple):
@@ -198,6 +204,8 @@ class Held(NamedTuple):
 
 def rows(cell: Cell, trials: int = TRIALS) -> list[Coverage]:
     """Run a cell's experiments."""
+    if cell.kind == RLIABLE:
+        return crosscheck.rows(cell.seeds, cell.tasks, cell.scores, trials)
     rng = np.random.default_rng([_SEED, zlib.crc32(repr(cell).encode())])
     name = f"{cell.scores}, {cell.points} points" if cell.points else cell.scores
     printed: dict[tuple[str, str], int] = defaultdict(int)
@@ -221,8 +229,7 @@ def _holds(found: Limits, truth: Array, at: int | tuple[()] = ()) -> tuple[bool,
     return low <= high, bool(low - 1e-9 <= float(truth) <= high + 1e-9)
 
 
-def _aggregates(values: Array) -> Array:
-    return np.stack([statistic(values) for statistic in AGGREGATES.values()], axis=-1)
+_aggregates = together(AGGREGATES.values())
 
 
 def _arms(cell: Cell, rng: np.random.Generator) -> Iterator[Held]:

@@ -1,26 +1,18 @@
-"""rliable's own numbers, which a report sets beside ours, and how often its intervals hold.
-
-`python -m harness.stats.crosscheck > configs/rliable_coverage.csv` makes the table anew.
-"""
+"""rliable's own numbers, which a report sets beside ours, and how often its intervals hold."""
 
 from __future__ import annotations
 
-import csv
-import io
-import itertools
-import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
-from harness.config.shipped import shipped
-from harness.stats.aggregate import AGGREGATES, Array, Statistic
+from harness.stats.aggregate import AGGREGATES, Array, Statistic, together
+from harness.stats.calibration import Coverage, expected
 from harness.stats.resample import SEED, bootstrap, generator
 from harness.stats.uncertainty import percentile
 
@@ -111,67 +103,26 @@ SCORES_OF: dict[str, Callable[[Array], Array]] = {
     "normal, one task 5 times as noisy": _one_noisy,
 }
 _MANY = 200_000  # seeds, evenly spread over the distribution, say what is true
+_OF = "rliable's {}"  # its interval of a statistic, in the table of coverages
 _SLACK = 1e-9  # an interval of exactly tied scores holds their value, whatever a sum rounds
 
 
-class Row(NamedTuple):
-    """How often the 95 % intervals of rliable hold the true value, by statistic."""
-
-    seeds: int
-    tasks: int
-    scores: str
-    covers: dict[str, float]
-    trials: int
-
-
-def _together(scores: Array) -> Array:
-    """All statistics: (..., runs, tasks) -> (..., statistics)."""
-    return np.stack([statistic(scores) for statistic in AGGREGATES.values()], axis=-1)
-
-
-def row(seeds: int, tasks: int, scores: str, trials: int = TRIALS) -> Row:
-    """Experiments with one arm."""
+def rows(seeds: int, tasks: int, scores: str, trials: int = TRIALS) -> list[Coverage]:
+    """Experiments with one arm: how often the interval of each statistic holds the true value."""
     at, rng = SCORES_OF[scores], generator("crosscheck", str(seeds), str(tasks), scores)
+    aggregates = together(AGGREGATES.values())
     even = (np.arange(_MANY)[:, None] + 0.5) / _MANY
-    truth = _together(at(np.broadcast_to(even, (_MANY, tasks))))
+    truth = aggregates(at(np.broadcast_to(even, (_MANY, tasks))))
     hits = np.zeros(len(AGGREGATES))
     for _ in range(trials):
-        low, high = rliable_interval(at(rng.random((seeds, tasks))), _together, rng)
+        low, high = rliable_interval(at(rng.random((seeds, tasks))), aggregates, rng)
         hits += (low <= truth + _SLACK) & (truth - _SLACK <= high)
-    shares = (float(share) for share in np.round(hits / trials, 4))
-    return Row(seeds, tasks, scores, dict(zip(AGGREGATES, shares, strict=True)), trials)
+    return [
+        Coverage(_OF.format(name), seeds, tasks, scores, share, 1.0, trials)
+        for name, share in zip(AGGREGATES, np.round(hits / trials, 4).tolist(), strict=True)
+    ]
 
 
-def text(rows: Sequence[Row]) -> str:
-    """As CSV."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["seeds", "tasks", "scores", *AGGREGATES, "trials"])
-    writer.writerows([r.seeds, r.tasks, r.scores, *r.covers.values(), r.trials] for r in rows)
-    return file.getvalue()
-
-
-@lru_cache(maxsize=1)
-def shipped_rows() -> tuple[Row, ...]:
-    """configs/rliable_coverage.csv."""
-    path = shipped("configs") / "rliable_coverage.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        return tuple(
-            Row(
-                int(line["seeds"]), int(line["tasks"]), line["scores"],
-                {name: float(line[name]) for name in AGGREGATES}, int(line["trials"]),
-            )
-            for line in csv.DictReader(file)
-        )  # fmt: skip
-
-
-def expected(seeds: int, tasks: int) -> list[Row]:
-    """The rows nearest to a design from below; empty with fewer than 3 seeds."""
-    fit = [row for row in shipped_rows() if row.seeds <= seeds and row.tasks <= tasks]
-    nearest = max(((row.tasks, row.seeds) for row in fit), default=None)
-    return [row for row in fit if (row.tasks, row.seeds) == nearest]
-
-
-if __name__ == "__main__":
-    designs = itertools.product(SEEDS, TASKS, SCORES_OF)
-    sys.stdout.write(text([row(*design) for design in designs]))
+def covers(statistic: str, seeds: int, tasks: int) -> list[float]:
+    """How often its interval holds, by kind of scores; empty with fewer than 3 seeds."""
+    return [row.coverage for row in expected(_OF.format(statistic), seeds, tasks)]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from harness.stats.aggregate import Array
 
@@ -27,7 +27,8 @@ def permutation_p(x: Array, y: Array) -> float:
     total, null, reach = 0, np.ones(1), 0
     for task in range(x.shape[1]):
         ours, theirs = (column[~np.isnan(column)] for column in (x[:, task], y[:, task]))
-        ranks = _doubled_ranks(np.concatenate([ours, theirs]))
+        # Midranks, doubled: whole numbers, however values tie.
+        ranks = (2 * rankdata(np.concatenate([ours, theirs]))).astype(int)
         centre = len(ours) * (len(ranks) + 1)  # what the sum of our ranks is expected to be
         total += int(ranks[: len(ours)].sum()) - centre
         of_task, lowest = _rank_sums(tuple(sorted(ranks.tolist())), len(ours))
@@ -55,12 +56,6 @@ def critical_sum(runs: int, tasks: int, alpha: float) -> float:
     tails = np.cumsum(weights[::-1])[::-1]  # P(|D| >= distance)
     reached = distances[tails <= alpha * (1 + 1e-9)]
     return float(reached[0]) if len(reached) else math.inf
-
-
-def _doubled_ranks(values: Array) -> NDArray[np.int64]:
-    """Twice the midranks: whole numbers, however values tie."""
-    _, which, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return np.asarray((2 * np.cumsum(counts) - counts + 1)[which])
 
 
 def _beyond(null: Array, reach: int, total: int) -> float:

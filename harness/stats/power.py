@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -53,18 +54,14 @@ def abilities(sweep: ResolvedSweep) -> list[Ability]:
 def _runs(sweep: ResolvedSweep, claim: Claim) -> tuple[int, int, str]:
     """Seeds on each task, tasks, and what is missing for a comparison."""
     wanted = [claim.env] if claim.env else list(sweep.envs)
-    least = math.inf
-    for arm in (claim.better, claim.worse):
-        seeds = dict.fromkeys(wanted, 0)
-        for run in sweep.runs:
-            if run.arm == arm and run.env in seeds:
-                seeds[run.env] += 1
-        gone = [env for env, n in seeds.items() if not n]
+    arms = claim.better, claim.worse
+    seeds = Counter((run.arm, run.env) for run in sweep.runs)
+    for arm in arms:
+        gone = [env for env in wanted if not seeds[arm, env]]
         if gone:
             where = "" if claim.env else "; say on which environment: 'A > B on ENV by ...'"
             return 0, len(wanted), f"{arm} is not trained on {', '.join(gone)}{where}"
-        least = min(least, *seeds.values())
-    return int(least), len(wanted), ""
+    return min(seeds[arm, env] for arm in arms for env in wanted), len(wanted), ""
 
 
 def _impossible(n: int, tasks: int, p: float, adjusted: float, family: int) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from harness.stats.aggregate import Array, Statistic
 
 SEED = 20_260  # of every bootstrap; any other number would do as well
-# An end of a 95 % interval of 10 runs is the 0.9 % quantile of the resamples (`uncertainty.widen`).
+# An end of a 95 % interval of 10 runs is the 0.9 % quantile of the resamples (`uncertainty.tail`).
 # Its level is uncertain by sqrt(.009 * .991 / resamples): .0009 for a number that is printed,
 # .0021 for the edge of a band.
 RESAMPLES = 10_000
@@ -56,9 +56,3 @@ def _gaps(scores: Array) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     """The runs that were never asked for: (runs, tasks)."""
     missing = np.isnan(scores)
     return np.asarray(missing.reshape(*scores.shape[:2], -1).all(axis=-1))
-
-
-def times_drawn(n: int, rng: np.random.Generator, resamples: int) -> Array:
-    """How often each of n runs is in each resample: (resamples, n)."""
-    drawn = rng.integers(n, size=(resamples, n)) + n * np.arange(resamples)[:, None]
-    return np.bincount(drawn.ravel(), minlength=n * resamples).reshape(-1, n).astype(float)

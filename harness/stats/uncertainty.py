@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-from harness.stats.aggregate import Array, Statistic
+from harness.stats.aggregate import Array, Statistic, together
 from harness.stats.calibration import (
     SEEDS_FOR_A_RANGE,
     Shows,
@@ -56,8 +56,8 @@ def percentile(samples: Array, level: float = LEVEL) -> tuple[Array, Array]:
     return low, high
 
 
-def widen(level: float, n: int, df: float | Array) -> Array:
-    """The level at which a percentile interval of few runs covers as often as `level` says.
+def tail(level: float, n: int, df: float | Array) -> Array:
+    """Beyond each end of a percentile interval of few runs that covers as often as `level` says.
 
     The expanded percentile interval, Hesterberg (2015), "What teachers should know about the
     bootstrap", section 4: resamples vary less than samples, by (n - 1) / n in variance, and a
@@ -65,10 +65,6 @@ def widen(level: float, n: int, df: float | Array) -> Array:
 
     :param df: the degrees of freedom behind the variance: see `freedom`.
     """
-    return np.asarray(1 - 2 * _tail(level, n, df))
-
-
-def _tail(level: float, n: int, df: float | Array) -> Array:
     return np.asarray(ndtr(-stdtrit(df, (1 + level) / 2) * math.sqrt(n / (n - 1))))
 
 
@@ -79,9 +75,9 @@ def interval(samples: Array, n: int, df: float | Array, level: float = LEVEL) ->
     :param df: one number, or one for each statistic.
     """
     ordered = np.sort(samples, axis=0)
-    tail = np.broadcast_to(_tail(level, n, df), samples.shape[1:])
+    outside = np.broadcast_to(tail(level, n, df), samples.shape[1:])
     last = len(samples) - 1
-    return np.stack([_quantile(ordered, place) for place in (tail * last, (1 - tail) * last)])
+    return np.stack([_quantile(ordered, at) for at in (outside * last, (1 - outside) * last)])
 
 
 def _quantile(ordered: Array, place: Array) -> Array:
@@ -162,42 +158,22 @@ def estimates(
     :param statistics: by their names in the table of coverages.
     """
 
-    def each(values: Array) -> Array:
-        return np.stack([statistic(values) for statistic in statistics.values()], axis=-1)
-
     n, tasks = smallest_task(scores), scores.shape[1]
-    shows = {name: gate(name, n, tasks) for name in statistics}
-    nothing = np.full(len(statistics), math.nan)
+    each, nothing = together(statistics.values()), np.full(len(statistics), math.nan)
+    allowed = [gate(name, n, tasks) for name in statistics]
+    with_interval = [has_interval(shows) for shows in allowed]
     found = Limits(each(scores), nothing, nothing)
-    if any(map(has_interval, shows.values())):
+    if any(with_interval):
         found = limits(scores, each, generator(*names))
     ranged = _range(scores, each) if n >= SEEDS_FOR_A_RANGE else (nothing, nothing)
-    return {
-        name: _estimate(
-            float(found.point[i]),
-            (float(found.low[i]), float(found.high[i])),
-            (float(ranged[0][i]), float(ranged[1][i])),
-            n,
-            tasks,
-            shows[name],
-        )
-        for i, name in enumerate(statistics)
-    }
-
-
-def _estimate(
-    point: float,
-    ends: tuple[float, float],
-    ranged: tuple[float, float],
-    n: int,
-    tasks: int,
-    shows: Shows,
-) -> Estimate:
-    low, high = ends if has_interval(shows) else ranged
-    if high <= low or math.isnan(low):
-        shows = "tied" if shows != "point" else shows
-        low = high = math.nan
-    return Estimate(point, low, high, n, shows, tasks=tasks)
+    ends = np.where(with_interval, found[1:], ranged)  # (2, statistics)
+    made = {}
+    for name, shows, point, low, high in zip(statistics, allowed, found.point, *ends, strict=True):
+        apart = low < high  # False for NaN too
+        low, high = (float(low), float(high)) if apart else (math.nan, math.nan)
+        kind: Shows = shows if apart or shows == "point" else "tied"
+        made[name] = Estimate(float(point), low, high, n, kind, tasks=tasks)
+    return made
 
 
 def _range(scores: Array, statistic: Statistic) -> tuple[Array, Array]:

@@ -122,8 +122,10 @@ def test_the_expanded_interval_of_a_normal_mean_is_nearly_students():
 @pytest.mark.parametrize(("n", "df"), [(3, 10), (6, 5), (10, 90)])
 def test_few_seeds_widen_an_interval_and_many_do_not(n, df):
     quantile = t.ppf(0.975, df) * np.sqrt(n / (n - 1))
-    assert uncertainty.widen(0.95, n, df) == pytest.approx(norm.cdf(quantile) - norm.cdf(-quantile))
-    assert uncertainty.widen(0.95, 10**6, 10**6) == pytest.approx(0.95, abs=1e-5)
+    assert 1 - 2 * uncertainty.tail(0.95, n, df) == pytest.approx(
+        norm.cdf(quantile) - norm.cdf(-quantile)
+    )
+    assert 1 - 2 * uncertainty.tail(0.95, 10**6, 10**6) == pytest.approx(0.95, abs=1e-5)
 
 
 @pytest.mark.parametrize(("variances", "runs", "df"), [

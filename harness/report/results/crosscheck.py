@@ -82,9 +82,8 @@ def check(evidence: Evidence, score: str) -> Check:
             continue
         ours = stats.estimates(matrix, stats.AGGREGATES, arm)
         theirs = crosscheck.rliable(matrix, arm, score)
-        rows = crosscheck.expected(*matrix.shape)
         cells += [
-            Cell(arm, name, ours[name], theirs[name], [row.covers[name] for row in rows])
+            Cell(arm, name, ours[name], theirs[name], crosscheck.covers(name, *matrix.shape))
             for name in theirs
         ]
     return Check(cells, left_out)
