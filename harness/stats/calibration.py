@@ -7,7 +7,7 @@ says so, and elsewhere there are the point and the range.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,7 +52,7 @@ class Coverage:
     trials: int  # experiments
 
 
-def text(table: Iterable[Coverage]) -> str:
+def text(table: Sequence[Coverage]) -> str:
     """As CSV."""
     return pd.DataFrame(table).to_csv(index=False, lineterminator="\n")
 

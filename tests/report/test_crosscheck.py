@@ -14,7 +14,7 @@ from harness import stats
 from harness.cli.main import app
 from harness.report import contents
 from harness.report.results import crosscheck as section
-from harness.stats import crosscheck
+from harness.stats import calibration, crosscheck
 from harness.store.reader import Store
 from harness.train import missing
 
@@ -81,38 +81,41 @@ def test_a_failure_of_rliable_puts_the_generator_back_too():
 # How often its intervals hold --------------------------------------------------------------------
 
 
+def shares(rows):
+    return {row.statistic.removeprefix("rliable's "): row.coverage for row in rows}
+
+
 def test_of_few_seeds_and_rare_failures_its_interval_of_the_mean_is_mostly_wrong():
     """All of 3 runs succeed in 0.9^3 of the experiments: then it says 1, and the truth is 0.9."""
-    found = crosscheck.row(3, 1, "0 or 1, p = 0.9", trials=400)
-    assert found.covers["Mean"] == pytest.approx(1 - 0.9**3, abs=0.07)
-    assert found.covers["IQM"] > 0.95
+    found = shares(crosscheck.rows(3, 1, "0 or 1, p = 0.9", trials=400))
+    assert found["Mean"] == pytest.approx(1 - 0.9**3, abs=0.07)
+    assert found["IQM"] > 0.95
 
 
 @pytest.mark.parametrize(
     "design", [(3, 1, "log-normal"), (10, 1, "normal"), (6, 5, "0 or 1, p = 0.9")], ids=str
 )
 def test_a_row_of_the_shipped_table_comes_out_again(design):
-    found = crosscheck.row(*design, trials=200)
-    (kept,) = (row for row in crosscheck.shipped_rows() if row[:3] == design)
-    for name, share in found.covers.items():
-        error = np.sqrt(max(kept.covers[name] * (1 - kept.covers[name]), 0.01) / 200)
-        assert share == pytest.approx(kept.covers[name], abs=4 * error), name
-
-
-def test_the_shipped_table_has_every_design():
-    wanted = [(n, m, s) for n in crosscheck.SEEDS for m in crosscheck.TASKS
-              for s in crosscheck.SCORES_OF]  # fmt: skip
-    assert [row[:3] for row in crosscheck.shipped_rows()] == wanted
-    assert {row.trials for row in crosscheck.shipped_rows()} == {crosscheck.TRIALS}
+    found = shares(crosscheck.rows(*design, trials=200))
+    kept = shares(
+        row
+        for row in calibration.shipped_table()
+        if row.statistic.startswith("rliable") and (row.seeds, row.tasks, row.scores) == design
+    )
+    assert set(found) == set(kept) == set(stats.AGGREGATES)
+    for name, share in found.items():
+        error = np.sqrt(max(kept[name] * (1 - kept[name]), 0.01) / 200)
+        assert share == pytest.approx(kept[name], abs=4 * error), name
 
 
 @pytest.mark.parametrize(
     ("design", "nearest"), [((7, 3), (6, 1)), ((30, 9), (20, 5)), ((3, 1), (3, 1)), ((2, 5), None)]
 )
 def test_a_report_quotes_the_nearest_rows_from_below(design, nearest):
-    rows = crosscheck.expected(*design)
-    assert {row[:2] for row in rows} == ({nearest} if nearest else set())
+    rows = calibration.expected("rliable's IQM", *design)
+    assert {(row.seeds, row.tasks) for row in rows} == ({nearest} if nearest else set())
     assert len(rows) == (len(crosscheck.SCORES_OF) if nearest else 0)
+    assert crosscheck.covers("IQM", *design) == [row.coverage for row in rows]
 
 
 # In a report -------------------------------------------------------------------------------------

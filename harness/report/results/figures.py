@@ -250,7 +250,10 @@ FIGURES: dict[str, Kind] = {
         "all: the share of each cell in the visits of a quarter of the budget, on one logarithmic "
         "scale for all curves. A visit is a "
         "cell in which an episode begins or to which a step leads. Hatched: never visited, inner "
-        "walls among them; blank: out of reach. An arm that takes no steps in training has no row.",
+        "walls among them; blank: out of reach. Circle and star: the start and the goal, where all "
+        "episodes share them. Where layouts differ between episodes, as in MiniGrid, a cell stands "
+        "for a place in many layouts: the map then shows how far training spreads, and not what it "
+        "finds. An arm that takes no steps in training has no row.",
         maps.visits,
         aggregate=False,
         per_score=False,
