@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Callable, Collection, Mapping
 from html import escape
-from importlib.resources import files
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
@@ -49,15 +48,9 @@ def page(
     return pages.get_template("page.html").render(
         document=of,
         data={**data, **shown},
-        style=_file("page.css"),
-        scripts=[_file(name) for name in ("chart.js", "page.js", *["runs.js"] * ("runs" in data))],
         link=link,
         embedded=lambda figure: embedded(folder / figure.picture),
     )
-
-
-def _file(name: str) -> Markup:
-    return Markup(files("harness.report.render").joinpath("template", name).read_text("utf-8"))
 
 
 def _json(data: Any) -> Markup:

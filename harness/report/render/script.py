@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-import matplotlib
 import numpy as np
-from matplotlib.colors import LogNorm, Normalize, to_hex
+from matplotlib.colors import to_hex
 from numpy.typing import NDArray
 
 from harness.report.plot import FAINT, GREY, INK, Line, Look, Panel, Plot, Shades
+from harness.report.render import style
 
 MOST_POINTS = 200  # along a line: more than its panel has pixels to spare for
 _DIGITS = 8  # of a number whose decimals in print are not known
@@ -120,8 +120,8 @@ def _colours(values: Any, shades: Shades) -> Any:
     """One for each value, in the same order: numbers, or rows of numbers."""
     if np.ndim(values):
         return [_colours(value, shades) for value in values]
-    norm = (LogNorm if shades.log else Normalize)(shades.low, shades.high)
-    return to_hex(matplotlib.colormaps[shades.colours](norm(values)))
+    norm, colours = style.shading(shades)
+    return to_hex(colours(norm(values)))
 
 
 def _number(value: float, decimals: int | None) -> float | None:

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Literal
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import PathPatch
@@ -86,7 +84,7 @@ def draw(plot: Plot) -> Figure:
         cells[place].remove()
     _name_once(cells, plot, places)
     if plot.shades is not None:
-        norm, colours = _shades(plot)
+        norm, colours = style.shading(plot.shades)
         used = [cells[place] for place in places]
         bar = figure.colorbar(
             ScalarMappable(norm, colours), ax=used, label=plot.shades.label, aspect=30
@@ -300,7 +298,7 @@ def _line(axes: Axes, line: Line, plot: Plot, order: int) -> None:
     """A line, its pointwise band shaded, its simultaneous band between thin lines."""
     look, drawn = line.look, _drawn(line.look)
     if line.shade is not None:
-        norm, colours = _shades(plot)
+        norm, colours = style.shading(plot.shades)
         drawn |= {"color": colours(norm(line.shade)), "linewidth": 0.8}
     elif plot.shades is not None:  # it stands out from those with a shade
         drawn |= {"linewidth": 1.8}
@@ -340,7 +338,7 @@ def _points(axes: Axes, points: Points, across: bool, plot: Plot) -> None:
             ends = ([low, high], [y, y]) if across else ([x, x], [low, high])
             axes.plot(*ends, color=drawn["color"], zorder=1.9, **line)
     if points.shades is not None:
-        norm, colours = _shades(plot)
+        norm, colours = style.shading(plot.shades)
         axes.scatter(
             points.x, points.y, c=colours(norm(points.shades)), marker=points.look.marker,
             s=points.look.size**2, edgecolor="black", linewidth=0.5, zorder=3,
@@ -350,7 +348,7 @@ def _points(axes: Axes, points: Points, across: bool, plot: Plot) -> None:
 
 
 def _cells(axes: Axes, cells: Cells, plot: Plot) -> None:
-    norm, colours = _shades(plot)
+    norm, colours = style.shading(plot.shades)
     axes.pcolormesh(
         cells.x, cells.y, np.ma.masked_invalid(cells.values), cmap=colours, norm=norm,
         alpha=0.55 if cells.pale else 1.0, linewidth=0, rasterized=True,
@@ -367,9 +365,3 @@ def _outline(cells: NDArray[np.bool_]) -> Path:
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1), (0, 0)]) - 0.5
     squares = [Path(corners + np.array([x, y]), closed=True) for y, x in np.argwhere(cells)]
     return Path.make_compound_path(*squares)
-
-
-def _shades(plot: Plot) -> tuple[Normalize, Colormap]:
-    assert plot.shades is not None
-    norm = (LogNorm if plot.shades.log else Normalize)(plot.shades.low, plot.shades.high)
-    return norm, matplotlib.colormaps[plot.shades.colours]

@@ -14,9 +14,12 @@ import matplotlib
 import numpy as np
 import seaborn as sns
 from matplotlib.artist import Artist
+from matplotlib.colors import Colormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from tueplots import figsizes, fontsizes
+
+from harness.report.plot import Shades
 
 FORMATS = ("pdf", "svg", "png")
 
@@ -128,6 +131,13 @@ def log_axis(axes: Any, along: Literal["x", "y"] = "y", most: int = 9) -> None:
     axis.set_major_locator(LogLocator(subs=subs, numticks=most))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def shading(shades: Shades | None) -> tuple[Normalize, Colormap]:
+    """What gives values their colours."""
+    assert shades is not None
+    norm = (LogNorm if shades.log else Normalize)(shades.low, shades.high)
+    return norm, matplotlib.colormaps[shades.colours]
 
 
 def legend(figure: Figure, handles: Sequence[Artist]) -> None:
