@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.config.tree import canonical
 from harness.report import contents
 from harness.report.plot import Plot
 from harness.report.render import seaborn
 from harness.spec import Anchor, Anchors, Claim, Evaluation, ReportOptions, ResolvedSweep, RunSpec
-from harness.store import declaration
+from harness.store import declaration, writer
 from harness.store.digest import digests
 from harness.store.files import SEAL, write_json
-from harness.store.layout import MODEL_REPORT
+from harness.store.health import of_error
 from harness.store.reader import Store
-from harness.store.run_files import MODEL_MEASURES
-from harness.store.writer import publish
+from harness.store.writer import Record
 
 # env -> random score, reference score, steps
 ENVS = {
@@ -53,6 +53,7 @@ SOURCES = {
     "harness.train.run": "a" * 16,
 }
 EVALUATIONS = 12
+STARTED, ENDED = "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:20+00:00"
 
 
 def spec(arm: str, env: str, seed: int, steps: int | None = None) -> RunSpec:
@@ -120,34 +121,45 @@ def write_run(
     result: Mapping[str, Any] | None = None,
 ) -> None:
     """A finished run."""
-    folder, rng = _start(store, run), np.random.default_rng([1, run.seed])
-    every, lines = run.evaluation.every, []
-    for step in [*range(0, run.steps, every), run.steps]:
-        final = step == run.steps
-        episodes = run.evaluation.final_episodes if final else run.evaluation.episodes
-        values = [float(value) for value in returns(run, step / run.steps, rng, episodes)]
-        lines.append({"step": step, "final": final, "returns": values, "lengths": [10] * episodes})
-    (folder / "evals.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    _attempt(folder, "finished")
-    last = lines[-1]["returns"]
-    facts = {
-        "key": run.key,
-        "steps_trained": run.steps,
-        "final": {"mean": float(np.mean(last)), "sd": float(np.std(last)), "episodes": len(last)},
-        "weights": "0" * 64,
-        "wall_seconds": 20.0 + run.seed,
-        "cpu_seconds": 19.0 + run.seed,
-        "peak_memory_mb": 300.0 + run.seed,
-        "evaluation_seconds": 2.0,
-        "started": "2026-01-01T00:00:00+00:00",
-        "ended": "2026-01-01T00:00:20+00:00",
-        "device": "cpu",
-        "sources": SOURCES,
-        "packages": PACKAGES,
-        "machine": MACHINE,
-        "git": {"commit": "0123abc", "dirty": False},
-    }
-    publish(folder, facts | dict(result or {}))
+    with _recording(store, run) as record:
+        rng, last = np.random.default_rng([1, run.seed]), [0.0]
+        for step in [*range(0, run.steps, run.evaluation.every), run.steps]:
+            final = step == run.steps
+            episodes = run.evaluation.final_episodes if final else run.evaluation.episodes
+            last = [float(value) for value in returns(run, step / run.steps, rng, episodes)]
+            record.evaluation(step, "final" if final else "curve", last, [10] * episodes, {})
+        mean, sd = float(np.mean(last)), float(np.std(last))
+        facts = {
+            "key": run.key,
+            "steps_trained": run.steps,
+            "final": {"mean": mean, "sd": sd, "episodes": len(last)},
+            "weights": "0" * 64,
+            "wall_seconds": 20.0 + run.seed,
+            "cpu_seconds": 19.0 + run.seed,
+            "peak_memory_mb": 300.0 + run.seed,
+            "evaluation_seconds": 2.0,
+            "started": STARTED,
+            "ended": ENDED,
+            "device": "cpu",
+            "sources": SOURCES,
+            "packages": PACKAGES,
+            "machine": MACHINE,
+            "git": {"commit": "0123abc", "dirty": False},
+        }
+        record.finish(facts | dict(result or {}))
+
+
+@contextmanager
+def _recording(store: Store, run: RunSpec) -> Iterator[Record]:
+    """The writer of a run that took place on the first day of 2026; no disk is waited for."""
+    folder = store.folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        patch.setattr(writer, "now", lambda: STARTED)
+        record = Record(folder, run)
+        patch.setattr(writer, "now", lambda: ENDED)
+        yield record
 
 
 def edit_result(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
@@ -201,35 +213,36 @@ def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
     policy |= {"slope": [[None, None], *[[1.0, 1 - error]] * 11]}
     events = {"termination": {"recall": 1 - error, "precision": None}}
     facts = {
-        "version": MODEL_MEASURES,
-        "weights": "0" * 64,
         "policies": dict.fromkeys(("null", "random", "trained"), policy),
         "together": events | {"reward": {"mean_absolute": 0.0, "rare": {"recall": None}}},
         "returns": {"real": [1.0, 3.0], "dreamed": {"0.5": [2.0], "1.0": [2.0 + error]}},
         "learning": {"steps": [0, 100], "error": {"random": [ahead, ahead], "null": [ahead] * 2,
                                                   "trained": [ahead, ahead]}},
     }  # fmt: skip
-    folder = store.folder(run) / MODEL_REPORT
-    folder.mkdir()
-    write_json(folder / "measures.json", facts | more)
+    weights = more.pop("weights", "0" * 64)
+    with writer.model_report(store.folder(run), weights, facts | more):
+        pass
 
 
 def write_certificate(store: Store, run: RunSpec, outcome: str, **more: Any) -> None:
     """What `harness verify` found."""
     facts = {"key": run.key, "outcome": outcome, "weights": "0" * 64}
-    write_json(store.folder(run) / "certificate.json", facts | more)
+    writer.certify(store.folder(run), facts | more)
 
 
 def write_failure(store: Store, run: RunSpec, error: str) -> None:
     """A run that raised."""
-    folder = _start(store, run)
-    _attempt(folder, "failed")
-    (folder / "failure.json").write_text(json.dumps({"error": error, "traceback": f"...\n{error}"}))
+    reason, text = error.splitlines()[0], f"Traceback:\n{error}"
+    symptom = of_error(reason, text, step=0)
+    with _recording(store, run) as record:
+        writer.write_failure(record.folder, reason, text, [symptom] if symptom else [])
+        writer.end_attempt(record.folder, "failed", {})
 
 
 def write_interruption(store: Store, run: RunSpec) -> None:
     """A run whose process was killed."""
-    _start(store, run)
+    with _recording(store, run):
+        pass
 
 
 def write_sweep(store: Store, of: ResolvedSweep, finish: bool = True) -> None:
@@ -245,23 +258,6 @@ def write_sweep(store: Store, of: ResolvedSweep, finish: bool = True) -> None:
 
 def remove_result(store: Store, run: RunSpec) -> None:
     (store.folder(run) / "result.json").unlink()
-
-
-def _start(store: Store, run: RunSpec) -> Path:
-    folder = store.folder(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "spec.json").write_text(canonical(run.model_dump(mode="json")))
-    _append(folder, {"started": "2026-01-01T00:00:00+00:00", "pid": 1, "host": "host"})
-    return folder
-
-
-def _attempt(folder: Path, outcome: str) -> None:
-    _append(folder, {"ended": "2026-01-01T00:00:20+00:00", "outcome": outcome})
-
-
-def _append(folder: Path, line: dict[str, Any]) -> None:
-    with (folder / "attempts.jsonl").open("a") as file:
-        file.write(json.dumps(line) + "\n")
 
 
 def write_page(store: Store, of: ResolvedSweep) -> Path:

@@ -10,15 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fake_store import write_run
+from fake_store import write_failure, write_run
 from optuna.trial import FrozenTrial
 
 from harness.search import loop, report, storage, study, surrogate
 from harness.search.plan import Plan
 from harness.spec import RunSpec
-from harness.store.health import of_error
 from harness.store.reader import Store
-from harness.store.writer import write_failure
 
 FILE = """\
 name: fake
@@ -65,11 +63,7 @@ def attempt_in(
         for spec in specs:
             value = score(spec)
             if isinstance(value, str):
-                store.folder(spec).mkdir(parents=True, exist_ok=True)
-                symptoms = (
-                    [symptom] if (symptom := of_error(value.splitlines()[0], value, 0)) else []
-                )
-                write_failure(store.folder(spec), value.splitlines()[0], value, symptoms)
+                write_failure(store, spec, value)
             else:
                 write_run(store, spec, lambda *_, it=value: np.full(_[3], it))
             if after is not None:
