@@ -14,7 +14,6 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.report import contents
 from harness.store import writer
 from harness.store.files import write_json
 from harness.store.reader import Store
@@ -123,16 +122,13 @@ def whole(tmp_path_factory):
     """A finished sweep, with a report, beside its file."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "damage.yaml").write_text(SWEEP)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contents, "FIGURES", {})
-        said(folder, "sweep", "damage.yaml")
+    said(folder, "sweep", "damage.yaml")
     return folder
 
 
 @pytest.fixture
 def store(whole, tmp_path, monkeypatch):
     """The same; but one run is verified, and another failed."""
-    monkeypatch.setattr(contents, "FIGURES", {})  # which take long to draw
     shutil.copytree(whole, tmp_path, dirs_exist_ok=True, symlinks=True)
     store = Store(tmp_path / "results")
     sound, failed = finished(store), store.folder(store.sweep("damage").runs[0])

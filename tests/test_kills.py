@@ -23,19 +23,6 @@ arms:
   random: {agent: random}
   learner: {agent: tabular_q}
 """
-# Drawing takes most of the time of a report, and no table hangs on its figures.
-UNDRAWN = """
-from harness.__main__ import end_silently
-end_silently()
-from harness.cli import main, report
-write = report.write_report
-def undrawn(*given, **more):
-    from harness.report import contents
-    contents.FIGURES = {}
-    return write(*given, **more)
-report.write_report = undrawn
-main.main()
-"""
 PATIENCE = 300.0  # seconds: this machine may be busy
 # Tables of times and attempts, which differ by nature.
 CIRCUMSTANCE = ("runs.csv", "table_compute.csv", "checklist.csv", "table_equal_cpu")
@@ -57,7 +44,7 @@ def start(folder, verb, results):
     words = [verb, "kills.yaml" if verb == "sweep" else "kills", "--results", results]
     more = ["--workers", "2", "--no-crosscheck"] if verb == "sweep" else ["--no-crosscheck"]
     return subprocess.Popen(
-        [sys.executable, "-c", UNDRAWN, *words, *more],
+        [sys.executable, "-m", "harness", *words, *more],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip

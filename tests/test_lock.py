@@ -33,7 +33,6 @@ from harness.cli import model_folder
 from harness.cli.main import app
 from harness.config.strict import Problem, UserError
 from harness.envs.registered import registered
-from harness.report import contents
 from harness.search.cmaes import CMAES
 from harness.search.suggest import draw, first
 from harness.spec import Anchors, ResolvedSweep, RunSpec
@@ -546,7 +545,6 @@ def test_a_sweep_of_agents_and_environments_that_are_not_here_is_no_traceback(
     facts, words, canary, monkeypatch
 ):
     strangers_sweep(tiny("world_model"), facts)
-    monkeypatch.setattr(contents, "FIGURES", {})
     monkeypatch.setattr(target, "IMPORTED", {})
 
     typed(*words)

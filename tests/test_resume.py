@@ -36,21 +36,8 @@ def sweep_file(tmp_path_factory):
     return path
 
 
-# Drawing takes most of the time of a report, and no table hangs on its figures.
-UNDRAWN = """
-from harness.cli import main, report
-write = report.write_report
-def undrawn(*given, **more):
-    from harness.report import contents
-    contents.FIGURES = {}
-    return write(*given, **more)
-report.write_report = undrawn
-main.main()
-"""
-
-
 def start(sweep_file, root):
-    command = [sys.executable, "-c", UNDRAWN, "sweep", str(sweep_file), "--results", str(root)]
+    command = [sys.executable, "-m", "harness", "sweep", str(sweep_file), "--results", str(root)]
     return subprocess.Popen(
         [*command, "--workers", "2"],
         stdout=subprocess.PIPE,

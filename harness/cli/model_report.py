@@ -19,6 +19,7 @@ def model_report(
         ),
     ] = False,
     results: option.Results = option.DEFAULT_RESULTS,
+    figures: option.Figures = True,
     trust: option.Trust = False,
 ) -> None:
     """Measure the accuracy of learned models on held-out episodes. Resumes where it stopped."""
@@ -41,7 +42,7 @@ def model_report(
         for i, run in enumerate(finished, start=1):
             model_folder.report(store.folder(run), learning_curve, trust)
             shown.print(f"{i} of {len(finished)}: {run}", soft_wrap=True)
-        write_report(sweep, store)
+        write_report(sweep, store, figures=figures)
         if len(finished) < len(runs):
             shown.print(f"{len(runs) - len(finished)} of {len(runs)} runs are not finished")
             raise typer.Exit(verb.SOME_FAILED)

@@ -43,6 +43,14 @@ Crosscheck = Annotated[
         help="Compare with rliable's own estimates: about a second per arm.",
     ),
 ]
+Figures = Annotated[
+    bool,
+    typer.Option(
+        "--figures/--no-figures",
+        envvar="HARNESS_FIGURES",
+        help="Draw the figures of the report, which takes most of its time.",
+    ),
+]
 Trust = Annotated[
     bool,
     typer.Option(

@@ -38,13 +38,14 @@ def report(
             "honest 'no' passes.",
         ),
     ] = False,
+    figures: option.Figures = True,
     crosscheck: option.Crosscheck = True,
 ) -> None:
     """Write a sweep's figures, tables, checklist and paper from its finished runs."""
     with verb.users_errors():
         store = verb.open_store(results)
         flaws = write_report(
-            verb.find_sweep(name, store), store, style, format_.split(","), crosscheck
+            verb.find_sweep(name, store), store, style, format_.split(","), figures, crosscheck
         )
         if strict and flaws:
             verb.warn([*flaws, f"The checklist is incomplete: {len(flaws)} items."])
@@ -56,12 +57,14 @@ def write_report(
     store: Store,
     style: str = "plain",
     formats: Sequence[str] = ("pdf", "png"),
+    figures: bool = True,
     crosscheck: bool = True,
 ) -> list[str]:
     """Write the report of a sweep, print where it is, return what its checklist lacks."""
     from harness.config.strict import suggest
     from harness.report import Options, write
     from harness.report.render.style import FORMATS, VENUES
+    from harness.report.results.figures import FIGURES
     from harness.store.files import make_way
 
     if style not in VENUES:
@@ -70,7 +73,8 @@ def write_report(
         raise verb.user_error("--format", f"no format '{wrong}'.{suggest(wrong, FORMATS)}")
     if not {"png", "svg"} & set(formats):  # report.md and report.html show one of them
         formats = [*formats, "png"]
-    options = Options(style, tuple(formats), checklist_answers(sweep), crosscheck)
+    names = tuple(FIGURES) if figures else ()
+    options = Options(style, tuple(formats), checklist_answers(sweep), names, crosscheck)
     folder = store.sweep_folder(sweep.name) / "report"
     verb.warn(make_way(folder))
     page, flaws = write(sweep, store, folder, options)

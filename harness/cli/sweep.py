@@ -15,6 +15,7 @@ def sweep(
     observer: option.Observers = None,
     set_: option.Settings = None,
     anyway: option.Anyway = False,
+    figures: option.Figures = True,
     crosscheck: option.Crosscheck = True,
 ) -> None:
     """Train the missing runs of a sweep, then write its report. Resumes where it stopped."""
@@ -28,6 +29,6 @@ def sweep(
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))
         verb.train(list(resolved.runs), store, workers, executor, observer)
-        write_report(resolved, store, crosscheck=crosscheck)
+        write_report(resolved, store, figures=figures, crosscheck=crosscheck)
         if store.missing(resolved.runs):
             raise typer.Exit(verb.SOME_FAILED)

@@ -42,6 +42,7 @@ class Options:
     venue: str = "plain"  # a key of style.VENUES
     formats: tuple[str, ...] = ("pdf", "png")  # of figures, some of style.FORMATS
     answers: checklist.Answers = field(default_factory=dict)
+    figures: tuple[str, ...] = tuple(FIGURES)  # those to draw: most of the time of a report
     crosscheck: bool = True  # let rliable speak too: a second or so for each arm and score
 
 
@@ -118,6 +119,8 @@ def _text(path: Path, content: str) -> None:
 
 
 def _figures(evidence: Evidence, folder: Path, options: Options) -> Section:
+    if not options.figures:
+        return Section(FIGURES_SECTION, (Text("Left out, as asked: `--no-figures`."),))
     blocks: list[Block] = []
     if evidence.no_aggregates:
         why = f"because {evidence.no_aggregates}"
@@ -128,11 +131,13 @@ def _figures(evidence: Evidence, folder: Path, options: Options) -> Section:
 
 def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> list[Figure | Text]:
     """The figures of a section, and why some of them are not there."""
-    first = {name: FIGURES[name] for name in _FIRST_FIGURES if name in FIGURES}
     figures: list[Figure] = []
     absent: list[Text] = []
     scores = evidence.sweep.report.scores
-    for name, kind in (first | FIGURES).items():
+    for name in dict.fromkeys((*_FIRST_FIGURES, *FIGURES)):
+        kind = FIGURES[name]
+        if name not in options.figures:
+            continue
         if kind.section != section or (kind.aggregate and evidence.no_aggregates):
             continue
         each = scores if kind.per_score else scores[:1]

@@ -201,8 +201,7 @@ def test_so_it_is_in_a_process_of_its_own(folder):
     assert out.strip().count("\n") == 0 and "Did you mean 'ppo'?" in out
 
 
-def test_the_serial_executor_writes_the_same_numbers(folder, monkeypatch):
-    monkeypatch.setattr("harness.report.contents.FIGURES", {})  # what takes the time of a report
+def test_the_serial_executor_writes_the_same_numbers(folder):
     typed("sweep", "cli.yaml", "--executor", "serial", "--results", "serial", cwd=folder)
 
     table = "sweeps/cli/report/table_final.csv"

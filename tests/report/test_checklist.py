@@ -6,9 +6,10 @@ import csv
 
 import fake_store
 import pytest
+from fake_report import write_report
 
 from harness.config.strict import UserError
-from harness.report import Options, checklist, contents, write
+from harness.report import Options, checklist, write
 from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer, Entry
 from harness.report.checklist.questions import QUESTIONS
@@ -17,12 +18,6 @@ from harness.store.reader import Store
 
 ARMS, ENVS = ("ppo", "rnd"), ("DeepSea-20",)
 FIELDS = ("wall_seconds", "cpu_seconds")
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {})  # they take most of the time of a report
-    return Store(tmp_path)
 
 
 def finished(store: Store, seeds: int = 6, **result: object) -> ResolvedSweep:
@@ -56,7 +51,7 @@ def test_what_only_an_author_knows_is_unanswered_and_never_yes(store):
 
 def test_every_pointer_leads_to_a_file(store):
     sweep = finished(store)
-    folder = write(sweep, store, store.sweep_folder("fake") / "report").page.parent
+    folder = write_report(store, sweep)
     with (folder / "checklist.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(QUESTIONS)
@@ -150,7 +145,7 @@ def test_the_page_names_what_the_records_deny(store):
     sweep = finished(store, seeds=4)
     said = {"variation": AuthorsAnswer(answer="yes", because="There are bars.", where="Figure 1")}
     folder = store.sweep_folder("fake") / "report"
-    path, flaws = write(sweep, store, folder, Options(answers=said))
+    path, flaws = write(sweep, store, folder, Options(answers=said, figures=()))
     assert "> **Warning.** The records contradict its author on: variation." in path.read_text()
     text = (path.parent / "checklist.md").read_text()
     assert (

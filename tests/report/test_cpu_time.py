@@ -9,10 +9,10 @@ import time
 import fake_store
 import numpy as np
 import pytest
+from fake_report import report
 from tiny import tiny
 
 from harness import stats
-from harness.report import contents
 from harness.report.evidence import gather
 from harness.report.plot import Line
 from harness.report.render import seaborn, style
@@ -54,14 +54,7 @@ def timed(store, seeds=6, untold=0, arms=("fast", "slow"), took=TOOK, evaluation
 
 
 def written(store, sweep):
-    folder = store.sweep_folder(sweep.name) / "report"
-    text = contents.write(sweep, store, folder).page.read_text()
-    return text.partition(f"## {cpu_time.SECTION}\n")[2].partition("\n## ")[0]
-
-
-@pytest.fixture
-def text_only(monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {})
+    return report(store, sweep).partition(f"## {cpu_time.SECTION}\n")[2].partition("\n## ")[0]
 
 
 # Where the times come from -----------------------------------------------------------------------
@@ -110,13 +103,13 @@ def test_runs_of_one_process_each_begin_at_zero(tmp_path):
         assert 0 < result["learning_seconds"]["2000"] <= result["cpu_seconds"]
 
 
-def test_arms_are_told_apart_by_learning_and_not_by_what_judged_them(store, text_only):
+def test_arms_are_told_apart_by_learning_and_not_by_what_judged_them(store):
     """Evaluation takes 100 times as long as learning: it hides no difference."""
     sweep = timed(store, took={"fast": 1.0, "slow": 3.0}, evaluation=100.0)
     assert "| fast | 1.00 to 1.05 |" in written(store, sweep)
 
 
-def test_a_learner_that_takes_no_time_has_the_least_that_is_written_down(store, text_only):
+def test_a_learner_that_takes_no_time_has_the_least_that_is_written_down(store):
     sweep = timed(store, took={"fast": 0.0, "slow": 3.0})
     assert "| fast | 0.00100 |" in written(store, sweep)
 
@@ -124,7 +117,7 @@ def test_a_learner_that_takes_no_time_has_the_least_that_is_written_down(store, 
 # What is compared --------------------------------------------------------------------------------
 
 
-def test_the_table_says_who_has_nothing_yet_and_who_has_ended(store, text_only):
+def test_the_table_says_who_has_nothing_yet_and_who_has_ended(store):
     text = written(store, timed(store, took=TOOK | {"slow": 240.0}))
     fast, slow = (line for line in text.splitlines() if line.startswith(("| fast", "| slow")))
     head = "| arm | CPU s of learning | after 12.0 s (fast) | after 240 s (slow) | at its end |"
@@ -139,7 +132,7 @@ def test_the_table_says_who_has_nothing_yet_and_who_has_ended(store, text_only):
     assert "no claim is tested" in text
 
 
-def test_the_file_for_machines_has_the_numbers_of_the_table(store, text_only):
+def test_the_file_for_machines_has_the_numbers_of_the_table(store):
     sweep = timed(store)
     written(store, sweep)
     with (store.sweep_folder("fake") / "report" / f"table_equal_cpu_{ENV}.csv").open() as file:
@@ -151,12 +144,12 @@ def test_the_file_for_machines_has_the_numbers_of_the_table(store, text_only):
     assert [rows["slow", "fast"][name] for name in ("iqm", "shows")] == ["0.08", "tied"]
 
 
-def test_arms_that_take_about_as_long_are_not_compared_by_time(store, text_only):
+def test_arms_that_take_about_as_long_are_not_compared_by_time(store):
     sweep = timed(store, took={"fast": 10.0, "slow": 19.9})
     assert written(store, sweep) == ""
 
 
-def test_an_arm_with_a_run_whose_times_are_not_known_is_left_out_and_counted(store, text_only):
+def test_an_arm_with_a_run_whose_times_are_not_known_is_left_out_and_counted(store):
     sweep = timed(store, 6, untold=2, arms=("fast", "slow", "other"), took=TOOK | {"other": 1.0})
     text = written(store, sweep)
     gap = "- (times of 4 of 6 runs)"
@@ -164,11 +157,11 @@ def test_an_arm_with_a_run_whose_times_are_not_known_is_left_out_and_counted(sto
     assert "2 of 18 finished runs have no such times." in text
 
 
-def test_one_arm_with_times_has_nothing_to_be_compared_with(store, text_only):
+def test_one_arm_with_times_has_nothing_to_be_compared_with(store):
     assert written(store, timed(store, untold=1)) == ""
 
 
-def test_a_missing_run_is_never_averaged_over(store, text_only):
+def test_a_missing_run_is_never_averaged_over(store):
     sweep = timed(store, arms=("fast", "slow", "other"), took=TOOK | {"other": 1.0})
     fake_store.remove_result(store, sweep.runs[-1])
     assert "| other | - (5 of 6 runs) |" in written(store, sweep)

@@ -8,11 +8,11 @@ import sys
 import fake_store
 import numpy as np
 import pytest
+from fake_report import report
 from typer.testing import CliRunner
 
 from harness import stats
 from harness.cli.main import app
-from harness.report import contents
 from harness.report.results import crosscheck as section
 from harness.stats import calibration, crosscheck
 from harness.store.reader import Store
@@ -26,20 +26,14 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def text_only(monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {})
-
-
 def sweep_of(store, seeds=6, arms=ARMS, envs=ENVS, **more):
     sweep = fake_store.sweep(arms, envs, seeds, **more)
     fake_store.write_sweep(store, sweep)
     return sweep
 
 
-def written(store, sweep, options=None):
-    folder = store.sweep_folder(sweep.name) / "report"
-    text = contents.write(sweep, store, folder, options).page.read_text()
+def written(store, sweep):
+    text = report(store, sweep, crosscheck=True)
     return text.partition(f"## {section.SECTION}\n")[2].partition("\n## ")[0]
 
 

@@ -7,13 +7,13 @@ import re
 
 import fake_store
 import pytest
+from fake_report import write_report
 from typer.testing import CliRunner
 
 from harness import agents, envs
 from harness.cli.main import app
 from harness.config.shipped import shipped
 from harness.config.strict import UserError, load, parse
-from harness.report import contents, write
 from harness.report.evidence import equal_tuning
 from harness.spec import Claim
 from harness.store.reader import Store
@@ -206,14 +206,14 @@ def test_check_shows_what_each_arm_was_tuned_on_and_warns(tmp_path):
     )
 
 
-def test_a_report_warns_once_and_its_settings_say_what_each_arm_was_tuned_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {})
+def test_a_report_warns_once_and_its_settings_say_what_each_arm_was_tuned_on(tmp_path):
     store, made = Store(tmp_path), sweep(EVERYWHERE)
     fake_store.write_sweep(store, made)
 
-    path = write(made, store, store.sweep_folder("fake") / "report").page
+    folder = write_report(store, made)
 
-    assert path.read_text().count("were not tuned on the same environments") == 1
-    settings = (path.parent / "hyperparameters.csv").read_text()
+    text = (folder / "report.md").read_text()
+    assert text.count("were not tuned on the same environments") == 1
+    settings = (folder / "hyperparameters.csv").read_text()
     assert 'tuned on,"DeepSea-10, DeepSea-5",all but ppo' in settings
     assert "tuned on,DeepSea-5,ppo" in settings

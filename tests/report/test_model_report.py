@@ -23,7 +23,6 @@ from harness.cli import model_folder
 from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.envs.wrappers import complete
-from harness.report import contents
 from harness.report.render import markdown
 from harness.report.results import one_model as page
 from harness.report.results import one_model_figures as figures
@@ -354,10 +353,7 @@ def test_a_sweep_without_models_is_refused(store):
     assert "no agent of fake has a model" in found.stderr
 
 
-def test_of_a_sweep_what_has_a_model_is_measured_and_reported(
-    store, folder, few_figures, monkeypatch
-):
-    monkeypatch.setattr(contents, "FIGURES", {})
+def test_of_a_sweep_what_has_a_model_is_measured_and_reported(store, folder, few_figures):
     sweep(store, tiny("world_model"), tiny("pid"))
     found = invoke(store, "fake")
 

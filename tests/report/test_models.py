@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fake_store
 import pytest
+from fake_report import report, write_report
 
-from harness.report import contents, write
 from harness.report.evidence import gather
 from harness.report.number import significant
 from harness.report.results import models
+from harness.report.results.figures import FIGURES
 from harness.store.reader import Store
 
 ENV = "DeepSea-20"
@@ -87,14 +88,12 @@ def test_measures_of_other_weights_or_of_another_version_are_none(store, stale):
     assert models.table(gather(sweep(store, {0, 1, 2}, **stale), store)) is None
 
 
-def test_the_page_has_the_section_only_where_models_were_measured(store, monkeypatch):
-    chosen = {name: plot for name, plot in contents.FIGURES.items() if name.startswith("model_")}
-    monkeypatch.setattr(contents, "FIGURES", chosen)
-    without = write(sweep(store, set()), store, store.root / "without").page
-    assert "## World models" not in without.read_text()
+def test_the_page_has_the_section_only_where_models_were_measured(store):
+    figures = [name for name in FIGURES if name.startswith("model_")]
+    assert "## World models" not in report(store, sweep(store, set()), figures)
 
-    found = write(sweep(store, {0, 1, 2}), store, store.root / "with").page
-    text, files = found.read_text(), {path.name for path in found.parent.iterdir()}
+    folder = write_report(store, sweep(store, {0, 1, 2}), figures)
+    text, files = (folder / "report.md").read_text(), {path.name for path in folder.iterdir()}
     assert "## World models" in text
     assert {"table_models.csv", "table_model_returns.csv", "table_model_numbers.csv"} <= files
     assert {f"model_errors_{ENV}.png", f"model_likelihoods_{ENV}.png"} <= files

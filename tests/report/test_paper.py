@@ -10,18 +10,18 @@ from pathlib import Path
 
 import fake_store
 import pytest
+from fake_report import write_report
 from typer.testing import CliRunner
 
 from baselines import AGENTS, BONUSES
 from harness.cli.main import app
-from harness.report import Options, citation, contents, write
+from harness.report import citation
 from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer
 from harness.report.document import Table
 from harness.report.number import fixed
 from harness.report.render import latex, style
 from harness.report.render.paper import narrow
-from harness.report.results.figures import FIGURES
 from harness.report.results.methods import paragraphs
 from harness.spec import Claim, Evaluation, ReportOptions, ResolvedSweep
 from harness.store.reader import Store
@@ -38,22 +38,11 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-@pytest.fixture
-def text_only(monkeypatch):
-    """Figures take most of the time of a report."""
-    monkeypatch.setattr(contents, "FIGURES", {})
-
-
 def nasty(store: Store, seeds: int = 6) -> ResolvedSweep:
     claims = (Claim(text="", better=NASTY[0], worse=NASTY[1], env="DeepSea-20"),)
     sweep = fake_store.sweep(NASTY, TWO_ENVS, seeds, claims=claims, question="Is 50 % > $x_1$?")
     fake_store.write_sweep(store, sweep)
     return sweep
-
-
-def report(store: Store, sweep: ResolvedSweep, **options: object) -> Path:
-    folder = store.sweep_folder(sweep.name) / "report"
-    return write(sweep, store, folder, Options(**options)).page.parent
 
 
 # Tables ------------------------------------------------------------------------------------------
@@ -81,13 +70,13 @@ def plain(cell: str) -> str:
     return found.removeprefix("{}")
 
 
-def test_the_three_forms_of_every_table_hold_the_same_cells(store, text_only):
+def test_the_three_forms_of_every_table_hold_the_same_cells(store):
     names = tuple(name for name in NASTY if "強" not in name)  # LaTeX has its code points instead
     sweep = fake_store.sweep(names, TWO_ENVS, 6)
     fake_store.write_sweep(store, sweep)
     fake_store.write_failure(store, sweep.runs[0], "ValueError: NaN in the policy")
     fake_store.remove_result(store, sweep.runs[0])
-    folder = report(store, sweep)
+    folder = write_report(store, sweep)
     found = sorted(path.stem for path in folder.glob("*.tex"))
     assert {"table_final", "table_auc", "runs", "hyperparameters", "environments"} <= set(found)
     for name in found:
@@ -160,12 +149,11 @@ def cites(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("venue", style.VENUES)
-def test_all_that_the_paper_names_lies_beside_it(store, monkeypatch, venue):
-    few = {name: FIGURES[name] for name in ("improvement", "curves")}
-    monkeypatch.setattr(contents, "FIGURES", few if venue == "plain" else {})
+def test_all_that_the_paper_names_lies_beside_it(store, venue):
+    figures = ("improvement", "curves") if venue == "plain" else ()
     sweep = fake_store.sweep(("ppo", "rnd"), TWO_ENVS, 6, claims=fake_store.CLAIMS[:2])
     fake_store.write_sweep(store, sweep)
-    paper = report(store, sweep, venue=venue) / "paper"
+    paper = write_report(store, sweep, figures, venue=venue) / "paper"
     main = (paper / "main.tex").read_text()
     figures = re.findall(r"\{(figures/[^}]*)\}", main)
     assert {path.name for path in (paper / "figures").iterdir()} == {Path(f).name for f in figures}
@@ -180,16 +168,15 @@ def test_all_that_the_paper_names_lies_beside_it(store, monkeypatch, venue):
         assert rf"\label{{{ref}}}" in text
 
 
-def test_a_paper_has_its_pdfs_whatever_formats_the_report_has(store, monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {"curves": FIGURES["curves"]})
+def test_a_paper_has_its_pdfs_whatever_formats_the_report_has(store):
     options = ReportOptions(scores=("final",))
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3, report=options)
     fake_store.write_sweep(store, sweep)
-    folder = report(store, sweep, formats=("svg",))
+    folder = write_report(store, sweep, ["curves"], formats=("svg",))
     assert {p.suffix for p in folder.iterdir() if p.stem == "curves"} == {".svg"}
     assert "(curves.svg)" in (folder / "report.md").read_text()
     assert [p.name for p in (folder / "paper/figures").iterdir()] == ["curves.pdf"]
-    report(store, sweep, formats=("png", "pdf"))
+    write_report(store, sweep, ["curves"], formats=("png", "pdf"))
     assert not (folder / "curves.svg").exists()
 
 
@@ -270,7 +257,7 @@ def run(store: Store, *words: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_a_checklist_with_flaws_fails_a_strict_report_after_it_is_written(store, text_only):
+def test_a_checklist_with_flaws_fails_a_strict_report_after_it_is_written(store):
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3, source=str(store.root / "s.yaml"))
     fake_store.write_sweep(store, sweep)
     file = store.root / "s.checklist.yaml"
@@ -284,7 +271,7 @@ def test_a_checklist_with_flaws_fails_a_strict_report_after_it_is_written(store,
     assert "ethics: UNANSWERED" in out
 
 
-def test_a_checklist_without_flaws_passes_a_strict_report(store, text_only):
+def test_a_checklist_without_flaws_passes_a_strict_report(store):
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3, source=str(store.root / "s.yaml"))
     fake_store.write_sweep(store, sweep)
     # 3 seeds have no interval: the records' honest "no" is no flaw.
@@ -325,10 +312,9 @@ def test_a_wrong_option_is_one_line(store, option, value, hint):
     assert (code, hint in out) == (2, True)
 
 
-def test_a_report_in_pdf_alone_still_shows_its_figures(store, monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {"curves": FIGURES["curves"]})
-    fake_store.write_sweep(store, fake_store.sweep(seeds=1))
-    code, _ = run(store, "report", "fake", "--format", "pdf")
+def test_a_report_in_pdf_alone_still_shows_its_figures(store):
+    fake_store.write_sweep(store, fake_store.sweep(("ppo",), ("DeepSea-20",), 1))
+    code, _ = run(store, "report", "fake", "--format", "pdf", "--figures")
     text = (store.sweep_folder("fake") / "report" / "report.md").read_text()
     assert (code, text.count("![") > 0, ".svg)" in text) == (0, True, False)
 
@@ -355,11 +341,9 @@ def compiled(paper: Path) -> bytes:
 @pytest.mark.slow
 @needs_tex
 @pytest.mark.parametrize("venue", style.VENUES)
-def test_the_paper_compiles_with_nasty_names(store, tmp_path, venue, monkeypatch):
-    some = ("aggregates", "profiles", "curves")
-    monkeypatch.setattr(contents, "FIGURES", {name: FIGURES[name] for name in some})
+def test_the_paper_compiles_with_nasty_names(store, tmp_path, venue):
     sweep = nasty(store)
-    first = report(store, sweep, venue=venue) / "paper"
+    first = write_report(store, sweep, ["aggregates", "profiles", "curves"], venue=venue) / "paper"
     copy = tmp_path / "elsewhere"
     shutil.copytree(first, copy)
     pdf = compiled(first)

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import fake_store
 import pytest
+from fake_report import report, write_report
 from rich.console import Console
 
 from harness import stats
 from harness.cli import status
-from harness.report import checklist, contents, write
+from harness.report import Options, checklist, write
 from harness.report.evidence import gather
 from harness.report.evidence.verdict import Finding, decide, unexamined
 from harness.report.results import claims
@@ -31,12 +32,6 @@ def store(tmp_path):
     return Store(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def text_only(monkeypatch):
-    """Figures take most of the time of a report."""
-    monkeypatch.setattr(contents, "FIGURES", {})
-
-
 def half_done(store, *of, seeds=4, failed=()):
     """A sweep of 10 seeds, of which the first few are finished."""
     sweep = fake_store.sweep(ARMS, ENVS, 10, claims=of or (CLAIM,))
@@ -47,10 +42,6 @@ def half_done(store, *of, seeds=4, failed=()):
         elif run.seed < seeds:
             fake_store.write_run(store, run, lambda run, *_: [float(run.arm == "rnd")] * _[-1])
     return sweep
-
-
-def report(store, sweep):
-    return write(sweep, store, store.sweep_folder(sweep.name) / "report").page.read_text()
 
 
 def answer(store, sweep):
@@ -156,7 +147,7 @@ def test_the_paper_names_failed_and_missing_runs_before_its_results(store):
     sweep = half_done(store, failed=[("rnd", "DeepSea-10", 2)])
     folder = store.sweep_folder("fake") / "report"
 
-    write(sweep, store, folder)
+    write_report(store, sweep)
 
     tex = (folder / "paper" / "main.tex").read_text()
     reason = tex.index(r"1 of rnd on DeepSea-10: \texttt{ValueError: NaN in the policy}")
@@ -167,16 +158,16 @@ def test_the_paper_names_failed_and_missing_runs_before_its_results(store):
 def test_no_empty_figure_is_drawn_while_no_arm_has_all_of_its_runs(store, monkeypatch):
     asked = []
     kind = replace(FIGURES["aggregates"], fill=lambda *_: asked.append("filled") or "")
-    monkeypatch.setattr(contents, "FIGURES", {"aggregates": kind})
+    monkeypatch.setitem(FIGURES, "aggregates", kind)
     left_out = "aggregate over environments are left out, because no arm has all of its runs"
     sweep = half_done(store)
 
-    assert left_out in report(store, sweep)
+    assert left_out in report(store, sweep, ["aggregates"])
     assert not asked
     for run in sweep.runs:
         if run.arm == "ppo":
             fake_store.write_run(store, run)
-    assert left_out not in report(store, sweep)
+    assert left_out not in report(store, sweep, ["aggregates"])
     assert asked
 
 
@@ -194,7 +185,7 @@ def test_the_checklist_is_pending_and_cannot_be_handed_in_whatever_its_author_sa
     pending = {name for name, entry in entries.items() if entry.answer == "PENDING"}
     assert pending >= {"runs", "claims", "variation", "significance", "compute"}
     assert entries["runs"].why.startswith("16 of 40 runs are finished; 24 missing")
-    flaws = write(evidence.sweep, store, store.sweep_folder("fake") / "report").flaws
+    flaws = write(evidence.sweep, store, store.root / "report", Options(figures=())).flaws
     assert any(flaw.startswith("runs: PENDING. 16 of 40") for flaw in flaws)
 
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 import fake_store
 import numpy as np
 import pytest
+from fake_report import report
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
-from harness.report import plot, write
+from harness.report import plot
 from harness.report.evidence import gather
 from harness.report.plot import Axis, Line, Panel, Plot, Points, Rule
 from harness.report.render import seaborn, style
@@ -165,17 +166,14 @@ def test_a_picture_is_shown_whole_and_upright():
     assert axes.get_ylim() == (11.5, -0.5)
 
 
-def test_what_has_nothing_to_show_is_a_sentence_and_no_frame(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "harness.report.contents.FIGURES", {name: FIGURES[name] for name in ("curves", "seeds")}
-    )
+def test_what_has_nothing_to_show_is_a_sentence_and_no_frame(tmp_path):
     store = Store(tmp_path)
     options = ReportOptions(scores=("final",))
     sweep = fake_store.sweep(("ppo", "rnd"), ENVS[:1], 1, report=options)
     fake_store.write_sweep(store, sweep, finish=False)
-    text = write(sweep, store, tmp_path / "report").page.read_text()
+    text = report(store, sweep, ["curves", "seeds"])
     assert "Learning curves: not drawn, because the runs that it needs have not finished." in text
-    assert not list((tmp_path / "report").glob("*.png"))
+    assert not list((store.sweep_folder("fake") / "report").glob("*.png"))
     fake_store.write_run(store, sweep.runs[0])
-    text = write(sweep, store, tmp_path / "report").page.read_text()
+    text = report(store, sweep, ["curves", "seeds"])
     assert "Every run, final score: not drawn, because there is a single point to show." in text

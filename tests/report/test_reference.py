@@ -5,10 +5,10 @@ from __future__ import annotations
 import fake_store
 import numpy as np
 import pytest
+from fake_report import report
 
 from harness import envs, stats
 from harness.agents import entry
-from harness.report import contents, write
 from harness.report import evidence as evidence_module
 from harness.report.results import reference
 from harness.report.results.reference import PublicScore, ReferenceFile
@@ -247,9 +247,8 @@ def test_too_few_runs_are_not_compared(store, monkeypatch):
 
 def test_the_report_shows_the_verdict(store, monkeypatch):
     public(monkeypatch)
-    monkeypatch.setattr(contents, "FIGURES", {})
     sweep = ours(store, 0.6, seeds=5)
-    text = write(sweep, store, store.sweep_folder("fake") / "report").page.read_text()
+    text = report(store, sweep)
     assert "### Beside public numbers" in text
     assert (
         "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo, 1 run) | 0.10 [0.05, 0.15] | 0.07 | better "

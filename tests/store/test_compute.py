@@ -8,10 +8,10 @@ import json
 
 import fake_store
 import pytest
+from fake_report import write_report
 from rich.console import Console
 
 from harness.cli import status
-from harness.report import contents
 from harness.report.evidence import gather
 from harness.report.results import runs as compute
 from harness.store import writer
@@ -93,8 +93,7 @@ def test_what_failed_is_in_the_sums_and_what_nobody_measured_is_said(store):
     )
 
 
-def test_page_checklist_paper_and_status_give_one_account_of_failed_attempts(store, monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {})
+def test_page_checklist_paper_and_status_give_one_account_of_failed_attempts(store):
     sweep = fake_store.sweep(ARMS, ("DeepSea-20",), 3)
     fake_store.write_sweep(store, sweep, finish=False)
     for run in sweep.runs:
@@ -105,7 +104,7 @@ def test_page_checklist_paper_and_status_give_one_account_of_failed_attempts(sto
         "7 attempts took 176.0 s of wall time and 160.0 s of CPU time; "
         "1 left no result and took 50.0 s of wall time and 40.0 s of CPU time."
     )
-    folder = contents.write(sweep, store, store.sweep_folder("fake") / "report").page.parent
+    folder = write_report(store, sweep)
     with (folder / "table_compute.csv").open() as file:
         whole = list(csv.reader(file))[-1]
     assert whole == ["(all arms)", "7", "1", "176.0", "160.0", "40.0", "900"]

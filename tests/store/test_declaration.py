@@ -6,8 +6,8 @@ import shutil
 
 import fake_store
 import pytest
+from fake_report import write_report
 
-from harness.report import contents, write
 from harness.report.evidence import gather
 from harness.report.evidence.warning import warnings
 from harness.spec import Claim, ResolvedSweep
@@ -203,12 +203,11 @@ def test_a_copy_that_keeps_the_claim_that_came_out_says_how_many_there_were(stor
     assert "First declared as one of 2 claims, of which 1 are not made here" in doubt
 
 
-def test_every_page_says_of_a_claim_what_the_records_prove(store, start, monkeypatch):
-    monkeypatch.setattr(contents, "FIGURES", {})
+def test_every_page_says_of_a_claim_what_the_records_prove(store, start):
     of = study()
     train(store, of)
     start(of, AFTER)
-    folder = write(of, store, store.sweep_folder("fake") / "report").page.parent
+    folder = write_report(store, of)
     text = (folder / "report.md").read_text()
     assert "**First recorded on 2026-02-03, when 6 of its 6 runs had finished" in text
     for name in ("checklist.md", "paper/methods.tex"):

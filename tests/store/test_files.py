@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.report import contents
 from harness.store import files, run_files, writer
 from harness.store.cost import spent
 from harness.store.files import Damaged, append_json, read_json, read_lines, replacing, write_json
@@ -353,7 +352,6 @@ def typed(*words):
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(contents, "FIGURES", {})
     Path("disk.yaml").write_text(SWEEP)
     return tmp_path
 
@@ -376,7 +374,6 @@ def test_a_full_disk_loses_no_finished_run_and_is_told_in_one_line(here, monkeyp
     assert [line for line in said if "the disk is full; what was finished is kept" in line]
     monkeypatch.undo()
     monkeypatch.chdir(here)
-    monkeypatch.setattr(contents, "FIGURES", {})
 
     code, said = typed("sweep", "disk.yaml")
 

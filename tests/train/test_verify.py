@@ -8,9 +8,9 @@ from collections import Counter
 import fake_store
 import pytest
 from command import typed
+from fake_report import report
 from tiny import files, store_at, tiny
 
-from harness import report
 from harness.config.strict import UserError
 from harness.store import run_files
 from harness.store.layout import CERTIFICATE
@@ -317,13 +317,12 @@ OTHER = {"outcome": "differs", "changed": {"threads.OMP_NUM_THREADS": ["2", "1"]
 FAILED = {"outcome": "failed", "error": "killed"}
 
 
-def page(store, certificates, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.report.contents.FIGURES", {})
+def page(store, certificates):
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-20",), 3)
     fake_store.write_sweep(store, sweep)
     for spec, certificate in zip(sweep.runs, certificates, strict=False):
         fake_store.write_certificate(store, spec, **certificate)
-    return report.write(sweep, store, tmp_path / "report").page.read_text()
+    return report(store, sweep)
 
 
 @pytest.mark.parametrize(
@@ -337,14 +336,12 @@ def page(store, certificates, tmp_path, monkeypatch):
         ([CHANGED], "compared. Equal although these had changed: cpu.\n"),
     ],
 )  # fmt: skip
-def test_the_report_tells_how_many_runs_were_repeated(
-    store, tmp_path, monkeypatch, certificates, line
-):
-    assert line in page(store, certificates, tmp_path, monkeypatch)
+def test_the_report_tells_how_many_runs_were_repeated(store, certificates, line):
+    assert line in page(store, certificates)
 
 
-def test_the_report_warns_of_runs_that_gave_other_numbers(store, tmp_path, monkeypatch):
-    text = page(store, [EQUAL, OTHER], tmp_path, monkeypatch)
+def test_the_report_warns_of_runs_that_gave_other_numbers(store):
+    text = page(store, [EQUAL, OTHER])
 
     assert (
         "> **Warning.** 1 of 2 repeated runs did not give the same numbers again. ppo on "
@@ -353,8 +350,8 @@ def test_the_report_warns_of_runs_that_gave_other_numbers(store, tmp_path, monke
     ) in text
 
 
-def test_a_report_of_runs_that_nobody_repeated_says_nothing_of_it(store, tmp_path, monkeypatch):
-    assert "repeated" not in page(store, [], tmp_path, monkeypatch)
+def test_a_report_of_runs_that_nobody_repeated_says_nothing_of_it(store):
+    assert "repeated" not in page(store, [])
 
 
 # The command --------------------------------------------------------------------------------------
@@ -376,14 +373,11 @@ arms:
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("again")
     (path / "again.yaml").write_text(SWEEP)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("harness.report.contents.FIGURES", {})
-        typed("sweep", "again.yaml", cwd=path)
+    typed("sweep", "again.yaml", cwd=path)
     return path
 
 
-def test_a_sweep_is_verified_by_a_sample_and_its_report_says_so(folder, monkeypatch):
-    monkeypatch.setattr("harness.report.contents.FIGURES", {})  # what takes the time of a report
+def test_a_sweep_is_verified_by_a_sample_and_its_report_says_so(folder):
     out = typed("verify", "again", "--sample", "50%", cwd=folder)
 
     assert "2/2 runs" in out
