@@ -313,14 +313,28 @@ def test_shipped_hyper_parameters_fit_their_agent(path):
         assert entry["source"]
 
 
-@pytest.mark.parametrize("name", [name for name in ENTRIES if split(name)[1]])
-def test_shipped_hyper_parameters_fit_with_a_bonus_and_leave_the_learners_as_they_are(name):
+def tuned_with_bonus(learner):
+    """The environments for which the learner ships settings that a bonus takes over."""
+    envs = load(shipped("configs/agents") / f"{learner}.yaml").data["envs"]
+    return [env for env, tuned in envs.items() if "with_bonus" in tuned]
+
+
+WITH_BONUS = [
+    (name, env)
+    for name, (learner, bonus) in zip(ENTRIES, map(split, ENTRIES), strict=True)
+    if bonus
+    for env in tuned_with_bonus(learner)
+]
+
+
+@pytest.mark.parametrize(("name", "env"), WITH_BONUS)
+def test_shipped_hyper_parameters_fit_with_a_bonus_and_leave_the_learners_as_they_are(name, env):
     learner, _ = split(name)
     fields = ENTRIES[learner].load().Config.model_fields
-    for env, tuned in load(shipped("configs/agents") / f"{learner}.yaml").data["envs"].items():
-        if "with_bonus" in tuned:
-            plain, bonus = (agents.resolve(each, env, []).hparams for each in (learner, name))
-            assert {key: bonus[key] for key in fields} == plain, env
+
+    plain, bonus = (agents.resolve(each, env, []).hparams for each in (learner, name))
+
+    assert {key: bonus[key] for key in fields} == plain
 
 
 def test_a_learners_settings_count_with_a_bonus_only_where_it_says_so():

@@ -164,7 +164,9 @@ def test_all_that_the_paper_names_lies_beside_it(store, venue):
     keys = re.findall(r"^@\w+\{(.*),", (paper / "references.bib").read_text(), flags=re.M)
     assert set(keys) == cites(text)
     assert len(keys) == len(set(keys)) >= 5
-    for ref in re.findall(r"\\ref\{(.*?)\}", text):
+    refs = re.findall(r"\\ref\{(.*?)\}", text)
+    assert refs
+    for ref in refs:
         assert rf"\label{{{ref}}}" in text
 
 

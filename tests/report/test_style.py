@@ -11,11 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from harness.report import evidence as evidence_module
-from harness.report.plot import Look, Plot, looks
+from harness.report.plot import Look, looks
 from harness.report.render import seaborn, style
-from harness.report.results.figures import FIGURES
-from harness.store.reader import Store
 
 ARMS = [f"arm {i}" for i in range(8)]
 # How dichromats see linear RGB: Machado, Oliveira and Fernandes (2009), severity 1.
@@ -117,38 +114,3 @@ def test_fonts_are_embedded_as_outlines_and_nothing_tells_the_day(tmp_path):
     assert b"/CIDFontType2" in pdf and b"/Type3" not in pdf and b"CreationDate" not in pdf
     svg = (tmp_path / "one.svg").read_text()
     assert "<text" not in svg and "<dc:date>" not in svg  # letters are outlines
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in style.VENUES if name != "plain"])
-def test_every_figure_fits_every_venue(name, tmp_path):
-    """As test_report.py has it for the plain style."""
-    store = Store(tmp_path)
-    arms = ("ppo", "rnd", "no_obs_norm", "no_reward_norm", "episodic", "without_everything_at_once")
-    long_name = "MiniGrid-MultiRoom-N4-S5-v1"
-    sweep = fake_store.sweep(arms, ("DeepSea-20", "DeepSea-10", "Elsewhere", long_name), 6)
-    sweep = sweep.model_copy(
-        update={"anchors": dict.fromkeys(sweep.envs, sweep.anchors["DeepSea-20"])}
-    )
-    fake_store.write_sweep(store, sweep)
-    evidence = evidence_module.gather(sweep, store)
-    with style.applied(style.VENUES[name]):
-        for kind in FIGURES:
-            shown = FIGURES[kind].plot(evidence, "final")
-            if not isinstance(shown, Plot):
-                continue
-            figure = seaborn.draw(shown)
-            style.save(figure, tmp_path / kind, ("png",))
-            canvas = FigureCanvasAgg(figure)
-            frame = figure.bbox.padded(1)
-            for axes in figure.axes:
-                box = axes.get_tightbbox(canvas.get_renderer())
-                assert frame.x0 <= box.x0 and box.x1 <= frame.x1, kind
-                names = [text for text in axes.get_xticklabels() if text.get_text()]
-                low, high = sorted(axes.get_xlim())
-                ends = sorted(
-                    text.get_window_extent().intervalx.tolist()
-                    for text, at in zip(names, axes.get_xticks(), strict=False)
-                    if low - 1e-9 <= at <= high + 1e-9
-                )
-                assert all(a[1] <= b[0] for a, b in pairwise(ends)), (kind, axes.get_title())

@@ -20,7 +20,9 @@ def test_the_three_forms_of_a_table_agree_to_the_last_digit(store):
     folder = store.sweep_folder("fake") / "report"
     latex, markdown = (folder / "table_auc.tex").read_text(), (folder / "table_auc.md").read_text()
     assert markdown in text
-    for row in rows(store, "table_auc"):
+    every = rows(store, "table_auc")
+    assert len(every) == len(TWO_ARMS) * len(TWO_ENVS)
+    for row in every:
         cell = f"{row['iqm']} [{row['low']}, {row['high']}]"
         assert cell in markdown
         assert cell in latex

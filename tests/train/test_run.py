@@ -255,6 +255,7 @@ def test_what_a_card_measures_is_kept_as_the_last_step_of_each_episode_left_it(t
     last = json.loads(files(store, spec, "evals.jsonl").splitlines()[-1])
     measured = result(store, spec)["final"]["measures"]
     assert list(measured) == list(last["measures"]) == ["distance, cm", "yaw error, °"]
+    assert any(last["returns"]), "it solves some"
     for name, limit in [("distance, cm", 3), ("yaw error, °", 15)]:
         assert measured[name] == np.mean(last["measures"][name])
         ends = zip(last["returns"], last["measures"][name], strict=True)
