@@ -14,12 +14,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from harness import stats
 from harness.report import evidence as evidence_module
 from harness.report import plot
 from harness.report.render import seaborn, style
 from harness.report.results import caption
 from harness.report.results.figures import FIGURES
+from harness.stats import calibration
 from harness.store.reader import Store
 
 
@@ -173,4 +173,4 @@ BARS = {"{bar}", "{comparison}", "{band}"}
 def test_a_caption_that_tells_of_bars_knows_whose_they_are(name):
     statistics = FIGURES[name].statistics
 
-    assert statistics and all(stats.expected(statistic, 10, 5) for statistic in statistics)
+    assert statistics and all(calibration.expected(statistic, 10, 5) for statistic in statistics)
