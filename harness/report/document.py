@@ -192,15 +192,13 @@ class Document:
 
     def every(self, kind: type[B]) -> Iterator[B]:
         """The blocks of a kind, wherever they stand."""
-        return _every((*self.sections, *self.beside), kind)
-
-
-def _every(blocks: Iterable[Block], kind: type[B]) -> Iterator[B]:
-    for block in blocks:
-        if isinstance(block, kind):
-            yield block
-        if isinstance(block, Section):
-            yield from _every(block.blocks, kind)
+        blocks: list[Block] = [*self.sections, *self.beside]
+        while blocks:
+            block = blocks.pop(0)
+            if isinstance(block, kind):
+                yield block
+            if isinstance(block, Section):
+                blocks[:0] = block.blocks
 
 
 # Words -------------------------------------------------------------------------------------------

@@ -113,6 +113,9 @@ function pathOf(xs, ys) {
   }).join("");
 }
 
+/** The corners of steps: a value holds until the next. */
+const xOfSteps = xs => xs.flatMap((x, i) => i ? [x, x] : [x]), yOfSteps = ys => ys.flatMap((y, i) => i ? [ys[i - 1], y] : [y]);
+
 /** Up along one edge and back along the other. */
 const bandOf = (xs, lows, highs) => pathOf([...xs, ...xs.toReversed()], [...lows, ...highs.toReversed()]) + "z";
 
@@ -225,11 +228,10 @@ const DRAWN = {
     svg.append(part);
   },
   line(svg, one, { x, y, place }) {
-    // The value of a step holds until the next.
-    const spread = one.step ? (values, by) => values.flatMap((value, i) => i ? [values[i - by], value] : [value]) : values => values;
-    const px = one.x.map(x), py = one.y.map(y), along = spread(px, 0), heights = values => spread(values.map(y), 1);
-    const part = group(one, one.shade), path = (name, d, more) => part.append(make("svg:path", { class: name, d, "stroke-dasharray": dashes(one.look), ...more }));
+    const part = group(one, one.shade), px = one.x.map(x), py = one.y.map(y);
+    const [along, heights] = one.step ? [xOfSteps(px), values => yOfSteps(values.map(y))] : [px, values => values.map(y)];
     const whole = pathOf(along, heights(one.y));
+    const path = (name, d, more) => part.append(make("svg:path", { class: name, d, "stroke-dasharray": dashes(one.look), ...more }));
     svg.append(part);
     if (one.low) {
       path("band", bandOf(along, heights(one.low), heights(one.high)));
@@ -238,10 +240,13 @@ const DRAWN = {
     if (one.beneath) path("beneath", whole, { "stroke-dasharray": null, style: `stroke-width: ${2 + 3 * Math.min(one.beneath, 3)}` });
     path(one.thin ? "run" : one.shade ? "line thin" : "line", whole);
     const every = Math.max(1, Math.floor(px.length / 6));
-    if (look(one.look).marker && !one.thin) for (let i = place % every; i < px.length; i += every) part.append(mark(one.look, px[i], py[i], 3.6));
+    if (look(one.look).marker && !one.thin)
+      for (let i = place % every; i < px.length; i += every) part.append(mark(one.look, px[i], py[i], 3.6));
     if (one.end) part.append(...endOf(one, x, y));
-    const sign = () => make("svg:path", { class: "hit", d: whole });
-    if (one.text) return one.x.map((_, i) => ({ x: px[i], y: py[i], of: place, href: one.link, sign, tip: () => tipOf(one.name, one.text) })).filter(hit => hit.y !== null);
+    if (one.text) {
+      const tip = () => tipOf(one.name, one.text), sign = () => make("svg:path", { class: "hit", d: whole });
+      return px.map((x, i) => ({ x, y: py[i], of: place, href: one.link, sign, tip })).filter(hit => hit.y !== null);
+    }
     return one.texts?.map((text, i) => ({ x: px[i], y: py[i], tip: () => tipOf(look(one.look).name, text) }));
   },
   points(svg, one, { x, y, across }) {
