@@ -143,7 +143,7 @@ def policy_kwargs(chosen: BaseModel) -> dict[str, Any]:
 
 
 def action_noise(chosen: ActionNoise, env: VecEnv) -> noise.ActionNoise:
-    """The same deviation for every action, independent of one another."""
+    """The same standard deviation for every action, independent of one another."""
     shape = env.action_space.shape
     return NOISES[chosen.type](np.zeros(shape), np.full(shape, chosen.std))
 

@@ -1,4 +1,4 @@
-"""Feedback controllers with fixed gains: what a learner must beat to have been worth its training.
+"""Feedback controllers with fixed gains: the baseline that a learner has to beat.
 
 CartPole is held by a PID loop on the pole's angle and a PD loop on the cart's position; only the
 sign of their sum acts, since the cart can be pushed left or right and no softer. Pendulum cannot be

@@ -1,4 +1,4 @@
-"""A scripted pusher: what a learner of PushPose must beat to have been worth its training.
+"""A scripted pusher: the baseline that a learner of PushPose has to beat.
 
 It knows how a box slides. A push that sticks to its contact turns the box by the law of Lynch,
 Maekawa and Tanie (1992, "Manipulation and active sensing by pushing"), so a straight push in the

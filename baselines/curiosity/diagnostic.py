@@ -1,4 +1,4 @@
-"""What a curious learner tells about itself beside its losses. Nothing here changes training."""
+"""What a curious learner logs beside its losses. Nothing here changes training."""
 
 from __future__ import annotations
 

@@ -31,17 +31,15 @@ class Config(api.Config):
 
     feature_space: Literal["inverse", "random", "pixels"] = Field(
         "inverse",
-        description="What tells actions apart, a fixed random network, or the observation itself.",
+        description="Inverse-dynamics features, a fixed random network, or the observation.",
     )
-    embedding_dim: int = Field(64, ge=1, description="Numbers per embedded observation.")
+    embedding_dim: int = Field(64, ge=1, description="Dimensions of the embedding.")
     embedding_net: Widths = Field([64], description="Widths of the encoder's hidden layers.")
-    inverse_net: Widths = Field(
-        [64], description="Hidden widths of what guesses the action between two embeddings."
-    )
+    inverse_net: Widths = Field([64], description="Hidden widths of the inverse-dynamics model.")
     obs_scale: Literal["none", "fixed", "running"] = Field(
         "none",
-        description="Observations as they are; by the mean of each feature and one deviation of "
-        "the first rollout, kept (arXiv:1808.04355); or whitened as by RND.",
+        description="Observations as they are; by the mean of each feature and one standard "
+        "deviation, fixed in the first rollout (arXiv:1808.04355); or whitened as by RND.",
     )
 
     def memory(self, sizes: api.Sizes) -> dict[str, float]:

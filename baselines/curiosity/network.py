@@ -59,7 +59,7 @@ class RunningMoments(nn.Module):
         self.count.copy_(total)
 
     def whiten(self, values: Tensor) -> Tensor:  # (..., *shape)
-        """In deviations from the mean, at most 5 of them."""
+        """In standard deviations from the mean, clipped at 5."""
         mean, var = self.mean.float(), self.var.float()
         return ((values - mean) * (var + 1e-8).rsqrt()).clamp(-5, 5)
 

@@ -42,7 +42,7 @@ class Config(feature.Config, rnd.Config):
         },
     }
 
-    embedding_dim: int = Field(32, ge=1, description="Numbers per embedded observation.")
+    embedding_dim: int = Field(32, ge=1, description="Dimensions of the embedding.")
     lifelong: bool = Field(True, description="Multiply by RND's error; else the episode alone.")
     max_lifelong: float = Field(
         5.0, ge=1, le=MOST, description="The most that the lifelong term can be."
@@ -119,7 +119,7 @@ class NGU(Bonus):
         return nearest.pow(2).transpose(0, 1)
 
     def _lifelong(self, steps: Transitions) -> Tensor:  # (T, B)
-        """Equation 1's modulator: 1 + the error's distance from its mean in deviations."""
+        """Equation 1's modulator: 1 + the error's distance from its mean in standard deviations."""
         assert self.rnd is not None
         error = self.rnd.reward(steps)
         moments = self.errors.after(error.flatten())

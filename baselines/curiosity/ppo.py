@@ -6,8 +6,8 @@ The two advantages are mixed before PPO's update. Differences from the paper: th
 torso; the extrinsic discount is PPO's 0.99 (there 0.999); PPO normalises the mixed advantage, so
 that `int_coef` cancels as long as the extrinsic one is 0, which it is where no reward has ever come
 and the critic knows it; and the bonus is warmed up on the random agent's steps before its running
-deviation begins to count. Without that, in runs as short as ours, the bonuses of an untrained
-predictor outweigh in the deviation all that follow, and the scaled bonus is dead before it is used.
+standard deviation begins to count. Without that, in runs as short as ours, the bonuses of an
+untrained predictor dominate it, and the scaled bonus is almost 0 before it is used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The forward error in random features (Burda et al. 2018b, arXiv:1808.04355).
 
-The bonus is the error of a model that foretells the embedding of the next observation from this one
+The bonus is the error of a model that predicts the embedding of the next observation from this one
 and the action. The embedding is a random network that never learns, or, with `feature_space:
 inverse`, the paper's inverse dynamics features. Differences from the paper: perceptrons instead of
 convolutions, and the learner has two reward streams (`ppo.py`), where the paper's adds them up.
@@ -27,12 +27,12 @@ class Config(feature.LearnedConfig):
 
     feature_space: Literal["inverse", "random", "pixels"] = Field(
         "random",
-        description="A fixed random network, what tells actions apart, or the observation itself.",
+        description="A fixed random network, inverse-dynamics features, or the observation.",
     )
     obs_scale: Literal["none", "fixed", "running"] = Field(
         "fixed",
-        description="By the mean of each feature and one deviation of the first rollout, kept; "
-        "observations as they are; or whitened as by RND.",
+        description="By the mean of each feature and one standard deviation, fixed in the first "
+        "rollout; observations as they are; or whitened as by RND.",
     )
     dynamics_width: int = Field(64, ge=1, description="Width of the forward model's layers.")
     residual_blocks: int = Field(4, ge=0, description="Of two layers each, in the forward model.")

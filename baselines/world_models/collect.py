@@ -1,4 +1,4 @@
-"""Real steps: the only ones that count, taken one after the other and told to the progress."""
+"""Real steps: the only ones that count, taken one after the other and reported to the progress."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Act = Callable[[np.ndarray, bool], Any]
 class Collector:
     """Plays in one environment and counts.
 
-    The last step of a round is told only when `release` says that what was learned from it stands:
-    an evaluation that is due there then sees the learner after the round, not before it.
+    The last step of a round is reported only when `release` says that what was learned from it
+    stands: an evaluation that is due there then sees the learner after the round, not before it.
     """
 
     def __init__(self, task: api.Task, progress: api.Progress) -> None:
@@ -66,7 +66,7 @@ class Collector:
         )
 
     def release(self) -> None:
-        """Tell the last step, if it was not told yet."""
+        """Report the last step, if it was not reported yet."""
         if self._held:
             self._held = False
             self.progress.at(self.steps)

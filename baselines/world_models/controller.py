@@ -31,21 +31,21 @@ Log = Callable[[Mapping[str, float]], None]
 class Config(Group):
     """The hyper-parameters of C."""
 
-    learner: Literal["cma", "ppo", "sac"] = Field("cma", description="What trains C.")
+    learner: Literal["cma", "ppo", "sac"] = Field("cma", description="The algorithm that trains C.")
     inputs: Literal["z", "z_h"] = Field(
-        "z_h", description="z: V's latent alone; z_h: what M remembers too."
+        "z_h", description="z: V's latent alone; z_h: M's hidden state too."
     )
     real_share: float = Field(
         0.0,
         ge=0,
         lt=1,
-        description="Share of the budget in which C learns in the real environment; "
-        "0: it learns in dreams alone.",
+        description="Share of the budget in which C is trained in the real environment; "
+        "0: in dreams alone.",
     )
     patience: int | None = Field(
         None,
         ge=1,
-        description="real_share: a candidate's episode is given up after so many steps without a "
+        description="real_share: a candidate's episode is stopped after so many steps without a "
         "reward above 0; null: never.",
     )
     shared_starts: bool = Field(
@@ -55,7 +55,7 @@ class Config(Group):
     population: int = Field(16, ge=2, description="cma: candidates of a generation.")
     episodes: int = Field(8, ge=1, description="cma: episodes of each candidate.")
     generations: Repeats0 = Field(25, description="cma: in each round.")
-    sigma: Above0 = Field(0.1, description="cma: first deviation of the candidates.")
+    sigma: Above0 = Field(0.1, description="cma: initial standard deviation of the candidates.")
     steps: int = Field(
         100_000, ge=1, le=1_000_000_000, description="ppo, sac: dream steps in each round."
     )

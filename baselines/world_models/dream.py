@@ -23,12 +23,13 @@ from baselines.world_models.vae import Code
 class Config(Group):
     """What dreams are like."""
 
-    temperature: Above0 = Field(1.0, description="Above 1 dreams are less certain than M is.")
+    temperature: Above0 = Field(1.0, description="Of M's samples; above 1 their variance grows.")
     temperature_final: Above0 | None = Field(
-        None, description="Where the temperature ends, in a line over C's training."
+        None, description="Temperature at the end of C's training, reached linearly."
     )
     termination: Literal["sample", "threshold", "off"] = Field(
-        "sample", description="threshold: a dream ends when that is likelier than not; off: never."
+        "sample",
+        description="threshold: a dream ends at a predicted probability above 0.5; off: never.",
     )
     horizon: int | None = Field(
         None,

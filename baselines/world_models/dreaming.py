@@ -1,4 +1,4 @@
-"""What a model dreams, in observations: the door that controllers and figures look through.
+"""What a model imagines, as observations: for controllers and figures.
 
 Nothing here knows what a model is made of: see `open_loop.Dynamics`. Two abilities are optional.
 """
@@ -28,7 +28,7 @@ class Tempered(Protocol):
 
 @runtime_checkable
 class Reconstructing(Protocol):
-    """A model that can show how it sees."""
+    """A model that can reconstruct observations."""
 
     def rebuild(self, state: Any) -> np.ndarray:
         """The observations (N, ...) that a state was shown last, as the model holds them."""

@@ -49,10 +49,10 @@ class Imagination:
         latents, after = self._after(state, actions)
         hidden = self.memory.hidden(after)
         mixture = self.memory.next_latent(hidden, latents)
-        foretold = mixture_mean(mixture)
+        predicted = mixture_mean(mixture)
         if generator is not None:
-            foretold = self.memory.sample(mixture, self.temperature, generator)
-        reward, logit = self.memory.outcome(hidden, foretold)
+            predicted = self.memory.sample(mixture, self.temperature, generator)
+        reward, logit = self.memory.outcome(hidden, predicted)
 
         @torch.no_grad()
         def log_prob(observations: np.ndarray) -> np.ndarray:
@@ -60,13 +60,13 @@ class Imagination:
             return mixture_log_prob(mixture, target).sum(dim=-1).cpu().numpy()
 
         prediction = Prediction(
-            self.eye.decode(foretold),
+            self.eye.decode(predicted),
             reward.cpu().numpy(),
             torch.sigmoid(logit).cpu().numpy(),
             log_prob,
             self.memory.latent_size,
         )
-        return (foretold, after), prediction
+        return (predicted, after), prediction
 
     def _after(self, state: Any, actions: np.ndarray) -> tuple[Tensor, Tensor]:
         latents, before = state

@@ -98,7 +98,7 @@ class Learned:
 
 
 class _Watch(BaseCallback):
-    """Anneals the temperature and tells the returns of the dreams that have ended."""
+    """Anneals the temperature and logs the returns of the dreams that have ended."""
 
     def __init__(
         self, dream: Dream, steps: int, log: Callable[[Mapping[str, float]], None]

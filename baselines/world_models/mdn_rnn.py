@@ -1,11 +1,12 @@
 """M, the memory of a world model: what comes next (Ha and Schmidhuber 2018, arXiv:1803.10122).
 
 A recurrent network reads latents and actions; from its state a mixture of Gaussians, one for each
-number of the latent, tells the next latent. Differences from the paper: the mixture may tell the
-change of the latent instead of the latent, and its deviations have a floor, without which numbers
-that can be foretold exactly drive theirs to zero and their gradients drown all others. Reward and
-termination have networks of their own, which read the state and the next latent and do not shape
-the recurrent network: sharing it, a rare termination was never learned.
+dimension of the latent, predicts the next latent. Differences from the paper: the mixture may
+predict the change of the latent instead of the latent, and its standard deviations have a floor:
+without it, dimensions that can be predicted exactly drive theirs to zero, and their gradients
+dominate all others. Reward and termination have networks of their own, which read the state and the
+next latent and do not shape the recurrent network: sharing it, a rare termination was never
+learned.
 """
 
 from __future__ import annotations
@@ -29,16 +30,16 @@ class Config(Group):
     """The hyper-parameters of M."""
 
     cell: Literal["lstm", "gru"] = "lstm"
-    hidden_size: int = Field(256, ge=1, description="Numbers of the recurrent state.")
+    hidden_size: int = Field(256, ge=1, description="Dimensions of the recurrent state.")
     net_arch: Widths = Field([], description="Hidden widths between that state and the mixture.")
     head: Literal["mixture", "deterministic"] = Field(
         "mixture", description="deterministic: one value with a squared error, nothing to sample."
     )
-    mixtures: int = Field(5, ge=1, description="Gaussians for each number of the latent.")
+    mixtures: int = Field(5, ge=1, description="Gaussians for each dimension of the latent.")
     min_log_std: float = Field(
-        -3.0, ge=-20, le=20, description="Floor of the mixture's log deviations."
+        -3.0, ge=-20, le=20, description="Floor of the mixture's log standard deviations."
     )
-    predict_delta: bool = Field(True, description="Tell the change of the latent, not the latent.")
+    predict_delta: bool = Field(True, description="Predict the latent's change, not the latent.")
     outcome_net_arch: Widths = Field(
         [64, 64], description="Hidden widths of the networks for reward and termination."
     )
@@ -53,7 +54,7 @@ class Config(Group):
     max_grad: Above0 = Field(1.0, description="Every element of a gradient is clipped here.")
 
     def memory(self, sizes: api.Sizes, latents: int = 1) -> dict[str, float]:
-        """:param latents: numbers of a latent."""
+        """:param latents: dimensions of a latent."""
         hidden = self.hidden_size
         outputs = latents * (3 * self.mixtures if self.head == "mixture" else 1)
         learned = {
@@ -103,7 +104,7 @@ class Losses(NamedTuple):
     """Means over real steps."""
 
     latent: Tensor  # negative log-likelihood, or squared error, by number
-    reward: Tensor  # squared error, in units of the reward's deviation
+    reward: Tensor  # squared error, in units of the reward's standard deviation
     termination: Tensor  # binary cross-entropy
 
 
@@ -114,7 +115,7 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:  # (N, L), (N, L)
 class MDNRNN(nn.Module):
     """All of M. Its state (N, S) is one row of numbers for each environment, at first all 0.
 
-    The state before step t tells what came before latent t; `hidden` of it is what C reads.
+    The state before step t summarises what came before latent t; `hidden` of it is what C reads.
     """
 
     def __init__(self, latent_size: int, action_size: int, config: Config) -> None:
@@ -229,7 +230,7 @@ class MDNRNN(nn.Module):
 
     @torch.no_grad()
     def measure_noise(self, latents: Tensor, actions: Tensor, mask: Tensor) -> None:
-        """Give the deterministic head its deviation, so that it has a likelihood too."""
+        """Give the deterministic head a standard deviation, so that it has a likelihood too."""
         before, after = latents[:, :-1], latents[:, 1:]
         mean = mixture_mean(self.next_latent(self.unroll(before, actions), before))
         squares = (mean - after).pow(2) * mask[..., None]

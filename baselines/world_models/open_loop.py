@@ -1,7 +1,7 @@
-"""Is the dream true? A model judged as a model, on episodes that it never learned from.
+"""How accurate a model of an environment is, on episodes that it was not trained on.
 
 Nothing here knows what a model is made of: whatever can `begin`, `observe` and `step` is judged
-alike. Errors are by number of the observation and by horizon; a termination that is missed, and a
+alike. Errors are by observation dimension and by horizon; a termination that is missed, and a
 likelihood that one step flatters, show only when they are asked for apart.
 """
 
@@ -155,7 +155,7 @@ def _flat(observations: np.ndarray) -> np.ndarray:
 
 
 class Errors(NamedTuple):
-    """Of predictions, in units of each number's deviation; [k] is k + 1 steps ahead."""
+    """Of predictions, in units of each dimension's standard deviation; [k] is k + 1 steps ahead."""
 
     model: np.ndarray  # (K, D) root mean squared error
     persistence: np.ndarray  # (K, D) of expecting that nothing changes
@@ -163,7 +163,7 @@ class Errors(NamedTuple):
 
 
 def errors(rollouts: Rollouts, deviation: np.ndarray) -> Errors:
-    """:param deviation: (D,) of the observations, from `deviations`."""
+    """:param deviation: standard deviations (D,) of the observations, from `deviations`."""
     model = ((rollouts.predicted - rollouts.observed) / deviation) ** 2  # (K, N, D)
     persistence = ((rollouts.known - rollouts.observed) / deviation) ** 2
     # Where nothing ever changes there is nothing to be skilled in.
@@ -186,7 +186,7 @@ def slopes(rollouts: Rollouts) -> np.ndarray:  # (K, D)
 
 
 def deviations(episodes: Sequence[Episode]) -> np.ndarray:
-    """Of every number of the observations: (D,); 1 for a constant."""
+    """The standard deviation of each observation dimension: (D,); 1 for a constant."""
     found = np.concatenate([_flat(episode.observations) for episode in episodes]).std(axis=0)
     return np.where(found > 1e-6, found, 1.0)
 
@@ -259,19 +259,19 @@ def outcomes(dynamics: Dynamics, episodes: Sequence[Episode]) -> Outcomes:
 
 
 class Detection(NamedTuple):
-    """How rare events are foretold. NaN where there are none."""
+    """How well rare events are predicted. NaN where there are none."""
 
-    recall: float  # share of the events that were foretold
-    precision: float  # share of what was foretold that came
-    false_alarms: float  # share of the other steps that were foretold to be events
+    recall: float  # share of the events that were predicted
+    precision: float  # share of the predicted events that came
+    false_alarms: float  # share of the other steps that were predicted to be events
 
 
-def detection(foretold: np.ndarray, came: np.ndarray) -> Detection:  # (M,) bool both
+def detection(predicted: np.ndarray, came: np.ndarray) -> Detection:  # (M,) bool both
     def share(part: np.ndarray, whole: np.ndarray) -> float:
         return float(part.sum() / whole.sum()) if whole.any() else float("nan")
 
-    hits = foretold & came
-    return Detection(share(hits, came), share(hits, foretold), share(foretold & ~came, ~came))
+    hits = predicted & came
+    return Detection(share(hits, came), share(hits, predicted), share(predicted & ~came, ~came))
 
 
 def termination_detection(found: Outcomes, threshold: float = 0.5) -> Detection:
@@ -293,8 +293,10 @@ def reward_errors(found: Outcomes) -> RewardErrors:
     usual = np.median(found.rewards)
     far = np.abs(found.rewards - usual)
     events = far > 0.5 * far.max() if far.max() > 0 else np.zeros(len(far), bool)
-    foretold = np.abs(found.rewards_predicted - usual) > 0.5 * far.max() if events.any() else events
+    predicted = (
+        np.abs(found.rewards_predicted - usual) > 0.5 * far.max() if events.any() else events
+    )
     varied = found.rewards.std() > 0 and found.rewards_predicted.std() > 0
     correlation = np.corrcoef(found.rewards_predicted, found.rewards)[0, 1] if varied else np.nan
     error = np.abs(found.rewards_predicted - found.rewards).mean()
-    return RewardErrors(float(error), float(correlation), detection(foretold, events))
+    return RewardErrors(float(error), float(correlation), detection(predicted, events))

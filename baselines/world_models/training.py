@@ -37,7 +37,7 @@ def fit_vae(
     generator: torch.Generator,
     log: Log,
 ) -> None:
-    """Passes over the training observations; tells both losses after each."""
+    """Passes over the training observations; logs both losses after each."""
     config = eye.config
     optimizer = torch.optim.Adam(eye.parameters(), lr=config.learning_rate)
     for epoch in range(config.epochs):
@@ -108,7 +108,7 @@ def fit_rnn(
     generator: torch.Generator,
     log: Log,
 ) -> None:
-    """Passes over the training windows; tells both losses, and their parts, after each."""
+    """Passes over the training windows; logs both losses, and their parts, after each."""
     config = memory.config
     memory.see(train.rewards[train.mask > 0])
     groups = memory.trained_parameters()

@@ -28,7 +28,7 @@ class Effort(NamedTuple):
 
 
 AHEAD = 10  # the horizon that tables name
-REBUILT = 500  # observations, or a few more, on which seeing alone is judged
+REBUILT = 500  # observations, or a few more, on which the reconstruction is judged
 VECTORS = Effort(
     50, starts=10, context=5, samples=50,
     likelihood_horizon=50, likelihood_starts=5, likelihood_episodes=20,
@@ -40,7 +40,7 @@ IMAGES = Effort(
 
 
 class Reach(NamedTuple):
-    """From where, and how far, episodes are foretold."""
+    """From where, and how far, episodes are predicted."""
 
     context: int
     horizon: int
@@ -71,9 +71,9 @@ def reach(episodes: Sequence[Episode]) -> Reach:
 
 
 def unit(episodes: Sequence[Episode]) -> np.ndarray:
-    """What an error of 1 is, for each number of an observation: (D,).
+    """What an error of 1 is, for each observation dimension: (D,).
 
-    The number's own deviation; of an image, whose corners may never change, one for all pixels.
+    Its own standard deviation; of an image, whose corners may never change, one for all pixels.
     """
     if not are_images(episodes):
         return open_loop.deviations(episodes)
@@ -92,7 +92,7 @@ def judge(
     :return: the measures, and what they say of single steps, to be pooled over policies.
     """
     most, far = effort(episodes), reach(episodes)
-    rollouts, errors = foretell(dynamics, episodes, deviation)
+    rollouts, errors = predict(dynamics, episodes, deviation)
     steps = open_loop.outcomes(dynamics, episodes)
     found = {
         "episodes": len(episodes),
@@ -112,7 +112,7 @@ def judge(
     return found, steps
 
 
-def foretell(
+def predict(
     dynamics: Dynamics, episodes: Sequence[Episode], deviation: np.ndarray
 ) -> tuple[open_loop.Rollouts, open_loop.Errors]:
     far = reach(episodes)
@@ -123,7 +123,7 @@ def foretell(
 
 def error(dynamics: Dynamics, episodes: Sequence[Episode], deviation: np.ndarray) -> list[float]:
     """By horizon: what `judge` calls so, alone."""
-    return overall(foretell(dynamics, episodes, deviation)[1].model)
+    return overall(predict(dynamics, episodes, deviation)[1].model)
 
 
 def overall(errors: np.ndarray) -> list[float]:  # (K, D)
@@ -149,7 +149,7 @@ def likelihoods(
 def reconstruction(
     dynamics: Dynamics, episodes: Sequence[Episode], deviation: np.ndarray
 ) -> float | None:
-    """The error of seeing alone, without foretelling; None: the model cannot show it."""
+    """The reconstruction error; None: the model cannot reconstruct observations."""
     if not isinstance(dynamics, Reconstructing):
         return None
     data = open_loop.pad(episodes)
@@ -164,7 +164,7 @@ def reconstruction(
 
 
 def events(steps: Outcomes) -> dict[str, Any]:
-    """How well ends and rewards are foretold, one step ahead."""
+    """How well terminations and rewards are predicted, one step ahead."""
     reward = open_loop.reward_errors(steps)
     return {
         "termination": {

@@ -1,7 +1,7 @@
-"""V, the eye of a world model: observations to latents and back (Ha and Schmidhuber 2018).
+"""V of a world model: observations to latents and back (Ha and Schmidhuber 2018).
 
 The convolutional variational autoencoder is the paper's, to the parameter count. Beside it stand
-one of perceptrons for vectors, and the identity, which only brings every number to unit deviation.
+one of perceptrons for vectors, and the identity, which only standardises every dimension.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Config(Group):
     kind: Literal["auto", "conv", "mlp", "identity"] = Field(
         "auto", description="auto: conv for images, identity for vectors."
     )
-    latent_size: int = Field(32, ge=1, description="Numbers of a latent; not for the identity.")
+    latent_size: int = Field(32, ge=1, description="Dimensions of a latent; not for the identity.")
     channels: Widths = Field(
         [32, 64, 128, 256], min_length=4, max_length=4, description="Of the encoder's convolutions."
     )
@@ -39,14 +39,14 @@ class Config(Group):
     )
     kl_coef: Amount = Field(1.0, description="Weight of the KL divergence.")
     kl_tolerance: Amount = Field(
-        0.5, description="KL divergence, per number of a latent, that costs nothing more."
+        0.5, description="KL divergence per latent dimension below which it is not penalised."
     )
     learning_rate: LearningRate = 1e-4
     batch_size: int = Field(100, ge=1)
     epochs: Repeats0 = Field(10, description="Passes over the data in each round.")
 
     def latents(self, sizes: api.Sizes) -> int:
-        """Numbers of a latent, as far as the kind says."""
+        """Dimensions of a latent."""
         return sizes.obs if self.kind == "identity" else self.latent_size
 
     def memory(self, sizes: api.Sizes) -> dict[str, float]:
@@ -99,7 +99,7 @@ def perceptron(sizes: Sequence[int]) -> nn.Sequential:
 
 
 class Scale(nn.Module):
-    """Vectors with mean 0 and deviation 1, by the first data that it sees, and so for good.
+    """Vectors with mean 0 and standard deviation 1, fixed by the first data.
 
     Later rounds go further than the first; a scale that moved with them would change the meaning
     of all that was learned before.

@@ -1,10 +1,10 @@
-"""World models (Ha and Schmidhuber 2018, arXiv:1803.10122): see, remember, control; train asleep.
+"""World models (Ha and Schmidhuber 2018, arXiv:1803.10122): see, remember, control.
 
 In each round real steps are collected (the first time at random), V learns to see them, M learns
 what comes next, and C learns what to do in the dream that M makes. Differences from the paper: M
-tells rewards too, so that C may learn in dreams everywhere; the data of a round joins that of all
-before; every stage goes on from where it was left. Steps of the dream cost nothing: the budget is
-spent on real ones.
+predicts rewards too, so that C may learn in dreams everywhere; the data of a round joins that of
+all before; every stage goes on from where it was left. Steps of the dream cost nothing: the budget
+is spent on real ones.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Data(Group):
 
     rounds: int = Field(1, ge=1, description="The budget is collected in so many equal parts.")
     correlation: float = Field(
-        0.5, ge=0, lt=1, description="How much a random action is like the one before it."
+        0.5, ge=0, lt=1, description="Correlation of a random action with the one before it."
     )
     exploration: float = Field(
         0.1, ge=0, le=1, description="Share of random actions when C collects."
     )
     validation: float = Field(
-        0.1, gt=0, lt=1, description="Share of the episodes that nothing is learned from."
+        0.1, gt=0, lt=1, description="Share of the episodes held out for validation."
     )
 
 
@@ -186,7 +186,7 @@ class WorldModel:
         self.controller.fit(self._seed("controller"), partial(progress.log, step))
 
     def fit_controller_real(self, progress: api.Progress, collector: Collector) -> None:
-        """Stage 4 awake, with what is left of the budget."""
+        """Stage 4 in the real environment, with what is left of the budget."""
 
         patience = self.config.controller.patience
 

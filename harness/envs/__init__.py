@@ -1,23 +1,14 @@
 """Environments by card: what a task is, what its scores mean, and how to build it."""
 
-from harness.envs.build import check, make
-from harness.envs.card import Card, Measure, card, card_names
-from harness.envs.extra import need
-from harness.envs.visits import Visits
-from harness.envs.wrappers import WRAPPERS, check_wrapper, complete
-from harness.envs.wrappers.option import Env
-
-__all__ = [
-    "WRAPPERS",
-    "Card",
-    "Env",
-    "Measure",
-    "Visits",
-    "card",
-    "card_names",
-    "check",
-    "check_wrapper",
-    "complete",
-    "make",
-    "need",
-]
+from harness.envs.build import check as check
+from harness.envs.build import make as make
+from harness.envs.card import Card as Card
+from harness.envs.card import Measure as Measure
+from harness.envs.card import card as card
+from harness.envs.card import card_names as card_names
+from harness.envs.extra import need as need
+from harness.envs.visits import Visits as Visits
+from harness.envs.wrappers import WRAPPERS as WRAPPERS
+from harness.envs.wrappers import check_wrapper as check_wrapper
+from harness.envs.wrappers import complete as complete
+from harness.envs.wrappers.option import Env as Env

@@ -7,7 +7,8 @@ says so, and elsewhere there are the point and the range.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -136,15 +137,14 @@ def seeds_needed(statistic: str, seeds: int, tasks: int) -> int | None:
     return next((n for n in enough if has_interval(gate(statistic, n, tasks))), None)
 
 
-def summary(table: Iterable[Coverage]) -> tuple[list[str], list[list[str]]]:
+def summary(table: Sequence[Coverage]) -> tuple[list[str], list[list[str]]]:
     """The least coverage of each statistic, seeds across: a head and its rows."""
-    least: dict[tuple[str, int], dict[int, float]] = {}
-    for row in table:
-        of_seeds = least.setdefault((row.statistic, row.tasks), {})
-        of_seeds[row.seeds] = min(row.coverage, of_seeds.get(row.seeds, 1.0))
-    seeds = sorted({n for of_seeds in least.values() for n in of_seeds})
+    cells = pd.DataFrame(table).pivot_table(
+        "coverage", index=["statistic", "tasks"], columns="seeds", aggfunc="min", sort=False
+    )
+    least = cells.sort_index(axis="columns")
     body = [
-        [name, str(tasks), *(f"{known[n]:.3f}" if n in known else "" for n in seeds)]
-        for (name, tasks), known in least.items()
+        [name, str(tasks), *("" if math.isnan(share) else f"{share:.3f}" for share in shares)]
+        for (name, tasks), *shares in least.itertuples()
     ]
-    return ["statistic", "environments", *(f"n = {n}" for n in seeds)], body
+    return ["statistic", "environments", *(f"n = {n}" for n in least.columns)], body

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.stats.aggregate import Array, Statistic
 
@@ -36,7 +37,7 @@ def bootstrap(
     unequal numbers of runs, as many are drawn in each as it has.
     """
     runs, tasks = scores.shape[:2]
-    gaps = _gaps(scores)
+    gaps = ~present(scores)
     order = np.argsort(gaps, axis=0, kind="stable")  # (runs, tasks): those that are there first
     packed = scores[order, np.arange(tasks)] if gaps.any() else scores
     counts = runs - gaps.sum(axis=0)
@@ -52,7 +53,6 @@ def bootstrap(
     return np.concatenate(parts)
 
 
-def _gaps(scores: Array) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
-    """The runs that were never asked for: (runs, tasks)."""
-    missing = np.isnan(scores)
-    return np.asarray(missing.reshape(*scores.shape[:2], -1).all(axis=-1))
+def present(scores: Array) -> NDArray[np.bool_]:
+    """The runs that were asked for: (runs, tasks)."""
+    return np.asarray(~np.isnan(scores.reshape(*scores.shape[:2], -1)).all(axis=-1))

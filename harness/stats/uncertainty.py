@@ -20,7 +20,7 @@ from harness.stats.calibration import (
     has_interval,
     name_of,
 )
-from harness.stats.resample import RESAMPLES, bootstrap, generator
+from harness.stats.resample import RESAMPLES, bootstrap, generator, present
 from harness.stats.score import MissingRuns, Scores
 
 LEVEL = 0.95
@@ -92,8 +92,7 @@ def _quantile(ordered: Array, place: Array) -> Array:
 
 def counts(scores: Array) -> NDArray[np.int64]:
     """The number of runs on each task."""
-    there = ~np.isnan(scores.reshape(*scores.shape[:2], -1)).all(axis=-1)
-    return np.asarray(there.sum(axis=0))
+    return np.asarray(present(scores).sum(axis=0))
 
 
 def smallest_task(scores: Array) -> int:

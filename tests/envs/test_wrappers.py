@@ -215,7 +215,7 @@ def test_a_wrong_wrapper_is_told_the_way_out(wrapper, way_out):
         ("CartPole-v1", {"name": "gaussian_actions"}, "Box actions"),
         ("Pendulum-v1", {"name": "noisy_tv", "idle": 0}, "no action 0"),
         ("CartPole-v1", {"name": "noisy_tv", "idle": 2}, "no action 2"),
-        ("Pendulum-v1", {"name": "observation_noise", "std": [0.1]}, "1 deviations"),
+        ("Pendulum-v1", {"name": "observation_noise", "std": [0.1]}, "1 standard deviations"),
         ("Acrobot-v1", {"name": "cartpole_potential", "gamma": 1.0}, "is for CartPole"),
         ("Acrobot-v1", {"name": "stall", "patience": 1, "penalty": 1, "watch": [6]}, "no number 6"),
     ],

@@ -42,7 +42,7 @@ class Discrete:
 
 
 class Continuous:
-    """Numbers between bounds. A policy's output is a mean and a deviation for each."""
+    """Numbers between bounds. A policy's output is a mean and a standard deviation for each."""
 
     def __init__(self, space: spaces.Box) -> None:
         self.code = ActionCode(space)

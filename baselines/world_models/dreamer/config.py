@@ -41,10 +41,10 @@ class Config(Group):
     depth: int = Field(8, ge=1, description="Channels of the first convolution; then they double.")
     blocks: int = Field(1, ge=1, description="Diagonal blocks of the recurrent matrices.")
     layers: int = Field(2, ge=1, description="Of encoder, decoder, actor and critic.")
-    unimix: float = Field(0.01, ge=0, lt=1, description="Share of uniform in z and discrete acts.")
+    unimix: float = Field(0.01, ge=0, lt=1, description="Uniform share of z and discrete actions.")
     normalize: bool = Field(
         False,
-        description="Bring vectors to unit deviation over all that was met, before symlog. "
+        description="Scale vectors to unit standard deviation over all data so far, before symlog. "
         "The paper: no.",
     )
     bins: int = Field(255, ge=3, description="Of the two-hot reward and value; odd.")
@@ -66,8 +66,8 @@ class Config(Group):
     # The world model
     calibrated: bool = Field(
         False,
-        description="Weigh each number of an observation by the error that is usual for it (Rybkin "
-        "et al. 2021, arXiv:2006.13202): else what is left of a small one teaches nothing.",
+        description="Weight each observation dimension by its usual error (Rybkin et al. 2021, "
+        "arXiv:2006.13202): otherwise small errors are not learned from.",
     )
     kl_dyn: Amount = Field(
         1.0, description="Pulls the prior to the posterior. DreamerV2: 0.8 (its KL balance)."
@@ -76,13 +76,13 @@ class Config(Group):
     free_nats: Amount = Field(
         1.0,
         description="KL below this, per row and in every 32 groups of the latent (the paper's "
-        "number), is not pressed further. DreamerV2: 0.",
+        "number), is not penalised. DreamerV2: 0.",
     )
 
     # The behaviour
     imagination_horizon: Repeats = 15
     imagination_starts: int = Field(
-        0, ge=0, description="Rows of the batch to dream from, drawn at random; 0: all of them."
+        0, ge=0, description="Rows of the batch to imagine from, drawn at random; 0: all."
     )
     gamma: float = Field(1 - 1 / 333, ge=1e-3, lt=1)
     return_lambda: float = Field(0.95, ge=0, le=1)

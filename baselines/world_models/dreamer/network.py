@@ -11,12 +11,12 @@ SMALLEST = 4  # side of the image at the encoder's end
 
 
 def truncated_normal(weight: Tensor, fan_in: int, generator: torch.Generator, scale: float) -> None:
-    """Cut at two deviations; the factor makes up for what the cut takes from the deviation."""
+    """Cut at two standard deviations; the factor makes up for the variance that this takes."""
     if scale == 0:
         nn.init.zeros_(weight)
         return
     std = 1.1368 * scale / fan_in**0.5
-    # torch's bounds are not in deviations: left at their default they would cut nothing.
+    # torch's bounds are not in standard deviations: left at their default they would cut nothing.
     nn.init.trunc_normal_(weight, 0.0, std, -2 * std, 2 * std, generator=generator)
 
 

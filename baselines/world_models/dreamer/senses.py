@@ -49,8 +49,8 @@ class ObservationCode:
 class Vectors(nn.Module):
     """Reads and rebuilds rows (N, D), which it squashes.
 
-    If asked to, it first brings them to unit deviation over all that was met. Otherwise numbers
-    that vary by little, such as an angle of 0.1, are worth less to the reconstruction than their
+    If asked to, it first scales them to unit standard deviation over all data so far. Otherwise
+    dimensions that vary by little, such as an angle of 0.1, gain the reconstruction less than their
     bits cost. The first data alone would not do: what goes far beyond it, symlog makes coarse.
     """
 

@@ -24,7 +24,7 @@ def random_actions(env: Env, probability: Fraction = 0.1) -> Env:
 
 
 def gaussian_actions(env: Env, std: Amount = 0.1) -> Env:
-    """The deviation is in halves of the action's range: 1 reaches from the middle to a bound."""
+    """The standard deviation is in halves of the action's range."""
     return Disturbed(env, jittered, std, std)
 
 
@@ -38,7 +38,7 @@ def annealed_random_actions(
 def annealed_gaussian_actions(
     env: Env, steps: Count, start: Amount = 1.0, end: Amount = 0.0
 ) -> Env:
-    """Steps and deviation as for `annealed_random_actions` and `gaussian_actions`."""
+    """Steps and standard deviation as for `annealed_random_actions` and `gaussian_actions`."""
     return Disturbed(env, jittered, start, end, steps)
 
 

@@ -117,7 +117,7 @@ def _places(env: Env, hide: list[int | str]) -> list[int]:
 class NoisyObservation(Random, gym.ObservationWrapper[Any, Any, Any]):
     """Gaussian noise in the observation's own units, kept inside its bounds.
 
-    :param std: one deviation for every number, or one for each.
+    :param std: one standard deviation for all dimensions, or one for each.
     """
 
     def __init__(self, env: Env, std: Amount | list[Amount]) -> None:
@@ -126,7 +126,9 @@ class NoisyObservation(Random, gym.ObservationWrapper[Any, Any, Any]):
         if not isinstance(space, gym.spaces.Box):
             raise TypeError(f"observation_noise is for Box observations, not for {space}")
         if isinstance(std, list) and (len(std),) != space.shape:
-            raise ValueError(f"observation_noise: {len(std)} deviations for a shape {space.shape}")
+            raise ValueError(
+                f"observation_noise: {len(std)} standard deviations for a shape {space.shape}"
+            )
         self._space = space
         self._std = np.asarray(std, np.float64)
 

@@ -45,7 +45,7 @@ def living_reward(env: Env, amount: float) -> Env:
 
 
 def normalize_reward(env: Env, gamma: Fraction = 0.99) -> Env:
-    """Divided by the running deviation of the discounted return; no mean is taken away."""
+    """Divided by the running standard deviation of the discounted return; no mean is subtracted."""
     return stock.NormalizeReward(env, gamma)
 
 

@@ -261,8 +261,9 @@ FIGURES: dict[str, Kind] = {
     ),
     "model_errors": Kind(
         "World models: error against horizon",
-        "The error of the model on held-out episodes of three policies, open loop, in deviations "
-        "of the observation under random play: the median of {seeds} and, shaded, their range. "
+        "The error of the model on held-out episodes of three policies, open loop, in standard "
+        "deviations of the observation under random play: the median of {seeds} and, shaded, their "
+        "range. "
         "Dotted: as large as what it is an error of. An arm whose runs were not all measured is "
         "not drawn.",
         models.errors,
