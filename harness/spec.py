@@ -105,6 +105,10 @@ class Claim(BaseModel):
     env: str | None = None  # None: over all environments of the sweep, normalised
     score: str = "final"
 
+    @property
+    def arms(self) -> tuple[str, str]:
+        return self.better, self.worse
+
 
 class Anchor(BaseModel):
     """One of the two scores that normalise an environment's returns."""

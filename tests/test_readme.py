@@ -19,7 +19,7 @@ from baselines import BONUSES, load_bonus, takes
 from baselines.curiosity.bonus import Transitions
 from harness.cli.main import app
 from harness.config.strict import UserError
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.plot import Points
 from harness.report.results.figures import Kind
 from harness.store.reader import Store
@@ -127,7 +127,7 @@ def test_the_figure_that_contributing_adds_has_a_point_for_each_run(tmp_path, mo
     sweep = fake_store.sweep(("ppo", "rnd"), ("DeepSea-10",), 3)
     fake_store.write_sweep(store, sweep)
 
-    plot = kind.plot(gather(sweep, store), "final")
+    plot = kind.plot(Evidence(sweep, store), "final")
 
     points = [mark for panel in plot.panels for mark in panel.of(Points)]
     assert [len(each.x) for each in points] == [3, 3]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from harness.report import checklist, document
 from harness.report.document import Block, Document, Figure, Section, Table, Text
-from harness.report.evidence import Evidence, gather
+from harness.report.evidence import Evidence
 from harness.report.plot import Plot
 from harness.report.render import html, listing, markdown, paper, seaborn
 from harness.report.render.latex import tabular
@@ -57,7 +57,7 @@ def write(
     sweep: ResolvedSweep, store: Store, folder: Path, options: Options | None = None
 ) -> Written:
     """Write the whole report in the place of an earlier one."""
-    evidence, options = gather(sweep, store), options or Options()
+    evidence, options = Evidence(sweep, store), options or Options()
     entries = checklist.fill(evidence, options.answers)
     with replacing(folder) as new:
         of = _document(evidence, entries, new, options)

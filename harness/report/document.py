@@ -30,9 +30,9 @@ class Cell(str):
 
 
 def behind(cells: Iterable[str], runs: Iterable[str]) -> Iterator[Cell]:
-    """Cells that all come of the same runs."""
+    """Cells that all come of the same runs, but for those that know their own."""
     known = tuple(runs)
-    return (Cell(cell, known) for cell in cells)
+    return (cell if isinstance(cell, Cell) else Cell(cell, known) for cell in cells)
 
 
 class Answer(str):

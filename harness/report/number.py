@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from harness import stats
 from harness.spec import Anchors
@@ -50,6 +52,23 @@ def bracket(estimate: Estimate, number: Format) -> str:
     return f"{point} [{ends}]" + ("†" if estimate.shows == "stamped" else "")
 
 
+def parts(estimate: Estimate | None, number: Format) -> tuple[str, str, str, str]:
+    """The point, the ends of the interval and what they are: empty where there is none."""
+    if estimate is None:
+        return "", "", "", ""
+    point = "" if estimate.shows == "missing" else number(estimate.point)
+    ends = (estimate.low, estimate.high) if stats.has_ends(estimate.shows) else ()
+    low, high = map(number, ends) if ends else ("", "")
+    return point, low, high, estimate.shows
+
+
+def ranges(numbers: Iterable[int], between: str = ", ") -> str:
+    """Whole numbers, in order: `0-9, 12`."""
+    ordered = np.unique(list(numbers))
+    spans = np.split(ordered, np.flatnonzero(np.diff(ordered) > 1) + 1)
+    return between.join(f"{s[0]}-{s[-1]}" if len(s) > 1 else f"{s[0]}" for s in spans)
+
+
 def count(seeds: int) -> str:
     return f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
 
@@ -65,9 +84,14 @@ def stamp(statistic: str, seeds: int, tasks: int) -> str:
     )
 
 
-def share(part: float) -> str:
+def percent(level: float) -> str:
+    """Of a level or a coverage: 95 %, 98.33 %."""
+    return f"{100 * level:.4g} %"
+
+
+def share(part: float | None) -> str:
     """A part of many, to a tenth of a percent; `-` where there is none."""
-    return "-" if math.isnan(part) else f"{100 * part:.1f} %"
+    return "-" if part is None or math.isnan(part) else f"{100 * part:.1f} %"
 
 
 def significant(value: float | None, figures: int = 2) -> str:

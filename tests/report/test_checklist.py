@@ -10,9 +10,9 @@ from fake_report import write_report
 
 from harness.config.strict import UserError
 from harness.report import Options, checklist, write
-from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer, Entry
 from harness.report.checklist.questions import QUESTIONS
+from harness.report.evidence import Evidence
 from harness.spec import ReportOptions, ResolvedSweep
 from harness.store.reader import Store
 
@@ -33,7 +33,7 @@ def finished(store: Store, seeds: int = 6, **result: object) -> ResolvedSweep:
 def entries(store: Store, sweep: ResolvedSweep, **answers: str) -> dict[str, Entry]:
     """The filled checklist, with what its author says."""
     said = {name: AuthorsAnswer(answer=a, because="We say so.") for name, a in answers.items()}
-    found = checklist.fill(evidence_module.gather(sweep, store), said)
+    found = checklist.fill(Evidence(sweep, store), said)
     return {entry.name: entry for entry in found}
 
 

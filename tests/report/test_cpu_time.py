@@ -13,7 +13,7 @@ from fake_report import report
 from tiny import tiny
 
 from harness import stats
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.plot import Line
 from harness.report.render import seaborn, style
 from harness.report.results import cpu_time
@@ -177,7 +177,7 @@ def lines_of(evidence):
 
 
 def test_a_line_goes_from_the_last_first_evaluation_to_the_first_end(store):
-    lines, axis = lines_of(gather(timed(store), store))
+    lines, axis = lines_of(Evidence(timed(store), store))
     assert axis.log
     for arm, line in lines.items():
         slowest = TOOK[arm] * 1.05
@@ -188,7 +188,7 @@ def test_a_line_goes_from_the_last_first_evaluation_to_the_first_end(store):
 
 
 def test_a_run_without_evaluations_on_the_way_has_an_end_and_no_line(store):
-    evidence = gather(timed(store), store)
+    evidence = Evidence(timed(store), store)
     for key, clock in evidence.clocks.items():
         if key[0] == "slow":  # all steps in no time, and then the learning
             evidence.clocks[key] = np.array([(0, 0), (STEPS, 1e-3 * key[2]), clock[-1]])
@@ -203,7 +203,7 @@ def test_a_run_without_evaluations_on_the_way_has_an_end_and_no_line(store):
 
 
 def test_an_end_is_a_hollow_mark_after_its_line(store):
-    evidence = gather(timed(store), store)
+    evidence = Evidence(timed(store), store)
     with style.applied():
         (axes,) = seaborn.draw(FIGURES["equal_cpu"].plot(evidence, "final")).axes
     hollow = [line for line in axes.lines if line.get_markerfacecolor() == "white"]

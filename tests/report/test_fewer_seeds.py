@@ -8,7 +8,7 @@ import fake_store
 import pytest
 from fake_report import ONE_ENV, report, rows
 
-from harness.report import evidence as evidence_module
+from harness.report.evidence import Evidence
 from harness.report.plot import Line
 from harness.report.results.figures import FIGURES
 from harness.spec import ReportOptions, ResolvedSweep
@@ -50,7 +50,7 @@ def test_fewer_seeds_of_an_arm_with_a_gap_say_nothing(store):
 
 
 def test_a_figure_counts_the_misled_by_the_number_of_seeds(store):
-    evidence = evidence_module.gather(many_seeds(store, 20), store)
+    evidence = Evidence(many_seeds(store, 20), store)
     (panel,) = FIGURES["fewer_seeds"].plot(evidence, "final").panels
     (line,) = panel.of(Line)
     assert line.x.tolist() == list(range(1, 11))

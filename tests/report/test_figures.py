@@ -14,8 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from harness.report import evidence as evidence_module
 from harness.report import plot
+from harness.report.evidence import Evidence
 from harness.report.render import seaborn, style
 from harness.report.results import caption
 from harness.report.results.figures import FIGURES
@@ -25,7 +25,7 @@ from harness.store.reader import Store
 
 def test_a_figure_leaves_out_an_arm_with_a_gap_and_says_so(store):
     sweep = with_gap(store)
-    evidence = evidence_module.gather(sweep, store)
+    evidence = Evidence(sweep, store)
     with style.applied():
         bars, profiles, curves = (
             seaborn.draw(FIGURES[name].plot(evidence, "final"))
@@ -42,7 +42,7 @@ def test_a_figure_leaves_out_an_arm_with_a_gap_and_says_so(store):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_of_missing_runs_are_laid_out(name, store):
-    evidence = evidence_module.gather(fake_store.sweep(), store)
+    evidence = Evidence(fake_store.sweep(), store)
     shown = FIGURES[name].plot(evidence, subject(name))
     if not isinstance(shown, str):
         with style.applied():
@@ -63,7 +63,7 @@ def crowded(tmp_path_factory):
     """Eight arms, five of them with long names, on four environments; by the number of seeds."""
 
     @cache
-    def gather(seeds):
+    def with_seeds(seeds):
         arms = (*TWO_ARMS, "no_obs_norm", "no_reward_norm", "episodic", "int_coef=0.1",
                 "int_coef=1", "without_everything_at_once")  # fmt: skip
         store = Store(tmp_path_factory.mktemp("crowded"))
@@ -85,9 +85,9 @@ def crowded(tmp_path_factory):
             if run.env in ("DeepSea-20", long_names[1]) and run.arm in TWO_ARMS and seeds == 6:
                 speed = 1e-4 if run.arm == "ppo" else 3e-3  # CPU seconds of a step
                 fake_store.write_clock(store, run, lambda step, speed=speed: step * speed)
-        return evidence_module.gather(sweep, store)
+        return Evidence(sweep, store)
 
-    return gather
+    return with_seeds
 
 
 @pytest.mark.parametrize("venue", [
@@ -158,7 +158,7 @@ def test_arms_differ_in_more_than_colour():
 def test_a_caption_says_what_its_bars_are(figure, seeds, envs, says, store):
     names = tuple(f"E{i}" for i in range(envs))
     sweep = fake_store.sweep(TWO_ARMS, names, seeds)
-    evidence = evidence_module.gather(sweep, store)
+    evidence = Evidence(sweep, store)
     kind = FIGURES[figure]
     words = caption.fill(kind.caption, evidence, "final", True, kind.statistics)
     assert says in words.marks

@@ -8,7 +8,7 @@ import pytest
 from fake_report import TWO_ENVS, report
 from matplotlib import colormaps
 
-from harness.report import evidence as evidence_module
+from harness.report.evidence import Evidence
 from harness.report.plot import Cells, Points
 from harness.report.render import seaborn, style
 from harness.report.results import maps
@@ -39,7 +39,7 @@ def mapped(store: Store, unmapped: int = 0) -> ResolvedSweep:
 
 def rows_of(store: Store, sweep: ResolvedSweep):
     """By title: the cells in each panel of that row; the plot."""
-    shown = FIGURES["visits"].plot(evidence_module.gather(sweep, store), "DeepSea-10")
+    shown = FIGURES["visits"].plot(Evidence(sweep, store), "DeepSea-10")
     rows = [shown.panels[i : i + 4] for i in range(0, len(shown.panels), 4)]
     return {row[0].title: [next(panel.of(Cells)) for panel in row] for row in rows}, shown
 

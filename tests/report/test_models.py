@@ -6,7 +6,7 @@ import fake_store
 import pytest
 from fake_report import report, write_report
 
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.number import significant
 from harness.report.results import models
 from harness.report.results.figures import FIGURES
@@ -37,7 +37,7 @@ def row(table):
 
 
 def test_medians_and_ranges_of_the_arms_that_have_a_model(store):
-    evidence = gather(sweep(store, {0, 1, 2}), store)
+    evidence = Evidence(sweep(store, {0, 1, 2}), store)
     found, dreams = row(models.table(evidence)), row(models.returns(evidence))
 
     assert (found["arm"], found["k"]) == ("rnd", "10")
@@ -54,7 +54,7 @@ def test_medians_and_ranges_of_the_arms_that_have_a_model(store):
 
 
 def test_every_measured_run_has_a_row_of_its_own(store):
-    table = models.by_seed(gather(sweep(store, {0, 2}), store))
+    table = models.by_seed(Evidence(sweep(store, {0, 2}), store))
     rows = [dict(zip(table.head, cells, strict=True)) for cells in table.rows]
 
     assert [(each["arm"], each["seed"], each["error +1"]) for each in rows] == [
@@ -64,7 +64,7 @@ def test_every_measured_run_has_a_row_of_its_own(store):
 
 
 def test_errors_by_dimension_of_the_observation(store):
-    evidence = gather(sweep(store, {0, 1, 2}), store)
+    evidence = Evidence(sweep(store, {0, 1, 2}), store)
     table = models.by_number(evidence)
     found = [dict(zip(table.head, cells, strict=True)) for cells in table.rows]
 
@@ -74,7 +74,7 @@ def test_errors_by_dimension_of_the_observation(store):
 
 
 def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):
-    evidence = gather(sweep(store, {0, 2}), store)
+    evidence = Evidence(sweep(store, {0, 2}), store)
     found = row(models.table(evidence))
 
     assert (
@@ -85,7 +85,7 @@ def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):
 
 @pytest.mark.parametrize("stale", [{"weights": "1" * 64}, {"version": 0}])
 def test_measures_of_other_weights_or_of_another_version_are_none(store, stale):
-    assert models.table(gather(sweep(store, {0, 1, 2}, **stale), store)) is None
+    assert models.table(Evidence(sweep(store, {0, 1, 2}, **stale), store)).rows == ()
 
 
 def test_the_page_has_the_section_only_where_models_were_measured(store):

@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from page_reader import Reader, flat
 
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.number import fixed
 from harness.report.render import html, listing
 from harness.report.render.script import plain
@@ -157,7 +157,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing_that_a_run_has_written(path,
 def test_single_curves_are_left_out_where_there_are_too_many(store, monkeypatch, path, data):
     assert any("curve" in run for run in data["runs"])
     monkeypatch.setattr(listing, "MOST_CURVE_POINTS", 100)
-    evidence = gather(store.sweep("fake"), store)
+    evidence = Evidence(store.sweep("fake"), store)
     runs = listing.data(evidence, store, path.parent)["runs"]
     assert runs and not any("curve" in run for run in runs)
 

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from baselines import AGENTS, BONUSES
 from harness.cli.main import app
 from harness.report import citation
-from harness.report import evidence as evidence_module
 from harness.report.checklist import AuthorsAnswer
 from harness.report.document import Table
+from harness.report.evidence import Evidence
 from harness.report.number import fixed
 from harness.report.render import latex, style
 from harness.report.render.paper import narrow
@@ -183,7 +183,7 @@ def test_a_paper_has_its_pdfs_whatever_formats_the_report_has(store):
 
 
 def said(store: Store, sweep: ResolvedSweep) -> str:
-    found = paragraphs(evidence_module.gather(sweep, store))
+    found = paragraphs(Evidence(sweep, store))
     text = "\n".join(latex.words(each.words) for each in found)
     return text.replace(r"\allowbreak{}", "").replace("'{}", "'")
 
@@ -288,7 +288,7 @@ def checklist_of(store: Store, sweep: ResolvedSweep):
     from harness.report import checklist
 
     nothing: dict[str, AuthorsAnswer] = {}
-    return checklist.fill(evidence_module.gather(sweep, store), nothing)
+    return checklist.fill(Evidence(sweep, store), nothing)
 
 
 def test_a_wrong_checklist_is_told_before_anything_trains(tmp_path):

@@ -14,7 +14,7 @@ from rich.console import Console
 from harness import stats
 from harness.cli import status
 from harness.report import Options, checklist, write
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.evidence.verdict import Finding, decide, unexamined
 from harness.report.results import claims
 from harness.report.results.figures import FIGURES
@@ -178,7 +178,7 @@ def test_a_finished_sweep_has_no_such_section(store):
 
 def test_the_checklist_is_pending_and_cannot_be_handed_in_whatever_its_author_says(store):
     yes = checklist.AuthorsAnswer(answer="yes", because="It is obvious.")
-    evidence = gather(half_done(store), store)
+    evidence = Evidence(half_done(store), store)
 
     entries = {entry.name: entry for entry in checklist.fill(evidence, {"claims": yes})}
 

@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from harness.report import plot
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.plot import Axis, Line, Panel, Plot, Points, Rule
 from harness.report.render import seaborn, style
 from harness.report.render.script import Script
@@ -39,7 +39,7 @@ def evidence(tmp_path_factory):
             fake_store.write_model(store, run, 0.1 + run.seed)
             speed = 1e-4 * (1 + ARMS.index(run.arm))  # CPU seconds of a step
             fake_store.write_clock(store, run, lambda step, speed=speed: step * speed)
-    return gather(sweep, store)
+    return Evidence(sweep, store)
 
 
 def shown(evidence, score="final"):

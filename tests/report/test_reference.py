@@ -9,7 +9,7 @@ from fake_report import report
 
 from harness import envs, stats
 from harness.agents import entry
-from harness.report import evidence as evidence_module
+from harness.report.evidence import Evidence
 from harness.report.results import reference
 from harness.report.results.reference import PublicScore, ReferenceFile
 from harness.spec import Evaluation, ResolvedSweep
@@ -49,7 +49,7 @@ def ours(store: Store, level: float = 0.5, seeds: int = 6, **change: object) -> 
 
 
 def compared(store: Store, sweep: ResolvedSweep) -> reference.Comparison:
-    (found,) = reference.compare(evidence_module.gather(sweep, store))
+    (found,) = reference.compare(Evidence(sweep, store))
     return found
 
 
@@ -188,7 +188,7 @@ def test_runs_that_were_also_played_as_the_public_ones_are_compared_so(
 
     assert (found.verdict, found.turned) == ("better", way)
     assert found.mean == pytest.approx(0.625)
-    shown = reference.table([found], evidence_module.gather(sweep, store)).rows[0]
+    shown = reference.table([found], Evidence(sweep, store)).rows[0]
     assert shown[2] == f"0.62 ({way})" or shown[2] == f"0.63 ({way})"
     assert f"`({way})`: our final episodes, played as the public ones were" in (
         reference.about([found])
@@ -242,7 +242,7 @@ def test_too_few_runs_are_not_compared(store, monkeypatch):
     fake_store.remove_result(store, sweep.runs[0])
     found = compared(store, sweep)
     assert found.why == "5 of 6 runs are finished"
-    assert reference.table([found], evidence_module.gather(sweep, store)).rows[0][2] == "-"
+    assert reference.table([found], Evidence(sweep, store)).rows[0][2] == "-"
 
 
 def test_the_report_shows_the_verdict(store, monkeypatch):
@@ -254,7 +254,7 @@ def test_the_report_shows_the_verdict(store, monkeypatch):
         "| DeepSea-20 | ppo | 0.60 | 5 | 0.50 (Zoo, 1 run) | 0.10 [0.05, 0.15] | 0.07 | better "
         "(low n) |" in text
     )
-    (found,) = reference.compare(evidence_module.gather(sweep, store))
+    (found,) = reference.compare(Evidence(sweep, store))
     assert reference.about([found]) in text
     assert "Zoo: one run a row (a table)." in text
 
@@ -295,7 +295,7 @@ def test_all_rows_of_a_table_are_right_together(store, monkeypatch):
     fake_store.write_sweep(store, sweep, finish=False)
     for run in sweep.runs:
         fake_store.write_run(store, run, lambda run, at, rng, n: [0.4 + 0.01 * run.seed] * n)
-    found = reference.compare(evidence_module.gather(sweep, store))
+    found = reference.compare(Evidence(sweep, store))
     assert [one.gap is None for one in found] == [True, False, False, False]
     runs = np.array([0.4 + 0.01 * seed for seed in range(6)])
     alone = stats.gap(runs, reference.published(made, made.scores[1]), 1 - 0.05 / 3)
@@ -314,7 +314,7 @@ def test_no_interval_comes_from_runs_that_all_score_the_same(store, monkeypatch)
 
 def test_without_public_numbers_nothing_is_said(store):
     sweep = ours(store)
-    assert reference.compare(evidence_module.gather(sweep, store)) == []
+    assert reference.compare(Evidence(sweep, store)) == []
 
 
 @pytest.mark.parametrize("file", reference.references(), ids=lambda file: file.name)

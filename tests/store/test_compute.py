@@ -12,7 +12,7 @@ from fake_report import write_report
 from rich.console import Console
 
 from harness.cli import status
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.results import runs as compute
 from harness.store import writer
 from harness.store.cost import spent
@@ -78,7 +78,7 @@ def test_what_failed_is_in_the_sums_and_what_nobody_measured_is_said(store):
         fake_store.write_run(store, run)  # 19 + seed seconds of CPU, 300 + seed MB
     failed, old = END | {"outcome": "failed"} | COST, END | {"outcome": "failed"}
     attempts(store, sweep.runs[0], START, failed, START, old)
-    evidence = gather(sweep, store)
+    evidence = Evidence(sweep, store)
     table = compute.cost(evidence)
     assert table.head == (
         "arm", "attempts", "without result", "wall s", "CPU s", "CPU s without result", "peak MB",
@@ -130,7 +130,7 @@ def test_a_run_that_two_arms_share_is_paid_once(store):
     twins = [run.model_copy(update={"arm": "twin"}) for run in sweep.runs]
     sweep = fake_store.sweep(("ppo", "twin"), ("DeepSea-20",), runs=(*sweep.runs, *twins))
     fake_store.write_sweep(store, sweep)
-    rows = {row[0]: row[3] for row in compute.cost(gather(sweep, store)).rows}
+    rows = {row[0]: row[3] for row in compute.cost(Evidence(sweep, store)).rows}
     assert rows["ppo"] == rows["twin"] == rows["(all arms)"]
 
 

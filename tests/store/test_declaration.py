@@ -8,7 +8,7 @@ import fake_store
 import pytest
 from fake_report import write_report
 
-from harness.report.evidence import gather
+from harness.report.evidence import Evidence
 from harness.report.evidence.warning import warnings
 from harness.spec import Claim, ResolvedSweep
 from harness.store import declaration
@@ -69,7 +69,7 @@ def redefined(of: ResolvedSweep, **hparams: float) -> ResolvedSweep:
 
 
 def standing(store: Store, of: ResolvedSweep) -> declaration.Standing:
-    return gather(of, store).standings[0]
+    return Evidence(of, store).standings[0]
 
 
 @pytest.mark.parametrize(
@@ -99,11 +99,11 @@ def test_a_claim_that_is_added_later_is_told_from_those_that_were_there(store, s
     other = Claim(text="ppo > rnd by auc", better="ppo", worse="rnd", score="auc")
     more = of.model_copy(update={"claims": (CLAIM, other)})
     start(more, AFTER)
-    first, second = gather(more, store).standings
+    first, second = Evidence(more, store).standings
     assert first.before_training
     assert (second.finished, second.runs) == (6, 6)
     assert any("The claims were changed on 2026-02-03, after 6 runs had finished" in text
-               for text in warnings(gather(more, store)))  # fmt: skip
+               for text in warnings(Evidence(more, store)))  # fmt: skip
 
 
 @pytest.mark.parametrize("change", ["name", "label", "more seeds"])
@@ -165,7 +165,7 @@ def test_an_arm_redefined_under_its_old_name_is_stamped(store, start):
     )
     assert any(
         "Redefined under the old name on 2026-02-03, after 6 runs had finished: rnd." in text
-        for text in warnings(gather(again, store))
+        for text in warnings(Evidence(again, store))
     )
 
 
@@ -175,7 +175,7 @@ def test_an_arm_corrected_before_anything_ran_is_not_stamped(store, start):
     again = redefined(of, learning_rate=1.0)
     start(again, BEFORE)
     train(store, again)
-    evidence = gather(again, store)
+    evidence = Evidence(again, store)
     assert evidence.standings[0].doubts == []
     assert not any("Redefined" in text for text in warnings(evidence))
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Literal
+from itertools import islice
+from typing import Literal
 
 from harness import stats
 from harness.report.evidence import Evidence
@@ -52,24 +53,21 @@ def once_ended(answer: Answer) -> Answer:
     return answered
 
 
-def results(evidence: Evidence) -> list[dict[str, Any]]:
-    """Of the finished runs, each once."""
-    return [status.result for status in evidence.unique if status.result]
-
-
 def _lists(names: Iterable[str], most: int = 4) -> str:
     found = list(dict.fromkeys(names))
     more = f" and {len(found) - most} more" if len(found) > most else ""
     return ", ".join(found[:most]) + more
 
 
+def _without(evidence: Evidence, fact: str) -> int:
+    """How many of the finished runs do not tell it."""
+    return sum(not result.get(fact) for result in evidence.results)
+
+
 def _example(evidence: Evidence, file: str) -> tuple[str, ...]:
     """A file of the first finished run."""
-    for status in evidence.statuses:
-        if status.state == "finished":
-            spec = status.spec
-            return (f"runs/{spec.agent}/{spec.env}/{spec.key}/{file}",)
-    return ()
+    finished = (status.spec for status in evidence.statuses if status.state == "finished")
+    return tuple(f"runs/{s.agent}/{s.env}/{s.key}/{file}" for s in islice(finished, 1))
 
 
 # Models and algorithms ---------------------------------------------------------------------------
@@ -100,12 +98,11 @@ def complexity(evidence: Evidence) -> Finding:
 
 @once_ended
 def statistics(evidence: Evidence) -> Finding:
-    found = results(evidence)
-    trained = sum(result.get("steps_trained", 0) for result in found)
+    trained = sum(result.get("steps_trained", 0) for result in evidence.results)
     envs = len(evidence.sweep.envs)
     return settled(
-        bool(found),
-        f"{envs} environment{'s' if envs > 1 else ''}; {len(found)} finished runs, "
+        bool(evidence.results),
+        f"{envs} environment{'s' if envs > 1 else ''}; {len(evidence.results)} finished runs, "
         f"{trained:,} environment steps of training in all.",
         "budgets.csv", "environments.csv", "scores.csv",
     )  # fmt: skip
@@ -150,7 +147,7 @@ def excluded(evidence: Evidence) -> Finding:
 
 def environment_link(evidence: Evidence) -> Finding:
     packages: dict[str, str] = {}
-    for result in results(evidence):
+    for result in evidence.results:
         packages |= result.get("packages") or {}
     own, public = [], []
     for run in {run.env: run for run in evidence.sweep.runs}.values():
@@ -170,51 +167,41 @@ def environment_link(evidence: Evidence) -> Finding:
 
 
 def dependencies(evidence: Evidence) -> Finding:
-    found = results(evidence)
-    without = sum(not result.get("packages") for result in found)
-    text = (
-        f"The versions of packages were recorded with {len(found) - without} of {len(found)} runs."
-    )
-    return settled(
-        bool(found) and not without, text, "versions.csv", *_example(evidence, "result.json")
-    )
+    without, n = _without(evidence, "packages"), len(evidence.results)
+    text = f"The versions of packages were recorded with {n - without} of {n} runs."
+    pointers = ("versions.csv", *_example(evidence, "result.json"))
+    return settled(bool(n) and not without, text, *pointers)
 
 
 def code(evidence: Evidence) -> Finding:
     """A commit is no link: whether the code is shared only its author knows."""
-    found = results(evidence)
-    commits = sorted({str((r.get("git") or {}).get("commit", "unknown")) for r in found})
-    dirty = sum(bool((r.get("git") or {}).get("dirty")) for r in found)
-    unknown = sum(not r.get("git") for r in found)
-    if dirty or unknown or not found:
-        why = f"{dirty} of {len(found)} runs were made from code with uncommitted changes"
-        if unknown or not found:
-            why = f"for {unknown} of {len(found)} runs no commit is known"
+    dirty = sum(bool((r.get("git") or {}).get("dirty")) for r in evidence.results)
+    unknown, n = _without(evidence, "git"), len(evidence.results)
+    if dirty or unknown or not n:
+        why = f"{dirty} of {n} runs were made from code with uncommitted changes"
+        if unknown or not n:
+            why = f"for {unknown} of {n} runs no commit is known"
         return Finding("no", f"The code of the runs cannot be named: {why}.", ("versions.csv",))
-    text = f"All runs were made from committed code ({_lists(c[:12] for c in commits)}); "
-    return Finding("ask", text + "say where it can be downloaded.", ("versions.csv",))
+    commits = _lists(commit[:12] for commit in evidence.recorded("git")["commit"])
+    text = f"All runs were made from committed code ({commits}); say where it can be downloaded."
+    return Finding("ask", text, ("versions.csv",))
 
 
 def models(evidence: Evidence) -> Finding:
-    found = results(evidence)
-    without = sum(not result.get("weights") for result in found)
-    if without or not found:
-        text = f"{without} of {len(found)} finished runs have no saved weights."
+    without, n = _without(evidence, "weights"), len(evidence.results)
+    if without or not n:
+        text = f"{without} of {n} finished runs have no saved weights."
         return Finding("no", text, ("runs.csv",))
-    return Finding(
-        "ask",
-        f"The weights at the end of all {len(found)} finished runs are kept, with their hashes; "
-        "say where they are published.",
-        _example(evidence, "result.json"),
+    text = (
+        f"The weights at the end of all {n} finished runs are kept, with their hashes; say where "
+        "they are published."
     )
+    return Finding("ask", text, _example(evidence, "result.json"))
 
 
 def readme(evidence: Evidence) -> Finding:
-    return settled(
-        bool(results(evidence)),
-        "report.md has the tables of results, and at its end the command that made them.",
-        "report.md",
-    )
+    text = "report.md has the tables of results, and at its end the command that made them."
+    return settled(bool(evidence.results), text, "report.md")
 
 
 # Results -----------------------------------------------------------------------------------------
@@ -262,14 +249,12 @@ def measure(evidence: Evidence) -> Finding:
 def without_interval(evidence: Evidence) -> list[str]:
     """The estimates that are printed without an interval."""
     found = []
-    scores = next(iter(evidence.raw.values()))
-    for env in evidence.sweep.envs:
-        for arm in evidence.arms_on(env):
-            have, planned = scores.count(arm, [env])
-            if have < planned:
-                found.append(f"{arm} on {env} ({have} of {planned} runs)")
-            elif not stats.has_interval(stats.gate("IQM", planned, 1)):
-                found.append(f"{arm} on {env} ({planned} seeds)")
+    for arm, env in evidence.pairs:
+        have, planned = evidence.planned.count(arm, [env])
+        if have < planned:
+            found.append(f"{arm} on {env} ({have} of {planned} runs)")
+        elif not stats.has_interval(stats.gate("IQM", planned, 1)):
+            found.append(f"{arm} on {env} ({planned} seeds)")
     return found
 
 
@@ -286,26 +271,23 @@ def variation(evidence: Evidence) -> Finding:
 
 
 def runtime(evidence: Evidence) -> Finding:
-    found = results(evidence)
-    fields = ("wall_seconds", "cpu_seconds")
-    without = sum(not all(field in result for field in fields) for result in found)
-    if without or not found:
-        return Finding(
-            "no", f"{without} of {len(found)} finished runs tell no time.", ("runs.csv",)
-        )
-    wall, cpu = (sum(r[field] for r in found) / len(found) for field in fields)
-    each = f"{fixed(1)(wall)} s by the clock and {fixed(1)(cpu)} s of CPU"
-    return Finding("yes", f"A run took {each} on average.", ("runs.csv",))
+    fields, n = ("wall_seconds", "cpu_seconds"), len(evidence.results)
+    without = sum(not set(fields) <= set(result) for result in evidence.results)
+    if without or not n:
+        text = f"{without} of {n} finished runs tell no time."
+        return Finding("no", text, ("runs.csv",))
+    wall, cpu = (fixed(1)(sum(r[field] for r in evidence.results) / n) for field in fields)
+    text = f"A run took {wall} s by the clock and {cpu} s of CPU on average."
+    return Finding("yes", text, ("runs.csv",))
 
 
 def infrastructure(evidence: Evidence) -> Finding:
-    found = results(evidence)
-    machines = [result.get("machine") or {} for result in found]
+    machines = [result.get("machine") or {} for result in evidence.results]
     without = sum(not machine.get("cpu") for machine in machines)
-    if without or not found:
-        text = f"The machine of {without} of {len(found)} finished runs is not known."
+    if without or not machines:
+        text = f"The machine of {without} of {len(machines)} finished runs is not known."
         return Finding("no", text, ("versions.csv",))
-    cores = [f"{m['cpu']}, {m.get('cores', 'unknown')} cores, {m.get('os', '')}" for m in machines]
+    cores = (f"{m['cpu']}, {m.get('cores', 'unknown')} cores, {m.get('os', '')}" for m in machines)
     return Finding("yes", f"{_lists(cores)}.", ("versions.csv", *_example(evidence, "result.json")))
 
 
@@ -370,10 +352,8 @@ def compute(evidence: Evidence) -> Finding:
 
 
 def licences(evidence: Evidence) -> Finding:
-    found = results(evidence)
-    packages = sorted((found[0].get("packages") or {}).items()) if found else []
-    used = ", ".join(
-        f"{name} {version}" for name, version in packages if version != "not installed"
-    )
+    first = evidence.results[0] if evidence.results else {}
+    packages = sorted((first.get("packages") or {}).items())
+    used = ", ".join(f"{name} {each}" for name, each in packages if each != "not installed")
     text = f"The runs used {used}; " if used else ""
     return Finding("ask", f"{text}their licences are for the author to name.", ("versions.csv",))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -13,13 +13,12 @@ import numpy as np
 from harness import stats
 from harness.report import number
 from harness.report.evidence import verdict
-from harness.spec import Claim, ResolvedSweep, RunSpec
-from harness.stats import Array, Curve, Estimate, FewerSeeds, RunId, Scores, Studies
-from harness.store.declaration import Standing, ended_before, standing
+from harness.spec import Anchors, Claim, ResolvedSweep, RunSpec
+from harness.stats import Array, Estimate, FewerSeeds, RunId, Scores, Studies
+from harness.store.declaration import ended_before, standing
 from harness.store.estimate import Experience, Progress, behind, progress, to_come
 from harness.store.files import Damaged
 from harness.store.reader import RunStatus, Store
-from harness.store.run_files import Visits
 
 MOST_JOINT_BANDS = 4  # in one panel
 # How many times as much CPU time one arm takes to learn as another before it is compared.
@@ -47,53 +46,112 @@ def once(
     return kept
 
 
-@dataclass(frozen=True)
 class Evidence:
-    """The runs of a sweep as they are now, and their scores."""
+    """The runs of a sweep as they are when it is made: no file is read later."""
 
-    sweep: ResolvedSweep
-    statuses: tuple[RunStatus, ...]
-    curves: dict[RunId, Curve]
-    raw: dict[str, Scores]  # by score
-    normalised: dict[str, Scores]  # by score; empty when an environment has no anchors
-    no_aggregates: str  # empty: the arms can be compared over all environments
-    metrics: dict[str, dict[RunId, float]]  # by name: what finished runs told late in training
-    visits: dict[RunId, Visits]  # where states are cells of a plane
-    history: tuple[dict[str, Any], ...] = ()  # every change of the sweep, oldest first
-    certificates: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, of `verify`
-    models: dict[RunId, dict[str, Any]] = field(default_factory=dict)  # of `model-report`
-    clocks: dict[RunId, Array] = field(default_factory=dict)  # see `_clocks`
-    # What runs to come are expected to take, in CPU seconds by key; None: nobody knows.
-    seconds_to_come: dict[str, float | None] = field(default_factory=dict)
-    lost_histories: tuple[str, ...] = ()  # the sweeps of which some of it is damaged
-    standings: tuple[Standing, ...] = ()  # of the sweep's claims, in their order
-    found: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)  # see `once`
+    def __init__(self, sweep: ResolvedSweep, store: Store) -> None:
+        self.sweep = sweep
+        self.found: dict[str, Any] = {}  # see `once`
+        self.curves = stats.curves(store.frame(sweep.runs))
+        self.statuses = tuple(store.status(run) for run in sweep.runs)
+        finished = [status for status in self.statuses if status.state == "finished"]
+        # By name: what finished runs told late in training.
+        self.metrics = {
+            name: _by_run(finished, partial(_late, store, name)) for name in sweep.report.metrics
+        }
+        # Where states are cells of a plane.
+        self.visits = _by_run(self.statuses, lambda status: store.visits(status.spec))
+        self.models = _by_run(self.statuses, lambda status: status.measures)  # of `model-report`
+        self.clocks = _clocks(self.statuses)
+        self.certificates = {  # by key, of `verify`
+            each.spec.key: each.certificate for each in self.statuses if each.certificate
+        }
+        histories = store.histories()
+        self.history = tuple(histories.get(sweep.name, ()))  # every change, oldest first
+        self.lost_histories = store.lost_histories()  # the sweeps of which some of it is damaged
+        self.standings = tuple(  # of the claims, in their order
+            standing(claim, sweep, behind(claim, self.statuses), histories, partial(_seen, store))
+            for claim in sweep.claims
+        )
+        known = Experience(store, probe=None)  # a report depends on files alone
+        # What runs to come are expected to take, in CPU seconds by key; None: nobody knows.
+        self.seconds_to_come = {
+            status.spec.key: known.seconds(status.spec)
+            for status in self.statuses
+            if to_come(status)
+        }
+
+    # Runs -----------------------------------------------------------------------------------------
 
     @property
     def baseline(self) -> str:
         return self.sweep.report.baseline or self.sweep.arms[0]
 
-    def span(self, env: str | None) -> stats.Array | None:
-        """The scores between which an environment's are expected, (2, tasks): its anchors.
-
-        :param env: None: all environments, normalised.
-        """
-        if env is None:
-            return np.tile([[0.0], [1.0]], (1, len(self.sweep.envs)))
-        anchors = self.sweep.anchors.get(env)
-        if anchors is None:
-            return None
-        return np.sort([[anchors.random.score], [anchors.reference.score]], axis=0)
-
-    @property
-    def joint_bands(self) -> bool:
-        """Whether lines have a simultaneous band beside the pointwise one: many would cross."""
-        return len(self.sweep.arms) <= MOST_JOINT_BANDS
-
     @cached_property
     def unique(self) -> list[RunStatus]:
         """The runs, each once: two arms may share one."""
         return list({status.spec.key: status for status in self.statuses}.values())
+
+    @cached_property
+    def results(self) -> list[dict[str, Any]]:
+        """Of the finished runs, each once."""
+        return [status.result for status in self.unique if status.result]
+
+    def recorded(self, kind: str) -> dict[str, list[str]]:
+        """Facts of the finished runs, such as `packages`: by name, every value that there is."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for result in self.results:
+            for name, value in (result.get(kind) or {}).items():
+                found[name].add(str(value))
+        return {name: sorted(values) for name, values in found.items()}
+
+    @cached_property
+    def _statuses(self) -> dict[tuple[str, str], list[RunStatus]]:
+        found = defaultdict(list)
+        for status in sorted(self.statuses, key=lambda status: status.spec.seed):
+            found[status.spec.arm, status.spec.env].append(status)
+        return dict(found)
+
+    def statuses_of(self, arm: str, env: str) -> list[RunStatus]:
+        """By seed, as in `Scores.matrix`."""
+        return self._statuses.get((arm, env), [])
+
+    def specs(self, arm: str, env: str) -> list[RunSpec]:
+        return [status.spec for status in self.statuses_of(arm, env)]
+
+    def arms_on(self, env: str) -> tuple[str, ...]:
+        return tuple(arm for arm in self.sweep.arms if (arm, env) in self._statuses)
+
+    @cached_property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Every arm in every environment that it is trained in, environment by environment."""
+        return [(arm, env) for env in self.sweep.envs for arm in self.arms_on(env)]
+
+    @cached_property
+    def fewest_seeds(self) -> int:
+        """Of an arm in an environment."""
+        return min(len(self.specs(arm, env)) for arm, env in self.pairs)
+
+    def of(self, told: Mapping[RunId, T], arm: str, env: str) -> list[T]:
+        """What is known of an arm's runs, by seed: of as many as it is known of."""
+        runs = ((arm, env, run.seed) for run in self.specs(arm, env))
+        return [told[run] for run in runs if run in told]
+
+    @once
+    def keys(self, arm: str | None = None, env: str | None = None) -> tuple[str, ...]:
+        """The runs of an arm, in an environment; None: of all."""
+        return tuple(
+            status.spec.key
+            for status in self.statuses
+            if arm in (None, status.spec.arm) and env in (None, status.spec.env)
+        )
+
+    def progress(self, claim: Claim | None = None) -> Progress:
+        """How far the runs behind a claim are, or all runs."""
+        runs = self.statuses if claim is None else behind(claim, self.statuses)
+        return progress(runs, self.seconds_to_come)
+
+    # Budgets --------------------------------------------------------------------------------------
 
     @cached_property
     def unequal(self) -> tuple[str, ...]:
@@ -108,43 +166,6 @@ class Evidence:
                 found.setdefault(steps, []).append(arm)
         return found
 
-    @cached_property
-    def _runs(self) -> dict[tuple[str, str], list[RunSpec]]:
-        found: dict[tuple[str, str], list[RunSpec]] = {}
-        for run in self.sweep.runs:
-            found.setdefault((run.arm, run.env), []).append(run)
-        return found
-
-    @cached_property
-    def _statuses(self) -> dict[tuple[str, str], list[RunStatus]]:
-        found: dict[tuple[str, str], list[RunStatus]] = {}
-        for status in self.statuses:
-            found.setdefault((status.spec.arm, status.spec.env), []).append(status)
-        return found
-
-    def statuses_of(self, arm: str, env: str) -> list[RunStatus]:
-        return self._statuses.get((arm, env), [])
-
-    @once
-    def arms_on(self, env: str) -> tuple[str, ...]:
-        return tuple(arm for arm in self.sweep.arms if (arm, env) in self._runs)
-
-    def specs(self, arm: str, env: str) -> list[RunSpec]:
-        return self._runs.get((arm, env), [])
-
-    @once
-    def keys(
-        self, arm: str | None = None, env: str | None = None, state: str | None = None
-    ) -> tuple[str, ...]:
-        """The runs of an arm, in an environment, in a state; None: of all."""
-        return tuple(
-            status.spec.key
-            for status in self.statuses
-            if arm in (None, status.spec.arm)
-            and env in (None, status.spec.env)
-            and state in (None, status.state)
-        )
-
     @once
     def learned_from(self, arm: str, env: str) -> str:
         """The steps that finished runs learned from: `16,384`; empty where it is their budget.
@@ -158,6 +179,87 @@ class Evidence:
         low, high = (f(used for _, used in results) for f in (min, max))
         return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
+    # Scores ---------------------------------------------------------------------------------------
+
+    @cached_property
+    def raw(self) -> dict[str, Scores]:
+        """By score, those of the report and of the claims."""
+        return self._scores(None)
+
+    @cached_property
+    def normalised(self) -> dict[str, Scores]:
+        """By score; empty when an environment has no anchors."""
+        return {} if self.no_anchors else self._scores(self.sweep.anchors)
+
+    def _scores(self, anchors: Mapping[str, Anchors] | None) -> dict[str, Scores]:
+        wanted = (*self.sweep.report.scores, *(claim.score for claim in self.sweep.claims))
+        return {
+            score: stats.score_matrix(self.curves, self.sweep.runs, score, anchors)
+            for score in dict.fromkeys(wanted)
+        }
+
+    def scores(self, score: str, env: str | None) -> Scores:
+        """In an environment raw; None: over all, normalised."""
+        return self.normalised[score] if env is None else self.raw[score]
+
+    @property
+    def planned(self) -> Scores:
+        """Any of the scores, for which of its runs there are."""
+        return next(iter(self.raw.values()))
+
+    @property
+    def no_anchors(self) -> str:
+        """Why scores cannot be normalised; empty: they can."""
+        without = [env for env in self.sweep.envs if env not in self.sweep.anchors]
+        return f"no random and reference score is known for {', '.join(without)}" if without else ""
+
+    @cached_property
+    def no_aggregates(self) -> str:
+        """Why the arms cannot be compared over all environments; empty: they can."""
+        if not self.planned.shared:
+            return "the arms do not share all environments and seeds"
+        counts = map(self.planned.count, self.planned.arms)
+        none = "no arm has all of its runs" if all(have < all_ for have, all_ in counts) else ""
+        return self.no_anchors or none
+
+    @cached_property
+    def estimates(self) -> dict[str, dict[tuple[str, str], Estimate]]:
+        """By score: the IQM of every arm on each of its environments, raw."""
+        return {
+            score: {
+                (arm, env): stats.estimate_arm(self.raw[score], arm, stats.iqm, [env])
+                for arm, env in self.pairs
+            }
+            for score in self.sweep.report.scores
+        }
+
+    def iqm(self, values: Sequence[float] | Array, arm: str, env: str, *names: str) -> Estimate:
+        """Of a number of each of an arm's runs; where some have none, there is no estimate.
+
+        :param names: of the number: they seed the bootstrap.
+        """
+        planned = len(self.specs(arm, env))
+        if len(values) < planned:
+            return stats.unavailable(f"{len(values)} of {planned} runs")
+        return stats.estimate(np.array(values)[:, None], stats.iqm, arm, env, *names)
+
+    def span(self, env: str | None) -> Array | None:
+        """The scores between which an environment's are expected, (2, tasks): its anchors.
+
+        :param env: None: all environments, normalised.
+        """
+        if env is None:
+            return np.tile([[0.0], [1.0]], (1, len(self.sweep.envs)))
+        anchors = self.sweep.anchors.get(env)
+        if anchors is None:
+            return None
+        return np.sort([[anchors.random.score], [anchors.reference.score]], axis=0)
+
+    def tenth(self, env: str) -> float:
+        """A tenth of the way from the random to the reference score; NaN without anchors."""
+        span = self.span(env)
+        return math.nan if span is None else float(np.ptp(span)) / 10
+
     @once
     def format(self, env: str | None) -> number.Format:
         """How scores on `env` are written; None: normalised ones."""
@@ -168,6 +270,11 @@ class Evidence:
         finite = np.concatenate(seen)
         finite = finite[np.isfinite(finite)]
         return number.raw(self.sweep.anchors.get(env), float(finite.max(initial=0.0)))
+
+    @property
+    def joint_bands(self) -> bool:
+        """Whether lines have a simultaneous band beside the pointwise one: many would cross."""
+        return len(self.sweep.arms) <= MOST_JOINT_BANDS
 
     @once
     def fewer_seeds(self, score: str, arm: str, env: str, k: int) -> FewerSeeds | None:
@@ -180,99 +287,41 @@ class Evidence:
         ours, theirs = (scores.planned[name][:, column] for name in (arm, self.baseline))
         if (ours != theirs).any() or ours.sum() < stats.SEEDS_FOR_SUBSETS:
             return None
-        theirs_of_k = self._studies_of_baseline(score, env, k)
-        ours_of_k = stats.studies(scores.matrix(arm, [env]), stats.iqm, k)
+        theirs_of_k = self._studies(score, self.baseline, env, k)
+        ours_of_k = self._studies(score, arm, env, k)
         return stats.fewer_seeds(ours_of_k, theirs_of_k, self.tenth(env))
 
     @once
-    def _studies_of_baseline(self, score: str, env: str, k: int) -> Studies:
-        return stats.studies(self.raw[score].matrix(self.baseline, [env]), stats.iqm, k)
+    def _studies(self, score: str, arm: str, env: str, k: int) -> Studies:
+        return stats.studies(self.raw[score].matrix(arm, [env]), stats.iqm, k)
 
-    def tenth(self, env: str) -> float:
-        """A tenth of the way from the random to the reference score; NaN without anchors."""
-        anchors = self.sweep.anchors.get(env)
-        return abs(anchors.reference.score - anchors.random.score) / 10 if anchors else math.nan
-
-    @cached_property
-    def estimates(self) -> dict[str, dict[tuple[str, str], Estimate]]:
-        """By score: the IQM of every arm on each of its environments, raw."""
-        return {
-            score: {
-                (arm, env): stats.estimate_arm(self.raw[score], arm, stats.iqm, [env])
-                for env in self.sweep.envs
-                for arm in self.arms_on(env)
-            }
-            for score in self.sweep.report.scores
-        }
+    # Claims ---------------------------------------------------------------------------------------
 
     @once
     def verdicts(self) -> list[verdict.Verdict]:
         return verdict.decide([self._examine(claim) for claim in self.sweep.claims])
 
     def _examine(self, claim: Claim) -> verdict.Finding:
-        scores = self.raw[claim.score]
-        if claim.env is None:
-            if not self.normalised:
-                return verdict.unexamined(claim, self.no_aggregates)
-            scores = self.normalised[claim.score]
-            if not scores.complete((claim.better, claim.worse)):
-                why = "the two arms do not share all environments and seeds"
-                return verdict.unexamined(claim, why)
+        if claim.env is None and self.no_anchors:
+            return verdict.unexamined(claim, self.no_aggregates)
+        scores = self.scores(claim.score, claim.env)
+        if claim.env is None and not scores.complete(claim.arms):
+            why = "the two arms do not share all environments and seeds"
+            return verdict.unexamined(claim, why)
         state = self.progress(claim)
         if state.missing:
             return verdict.unexamined(claim, str(state), pending=True)
         return verdict.examine(claim, scores, self.span(claim.env))
 
-    def progress(self, claim: Claim | None = None) -> Progress:
-        """How far the runs behind a claim are, or all runs."""
-        runs = self.statuses if claim is None else behind(claim, self.statuses)
-        return progress(runs, self.seconds_to_come)
 
-    def learning_curves(self, arm: str, env: str) -> tuple[Array, dict[int, Array]]:
-        """The returns of an arm's runs by seed, on one grid of steps."""
-        seeds = [run.seed for run in self.specs(arm, env) if (arm, env, run.seed) in self.curves]
-        found = {seed: self.curves[arm, env, seed] for seed in seeds}
-        if not found:
-            return np.zeros(0), {}
-        end = min(c.steps[-1] for c in found.values())
-        grid = np.unique(np.concatenate([c.steps for c in found.values()]))
-        grid = grid[grid <= end]
-        return grid, {s: np.interp(grid, c.steps, c.returns) for s, c in found.items()}
+def _by_run(statuses: Iterable[RunStatus], read: Callable[[RunStatus], T | None]) -> dict[RunId, T]:
+    """What can be read of runs."""
+    each = ((status.spec, read(status)) for status in statuses)
+    return {(run.arm, run.env, run.seed): found for run, found in each if found is not None}
 
 
-def gather(sweep: ResolvedSweep, store: Store) -> Evidence:
-    curves = stats.curves(store.frame(sweep.runs))
-    wanted = dict.fromkeys((*sweep.report.scores, *(claim.score for claim in sweep.claims)))
-    raw = {score: stats.score_matrix(curves, sweep.runs, score) for score in wanted}
-    why = _no_aggregates(sweep, next(iter(raw.values())))
-    normalised = {
-        score: stats.score_matrix(curves, sweep.runs, score, sweep.anchors)
-        for score in ([] if _without_anchors(sweep) else wanted)
-    }
-    statuses = tuple(store.status(run) for run in sweep.runs)
-    metrics = {name: _late(name, statuses, store) for name in sweep.report.metrics}
-    counted = {(run.arm, run.env, run.seed): store.visits(run) for run in sweep.runs}
-    visits = {run: each for run, each in counted.items() if each is not None}
-    histories = store.histories()
-    standings = tuple(
-        standing(claim, sweep, behind(claim, statuses), histories, partial(_seen, store))
-        for claim in sweep.claims
-    )
-    history = tuple(histories.get(sweep.name, ()))
-    certificates = {each.spec.key: each.certificate for each in statuses if each.certificate}
-    models = {
-        (each.spec.arm, each.spec.env, each.spec.seed): each.measures
-        for each in statuses
-        if each.measures
-    }
-    known = Experience(store, probe=None)  # a report depends on files alone
-    seconds = {
-        status.spec.key: known.seconds(status.spec) for status in statuses if to_come(status)
-    }
-    return Evidence(
-        sweep, statuses, curves, raw, normalised, why, metrics, visits, history, certificates,
-        models, _clocks(statuses), seconds, store.lost_histories(), standings,
-    )  # fmt: skip
+def _late(store: Store, name: str, status: RunStatus) -> float | None:
+    return store.late_metric(status.spec, name)
 
 
 def _seen(store: Store, name: str, at: str) -> bool:
@@ -298,32 +347,3 @@ def _clocks(statuses: Iterable[RunStatus]) -> dict[RunId, Array]:
             ends.setdefault(spec.env, {}).setdefault(spec.arm, []).append(clock[-1, 1])
     means = [[sum(each) / len(each) for each in arms.values()] for arms in ends.values()]
     return found if any(max(each) >= FAR_APART * min(each) for each in means) else {}
-
-
-def _late(name: str, statuses: Iterable[RunStatus], store: Store) -> dict[RunId, float]:
-    found = {}
-    for status in statuses:
-        spec = status.spec
-        told = store.late_metric(spec, name) if status.state == "finished" else None
-        if told is not None:
-            found[spec.arm, spec.env, spec.seed] = told
-    return found
-
-
-def _no_aggregates(sweep: ResolvedSweep, scores: Scores) -> str:
-    if not scores.shared:
-        return "the arms do not share all environments and seeds"
-    without = _without_anchors(sweep)
-    if without:
-        return f"no random and reference score is known for {', '.join(without)}"
-    if all(have < planned for have, planned in map(scores.count, scores.arms)):
-        return "no arm has all of its runs"
-    return ""
-
-
-def _without_anchors(sweep: ResolvedSweep) -> list[str]:
-    return [env for env in sweep.envs if env not in sweep.anchors]
-
-
-def first_result(evidence: Evidence) -> dict[str, Any] | None:
-    return next((status.result for status in evidence.unique if status.result), None)

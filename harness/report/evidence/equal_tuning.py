@@ -16,8 +16,8 @@ def compared(sweep: ResolvedSweep) -> Iterator[tuple[str, str, tuple[str, ...]]]
     The two arms of each claim; an arm that no claim names, and the baseline.
     """
     runs = {(run.arm, run.env) for run in sweep.runs}
-    claimed = {arm for claim in sweep.claims for arm in (claim.better, claim.worse)}
-    pairs = [(claim.better, claim.worse, claim.env) for claim in sweep.claims]
+    claimed = {arm for claim in sweep.claims for arm in claim.arms}
+    pairs = [(*claim.arms, claim.env) for claim in sweep.claims]
     baseline = sweep.report.baseline or sweep.arms[0]
     pairs += [(arm, baseline, None) for arm in sweep.arms if arm not in claimed | {baseline}]
     for first, second, env in pairs:

@@ -15,7 +15,7 @@ from harness import stats
 from harness.config.tree import canonical
 from harness.report.document import Runs
 from harness.report.evidence import Evidence
-from harness.report.number import decimals
+from harness.report.number import decimals, ranges
 from harness.report.render.script import plain
 from harness.spec import RunSpec
 from harness.store.reader import RunStatus, Store
@@ -99,9 +99,7 @@ def linked(evidence: Evidence) -> Callable[[Runs], str]:
 
     @cache
     def link(runs: Runs) -> str:
-        rows = np.unique(np.concatenate([places[key] for key in runs]))
-        spans = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1)
-        return "#runs?of=" + ",".join(f"{s[0]}-{s[-1]}" if len(s) > 1 else f"{s[0]}" for s in spans)
+        return "#runs?of=" + ranges((place for key in runs for place in places[key]), ",")
 
     return link
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,28 +37,24 @@ class Pair(NamedTuple):
         return self.difference.point != 0
 
 
-class _Modes(NamedTuple):
-    pairs: list[Pair]
-    incomplete: int  # arms in environments of which only some runs have both
-
-
 @once
-def _modes(evidence: Evidence) -> _Modes:
-    pairs, incomplete = [], 0
-    for env in evidence.sweep.envs:
-        for arm in evidence.arms_on(env):
-            statuses = evidence.statuses_of(arm, env)
-            both = [s for s in statuses if s.result and s.result.get("other_mode")]
-            if both and len(both) < len(statuses):
-                incomplete += 1
-            elif both:
-                scores = np.array([_scores(status.result or {}) for status in both])
-                greedily = both[0].spec.evaluation.deterministic
-                pairs.append(compared(env, arm, greedily, scores))
-    return _Modes(pairs, incomplete)
+def pairs(evidence: Evidence) -> list[Pair]:
+    """Those of which every run was played in both ways."""
+    found = []
+    for arm, env in evidence.pairs:
+        results = _in_both(evidence, arm, env)
+        if results and len(results) == len(evidence.specs(arm, env)):
+            greedily = evidence.specs(arm, env)[0].evaluation.deterministic
+            found.append(compared(env, arm, greedily, np.array([*map(_scores, results)])))
+    return found
 
 
-def _scores(result: dict[str, dict[str, float]]) -> tuple[float, float]:
+def _in_both(evidence: Evidence, arm: str, env: str) -> list[dict[str, Any]]:
+    results = [status.result for status in evidence.statuses_of(arm, env) if status.result]
+    return [result for result in results if result.get("other_mode")]
+
+
+def _scores(result: dict[str, Any]) -> tuple[float, float]:
     """Greedily and by sampling."""
     final, other = result["final"]["mean"], result["other_mode"]["mean"]
     return (other, final) if result["other_mode"]["deterministic"] else (final, other)
@@ -73,33 +69,28 @@ def compared(env: str, arm: str, greedily: bool, scores: Array) -> Pair:
 
 
 def blocks(evidence: Evidence) -> list[Table | Section]:
-    """Scores in both ways where they differ, or a sentence that they do not."""
-    found, words = table(evidence), about(evidence)
-    if found is None:
-        return [Section(TITLE, (Text(words),))] if words else []
-    return [found]
-
-
-def table(evidence: Evidence) -> Table | None:
-    """Where the two differ by more than their error; None: nowhere."""
-    rows = []
-    for pair in _modes(evidence).pairs:
-        number = evidence.format(pair.env)
-        cells = (bracket(x, number) for x in (pair.greedy, pair.sampled, pair.difference))
+    """Scores in both ways where they differ by more than their error, or that they do not."""
+    rows, words = [], about(evidence)
+    for pair in pairs(evidence):
         if pair.apart:
+            estimates = (pair.greedy, pair.sampled, pair.difference)
+            cells = (bracket(each, evidence.format(pair.env)) for each in estimates)
             runs = evidence.keys(pair.arm, pair.env)
             rows.append((pair.env, pair.arm, pair.scored, *behind(cells, runs)))
-    head = ("environment", "arm", "scored", "greedily", "by sampling", "difference within a run")
-    return Table(head, tuple(rows), TITLE, "table_modes", about(evidence)) if rows else None
+    if rows:
+        ways = ("greedily", "by sampling", "difference within a run")
+        head = ("environment", "arm", "scored", *ways)
+        return [Table(head, tuple(rows), TITLE, "table_modes", words)]
+    return [Section(TITLE, (Text(words),))] if words else []
 
 
 def about(evidence: Evidence) -> str:
     """In how many of those that were played in both ways it matters; empty: none was."""
-    pairs, incomplete = _modes(evidence)
-    if not pairs:
+    n, apart = len(pairs(evidence)), sum(pair.apart for pair in pairs(evidence))
+    if not n:
         return ""
+    incomplete = sum(bool(_in_both(evidence, *pair)) for pair in evidence.pairs) - n
     missing = f" Left out, because runs are missing: {incomplete} more." if incomplete else ""
-    apart, n = sum(pair.apart for pair in pairs), len(pairs)
     where = f"of {n} pair{'s' if n > 1 else ''} of an arm and an environment"
     differ = f"in {apart} {where} the two" if apart else f"in none {where} do the two"
     return (

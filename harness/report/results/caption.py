@@ -32,16 +32,15 @@ def fill(
 
     :param statistics: those whose intervals are drawn, by their names in the table of coverages.
     """
-    tasks = len(evidence.sweep.envs) if aggregate else 1
-    seeds_of = min(seed_counts(evidence))
+    n, tasks = evidence.fewest_seeds, len(evidence.sweep.envs) if aggregate else 1
     marks = {
-        "bar": bars(statistics, seeds_of, tasks),
-        "comparison": bars(statistics, seeds_of, tasks, ranges=False),
-        "band": bands(statistics[0], seeds_of, tasks, evidence.joint_bands),
+        "bar": bars(statistics, n, tasks),
+        "comparison": bars(statistics, n, tasks, ranges=False),
+        "band": bands(statistics[0], n, tasks, evidence.joint_bands),
     }
     words = caption.format(
         score=describe_score(evidence, score),
-        envs="1 environment" if len(evidence.sweep.envs) == 1 else f"{tasks} environments",
+        envs=f"{tasks} environment{'s' if tasks > 1 else ''}",
         seeds=seeds(evidence),
         baseline=evidence.baseline,
         **dict.fromkeys(marks, ""),
@@ -58,23 +57,26 @@ def bars(statistics: Sequence[str], seeds: int, tasks: int, ranges: bool = True)
 
     :param ranges: false where no range is drawn, as of a difference.
     """
-    shows = {name: stats.gate(name, seeds, tasks) for name in statistics}
-    known = [name for name in statistics if stats.has_interval(shows[name])]
+    known = [name for name in statistics if stats.has_interval(stats.gate(name, seeds, tasks))]
     others = [name for name in statistics if name not in known]
-    some = bool(known and others)  # then it must be said which
+    # Where some have one and some have none, it must be said which.
+    of_known, of_others = (
+        f" of {joined(names)}" if known and others else "" for names in (known, others)
+    )
     text = []
     if known:
-        whose = f" of {joined(known)}" if some else ""
         kind = _KINDS.get(known[0], _BAR)
-        text.append(f"A bar{whose} is {kind}: how the number would vary with other seeds.")
-        text += [stamp(name, seeds, tasks) for name in known if shows[name] == "stamped"]
+        text.append(f"A bar{of_known} is {kind}: how the number would vary with other seeds.")
+        text += [
+            stamp(name, seeds, tasks)
+            for name in known
+            if stats.gate(name, seeds, tasks) == "stamped"
+        ]
     if others:
-        ranged = ranges and seeds >= stats.SEEDS_FOR_A_RANGE
-        mark = "A dotted line" if ranged else "No bar"
-        what = "the range of the single seeds: " if ranged else ""
-        whose = f" of {joined(others)}" if some else ""
-        text.append(f"{mark}{whose} is {what}" if ranged else f"There is no bar{whose}: ")
-        text[-1] += f"with {count(seeds)} no interval covers often enough."
+        what = f"There is no bar{of_others}"
+        if ranges and seeds >= stats.SEEDS_FOR_A_RANGE:
+            what = f"A dotted line{of_others} is the range of the single seeds"
+        text.append(f"{what}: with {count(seeds)} no interval covers often enough.")
     return " ".join(text)
 
 
@@ -96,13 +98,11 @@ def bands(statistic: str, seeds: int, tasks: int, joint: bool) -> str:
 
 def brackets(evidence: Evidence) -> str:
     """What stands beside the IQMs of one environment in tables."""
-    counts = seed_counts(evidence)
-    shows = {n: stats.gate("IQM", n, 1) for n in counts}
+    shows = {n: stats.gate("IQM", n, 1) for n in _seed_counts(evidence)}
     text = []
     if any(map(stats.has_interval, shows.values())):
         text.append("`[ ]`: 95 % interval of the bootstrap over seeds.")
-    stamped = [n for n, shown in shows.items() if shown == "stamped"]
-    if stamped:
+    if stamped := [n for n, shown in shows.items() if shown == "stamped"]:
         text.append(f"`†` {stamp('IQM', min(stamped), 1)}")
     if "range" in shows.values():
         text.append("`{ }`: the range of the seeds, too few for an interval.")
@@ -118,14 +118,13 @@ def describe_score(evidence: Evidence, score: str) -> str:
     return f"final score (mean return of {episodes} episodes after training)"
 
 
-def seed_counts(evidence: Evidence) -> set[int]:
-    envs = evidence.sweep.envs
-    return {len(evidence.specs(arm, env)) for env in envs for arm in evidence.arms_on(env)}
+def _seed_counts(evidence: Evidence) -> list[int]:
+    return sorted({len(evidence.specs(arm, env)) for arm, env in evidence.pairs})
 
 
 def seeds(evidence: Evidence) -> str:
-    counts = seed_counts(evidence)
-    return " or ".join(map(str, sorted(counts))) + (" seed" if counts == {1} else " seeds")
+    counts = _seed_counts(evidence)
+    return " or ".join(map(str, counts)) + (" seed" if counts == [1] else " seeds")
 
 
 def over(evidence: Evidence) -> str:
@@ -135,7 +134,6 @@ def over(evidence: Evidence) -> str:
 
 
 def _gaps(evidence: Evidence) -> str:
-    scores = next(iter(evidence.raw.values()))
-    counts = {arm: scores.count(arm) for arm in scores.arms}
+    counts = {arm: evidence.planned.count(arm) for arm in evidence.sweep.arms}
     gone = [f"{arm} ({have} of {all_} runs)" for arm, (have, all_) in counts.items() if have < all_]
     return f" Not shown, because runs are missing: {', '.join(gone)}." if gone else ""

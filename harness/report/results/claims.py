@@ -10,7 +10,7 @@ from harness.report.document import Answer, Caution, Items, Outcome, Section, Te
 from harness.report.evidence import Evidence, origin
 from harness.report.evidence.verdict import Verdict
 from harness.report.evidence.warning import warnings
-from harness.report.number import Format, bracket, fixed, stamp
+from harness.report.number import Format, bracket, fixed, percent, stamp
 from harness.spec import Claim
 from harness.store.health import kinds
 
@@ -21,7 +21,7 @@ def section(evidence: Evidence) -> Section:
         Answer(
             sentence(evidence, verdict),
             verdict.outcome,
-            {arm: evidence.keys(arm, verdict.claim.env) for arm in sides(verdict.claim)},
+            {arm: evidence.keys(arm, verdict.claim.env) for arm in verdict.claim.arms},
         )
         for verdict in verdicts
     )
@@ -30,10 +30,6 @@ def section(evidence: Evidence) -> Section:
     listed = [Items(answers)] if answers else []
     cautions = map(Caution, warnings(evidence))
     return Section("Answer", (*listed, *map(Text, words), *cautions))
-
-
-def sides(claim: Claim) -> tuple[str, str]:
-    return claim.better, claim.worse
 
 
 def sentence(evidence: Evidence, verdict: Verdict) -> str:
@@ -50,10 +46,9 @@ def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
     if set(envs) & set(evidence.unequal):
         yield "Their budgets differ."
     both = [
-        [status for env in envs for status in evidence.statuses_of(arm, env)]
-        for arm in sides(claim)
+        [status for env in envs for status in evidence.statuses_of(arm, env)] for arm in claim.arms
     ]
-    for arm, statuses in zip(sides(claim), both, strict=True):
+    for arm, statuses in zip(claim.arms, both, strict=True):
         found = Counter(kind for status in statuses for kind in kinds(status.symptoms))
         if found:
             each = ", ".join(f"{kind} in {n}" for kind, n in found.items())
@@ -61,10 +56,6 @@ def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
     apart = origin.apart(*both)
     if apart:
         yield f"The two arms differ in {apart}, and not only in what they compare."
-
-
-def percent(level: float) -> str:
-    return f"{100 * level:.4g} %"
 
 
 HEADLINES: dict[Outcome, str] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -11,24 +12,16 @@ from harness.report.document import Cell, Section, Table, Text
 from harness.report.evidence import Evidence, once
 from harness.report.number import bracket
 from harness.report.plot import Axis, Look, Panel, Plot, Rule
-from harness.report.results import caption
+from harness.report.results import caption, curves
 from harness.report.results.claims import SCORE_WORDS
-from harness.stats import Effect, Estimate, MissingRuns, Scores
+from harness.stats import Effect, Estimate, MissingRuns
 
 
 def section(evidence: Evidence) -> Iterator[Section]:
     """Where the arms differ by components that were named."""
-    tables: list[Table] = []
-    for score in evidence.sweep.report.scores:
-        title = caption.describe_score(evidence, score)
-        for kind, name, make in (
-            ("What each adds", "components", table),
-            ("From none to all", "path", path_table),
-        ):
-            if (made := make(evidence, score)) is not None:
-                file = f"table_{name}_{score}"
-                tables.append(replace(made, title=f"{kind}: {title}", name=file))
-    if tables:
+    scores = evidence.sweep.report.scores
+    made = (make(evidence, score) for score in scores for make in (table, path_table))
+    if tables := [each for each in made if each.rows]:
         note = Text(f"{_NOTE} {caption.brackets(evidence)}")
         yield Section("Components", (*tables, note))
 
@@ -56,22 +49,24 @@ def members(evidence: Evidence, envs: Sequence[str]) -> dict[str, frozenset[str]
     }
 
 
-def table(evidence: Evidence, score: str) -> Table | None:
+def table(evidence: Evidence, score: str) -> Table:
     """Components down, and pairs of them; environments across."""
-    found: dict[str, dict[str | None, Cell]] = {}
+    cells: dict[str, dict[str | None, Cell]] = defaultdict(dict)
     for env in places(evidence):
         number = evidence.format(env)
         for effect in stats.effects(members(evidence, _envs(evidence, env))):
             runs = (key for arm in effect.weights for key in evidence.keys(arm, env))
-            cell = Cell(bracket(estimate(evidence, score, effect, env), number), runs)
-            found.setdefault(name(effect), {})[env] = cell
-    if not found:
-        return None
-    heads = ["all, normalised" if env is None else env for env in places(evidence)]
+            text = bracket(estimate(evidence, score, effect, env), number)
+            cells[name(effect)][env] = Cell(text, runs)
     rows = tuple(
-        (label, *(cells.get(env, "") for env in places(evidence))) for label, cells in found.items()
+        (label, *(known.get(env, "") for env in places(evidence))) for label, known in cells.items()
     )
-    return Table(("component", *heads), rows)
+    head = ("component", *(env or _ALL for env in places(evidence)))
+    title = f"What each adds: {caption.describe_score(evidence, score)}"
+    return Table(head, rows, title, f"table_components_{score}")
+
+
+_ALL = "all, normalised"
 
 
 def name(effect: Effect) -> str:
@@ -81,7 +76,7 @@ def name(effect: Effect) -> str:
 @once
 def estimate(evidence: Evidence, score: str, effect: Effect, env: str | None) -> Estimate:
     """An effect with its interval; or the reason why there is none."""
-    scores, envs = _scores(evidence, score, env), [env] if env else None
+    scores, envs = evidence.scores(score, env), [env] if env else None
     try:
         parts = [stats.Part(arm, w, scores.matrix(arm, envs)) for arm, w in effect.weights.items()]
     except MissingRuns as missing:
@@ -94,7 +89,7 @@ def estimate(evidence: Evidence, score: str, effect: Effect, env: str | None) ->
 def path(evidence: Evidence, score: str, env: str | None) -> list[tuple[str, str, Estimate]]:
     """What each step adds, the arm that it leads to, and the arm's score; empty: no path."""
     of_arm = members(evidence, _envs(evidence, env))
-    scores, envs = _scores(evidence, score, env), [env] if env else None
+    scores, envs = evidence.scores(score, env), [env] if env else None
     found = {arm: stats.estimate_arm(scores, arm, stats.iqm, envs) for arm in of_arm}
     if any(one.shows == "missing" for one in found.values()):
         return []
@@ -107,25 +102,18 @@ def path(evidence: Evidence, score: str, env: str | None) -> list[tuple[str, str
     return steps
 
 
-def path_table(evidence: Evidence, score: str) -> Table | None:
+def path_table(evidence: Evidence, score: str) -> Table:
     env = places(evidence)[0]
-    steps = path(evidence, score, env)
-    if not steps:
-        return None
-    number = evidence.format(env)
     rows = tuple(
-        (step, arm, Cell(bracket(found, number), evidence.keys(arm, env)))
-        for step, arm, found in steps
+        (step, arm, Cell(bracket(found, evidence.format(env)), evidence.keys(arm, env)))
+        for step, arm, found in path(evidence, score, env)
     )
-    return Table(("step", "arm", "all, normalised" if env is None else env), rows)
+    title = f"From none to all: {caption.describe_score(evidence, score)}"
+    return Table(("step", "arm", env or _ALL), rows, title, f"table_path_{score}")
 
 
 def _envs(evidence: Evidence, env: str | None) -> Sequence[str]:
     return evidence.sweep.envs if env is None else [env]
-
-
-def _scores(evidence: Evidence, score: str, env: str | None) -> Scores:
-    return evidence.normalised[score] if env is None else evidence.raw[score]
 
 
 # Figures -----------------------------------------------------------------------------------------
@@ -153,11 +141,7 @@ _ROW = replace(plot.looks([""])[""], line=False)  # all in one look: the rows ar
 def _rows(
     evidence: Evidence, found: dict[str, Estimate], x: str, rules: tuple[Rule, ...] = ()
 ) -> Plot:
-    number = evidence.format(None)
-    rows = [
-        plot.estimate(_ROW, row, each, bracket(each, number), title)
-        for row, (title, each) in enumerate(found.items())
-    ]
+    rows = curves.rows(found, dict.fromkeys(found, _ROW), evidence.format(None))
     axis = Axis(x, least=plot.LEAST)
     panel = Panel(axis, Axis(names=tuple(found)), (*rules, *rows))
     return Plot((panel,), caption.over(evidence))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from harness import stats
 from harness.report.document import Block, Section, Table, Text, behind, captioned
 from harness.report.evidence import Evidence, once
-from harness.report.number import bracket, significant
+from harness.report.number import bracket, parts, significant
 from harness.report.results import caption
 from harness.stats import Array, Band, Estimate, MissingRuns
 
@@ -31,73 +32,62 @@ class Along(NamedTuple):
 
     seconds: Array
     band: Band | None  # None: no time at which all runs have an evaluation and none has ended
-    end: float  # when the last of its runs has ended
+    shortest: float  # when the first of its runs has ended,
+    end: float  # and the last
     final: Estimate
-
-
-@once
-def runs(evidence: Evidence, arm: str, env: str) -> list[Spent]:
-    """By seed, as in `Scores.matrix`.
-
-    :raises MissingRuns: when a planned run is not finished, or has no times.
-    """
-    asked = sorted((arm, env, run.seed) for run in evidence.specs(arm, env))
-    finished = [run for run in asked if run in evidence.curves]
-    if len(finished) < len(asked):
-        raise MissingRuns(f"{len(finished)} of {len(asked)} runs")
-    timed = [run for run in asked if run in evidence.clocks]
-    if len(timed) < len(asked):
-        raise MissingRuns(f"times of {len(timed)} of {len(asked)} runs")
-    found = []
-    for run in asked:
-        curve, seconds = evidence.curves[run], dict(evidence.clocks[run])
-        since = curve.steps > 0  # what was known before training cost no time worth a number
-        times = np.array([seconds[step] for step in curve.steps[since]])
-        found.append(Spent(times, curve.returns[since]))
-    return found
-
-
-def reached(of: list[Spent], seconds: Array) -> Array:
-    """The latest return of each run by these times: (runs, times); NaN: none yet."""
-    found = np.full((len(of), len(seconds)), np.nan)
-    for row, run in zip(found, of, strict=True):
-        latest = np.searchsorted(run.seconds, seconds, side="right") - 1
-        row[latest >= 0] = run.returns[latest[latest >= 0]]
-    return found
+    runs: list[Spent]  # by seed, as in `Scores.matrix`
 
 
 @once
 def along(evidence: Evidence, arm: str, env: str) -> Along:
     """:raises MissingRuns: when a planned run is not finished, or has no times."""
-    of = runs(evidence, arm, env)
-    start, stop = max(run.seconds[0] for run in of), _shortest(of)
-    times = np.unique(np.concatenate([run.seconds for run in of]))
+    runs = _runs(evidence, arm, env)
+    ends = [float(run.seconds[-1]) for run in runs]
+    start, stop = max(run.seconds[0] for run in runs), min(ends)
+    times = np.unique(np.concatenate([run.seconds for run in runs]))
     times = times[(times >= start) & (times <= stop)]
     if len(times) > _MOST_TIMES:
         times = np.geomspace(start, stop, _MOST_TIMES)
         times[[0, -1]] = start, stop  # and not a rounding before or after
     band = None
     if len(times):
-        scores = reached(of, times)[:, None]  # (runs, 1, times)
+        scores = reached(runs, times)[:, None]  # (runs, 1, times)
         names = (arm, env, "CPU time")
         band = stats.band(scores, stats.curve_iqm, names, joint=evidence.joint_bands)
-    final = stats.estimate(np.array([run.returns[-1:] for run in of]), stats.iqm, arm, env)
-    return Along(times, band, max(run.seconds[-1] for run in of), final)
+    final = stats.estimate(np.array([run.returns[-1:] for run in runs]), stats.iqm, arm, env)
+    return Along(times, band, stop, max(ends), final, runs)
 
 
-def _shortest(of: list[Spent]) -> float:
-    return float(min(run.seconds[-1] for run in of))
+def _runs(evidence: Evidence, arm: str, env: str) -> list[Spent]:
+    planned = len(evidence.specs(arm, env))
+    curves = evidence.of(evidence.curves, arm, env)
+    clocks = evidence.of(evidence.clocks, arm, env)
+    for words, count in (("", len(curves)), ("times of ", len(clocks))):
+        if count < planned:
+            raise MissingRuns(f"{words}{count} of {planned} runs")
+    found = []
+    for curve, clock in zip(curves, clocks, strict=True):
+        seconds, since = dict(clock), curve.steps > 0  # before training it cost nothing to speak of
+        times = np.array([seconds[step] for step in curve.steps[since]])
+        found.append(Spent(times, curve.returns[since]))
+    return found
 
 
-@once
-def timed(evidence: Evidence, env: str) -> dict[str, list[Spent]]:
+def reached(runs: list[Spent], seconds: Array) -> Array:
+    """The latest return of each run by these times: (runs, times); NaN: none yet."""
+    found = np.full((len(runs), len(seconds)), np.nan)
+    for row, run in zip(found, runs, strict=True):
+        latest = np.searchsorted(run.seconds, seconds, side="right") - 1
+        row[latest >= 0] = run.returns[latest[latest >= 0]]
+    return found
+
+
+def timed(evidence: Evidence, env: str) -> dict[str, Along]:
     """The arms that can be shown in an environment."""
     found = {}
     for arm in evidence.arms_on(env):
-        try:
-            found[arm] = runs(evidence, arm, env)
-        except MissingRuns:
-            continue
+        with suppress(MissingRuns):
+            found[arm] = along(evidence, arm, env)
     return found
 
 
@@ -114,19 +104,12 @@ def section(evidence: Evidence, drawn_in: Callable[[str], Sequence[Block]]) -> I
 
     :param drawn_in: draws the figures of a section.
     """
-    envs = compared(evidence)
-    if envs:
+    if envs := compared(evidence):
         drawn = drawn_in(SECTION)
-        tables = [table(evidence, env) for env in envs]
+        tables = (table(evidence, env) for env in envs)
         note = Text(f"{TABLE_NOTE} {caption.brackets(evidence)}")
-        blocks: tuple[Block, ...] = (
-            Text(about(evidence)),
-            *drawn,
-            *captioned(drawn),
-            *tables,
-            note,
-        )
-        yield Section(SECTION, blocks)
+        words = Text(about(evidence))
+        yield Section(SECTION, (words, *drawn, *captioned(drawn), *tables, note))
 
 
 def about(evidence: Evidence) -> str:
@@ -138,12 +121,9 @@ def about(evidence: Evidence) -> str:
         "only roughly: no claim is tested on them. The score of a run is that of its latest "
         "evaluation by then; the one before training does not count."
     )
-    finished = [status.spec for status in evidence.unique if status.state == "finished"]
-    keys = {run.key for run in evidence.sweep.runs if (run.arm, run.env, run.seed) in
-            evidence.clocks}  # fmt: skip
-    without = sum(run.key not in keys for run in finished)
+    without = sum(not result.get("learning_seconds") for result in evidence.results)
     if without:
-        text += f" {without:,} of {len(finished):,} finished runs have no such times."
+        text += f" {without:,} of {len(evidence.results):,} finished runs have no such times."
     return text
 
 
@@ -154,10 +134,9 @@ TABLE_NOTE = (
 )
 
 
-@once
 def columns(evidence: Evidence, env: str) -> list[tuple[str, float]]:
     """The arms and what the shortest of their runs took, the shortest first."""
-    found = [(arm, _shortest(of)) for arm, of in timed(evidence, env).items()]
+    found = [(arm, of.shortest) for arm, of in timed(evidence, env).items()]
     return sorted(found, key=lambda each: each[1])
 
 
@@ -174,7 +153,7 @@ def after(evidence: Evidence, arm: str, env: str, seconds: float) -> Cell:
     found = along(evidence, arm, env)
     if seconds > found.end:
         return Cell(found.final, "ended")
-    scores = reached(runs(evidence, arm, env), np.array([seconds]))  # (runs, 1)
+    scores = reached(found.runs, np.array([seconds]))  # (runs, 1)
     if np.isnan(scores).any():
         return Cell(None, "not yet")
     return Cell(stats.estimate(scores, stats.iqm, arm, env, "CPU time"), "training")
@@ -182,24 +161,25 @@ def after(evidence: Evidence, arm: str, env: str, seconds: float) -> Cell:
 
 def table(evidence: Evidence, env: str) -> Table:
     """Arms down; across, the times that the arms took."""
-    number = evidence.format(env)
-    times = columns(evidence, env)
+    number, times = evidence.format(env), columns(evidence, env)
+
+    def cells(arm: str) -> Iterator[str]:
+        """:raises MissingRuns: when a planned run is not finished, or has no times."""
+        found = along(evidence, arm, env)
+        least, most = _time(found.shortest), _time(found.end)
+        yield least if least == most else f"{least} to {most}"
+        for _, seconds in times:
+            score, state = after(evidence, arm, env, seconds)
+            ended = " (ended)" if state == "ended" else ""
+            yield (bracket(score, number) if score else "-") + ended
+        yield bracket(found.final, number)
+
     rows = []
     for arm in evidence.arms_on(env):
         try:
-            found = along(evidence, arm, env)
+            row = list(cells(arm))
         except MissingRuns as missing:
-            gap = bracket(stats.unavailable(str(missing)), number)
-            rows.append((arm, *behind([gap] * (len(times) + 2), evidence.keys(arm, env))))
-            continue
-        cells = []
-        for _, seconds in times:
-            cell = after(evidence, arm, env, seconds)
-            text = bracket(cell.score, number) if cell.score else "-"
-            cells.append(f"{text} (ended)" if cell.state == "ended" else text)
-        least, most = (_time(end) for end in (_shortest(runs(evidence, arm, env)), found.end))
-        took = least if least == most else f"{least} to {most}"
-        row = (took, *cells, bracket(found.final, number))
+            row = [f"- ({missing})"] * (len(times) + 2)
         rows.append((arm, *behind(row, evidence.keys(arm, env))))
     heads = (f"after {_time(seconds)} s ({arm})" for arm, seconds in times)
     return Table(
@@ -215,18 +195,12 @@ def listed(evidence: Evidence, env: str) -> Table:
     """One estimate to a row, for machines."""
     number, rows = evidence.format(env), []
     for arm, of in timed(evidence, env).items():
-        found = along(evidence, arm, env)
         cells = [(t, whose, after(evidence, arm, env, t)) for whose, t in columns(evidence, env)]
-        cells.append((found.end, "", Cell(found.final, "final")))
-        for seconds, whose, (score, state) in cells:
-            ends = score is not None and stats.has_ends(score.shows)
-            parts = (
-                number(score.point) if score else "",
-                number(score.low) if score and ends else "",
-                number(score.high) if score and ends else "",
-                score.shows if score else "",
-            )
-            rows.append((env, arm, _time(seconds), whose, state, *parts, str(len(of))))
+        cells.append((of.end, "", Cell(of.final, "final")))
+        rows += [
+            (env, arm, _time(t), whose, state, *parts(score, number), str(len(of.runs)))
+            for t, whose, (score, state) in cells
+        ]
     head = ("env", "arm", "cpu_seconds", "time_of", "state", "iqm", "low", "high", "shows", "runs")
     return Table(head, tuple(rows))
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from harness import stats
 from harness.report.document import Block, Section, Table, Text, behind
-from harness.report.evidence import Evidence, once
-from harness.report.number import Format, bracket
-from harness.report.results import caption
+from harness.report.evidence import Evidence
+from harness.report.number import bracket, parts
 from harness.report.results.claims import SCORE_WORDS
+from harness.report.results.table import Rows
 from harness.stats import Estimate, MissingRuns, crosscheck
 from harness.stats.crosscheck import AGREE, Theirs, Unusable
 
@@ -32,108 +31,78 @@ class Cell(NamedTuple):
         return abs(self.ours.point - self.theirs.point) <= AGREE
 
 
-class Check(NamedTuple):
-    """What rliable says of a score of every arm that it can take."""
-
-    cells: list[Cell]
-    left_out: list[str]  # arms, and why
-
-
 def section(evidence: Evidence) -> Section:
     """rliable's numbers beside ours, or why there are none."""
-    why = impossible(evidence)
-    if why:
-        return Section(SECTION, (Text(f"Left out, because {why}."),))
+    if evidence.no_anchors:
+        return Section(SECTION, (Text(f"Left out, because {evidence.no_anchors}."),))
     try:
-        blocks: Iterable[Block] = [Text(method(evidence)), *_checks(evidence)]
+        tables = [_checked(evidence, score) for score in evidence.sweep.report.scores]
     except Unusable as error:
-        blocks = [Text(f"rliable does not work here ({error}), so nothing is checked.")]
-    return Section(SECTION, tuple(blocks))
+        words = f"rliable does not work here ({error}), so nothing is checked."
+        return Section(SECTION, (Text(words),))
+    return Section(SECTION, (Text(method(evidence)), *tables))
 
 
-def _checks(evidence: Evidence) -> Iterator[Block]:
-    for score in evidence.sweep.report.scores:
-        title = SCORE_WORDS.get(score, score).capitalize()
-        made, words = table(evidence, score), about(evidence, score)
-        if made.rows:
-            more = listed(evidence, score)
-            name = f"table_crosscheck_{score}"
-            yield replace(made, title=title, name=name, about=words, listed=more)
-        else:
-            yield Section(title, (Text(words),))
-
-
-def impossible(evidence: Evidence) -> str:
-    """Why nothing can be checked; empty: something can."""
-    without = [env for env in evidence.sweep.envs if env not in evidence.sweep.anchors]
-    return f"no random and reference score is known for {', '.join(without)}" if without else ""
-
-
-@once
-def check(evidence: Evidence, score: str) -> Check:
+def _checked(evidence: Evidence, score: str) -> Block:
     """:raises crosscheck.Unusable: if rliable does not work here."""
+    cells, left_out = check(evidence, score)
+    title, words = SCORE_WORDS.get(score, score).capitalize(), about(cells, left_out)
+    if not cells:
+        return Section(title, (Text(words),))
+    name, more = f"table_crosscheck_{score}", listed(cells, score)
+    return Table(_HEAD, table(evidence, cells), title, name, words, listed=more)
+
+
+def check(evidence: Evidence, score: str) -> tuple[list[Cell], list[str]]:
+    """Every statistic of the arms that rliable can take; the other arms, and why.
+
+    :raises crosscheck.Unusable: if rliable does not work here.
+    """
     cells, left_out = [], []
     for arm in evidence.sweep.arms:
-        envs = _envs(evidence, arm)
         try:
-            matrix = evidence.normalised[score].matrix(arm, envs)
+            matrix = evidence.normalised[score].matrix(arm, _envs(evidence, arm))
         except MissingRuns as missing:
             left_out.append(f"{arm} ({missing})")
             continue
         ours = stats.estimates(matrix, stats.AGGREGATES, arm)
-        theirs = crosscheck.rliable(matrix, arm, score)
-        cells += [
-            Cell(arm, name, ours[name], theirs[name], crosscheck.covers(name, *matrix.shape))
-            for name in theirs
-        ]
-    return Check(cells, left_out)
+        for name, theirs in crosscheck.rliable(matrix, arm, score).items():
+            covers = crosscheck.covers(name, *matrix.shape)
+            cells.append(Cell(arm, name, ours[name], theirs, covers))
+    return cells, left_out
 
 
 def _envs(evidence: Evidence, arm: str) -> list[str]:
     return [env for env in evidence.sweep.envs if arm in evidence.arms_on(env)]
 
 
-def table(evidence: Evidence, score: str) -> Table:
-    """One statistic of one arm to a row."""
-    number = evidence.format(None)
-    rows = []
-    for cell in check(evidence, score).cells:
-        row = (bracket(cell.ours, number), _theirs(cell, number), _percent(cell.covers))
-        rows.append((cell.arm, cell.statistic, *behind(row, evidence.keys(cell.arm))))
-    return Table(("arm", "statistic", "here", "rliable", "rliable covers"), tuple(rows))
+_HEAD = ("arm", "statistic", "here", "rliable", "rliable covers")
 
 
-def listed(evidence: Evidence, score: str) -> Table:
+def table(evidence: Evidence, cells: Sequence[Cell]) -> Rows:
+    """One statistic of one arm to a row; of fewer seeds than were simulated the point alone."""
+    number, rows = evidence.format(None), []
+    for arm, statistic, ours, theirs, covers in cells:
+        point, low, high = map(number, theirs)
+        if covers:
+            shares = dict.fromkeys(f"{100 * share:.0f}" for share in (min(covers), max(covers)))
+            row = (f"{point} [{low}, {high}]", f"{' to '.join(shares)} %")
+        else:
+            row = (point, "-")
+        rows.append((arm, statistic, *behind((bracket(ours, number), *row), evidence.keys(arm))))
+    return tuple(rows)
+
+
+def listed(cells: Sequence[Cell], score: str) -> Table:
     """One number to a cell, for machines."""
     rows = []
-    for cell in check(evidence, score).cells:
-        ours, theirs, covers = cell.ours, cell.theirs, cell.covers
-        ends = stats.has_ends(ours.shows)
-        rows.append(
-            (
-                *(cell.arm, cell.statistic, score, repr(ours.point)),
-                *((repr(ours.low), repr(ours.high)) if ends else ("", "")),
-                *(ours.shows, repr(theirs.point)),
-                *((repr(theirs.low), repr(theirs.high)) if covers else ("", "")),
-                *(map(repr, (min(covers), max(covers))) if covers else ("", "")),
-            )
-        )
+    for arm, statistic, ours, theirs, covers in cells:
+        more = (theirs.low, theirs.high, min(covers), max(covers)) if covers else ()
+        known = (*map(repr, more), *[""] * (4 - len(more)))
+        rows.append((arm, statistic, score, *parts(ours, repr), repr(theirs.point), *known))
     head = ("arm", "statistic", "score", "point", "low", "high", "shows")
     theirs_head = ("rliable", "rliable_low", "rliable_high", "covers_least", "covers_most")
     return Table((*head, *theirs_head), tuple(rows))
-
-
-def _theirs(cell: Cell, number: Format) -> str:
-    """Of fewer seeds than were simulated the point alone."""
-    point, low, high = map(number, cell.theirs)
-    return f"{point} [{low}, {high}]" if cell.covers else point
-
-
-def _percent(covers: list[float]) -> str:
-    if not covers:
-        return "-"
-    least, most = (f"{100 * share:.0f}" for share in (min(covers), max(covers)))
-    return f"{least} %" if least == most else f"{least} to {most} %"
 
 
 # In words ----------------------------------------------------------------------------------------
@@ -151,7 +120,7 @@ def method(evidence: Evidence) -> str:
         f"{len(crosscheck.SCORES_OF)} kinds of scores ({'; '.join(crosscheck.SCORES_OF)}; "
         "docs/statistics.md)."
     )
-    if min(caption.seed_counts(evidence)) < few:
+    if evidence.fewest_seeds < few:
         text += f" Of fewer than {few} seeds its interval means nothing: the point alone is shown."
     fewer = {arm: len(_envs(evidence, arm)) for arm in evidence.sweep.arms}
     apart = [f"{arm} ({n})" for arm, n in fewer.items() if n < len(evidence.sweep.envs)]
@@ -163,37 +132,29 @@ def _listed(numbers: Sequence[int]) -> str:
     return f"{', '.join(first)} or {last}"
 
 
-def about(evidence: Evidence, score: str) -> str:
+def about(cells: Sequence[Cell], left_out: Sequence[str]) -> str:
     """Where the two part, and why; what was left out."""
-    found = check(evidence, score)
-    return " ".join([*_parting(found.cells), *_gaps(found)])
-
-
-def _parting(cells: list[Cell]) -> Iterator[str]:
+    sentences = []
     apart = [f"{cell.statistic} of {cell.arm}" for cell in cells if not cell.same_point]
-    if cells:
-        yield (
-            f"Points differ by more than {AGREE:g}: {', '.join(apart)}."
-            if apart
-            else (f"Points are the same to {AGREE:g}.")
-        )
+    if apart:
+        sentences.append(f"Points differ by more than {AGREE:g}: {', '.join(apart)}.")
+    elif cells:
+        sentences.append(f"Points are the same to {AGREE:g}.")
     both = [cell for cell in cells if stats.has_interval(cell.ours.shows)]
     if both:
         inside = sum(_width(cell.theirs) < _width(cell.ours) for cell in both)
-        yield (
+        sentences.append(
             f"rliable's intervals are narrower in {inside} of {len(both)} rows: ours are widened "
             "for few seeds, rliable's are not."
         )
     if len(both) < len(cells):
-        yield (
+        sentences.append(
             f"In {len(cells) - len(both)} of {len(cells)} rows no interval of ours is given: it "
             "would not cover often enough, or all runs tie. rliable gives one all the same."
         )
-
-
-def _gaps(found: Check) -> Iterator[str]:
-    if found.left_out:
-        yield f"Left out, because rliable needs every run: {', '.join(found.left_out)}."
+    if left_out:
+        sentences.append(f"Left out, because rliable needs every run: {', '.join(left_out)}.")
+    return " ".join(sentences)
 
 
 def _width(of: Theirs | Estimate) -> float:

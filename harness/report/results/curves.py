@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,10 @@ from harness import stats
 from harness.config.name import joined
 from harness.report import plot
 from harness.report.evidence import Evidence
-from harness.report.number import bracket, decimals
-from harness.report.plot import Axis, End, Line, Look, Mark, Panel, Plot, Points, Rule
+from harness.report.number import Format, bracket, decimals
+from harness.report.plot import Axis, End, Line, Look, Mark, Note, Panel, Plot, Points, Rule
 from harness.report.results import caption, cpu_time
-from harness.stats import Array, Band, MissingRuns
+from harness.stats import Array, Band, Estimate, MissingRuns
 
 UNFINISHED = "the runs that it needs have not finished"
 _MOST_SIZES = 10  # of studies with fewer seeds: beyond, a line is smooth
@@ -34,7 +34,7 @@ def looks(evidence: Evidence) -> dict[str, Look]:
 def _about(evidence: Evidence) -> set[str]:
     """The arms of the claims, and what others are held against; empty without claims."""
     claims = evidence.sweep.claims
-    arms = {arm for claim in claims for arm in (claim.better, claim.worse)}
+    arms = {arm for claim in claims for arm in claim.arms}
     return arms | {evidence.baseline} if claims else arms
 
 
@@ -50,13 +50,16 @@ def learning_curves(evidence: Evidence, score: str) -> Plot | str:
 
 def _learning_curve(evidence: Evidence, arm: str, env: str, look: Look) -> tuple[list[Line], str]:
     """The IQM with its band; where runs are missing, those that there are."""
-    steps, runs = evidence.learning_curves(arm, env)
-    try:
-        next(iter(evidence.raw.values())).matrix(arm, [env])
-    except MissingRuns as missing:
-        each = [Line(look, steps, returns, thin=True) for returns in runs.values()]
-        return each, f"run by run: {arm} ({missing})"
-    stacked = np.stack([runs[seed] for seed in sorted(runs)])[:, None]  # (runs, 1, steps)
+    runs, planned = evidence.of(evidence.curves, arm, env), len(evidence.specs(arm, env))
+    if not runs:
+        return [], f"run by run: {arm} (0 of {planned} runs)"
+    steps = np.unique(np.concatenate([run.steps for run in runs]))
+    steps = steps[steps <= min(run.steps[-1] for run in runs)]
+    returns = [np.interp(steps, run.steps, run.returns) for run in runs]
+    if len(runs) < planned:
+        each = [Line(look, steps, values, thin=True) for values in returns]
+        return each, f"run by run: {arm} ({len(runs)} of {planned} runs)"
+    stacked = np.stack(returns)[:, None]  # (runs, 1, steps)
     names = (arm, env, "curve")
     band = stats.band(stacked, stats.curve_iqm, names, joint=evidence.joint_bands)
     return [line(look, steps, band)], ""
@@ -82,14 +85,15 @@ def equal_cpu(evidence: Evidence, score: str) -> Plot | str:
 
 def _cpu_curve(evidence: Evidence, arm: str, env: str, look: Look) -> tuple[list[Line], str]:
     try:
-        seconds, band, end, final = cpu_time.along(evidence, arm, env)
+        known = cpu_time.along(evidence, arm, env)
     except MissingRuns as missing:
         return [], f"not drawn: {arm} ({missing})"
     drawn = Line(look, np.zeros(0), np.zeros(0), step=True)  # no line, but an end
-    if band is not None:
-        drawn = line(look, seconds, band, step=True)
+    if known.band is not None:
+        drawn = line(look, known.seconds, known.band, step=True)
+    final = known.final
     ends = (final.low, final.high) if stats.has_ends(final.shows) else (None, None)
-    return [replace(drawn, end=End(end, final.point, *ends))], ""
+    return [replace(drawn, end=End(known.end, final.point, *ends))], ""
 
 
 def _per_env(evidence: Evidence, x: Axis, draw: Draw) -> Plot:
@@ -201,6 +205,16 @@ def fewer_seeds(evidence: Evidence, score: str) -> Plot | str:
         asked = any(_misled(evidence, score, arm, env) for arm, env in evidence.estimates[score])
         return "no study with fewer seeds sees the opposite" if asked else ""
     return Plot(tuple(panels), caption.seeds(evidence))
+
+
+def rows(
+    estimates: Mapping[str, Estimate], looks: Mapping[str, Look], number: Format
+) -> tuple[Points | Note, ...]:
+    """A row for each, by its name."""
+    return tuple(
+        plot.estimate(looks[name], row, each, bracket(each, number), name)
+        for row, (name, each) in enumerate(estimates.items())
+    )
 
 
 def _misled(evidence: Evidence, score: str, arm: str, env: str) -> dict[int, float]:

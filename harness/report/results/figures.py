@@ -9,9 +9,9 @@ import numpy as np
 
 from harness import stats
 from harness.report import plot
-from harness.report.evidence import Evidence
-from harness.report.number import bracket, fixed
-from harness.report.plot import Axis, Line, Look, Mark, Panel, Plot, Rule
+from harness.report.evidence import Evidence, once
+from harness.report.number import fixed
+from harness.report.plot import Axis, Line, Look, Panel, Plot, Rule
 from harness.report.results import caption, components, cpu_time, curves, maps, models
 from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Array, Band, Estimate, MissingRuns
@@ -37,31 +37,26 @@ class Kind:
 
     def plot(self, evidence: Evidence, subject: str) -> Plot | str:
         """What it shows, or why there is nothing to show; of one report always the same."""
-        known, name = evidence.found, f"{self.title} of {subject}"
-        if name not in known:
-            filled = self.fill(evidence, subject)
-            known[name] = (
-                filled if isinstance(filled, str) else plot.settled(filled, curves.UNFINISHED)
-            )
-        found: Plot | str = known[name]
-        return found
+        return _settled(evidence, self, subject)
+
+
+@once
+def _settled(evidence: Evidence, kind: Kind, subject: str) -> Plot | str:
+    filled = kind.fill(evidence, subject)
+    return filled if isinstance(filled, str) else plot.settled(filled, curves.UNFINISHED)
 
 
 def aggregates(evidence: Evidence, score: str) -> Plot:
     """A panel for each statistic, a row for each arm."""
-    panels, number = [], evidence.format(None)
-    arms, looks = evidence.normalised[score].arms, curves.looks(evidence)
+    panels, arms = [], evidence.sweep.arms
     found = {arm: _aggregates(evidence, score, arm) for arm in arms}
     for name in stats.AGGREGATES:
-        rows = [
-            plot.estimate(looks[arm], row, found[arm][name], bracket(found[arm][name], number), arm)
-            for row, arm in enumerate(arms)
-        ]
-        label = normalised(score)
-        if name == "Optimality gap":
-            label = "gap up to 1, less is better"
+        gap = name == "Optimality gap"
+        label = "gap up to 1, less is better" if gap else normalised(score)
         axis = curves.score_axis(evidence, None, label)
-        panels.append(Panel(axis, Axis(names=tuple(arms)), tuple(rows), title=name))
+        of_arms = {arm: found[arm][name] for arm in arms}
+        rows = curves.rows(of_arms, curves.looks(evidence), evidence.format(None))
+        panels.append(Panel(axis, Axis(names=arms), rows, title=name))
     return Plot(tuple(panels), caption.over(evidence), across=len(panels))
 
 
@@ -79,18 +74,18 @@ def _aggregates(evidence: Evidence, score: str, arm: str) -> dict[str, Estimate]
 
 def improvement(evidence: Evidence, score: str) -> Plot | str:
     """P(a run of an arm scores above one of the baseline), a row for each arm."""
-    scores, looks = evidence.normalised[score], curves.looks(evidence)
-    others = [arm for arm in scores.arms if arm != evidence.baseline]
-    rows: list[Mark] = [Rule(_EQUAL, x=0.5)]
-    for row, arm in enumerate(others):
-        try:
-            found = stats.improvement(scores.matrix(arm), scores.matrix(evidence.baseline))
-        except MissingRuns as missing:
-            found = stats.unavailable(str(missing))
-        rows.append(plot.estimate(looks[arm], row, found, bracket(found, fixed(2)), arm))
+    scores, found = evidence.normalised[score], {}
+    for arm in scores.arms:
+        if arm != evidence.baseline:
+            try:
+                pair = scores.matrix(arm), scores.matrix(evidence.baseline)
+                found[arm] = stats.improvement(*pair)
+            except MissingRuns as missing:
+                found[arm] = stats.unavailable(str(missing))
     label = f"P(arm > {evidence.baseline}) by {SCORE_WORDS.get(score, score)}"
-    panel = Panel(Axis(label, limits=(-0.03, 1.03)), Axis(names=tuple(others)), tuple(rows))
-    return Plot((panel,), caption.over(evidence)) if others else ""
+    marks = (Rule(_EQUAL, x=0.5), *curves.rows(found, curves.looks(evidence), fixed(2)))
+    panel = Panel(Axis(label, limits=(-0.03, 1.03)), Axis(names=tuple(found)), marks)
+    return Plot((panel,), caption.over(evidence)) if found else ""
 
 
 def profiles(evidence: Evidence, score: str) -> Plot | str:
@@ -139,11 +134,10 @@ def _along(evidence: Evidence, arm: str, fractions: Array) -> Array:
 
     :raises MissingRuns: when a planned run is not finished.
     """
-    scores = next(iter(evidence.normalised.values()))
-    scores.matrix(arm)
+    evidence.planned.matrix(arm)
     tasks = []
-    for env in scores.envs:
-        runs = [evidence.curves[arm, env, seed] for seed in scores.seeds]
+    for env in evidence.sweep.envs:
+        runs = evidence.of(evidence.curves, arm, env)
         returns = [np.interp(fractions * c.steps[-1], c.steps, c.returns) for c in runs]
         tasks.append(stats.normalise(np.stack(returns), evidence.sweep.anchors[env]))
     return np.stack(tasks, axis=1)

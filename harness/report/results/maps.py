@@ -66,16 +66,12 @@ def _rows(evidence: Evidence, env: str) -> dict[str, Array]:
     found = {}
     shape = next(each.counts.shape for (_, at, _), each in evidence.visits.items() if at == env)
     for arm in evidence.arms_on(env):
-        runs = [(run.arm, run.env, run.seed) for run in evidence.specs(arm, env)]
-        counts = [evidence.visits[run].counts for run in runs if run in evidence.visits]
-        if len(counts) < len(runs):
-            title = f"{arm} ({len(counts)} of {len(runs)} runs)"
-        elif any(each.any() for each in counts):
-            title = arm
-        else:
-            continue
+        counts = [each.counts for each in evidence.of(evidence.visits, arm, env)]
+        have, planned = len(counts), len(evidence.specs(arm, env))
         total = np.sum(counts, axis=0) if counts else np.full(shape, np.nan)
-        found[title] = total / np.maximum(total.sum(axis=(1, 2), keepdims=True), 1)
+        if have < planned or total.any():
+            title = arm if have == planned else f"{arm} ({have} of {planned} runs)"
+            found[title] = total / np.maximum(total.sum(axis=(1, 2), keepdims=True), 1)
     return found
 
 

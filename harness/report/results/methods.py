@@ -10,7 +10,8 @@ from harness.report.checklist import records
 from harness.report.citation import cite
 from harness.report.document import Text, quoted
 from harness.report.evidence import Evidence
-from harness.report.results import acting, claims, protocol
+from harness.report.number import percent
+from harness.report.results import acting, protocol
 
 # Beside the packages that environments come from; what else was installed is in the table.
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "sacred")
@@ -80,14 +81,9 @@ def _evaluation(evidence: Evidence) -> list[str]:
 
 
 def _statistics(evidence: Evidence) -> list[str]:
-    seeds = min(
-        len(evidence.specs(arm, env))
-        for env in evidence.sweep.envs
-        for arm in evidence.arms_on(env)
-    )
+    seeds, level = evidence.fewest_seeds, percent(stats.LEVEL)
     clauses = [f"Point estimates are interquartile means over seeds{cite('method:iqm')}."]
     shows = stats.gate("IQM", seeds, 1)
-    level = claims.percent(stats.LEVEL)
     if stats.has_interval(shows):
         clauses.append(
             f"Intervals are {level} expanded percentile intervals{cite('method:interval')} of "
@@ -119,30 +115,22 @@ def _statistics(evidence: Evidence) -> list[str]:
 
 
 def _made(evidence: Evidence) -> list[str]:
-    found = records.results(evidence)
-    if not found:
+    if not evidence.results:
         return ["No run has finished."]
-    packages: dict[str, set[str]] = defaultdict(set)
-    for result in found:
-        for name, version in (result.get("packages") or {}).items():
-            packages[name].add(str(version))
-    made = [str(run.card.get("id") or "") for run in evidence.sweep.runs]
-    wanted = [
-        *PACKAGES,
-        *(name for name in packages if any(m.startswith(f"{name}:") for m in made)),
-    ]
+    versions = evidence.recorded("packages")
+    made_by = {str(run.card.get("id") or "").partition(":")[0] for run in evidence.sweep.runs}
+    wanted = dict.fromkeys((*PACKAGES, *(name for name in versions if name in made_by)))
     named = [
-        f"{name} {' or '.join(sorted(packages[name]))}{cite(f'package:{name}')}"
-        for name in dict.fromkeys(wanted)
-        if packages.get(name, {"not installed"}) != {"not installed"}
+        f"{name} {' or '.join(versions[name])}{cite(f'package:{name}')}"
+        for name in wanted
+        if versions.get(name, ["not installed"]) != ["not installed"]
     ]
-    pythons = sorted({str((r.get("machine") or {}).get("python", "")) for r in found} - {""})
+    pythons = evidence.recorded("machine").get("python", [])
     clauses = []
     if named:
         python = f"Python {' or '.join(pythons)} and " if pythons else ""
         clauses.append(f"The runs recorded {python}{joined(named)}.")
-    commits = sorted({str((r.get("git") or {}).get("commit", "")) for r in found} - {""})
-    if commits:
+    if commits := evidence.recorded("git").get("commit"):
         clauses.append(f"Commits of the code: {joined(quoted(commit[:12]) for commit in commits)}.")
     clauses.append(f"Machine: {records.infrastructure(evidence).text}")
     clauses.append(f"Compute: {records.compute(evidence).text}")

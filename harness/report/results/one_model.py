@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -86,38 +86,37 @@ def document(
         f"The model is tested on {episodes} fresh episodes of each of three policies, on seeds "
         "that no training saw:"
     )
-    in_short = Text(
+    # What acts on training alone is part of the world that the model is of.
+    note = (
+        f"This is the environment of training, with {', '.join(training_only)}: rewards and "
+        "returns here are not those of the scores."
+    )
+    in_short = (
         "Errors are in standard deviations of the observation under the random policy, averaged "
         "over its dimensions. A horizon reaches as far as three quarters of the episodes do. "
         "Terminations and rewards are predicted one step ahead; a rare reward is one that departs "
         "from the usual by more than half of the most that any does. `-`: there is none. What each "
         "measure tells: docs/world_models.md."
     )
-    returns = Text(
+    returns = (
         "Means, with the standard deviation over episodes. A gap above 0: the model promises more "
         "than there is. An imagined episode ends by a draw of the model's own probability, or "
         f"after {found['returns']['limit']:,} steps."
     )
     figures = (Figure(name, *CAPTIONS[name], ("pdf", "png")) for name in drawn)
     files = ", ".join(f"[{name}.csv]({name}.csv)" for name in made)
-    again = Code(f"harness model-report {spec.key}")
-    return Document(
-        f"World model of {spec}, {spec.steps:,} steps",
-        "",
-        (
-            Text(held_out),
-            Items(tuple(f"**{name}**: {what}" for name, what in POLICIES.items())),
-            *_warning(training_only),
-            Section("In short", (made["measures"], in_short)),
-            *_by_dimension(found),
-            Section("Real and imagined return", (made["returns"], returns)),
-            Section("Figures", tuple(figures)),
-            Section(
-                "To repeat it",
-                (again, Text(f"All numbers: {files}, [measures.json](measures.json).")),
-            ),
-        ),
+    numbers = Text(f"All numbers: {files}, [measures.json](measures.json).")
+    sections = (
+        Text(held_out),
+        Items(tuple(f"**{name}**: {what}" for name, what in POLICIES.items())),
+        *([Caution(note, "Note")] if training_only else ()),
+        Section("In short", (made["measures"], Text(in_short))),
+        *_by_dimension(found),
+        Section("Real and imagined return", (made["returns"], Text(returns))),
+        Section("Figures", tuple(figures)),
+        Section("To repeat it", (Code(f"harness model-report {spec.key}"), numbers)),
     )
+    return Document(f"World model of {spec}, {spec.steps:,} steps", "", sections)
 
 
 def dimension_name(names: Sequence[str], i: int) -> str:
@@ -125,40 +124,29 @@ def dimension_name(names: Sequence[str], i: int) -> str:
     return names[i] if names else f"dimension {i + 1}"
 
 
-def _by_dimension(found: Found) -> list[Section]:
-    policies = {name: p["by_number"] for name, p in found["policies"].items() if p["by_number"]}
-    if not policies or len(policies["random"][0]) > MOST_NUMBERS:
-        return []
-    ends = [(name, k) for name, errors in policies.items() for k in (1, len(errors))]
-    slopes = {name: found["policies"][name]["slope"][-1] for name in policies}
+def _by_dimension(found: Found) -> Iterator[Section]:
+    """Where an observation has few of them: images have none."""
+    policies = {name: p for name, p in found["policies"].items() if p["by_number"]}
+    if not policies or len(policies["random"]["by_number"][0]) > MOST_NUMBERS:
+        return
+    columns: dict[str, Sequence[float | None]] = {}
+    for name, p in policies.items():
+        last = len(p["by_number"])
+        columns |= {f"{name} +{k}": p["by_number"][k - 1] for k in (1, last)}
+    for name, p in policies.items():
+        columns[f"slope, {name} +{len(p['slope'])}"] = p["slope"][-1]
+    names = found.get("observation_names", ())
     rows = tuple(
-        (
-            dimension_name(found.get("observation_names", ()), i),
-            *(significant(policies[name][k - 1][i]) for name, k in ends),
-            *(significant(each[i]) for each in slopes.values()),
-        )
-        for i in range(len(policies["random"][0]))
+        (dimension_name(names, i), *map(significant, values))
+        for i, values in enumerate(zip(*columns.values(), strict=True))
     )
-    head = (f"{name} +{k}" for name, k in ends)
-    slope_head = (f"slope, {name} +{len(errors)}" for name, errors in policies.items())
-    about = Text(
+    about = (
         "Errors, in standard deviations of the dimension. Slope: of the predicted displacement on "
         "the real one, from the first step ahead to the last; 1 is right, and at 0 the prediction "
         "stands still."
     )
-    table = Table(("observation", *head, *slope_head), rows)
-    return [Section("By observation dimension", (table, about))]
-
-
-def _warning(only: Sequence[str]) -> list[Caution]:
-    """What acts on training alone is part of the world that the model is of."""
-    if not only:
-        return []
-    words = (
-        f"This is the environment of training, with {', '.join(only)}: rewards and returns here "
-        "are not those of the scores."
-    )
-    return [Caution(words, "Note")]
+    table = Table(("observation", *columns), rows)
+    yield Section("By observation dimension", (table, Text(about)))
 
 
 # Tables -------------------------------------------------------------------------------------------
@@ -173,78 +161,65 @@ def tables(found: Found) -> dict[str, Table]:
     }
 
 
-Cell = Callable[[Mapping[str, Any]], str]
-
-
-def _at(values: Sequence[float | None] | None, horizon: int) -> str:
-    if not values or horizon > len(values):
-        return ""
-    return significant(values[horizon - 1])
-
-
-def _rows() -> dict[str, Cell]:
-    """What is told of each policy."""
-    rows: dict[str, Cell] = {
-        "episodes": lambda p: str(p["episodes"]),
-        "steps": lambda p: f"{p['steps']:,}",
-        "starting points, after so many steps": lambda p: f"{p['starts']}, {p['context']}",
-    }
-    for k in HORIZONS:
-        rows[f"error {k} ahead"] = lambda p, k=k: _at(p["error"], k)  # type: ignore[misc]
-    rows |= {
-        "error as far as it goes": lambda p: _far(p["error"]),
-        "the same, if nothing changed": lambda p: _far(p["persistence"]),
-        "error 1 ahead, if nothing changed": lambda p: _at(p["persistence"], 1),
-        "useful horizon (skill above 0.5)": lambda p: f"{p['useful_horizon']} of {len(p['error'])}",
-        "reconstruction error": lambda p: significant(p["reconstruction"]),
-        "log likelihood 1 ahead": lambda p: _at(p["log_likelihood"], 1),
-        "log likelihood as far as it goes": lambda p: _far(p["log_likelihood"]),
-    }
-    return rows
-
-
-def _far(values: Sequence[float | None]) -> str:
-    return f"{significant(values[-1])} (+{len(values)})"
-
-
-_EVENTS: dict[str, Cell] = {
-    "terminations": lambda p: str(p["termination"]["events"]),
-    "recall of terminations": lambda p: _share(p["termination"]["recall"]),
-    "precision of terminations": lambda p: _share(p["termination"]["precision"]),
-    "false alarms, of other steps": lambda p: _share(p["termination"]["false_alarms"]),
-    "mean absolute error of reward": lambda p: significant(p["reward"]["mean_absolute"]),
-    "correlation of reward": lambda p: significant(p["reward"]["correlation"]),
-    "recall of rare rewards": lambda p: _share(p["reward"]["rare"]["recall"]),
-    "precision of rare rewards": lambda p: _share(p["reward"]["rare"]["precision"]),
-}
-
-
-def _share(part: float | None) -> str:
-    return share(np.nan if part is None else part)
-
-
 def _measures(found: Found) -> Table:
     """Policies across; of events, all of them together too."""
     policies = list(found["policies"].values())
-    rows = [(name, *map(cell, policies), "") for name, cell in _rows().items()]
-    rows += [
-        (name, *map(cell, policies), cell(found["together"])) for name, cell in _EVENTS.items()
-    ]
+    rows = [(name, *map(cell, policies), "") for name, cell in _OF_POLICIES.items()]
+    everything = [*policies, found["together"]]
+    rows += [(name, *map(cell, everything)) for name, cell in _EVENTS.items()]
     return Table(("measure", *found["policies"], "together"), tuple(rows))
 
 
+Cell = Callable[[Mapping[str, Any]], str]
+
+
+def _ahead(measure: str, k: int) -> Cell:
+    """Empty where the policy's episodes are shorter than that."""
+    return lambda p: significant(p[measure][k - 1]) if k <= len(p[measure]) else ""
+
+
+def _far(measure: str) -> Cell:
+    return lambda p: f"{significant(p[measure][-1])} (+{len(p[measure])})"
+
+
+_OF_POLICIES: dict[str, Cell] = {
+    "episodes": lambda p: str(p["episodes"]),
+    "steps": lambda p: f"{p['steps']:,}",
+    "starting points, after so many steps": lambda p: f"{p['starts']}, {p['context']}",
+    **{f"error {k} ahead": _ahead("error", k) for k in HORIZONS},
+    "error as far as it goes": _far("error"),
+    "the same, if nothing changed": _far("persistence"),
+    "error 1 ahead, if nothing changed": _ahead("persistence", 1),
+    "useful horizon (skill above 0.5)": lambda p: f"{p['useful_horizon']} of {len(p['error'])}",
+    "reconstruction error": lambda p: significant(p["reconstruction"]),
+    "log likelihood 1 ahead": _ahead("log_likelihood", 1),
+    "log likelihood as far as it goes": _far("log_likelihood"),
+}
+_EVENTS: dict[str, Cell] = {
+    "terminations": lambda p: str(p["termination"]["events"]),
+    "recall of terminations": lambda p: share(p["termination"]["recall"]),
+    "precision of terminations": lambda p: share(p["termination"]["precision"]),
+    "false alarms, of other steps": lambda p: share(p["termination"]["false_alarms"]),
+    "mean absolute error of reward": lambda p: significant(p["reward"]["mean_absolute"]),
+    "correlation of reward": lambda p: significant(p["reward"]["correlation"]),
+    "recall of rare rewards": lambda p: share(p["reward"]["rare"]["recall"]),
+    "precision of rare rewards": lambda p: share(p["reward"]["rare"]["precision"]),
+}
+
+
 def _returns(found: Found) -> Table:
-    real = np.array(found["returns"]["real"], float)
-    rows = [("real", "", str(len(real)), _mean(real), "")]
-    for temperature, each in found["returns"]["dreamed"].items():
-        dreamed = np.array(each, float)
-        gap = significant(float(dreamed.mean() - real.mean()))
-        rows.append(("imagined", temperature, str(len(dreamed)), _mean(dreamed), gap))
+    episodes = {("real", ""): found["returns"]["real"]}
+    episodes |= {("imagined", name): each for name, each in found["returns"]["dreamed"].items()}
+    means = {where: np.array(each, float).mean() for where, each in episodes.items()}
+    rows = (
+        (
+            *(*where, str(len(each))),
+            f"{means[where]:.4g} ± {np.std(np.array(each, float)):.3g}",
+            significant(float(means[where] - means["real", ""])) if where[1] else "",
+        )
+        for where, each in episodes.items()
+    )
     return Table(("where", "temperature", "episodes", "return", "gap"), tuple(rows))
-
-
-def _mean(values: np.ndarray[Any, Any]) -> str:
-    return f"{values.mean():.4g} ± {values.std():.3g}"
 
 
 def _errors(found: Found) -> Table:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.report import plot
 from harness.report.plot import Axis, Line, Look, Mark, Panel, Picture, Plot, Points, Rule
-from harness.report.results.models import AHEAD_AXIS, ERROR_AXIS, ONE
+from harness.report.results.models import AHEAD_AXIS, ERROR_AXIS, LIKELIHOOD_AXIS, ONE
 from harness.report.results.one_model import POLICIES, dimension_name
 
 Measures = Mapping[str, Any]
@@ -58,8 +58,8 @@ def likelihoods(measures: Measures) -> Plot:
     for name, found in measures["policies"].items():
         values = np.array(found["log_likelihood"], float)
         lines.append(Line(_POLICIES[name], np.arange(1.0, len(values) + 1), values))
-    y = Axis("log likelihood, nats", decimals=2)
-    return Plot((Panel(AHEAD_AXIS, y, tuple(plot.apart(lines))),), _episodes(measures))
+    panel = Panel(AHEAD_AXIS, LIKELIHOOD_AXIS, tuple(plot.apart(lines)))
+    return Plot((panel,), _episodes(measures))
 
 
 def returns(measures: Measures) -> Plot:

@@ -11,7 +11,8 @@ from harness import stats
 from harness.config.name import joined
 from harness.config.tree import canonical, flat
 from harness.report.document import Code, Items, Section, Table, Text
-from harness.report.evidence import Evidence, equal_tuning, first_result
+from harness.report.evidence import Evidence, equal_tuning
+from harness.report.number import ranges
 from harness.spec import Evaluation, RunSpec
 
 
@@ -59,10 +60,9 @@ def beside(evidence: Evidence) -> Iterator[Table]:
 
 def evaluation(evidence: Evidence) -> list[str]:
     """One sentence for each protocol in the sweep."""
-    envs: dict[Evaluation, list[str]] = defaultdict(list)
+    envs: dict[Evaluation, dict[str, None]] = defaultdict(dict)
     for run in evidence.sweep.runs:
-        if run.env not in envs[run.evaluation]:
-            envs[run.evaluation].append(run.env)
+        envs[run.evaluation][run.env] = None
     return [
         f"{'The' if len(envs) == 1 else f'On {joined(where)}, the'} policy is {_protocol(protocol)}"
         for protocol, where in envs.items()
@@ -81,7 +81,7 @@ def _protocol(protocol: Evaluation) -> str:
 
 def coverage(evidence: Evidence) -> list[Text | Table]:
     """How often intervals like those of this report hold the truth at worst, as simulated."""
-    seeds = min(len(evidence.specs(a, e)) for e in evidence.sweep.envs for a in evidence.arms_on(e))
+    seeds = evidence.fewest_seeds
     several = len(evidence.sweep.envs) if not evidence.no_aggregates else 1
     asked = [(name, 1) for name in (*_ON_EACH, stats.CURVE_LINE)]
     if several > 1:
@@ -125,21 +125,10 @@ def budgets(evidence: Evidence) -> Table:
     """The steps of each environment."""
     rows = []
     for env in evidence.sweep.envs:
-        steps = sorted({run.steps for run in evidence.sweep.runs if run.env == env})
-        seeds = sorted({run.seed for run in evidence.sweep.runs if run.env == env})
-        rows.append((env, ", ".join(f"{n:,}" for n in steps), _ranges(seeds)))
+        steps = ", ".join(f"{n:,}" for n in sorted(evidence.budgets(env)))
+        seeds = ranges(run.seed for run in evidence.sweep.runs if run.env == env)
+        rows.append((env, steps, seeds))
     return Table(("environment", "steps", "seeds"), tuple(rows), "Budgets and seeds", "budgets")
-
-
-def _ranges(seeds: list[int]) -> str:
-    """`0-9, 12`."""
-    spans: list[list[int]] = []
-    for seed in seeds:
-        if spans and seed == spans[-1][1] + 1:
-            spans[-1][1] = seed
-        else:
-            spans.append([seed, seed])
-    return ", ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
 
 
 def anchors(evidence: Evidence) -> Table:
@@ -202,9 +191,8 @@ def _show(value: Any) -> str:
 
 def settings(evidence: Evidence) -> Table:
     """Every hyper-parameter of every arm: each value, with the arms and environments it has."""
-    places: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    known = [(arm, env) for arm in evidence.sweep.arms for env in evidence.sweep.envs]
-    known = [(arm, env) for arm, env in known if evidence.specs(arm, env)]
+    places: dict[str, dict[str, list[tuple[str, str]]]] = defaultdict(lambda: defaultdict(list))
+    known = sorted(evidence.pairs, key=lambda pair: evidence.sweep.arms.index(pair[0]))
     for arm, env in known:
         spec = evidence.specs(arm, env)[0]
         facts: dict[str, Any] = {"agent": spec.agent, "wrappers": list(spec.wrappers)}
@@ -213,13 +201,11 @@ def settings(evidence: Evidence) -> Table:
             facts["tuned on"] = ", ".join(tuned_on) or equal_tuning.NOWHERE
         hparams = dict(sorted(flat(spec.hparams).items()))
         for name, value in (facts | hparams | dict(spec.engine)).items():
-            places[name, _show(value)].append((arm, env))
-    names = dict.fromkeys(name for name, _ in places)
+            places[name][_show(value)].append((arm, env))
     rows = [
         (name, value, _where(where, known))
-        for name in names
-        for (other, value), where in places.items()
-        if other == name
+        for name, values in places.items()
+        for value, where in values.items()
     ]
     return Table(("setting", "value", "where"), tuple(rows), name="hyperparameters")
 
@@ -245,26 +231,23 @@ def environments(evidence: Evidence) -> Table:
     """What each environment is, and what stands between it and the agents."""
     rows = []
     for env in evidence.sweep.envs:
-        run = next(run for run in evidence.sweep.runs if run.env == env)
-        card, limit = run.card, run.card.get("max_episode_steps")
-        wrappers = [_named(wrapper) for wrapper in card.get("wrappers") or ()]
+        card = evidence.specs(evidence.arms_on(env)[0], env)[0].card
         made = str(card.get("id") or card.get("entry_point") or env)
-        rows.append(
-            (
-                env,
-                made,
-                ", ".join(f"{k}={_show(v)}" for k, v in (card.get("kwargs") or {}).items()),
-                "" if limit is None else f"{limit:,}",
-                ", ".join(wrappers),
-            )
-        )
+        limit = card.get("max_episode_steps")
+        steps = "" if limit is None else f"{limit:,}"
+        wrappers = ", ".join(_named(wrapper) for wrapper in card.get("wrappers") or ())
+        rows.append((env, made, _options(card.get("kwargs") or {}), steps, wrappers))
     head = ("environment", "made from", "with", "limit in steps", "wrappers")
     return Table(head, tuple(rows), name="environments")
 
 
-def _named(wrapper: dict[str, Any]) -> str:
-    options = ", ".join(f"{k}={_show(v)}" for k, v in wrapper.items() if k != "name")
+def _named(wrapper: Mapping[str, Any]) -> str:
+    options = _options({name: value for name, value in wrapper.items() if name != "name"})
     return f"{wrapper['name']} ({options})" if options else str(wrapper["name"])
+
+
+def _options(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={_show(value)}" for name, value in options.items())
 
 
 def repetition(evidence: Evidence) -> list[str]:
@@ -286,23 +269,20 @@ def repetition(evidence: Evidence) -> list[str]:
     return [text + (f" Equal although these had changed: {', '.join(changed)}." if changed else "")]
 
 
-def _digest(sources: Mapping[str, str]) -> str:
-    """Of all sources together; each has its own in result.json."""
-    return hashlib.sha256(canonical(sources).encode()).hexdigest()[:16]
-
-
 def versions(evidence: Evidence) -> Table | None:
     """Packages and machine of the first finished run; `warnings` tells when others differ."""
-    result = first_result(evidence)
-    if result is None:
+    if not evidence.results:
         return None
-    git = result.get("git") or {}
-    sources = result.get("sources") or {}
-    rows = [
-        *((name, str(value)) for name, value in sorted((result.get("machine") or {}).items())),
-        *([("device", result["device"])] if "device" in result else ()),
-        *((f"git {name}", str(value)) for name, value in sorted(git.items())),
-        *([("sources", f"{len(sources)} files: {_digest(sources)}")] if sources else ()),
-        *((name, str(value)) for name, value in sorted((result.get("packages") or {}).items())),
-    ]
-    return Table(("what", "value"), tuple(rows), "Versions", "versions")
+    result = evidence.results[0]
+    facts = {name: result.get(name) or {} for name in ("machine", "git", "sources", "packages")}
+    machine, git, packages = (
+        [(name, str(value)) for name, value in sorted(facts[kind].items())]
+        for kind in ("machine", "git", "packages")
+    )
+    device = [("device", str(result["device"]))] if "device" in result else []
+    git = [(f"git {name}", value) for name, value in git]
+    sources = hashlib.sha256(canonical(facts["sources"]).encode()).hexdigest()[:16]
+    of = f"{len(facts['sources'])} files: {sources}"  # each has its own in result.json
+    files = [("sources", of)] if facts["sources"] else []
+    rows = (*machine, *device, *git, *files, *packages)
+    return Table(("what", "value"), rows, "Versions", "versions")

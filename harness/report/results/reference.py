@@ -27,9 +27,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -39,6 +39,7 @@ from harness.config.shipped import shipped
 from harness.config.strict import read
 from harness.report.document import Table, behind
 from harness.report.evidence import Evidence
+from harness.report.number import percent
 from harness.spec import RunSpec
 from harness.stats import Array, Gap, Public
 from harness.store.run_files import OTHER_MODE
@@ -97,15 +98,29 @@ class ReferenceFile(BaseModel):
 class Comparison:
     """One arm on one environment beside one public score."""
 
-    arm: str
-    env: str
+    run: RunSpec  # the first of the arm's
     file: ReferenceFile
     public: PublicScore
-    mean: float  # ours; NaN: a run is missing
-    turned: str  # how ours acted, where that is not how they are scored here; empty: it is
-    seeds: int
-    gap: Gap | None  # of our mean and the public score; None: they cannot be compared
-    why: str  # not comparable because of it; empty: comparable
+    scores: Array  # ours, of all seeds; NaN: a run is missing
+    deterministic: bool | None  # how ours acted; None: they act alike in both ways
+    gap: Gap | None = None  # of our mean and the public score; None: they cannot be compared
+
+    @property
+    def mean(self) -> float:
+        """Ours; NaN: a run is missing."""
+        return float(self.scores.mean())
+
+    @property
+    def turned(self) -> str:
+        """How ours acted, where that is not how they are scored here; empty: it is."""
+        if self.deterministic in (None, self.run.evaluation.deterministic):
+            return ""
+        return "greedily" if self.deterministic else "by sampling"
+
+    @property
+    def why(self) -> str:
+        """The two cannot be compared because of it; empty: they can."""
+        return "; ".join(_obstacles(self))
 
     @property
     def verdict(self) -> Outcome:
@@ -123,18 +138,20 @@ def references() -> tuple[ReferenceFile, ...]:
 
 def compare(evidence: Evidence) -> list[Comparison]:
     """Every arm with a public score for its agent in its environment, in the sweep's order."""
-    rows = list(_rows(evidence, references()))
-    whys = ["; ".join(_obstacles(row)) for row in rows]
-    level = _level(whys.count(""))
-    found = []
-    for row, why in zip(rows, whys, strict=True):
-        (scores, acting), run, file, public = row
-        gap = None if why else stats.gap(scores, published(file, public), level)
-        alike = acting in (None, run.evaluation.deterministic)
-        turned = "" if alike else "greedily" if acting else "by sampling"
-        mean, n = float(scores.mean()), len(scores)
-        found.append(Comparison(run.arm, run.env, file, public, mean, turned, n, gap, why))
-    return found
+    beside = [
+        Comparison(run, file, public, *_ours(evidence, run, file.acting(public)))
+        for run in (evidence.specs(arm, env)[0] for arm, env in evidence.pairs)
+        for file in references()
+        for public in file.scores
+        if (public.agent, public.env) == (run.agent, run.env)
+    ]
+    level = _level(sum(not one.why for one in beside))
+    return [
+        one
+        if one.why
+        else replace(one, gap=stats.gap(one.scores, published(one.file, one.public), level))
+        for one in beside
+    ]
 
 
 def _level(rows: int) -> float:
@@ -142,50 +159,24 @@ def _level(rows: int) -> float:
     return 1 - (1 - stats.LEVEL) / max(1, rows)
 
 
-class _Ours(NamedTuple):
-    """What our runs score."""
-
-    scores: Array  # of all seeds; NaN: a run is missing
-    deterministic: bool | None  # acting so; None: they act alike in both ways
-
-
-class _Row(NamedTuple):
-    ours: _Ours
-    run: RunSpec
-    file: ReferenceFile
-    public: PublicScore
-
-
-def _rows(evidence: Evidence, files: tuple[ReferenceFile, ...]) -> Iterator[_Row]:
-    for env in evidence.sweep.envs:
-        for arm in evidence.arms_on(env):
-            run = evidence.specs(arm, env)[0]
-            for file in files:
-                for public in file.scores:
-                    if (public.agent, public.env) == (run.agent, env):
-                        yield _Row(_ours(evidence, run, file.acting(public)), run, file, public)
-
-
-def _ours(evidence: Evidence, run: RunSpec, deterministic: bool | None) -> _Ours:
-    """The final scores of an arm, acting as it is asked where its runs were played so."""
-    statuses = evidence.statuses_of(run.arm, run.env)
-    results = [status.result for status in statuses if status.result]
+def _ours(
+    evidence: Evidence, run: RunSpec, deterministic: bool | None
+) -> tuple[Array, bool | None]:
+    """The final scores of an arm, acting as it is asked where its runs were played so; and how."""
+    results = [s.result for s in evidence.statuses_of(run.arm, run.env) if s.result]
     others = [result[OTHER_MODE] for result in results if OTHER_MODE in result]
     told = bool(others) and len(others) == len(results)
-    if told and all(other and other["deterministic"] == deterministic for other in others):
-        means = (s.result[OTHER_MODE]["mean"] if s.result else math.nan for s in statuses)
-        return _Ours(np.array(list(means)), deterministic)
-    curves = (
-        evidence.curves.get((run.arm, run.env, s.seed)) for s in evidence.specs(run.arm, run.env)
-    )
-    scores = np.array([math.nan if curve is None else stats.final(curve) for curve in curves])
+    turned = told and all(other and other["deterministic"] == deterministic for other in others)
+    finals = map(stats.final, evidence.of(evidence.curves, run.arm, run.env))
+    scores = [other["mean"] for other in others] if turned else list(finals)
+    gone = [math.nan] * (len(evidence.specs(run.arm, run.env)) - len(scores))
     alike = told and not any(others)
-    return _Ours(scores, None if alike else run.evaluation.deterministic)
+    here = deterministic if turned else run.evaluation.deterministic
+    return np.array([*scores, *gone]), None if alike else here
 
 
-def _obstacles(row: _Row) -> Iterator[str]:
-    """Why the two cannot be compared."""
-    (scores, acting), run, file, public = row
+def _obstacles(of: Comparison) -> Iterator[str]:
+    run, file, public, scores = of.run, of.file, of.public, of.scores
     have = int(np.isfinite(scores).sum())
     if have < len(scores):
         yield f"{have} of {len(scores)} runs are finished"
@@ -197,11 +188,11 @@ def _obstacles(row: _Row) -> Iterator[str]:
         yield f"it was measured on {public.measured_on}"
     if public.steps != run.steps:
         yield f"it trained for {public.steps:,} steps, not {run.steps:,}"
+    acting = file.acting(public)
     if file.score == "training":
         yield "it is a score of training episodes"
-    elif acting is not None and file.acting(public) not in (None, acting):
-        greedy = "greedy, not sampled" if file.acting(public) else "sampled, not greedy"
-        yield f"its actions were {greedy}"
+    elif None not in (acting, of.deterministic) and acting != of.deterministic:
+        yield f"its actions were {'greedy, not sampled' if acting else 'sampled, not greedy'}"
     wears = tuple(str(wrapper["name"]) for wrapper in run.wrappers)
     if wears != public.wrappers:
         theirs, here = (", ".join(names) or "none" for names in (public.wrappers, wears))
@@ -217,12 +208,12 @@ def published(file: ReferenceFile, public: PublicScore) -> Public:
 def about(found: list[Comparison]) -> str:
     """How the verdicts come about."""
     rows = sum(one.gap is not None for one in found)
-    level = f"the {_percent(stats.LEVEL)} interval of the difference leaves 0 out"
+    level = f"the {percent(stats.LEVEL)} interval of the difference leaves 0 out"
     if rows > 1:
         level = (
             "the interval of the difference leaves 0 out, at a level that holds at "
-            f"{_percent(stats.LEVEL)} for all {rows} compared rows together (Bonferroni: "
-            f"{_percent(_level(rows))} each)"
+            f"{percent(stats.LEVEL)} for all {rows} compared rows together (Bonferroni: "
+            f"{percent(_level(rows))} each)"
         )
     return (
         f"Means, because that is what was published. Better, worse: {level}. "
@@ -247,24 +238,15 @@ def _holds(found: list[Comparison]) -> str:
     compared = [one for one in found if one.gap is not None]
     if not compared:
         return ""
-    seeds = min(one.seeds for one in compared)
-    kinds = {
-        stats.MANY_RUNS if published(one.file, one.public).seeds > 1 else stats.ONE_RUN
-        for one in compared
-    }
-    least = min(
-        (row for kind in kinds if (row := stats.worst(kind, seeds, 1))),
-        key=lambda row: row.coverage,
-    )
+    seeds = min(len(one.scores) for one in compared)
+    many = {published(one.file, one.public).seeds > 1 for one in compared}
+    worst = (stats.worst(stats.MANY_RUNS if each else stats.ONE_RUN, seeds, 1) for each in many)
+    least = min((row for row in worst if row), key=lambda row: row.coverage)
     return (
         f"Levels are exact for normal scores; the worst that was simulated, {least.scores}, was "
-        f"held in {_percent(least.coverage)} instead of {_percent(stats.LEVEL)}, with "
+        f"held in {percent(least.coverage)} instead of {percent(stats.LEVEL)}, with "
         f"{least.seeds} seeds. "
     )
-
-
-def _percent(level: float) -> str:
-    return f"{100 * level:.4g} %"
 
 
 def blocks(evidence: Evidence) -> list[Table]:
@@ -277,24 +259,23 @@ def table(found: list[Comparison], evidence: Evidence) -> Table:
     """One comparison to a row."""
     rows = []
     for one in found:
-        number = evidence.format(one.env)
+        number, seeds, verdict = evidence.format(one.run.env), len(one.scores), one.verdict
         ours = "-" if math.isnan(one.mean) else number(one.mean)
         ours += f" ({one.turned})" if one.turned else ""
-        cells = ("", "")
+        cells, words = ("", ""), f"{verdict} because {one.why}"
         if one.gap is not None:
             ends = f"[{number(one.gap.low)}, {number(one.gap.high)}]"
             cells = f"{number(one.mean - one.public.score)} {ends}", number(one.gap.detectable)
-        low_n = " (low n)" if not one.why and one.seeds < stats.FEW_SEEDS else ""
-        verdict = f"not comparable because {one.why}" if one.why else one.verdict + low_n
+            words = verdict + (" (low n)" if seeds < stats.FEW_SEEDS else "")
         runs = f"{one.file.seeds} run{'s' if one.file.seeds > 1 else ''}"
         public = f"{number(one.public.score)} ({one.file.name}, {runs})"
-        row = (ours, str(one.seeds), public, *cells, verdict)
-        rows.append((one.env, one.arm, *behind(row, evidence.keys(one.arm, one.env))))
-    head = ("environment", "arm", "here", "seeds", "public", "difference", "detectable")
-    words = " ".join([about(found), *sources(found)])
-    return Table(
-        (*head, "verdict"), tuple(rows), "Beside public numbers", "table_references", words
-    )
+        row = behind(
+            (ours, str(seeds), public, *cells, words), evidence.keys(one.run.arm, one.run.env)
+        )
+        rows.append((one.run.env, one.run.arm, *row))
+    head = ("environment", "arm", "here", "seeds", "public", "difference", "detectable", "verdict")
+    about_all = " ".join([about(found), *sources(found)])
+    return Table(head, tuple(rows), "Beside public numbers", "table_references", about_all)
 
 
 def sources(found: list[Comparison]) -> list[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from harness import stats
 from harness.report.document import (
@@ -12,7 +11,6 @@ from harness.report.document import (
     Flow,
     Items,
     Listing,
-    Runs,
     Section,
     Step,
     Table,
@@ -22,6 +20,7 @@ from harness.report.document import (
 )
 from harness.report.evidence import Evidence
 from harness.report.number import fixed
+from harness.report.results import table
 from harness.store.cost import Spent, spent
 from harness.store.reader import RunStatus
 
@@ -89,68 +88,51 @@ def every(evidence: Evidence) -> Table:
 
 # Of each arm -------------------------------------------------------------------------------------
 
+Statuses = Sequence[RunStatus]
+
 
 def by_arm(evidence: Evidence) -> Table:
     """What became of the runs of each arm, and what one of them cost."""
     rows = []
     for arm in evidence.sweep.arms:
         mine = [status for status in evidence.statuses if status.spec.arm == arm]
-        states = (Cell(str(count(mine)), _keys(mine, count)) for count in STATES.values())
-        costs = behind((mean(mine) for mean in COSTS.values()), evidence.keys(arm))
-        rows.append((arm, *states, *costs))
+        counted = ([status for status in mine if holds(status)] for holds in STATES.values())
+        states = (Cell(str(len(of)), (status.spec.key for status in of)) for of in counted)
+        costs = (mean(mine, field) for field in COSTS.values())
+        rows.append((arm, *states, *behind(costs, evidence.keys(arm))))
     return Table(("arm", *STATES, *COSTS), tuple(rows), "What became of the runs", "runs")
-
-
-Count = Callable[[list[RunStatus]], int]
-
-
-def _keys(of: list[RunStatus], count: Count) -> Runs:
-    """The runs that are counted."""
-    return tuple(status.spec.key for status in of if count([status]))
 
 
 def cpu_seconds(evidence: Evidence) -> Table:
     """The mean over runs, evaluation included. Arms down, environments across."""
-    envs = evidence.sweep.envs
-
-    def cell(arm: str, env: str) -> str:
-        mine = evidence.statuses_of(arm, env)
-        return Cell(COSTS["CPU s / run"](mine), evidence.keys(arm, env)) if mine else ""
-
-    rows = tuple((arm, *(cell(arm, env) for env in envs)) for arm in evidence.sweep.arms)
+    rows = table.by_arm(
+        evidence, lambda arm, env: mean(evidence.statuses_of(arm, env), COSTS["CPU s / run"])
+    )
     title = "CPU seconds of a run in each environment, evaluation included"
-    return Table(("arm", *envs), rows, title, "cpu_seconds")
+    return Table(("arm", *evidence.sweep.envs), rows, title, "cpu_seconds")
 
 
-def _state(state: str) -> Count:
-    return lambda of: sum(status.state == state for status in of)
-
-
-STATES: dict[str, Count] = {
-    "planned": len,
-    "launched": lambda of: sum(status.attempts > 0 for status in of),
-    "finished": _state("finished"),
-    "failed": _state("failed"),
-    "interrupted": _state("interrupted"),
-    "running": _state("running"),
-    "damaged": _state("damaged"),
-    "symptoms": lambda of: sum(bool(status.symptoms) for status in of),
+STATES: dict[str, Callable[[RunStatus], object]] = {
+    "planned": lambda status: True,
+    "launched": lambda status: status.attempts,
+    "finished": lambda status: status.state == "finished",
+    "failed": lambda status: status.state == "failed",
+    "interrupted": lambda status: status.state == "interrupted",
+    "running": lambda status: status.state == "running",
+    "damaged": lambda status: status.state == "damaged",
+    "symptoms": lambda status: status.symptoms,
+}
+COSTS = {
+    "wall s / run": "wall_seconds",
+    "CPU s / run": "cpu_seconds",
+    "evaluation s / run": "evaluation_seconds",
 }
 
 
-def _mean(field: str) -> Callable[[list[RunStatus]], str]:
-    def column(of: list[RunStatus]) -> str:
-        values = [float(s.result[field]) for s in of if s.result and field in s.result]
-        return fixed(1)(sum(values) / len(values)) if values else "-"
-
-    return column
-
-
-COSTS: dict[str, Callable[[list[RunStatus]], str]] = {
-    "wall s / run": _mean("wall_seconds"),
-    "CPU s / run": _mean("cpu_seconds"),
-    "evaluation s / run": _mean("evaluation_seconds"),
-}
+def mean(of: Statuses, field: str) -> str:
+    """Of a field of the results that have it."""
+    values = [float(s.result[field]) for s in of if s.result and field in s.result]
+    return fixed(1)(sum(values) / len(values)) if values else "-"
 
 
 # Compute -----------------------------------------------------------------------------------------
@@ -204,41 +186,37 @@ def _spent(statuses: Iterable[RunStatus], unit: float) -> tuple[str, ...]:
 def _flow(evidence: Evidence) -> Flow:
     """The runs that go on, and beside them those that do not, and why."""
 
-    def step(words: str, *states: str, because: bool = False) -> Step:
-        mine = [s for s in evidence.unique if s.state in states or not states]
+    def step(words: str, of: Iterable[RunStatus], *aside: Step, because: bool = False) -> Step:
+        mine = list(of)
         why = Counter(s.error or NO_REASON for s in mine) if because else Counter[str]()
         keys = tuple(status.spec.key for status in mine)
-        return Step(len(mine), words, keys, tuple(why.most_common()))
+        return Step(len(mine), words, keys, tuple(why.most_common()), aside)
 
-    used, aside = _estimated(evidence)
+    def where(*states: str) -> list[RunStatus]:
+        return [status for status in evidence.unique if status.state in states]
+
+    whole = {
+        key
+        for arm, env in evidence.pairs
+        if len(evidence.of(evidence.curves, arm, env)) == len(evidence.specs(arm, env))
+        for key in evidence.keys(arm, env)
+    }
+    launched = [status for status in evidence.unique if status.state != "missing"]
+    unused = [status for status in where("finished") if status.spec.key not in whole]
     dropped = {seed for change in evidence.history for seed in change["seeds"]}
     dropped -= {run.seed for run in evidence.sweep.runs}
     gone = Step(len(dropped), "seeds dropped since the first start", ())
-    failures = (step(state, state, because=True) for state in ("failed", "damaged"))
-    others = (step(state, state) for state in ("interrupted", "running"))
-    launched = tuple(s.spec.key for s in evidence.unique if s.state != "missing")
-    unused = (
+    failures = (step(state, where(state), because=True) for state in ("failed", "damaged"))
+    others = (step(state, where(state)) for state in ("interrupted", "running"))
+    why_unused = (
         "set aside: a run of the same arm and environment is missing, and an average over "
         "survivors would mislead"
     )
     return Flow(
         (
-            replace(step("planned"), aside=(step("not launched yet", "missing"), gone)),
-            Step(len(launched), "launched", launched, aside=(*failures, *others)),
-            replace(step("finished", "finished"), aside=(Step(len(aside), unused, aside),)),
-            Step(len(used), "in the estimates", used),
+            step("planned", evidence.unique, step("not launched yet", where("missing")), gone),
+            step("launched", launched, *failures, *others),
+            step("finished", where("finished"), step(why_unused, unused)),
+            step("in the estimates", (s for s in where("finished") if s.spec.key in whole)),
         )
     )
-
-
-def _estimated(evidence: Evidence) -> tuple[Runs, Runs]:
-    """Finished runs that have a part in an estimate, and those that have none."""
-    scores = next(iter(evidence.raw.values()))
-    used: set[str] = set()
-    for env in evidence.sweep.envs:
-        for arm in evidence.arms_on(env):
-            have, planned = scores.count(arm, [env])
-            if have == planned:
-                used |= set(evidence.keys(arm, env))
-    finished = [status.spec.key for status in evidence.unique if status.state == "finished"]
-    return tuple(k for k in finished if k in used), tuple(k for k in finished if k not in used)
