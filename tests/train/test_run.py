@@ -26,11 +26,16 @@ from harness.train.run import Job, fingerprint, run
 LEARNERS = [name for name, entry in ENTRIES.items() if entry.learns]
 
 
+# One of each kind in every test run; test_agents.py looks at all the others, too.
+KINDS = {"ppo", "dqn", "sac", "ars", "recurrent_ppo", "maskable_ppo", "ppo_rnd", "dqn_rnd"}
+KINDS |= {"sac_her", "world_model", "dreamer", "tabular_q", "random", "pusher"}
+
+
 def result(store, spec):
     return json.loads(files(store, spec, "result.json"))
 
 
-@pytest.mark.parametrize("agent", each(ENTRIES))
+@pytest.mark.parametrize("agent", each(ENTRIES, slow=set(ENTRIES) - KINDS))
 def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(agent, tmp_path):
     spec = tiny(agent)
     here, there = store_at(tmp_path / "here"), store_at(tmp_path / "there")
@@ -42,11 +47,6 @@ def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(a
 
     assert files(here, spec, "evals.jsonl") == files(there, spec, "evals.jsonl")
     assert result(here, spec)["weights"] == result(there, spec)["weights"]
-
-
-# One of each kind; test_agents.py looks at all the others, too, while they train.
-KINDS = {"ppo", "dqn", "sac", "ars", "recurrent_ppo", "maskable_ppo", "ppo_rnd", "dqn_rnd"}
-KINDS |= {"sac_her", "world_model", "dreamer", "tabular_q"}
 
 
 @pytest.mark.parametrize("agent", each(LEARNERS, slow=set(LEARNERS) - KINDS))
