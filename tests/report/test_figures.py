@@ -98,10 +98,15 @@ def crowded(tmp_path_factory):
     return with_seeds
 
 
-@pytest.mark.parametrize("venue", [
-    pytest.param(venue, marks=[pytest.mark.slow] * (venue != "plain")) for venue in style.VENUES
-])  # fmt: skip
-@pytest.mark.parametrize("name", FIGURES)
+SLOW = {True: [pytest.mark.slow], False: []}
+DRAWN = [  # the numbers of fewer seeds take long
+    pytest.param(name, venue, marks=SLOW[venue != "plain" or name == "fewer_seeds"])
+    for name in FIGURES
+    for venue in style.VENUES
+]
+
+
+@pytest.mark.parametrize(("name", "venue"), DRAWN)
 def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name, venue):
     with style.applied(style.VENUES[venue]):
         evidence = crowded(20 if name == "fewer_seeds" else 6)
