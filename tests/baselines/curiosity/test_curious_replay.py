@@ -10,6 +10,7 @@ from gymnasium import spaces
 from probe_envs_agents import Corridor, Walk
 from pydantic import ValidationError
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+from tiny import each
 
 from baselines import AGENTS, BONUSES, REPLAY, load_bonus, sb3
 from baselines.api import NoProgress, Task
@@ -227,7 +228,7 @@ def test_memory_optimisation_is_refused():
 # The learners
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(ALGORITHMS))
 def test_without_a_bonus_it_is_the_plain_algorithm_bit_for_bit(algorithm):
     ours = make(algorithm, int_coef=0.0).learn(300)
     plain = sb3.agent_class(algorithm).algorithm(
@@ -244,7 +245,7 @@ def test_without_a_bonus_it_is_the_plain_algorithm_bit_for_bit(algorithm):
         assert torch.equal(value, theirs[name]), name
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(ALGORITHMS))
 def test_with_a_bonus_it_learns_something_else(algorithm):
     plain, ours = (make(algorithm, int_coef=c).learn(100).policy for c in (0.0, 1.0))
     weights = zip(plain.parameters(), ours.parameters(), strict=True)
@@ -265,7 +266,7 @@ def test_the_last_observation_earns_its_bonus_and_only_a_termination_ends_the_re
     assert torch.equal(sampled.dones[:, 0].bool(), last & (not truncates))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(ALGORITHMS))
 def test_a_saved_learner_gives_the_same_bonus(algorithm, tmp_path):
     cls = agent_class(algorithm, "rnd")
     config = cls.Config(**SMALL | SOON, policy_kwargs=NET)
@@ -295,7 +296,7 @@ def test_a_saved_replay_buffer_and_another_environment_go_on_with_the_learner_s_
     assert again.replay_buffer.novelty is again.novelty and again.novelty.warm
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(ALGORITHMS))
 def test_equal_seeds_learn_equal_weights_and_another_bonus_seed_pays_otherwise(algorithm):
     one, same, other = (make(algorithm, seed=seed).learn(200) for seed in (0, 0, 1))
     for module in ("policy", "novelty"):
@@ -332,7 +333,7 @@ def test_the_coefficient_falls_in_a_straight_line_to_its_share_at_the_end():
     np.testing.assert_allclose(seen, 2 - 1.5 * np.arange(24, 401, 8) / 400)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(ALGORITHMS))
 def test_n_step_returns_are_refused(algorithm):
     cls = agent_class(algorithm, "rnd")
     with pytest.raises(ValidationError, match="single steps, not n-step returns"):
@@ -341,7 +342,7 @@ def test_n_step_returns_are_refused(algorithm):
         make(algorithm, sb3_fields={"n_steps": 3})
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", each(ALGORITHMS))
 def test_the_config_is_the_algorithm_s_the_curiosity_s_and_the_bonus_s(algorithm):
     fields = set(agent_class(algorithm, "rnd").Config.model_fields)
     plain = set(sb3.agent_class(algorithm).Config.model_fields)
