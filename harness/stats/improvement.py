@@ -22,7 +22,7 @@ def improvement(x: Array, y: Array) -> Estimate:
     return Estimate(float(found.point), float(found.low), float(found.high), n, shows)
 
 
-def improvement_limits(x: Array, y: Array, level: float = LEVEL) -> Limits:
+def improvement_limits(x: Array, y: Array) -> Limits:
     """Its score interval, which keeps a width where one arm beats the other throughout.
 
     On one task of n and m runs the variance of the estimate is at most P (1 - P) / min(n, m),
@@ -34,7 +34,7 @@ def improvement_limits(x: Array, y: Array, level: float = LEVEL) -> Limits:
     point = float(np.mean([_wins(*pair) for pair in columns]))
     runs = len(columns) * min(len(column) for pair in columns for column in pair)
     df = sum(len(ours) + len(theirs) - 2 for ours, theirs in columns)
-    square = float(stdtrit(max(1, df), (1 + level) / 2)) ** 2 / runs
+    square = float(stdtrit(max(1, df), (1 + LEVEL) / 2)) ** 2 / runs
     centre = (point + square / 2) / (1 + square)
     half = math.sqrt(square * point * (1 - point) + square**2 / 4) / (1 + square)
     return Limits(np.asarray(point), np.asarray(centre - half), np.asarray(centre + half))

@@ -37,11 +37,6 @@ class Scores:
     values: dict[str, Array]  # arm -> (seeds, envs); NaN: there is no score
     planned: dict[str, NDArray[np.bool_]]  # arm -> (seeds, envs): the sweep asks for the run
 
-    @property
-    def shared(self) -> bool:
-        """Whether every arm is asked for on every environment, with the same seeds."""
-        return self.complete(self.arms)
-
     def complete(self, arms: Iterable[str]) -> bool:
         """Whether these arms are asked for on every environment, with all seeds."""
         return all(self.planned[arm].all() for arm in arms)
@@ -52,22 +47,18 @@ class Scores:
         planned = self.planned[arm][:, columns]
         return int(np.isfinite(self.values[arm][:, columns])[planned].sum()), int(planned.sum())
 
-    def matrix(
-        self, arm: str, envs: Sequence[str] | None = None, allow_missing: bool = False
-    ) -> Array:
+    def matrix(self, arm: str, envs: Sequence[str] | None = None) -> Array:
         """The scores of an arm, (runs, envs). NaN stands only where no run was ever planned.
 
-        :param allow_missing: keep the seeds that are complete instead of raising; say so then.
         :raises MissingRuns: when a planned run has no score, or an environment has none at all.
         """
         columns = self._columns(envs)
         planned = self.planned[arm][:, columns]
         asked = planned.any(axis=1)
         values = np.where(planned, self.values[arm][:, columns], np.nan)[asked]
-        whole = (np.isfinite(values) | ~planned[asked]).all(axis=1)
-        kept = values[whole] if allow_missing else values
-        if (whole.all() or allow_missing) and np.isfinite(kept).any(axis=0).all() and len(kept):
-            return kept
+        known = np.isfinite(values)
+        if (known | ~planned[asked]).all() and known.any(axis=0).all() and len(values):
+            return values
         have, wanted = self.count(arm, envs)
         raise MissingRuns(f"{have} of {wanted} runs")
 

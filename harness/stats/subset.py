@@ -40,11 +40,11 @@ class FewerSeeds:
     off: float  # share of the subsets that are wrong by more than the amount given
 
 
-def subsets(n: int, k: int, rng: np.random.Generator, most: int = SUBSETS) -> NDArray[np.intp]:
-    """Every subset of k of n, or `most` random ones where there are more: (subsets, k)."""
-    if math.comb(n, k) <= most:
+def subsets(n: int, k: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Every subset of k of n, or `SUBSETS` random ones where there are more: (subsets, k)."""
+    if math.comb(n, k) <= SUBSETS:
         return np.array(list(itertools.combinations(range(n), k)), dtype=np.intp)
-    return rng.random((most, n)).argpartition(k - 1, axis=1)[:, :k]
+    return rng.random((SUBSETS, n)).argpartition(k - 1, axis=1)[:, :k]
 
 
 @lru_cache(maxsize=32)  # 25 sizes of study of 50 seeds take 25 MB

@@ -23,7 +23,7 @@ from harness.stats.calibration import (
 from harness.stats.resample import RESAMPLES, bootstrap, generator, present
 from harness.stats.score import MissingRuns, Scores
 
-LEVEL = 0.95
+LEVEL = 0.95  # of every interval: no other was simulated
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Limits(NamedTuple):
 # Intervals ---------------------------------------------------------------------------------------
 
 
-def percentile(samples: Array, level: float = LEVEL) -> tuple[Array, Array]:
+def percentile(samples: Array) -> tuple[Array, Array]:
     """The plain percentile interval of bootstrap samples, as in rliable."""
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high
 
 
-def tail(level: float, n: int, df: float | Array) -> Array:
-    """Beyond each end of a percentile interval of few runs that covers as often as `level` says.
+def tail(n: int, df: float | Array) -> Array:
+    """Beyond each end of a percentile interval of few runs that covers as often as `LEVEL` says.
 
     The expanded percentile interval, Hesterberg (2015), "What teachers should know about the
     bootstrap", section 4: resamples vary less than samples, by (n - 1) / n in variance, and a
@@ -65,17 +65,17 @@ def tail(level: float, n: int, df: float | Array) -> Array:
 
     :param df: the degrees of freedom behind the variance: see `freedom`.
     """
-    return np.asarray(ndtr(-stdtrit(df, (1 + level) / 2) * math.sqrt(n / (n - 1))))
+    return np.asarray(ndtr(-stdtrit(df, (1 + LEVEL) / 2) * math.sqrt(n / (n - 1))))
 
 
-def interval(samples: Array, n: int, df: float | Array, level: float = LEVEL) -> Array:
+def interval(samples: Array, n: int, df: float | Array) -> Array:
     """The expanded percentile interval of bootstrap samples (resamples, ...): (2, ...).
 
     :param n: runs on each task, of the smallest task and arm.
     :param df: one number, or one for each statistic.
     """
     ordered = np.sort(samples, axis=0)
-    outside = np.broadcast_to(tail(level, n, df), samples.shape[1:])
+    outside = np.broadcast_to(tail(n, df), samples.shape[1:])
     last = len(samples) - 1
     return np.stack([_quantile(ordered, at) for at in (outside * last, (1 - outside) * last)])
 
@@ -215,7 +215,6 @@ def contrast(
     parts: Sequence[Part],
     statistic: Statistic,
     *names: str,
-    level: float = LEVEL,
     span: Array | None = None,
 ) -> Estimate:
     """The sum of weight * statistic(scores) over arms, whose runs are resampled independently.
@@ -230,11 +229,11 @@ def contrast(
         point = sum(part.weight * float(statistic(part.scores)) for part in parts)
         return Estimate(point, math.nan, math.nan, n, "point")
     rngs = [generator(*names, part.name) for part in parts]
-    found = contrast_limits(parts, statistic, rngs, RESAMPLES, level, span)
+    found = contrast_limits(parts, statistic, rngs, RESAMPLES, span)
     point, low, high = float(found.point), float(found.low), float(found.high)
     if math.isnan(low):
         shows = "tied"
-        low = high = point if _settled(parts, statistic, level) else math.nan
+        low = high = point if _settled(parts, statistic) else math.nan
     return Estimate(point, low, high, n, shows, tasks=tasks)
 
 
@@ -243,14 +242,13 @@ def contrast_limits(
     statistic: Statistic,
     rngs: Sequence[np.random.Generator],
     resamples: int,
-    level: float = LEVEL,
     span: Array | None = None,
 ) -> Limits:
     """The same, whatever may be printed of it.
 
     Where all runs of an arm tie, none of its resamples differs, and yet its next run may. The
     interval then allows for the share of other runs that n equal ones leave possible,
-    1 - ((1 - level) / 2)^(1 / n) as in Clopper and Pearson (1934), at the far end of what was seen
+    1 - ((1 - LEVEL) / 2)^(1 / n) as in Clopper and Pearson (1934), at the far end of what was seen
     in any arm, or of `span`. NaN where that is nothing either.
     """
     point = np.asarray(sum(part.weight * statistic(part.scores) for part in parts))
@@ -260,13 +258,13 @@ def contrast_limits(
     for part, rng in zip(parts, rngs, strict=True):
         drawn = part.weight * bootstrap(part.scores, statistic, rng, resamples)
         if np.ptp(drawn) <= 0:
-            beyond += _unseen(part, statistic, level, edges)
+            beyond += _unseen(part, statistic, edges)
         samples += drawn
         variances.append(part.weight**2 * task_variances(part.scores, statistic))
         runs.append(counts(part.scores))
     behind = np.concatenate(runs)
     df = freedom(np.concatenate(variances), behind)
-    low, high = interval(samples, int(behind.min()), df, level) + beyond
+    low, high = interval(samples, int(behind.min()), df) + beyond
     if high <= low:
         low = high = np.asarray(math.nan)
     return Limits(point, low, high)
@@ -285,9 +283,9 @@ _ROWS = 400  # of a mixture of what was seen and what was not
 _ROUNDING = 1e-9  # of the scores: means of so many equal numbers differ in their last digits
 
 
-def _unseen(part: Part, statistic: Statistic, level: float, edges: Array) -> Array:
+def _unseen(part: Part, statistic: Statistic, edges: Array) -> Array:
     """How far an arm whose runs tie may be below and above what it shows: (2,)."""
-    share = 1 - ((1 - level) / 2) ** (1 / smallest_task(part.scores))
+    share = 1 - ((1 - LEVEL) / 2) ** (1 / smallest_task(part.scores))
     mixed = np.tile(np.nanmax(part.scores, axis=0), (2, _ROWS, 1))
     mixed[:, : round(share * _ROWS)] = edges[:, None]
     moved = part.weight * (statistic(mixed) - statistic(part.scores))
@@ -295,7 +293,7 @@ def _unseen(part: Part, statistic: Statistic, level: float, edges: Array) -> Arr
     return np.array([min(0.0, moved.min()), max(0.0, moved.max())])
 
 
-def _settled(parts: Sequence[Part], statistic: Statistic, level: float) -> bool:
+def _settled(parts: Sequence[Part], statistic: Statistic) -> bool:
     """Whether so many runs tie that no unseen ones, wherever they are, would move the statistic.
 
     Of an IQM from 13 runs on: then at most a quarter of all runs may differ.
@@ -303,7 +301,7 @@ def _settled(parts: Sequence[Part], statistic: Statistic, level: float) -> bool:
     moved = []
     for part in parts:
         seen = np.nanmax(part.scores, axis=0)
-        moved.append(_unseen(part, statistic, level, np.stack([seen - 1, seen + 1])))
+        moved.append(_unseen(part, statistic, np.stack([seen - 1, seen + 1])))
     return not np.any(moved)
 
 
@@ -312,9 +310,8 @@ def difference(
     y: Array,
     statistic: Statistic,
     *names: str,
-    level: float = LEVEL,
     span: Array | None = None,
 ) -> Estimate:
     """statistic(x) - statistic(y)."""
     parts = [Part("better", 1, x), Part("worse", -1, y)]
-    return contrast(parts, statistic, *names, level=level, span=span)
+    return contrast(parts, statistic, *names, span=span)

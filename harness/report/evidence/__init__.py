@@ -216,7 +216,7 @@ class Evidence:
     @cached_property
     def no_aggregates(self) -> str:
         """Why the arms cannot be compared over all environments; empty: they can."""
-        if not self.planned.shared:
+        if not self.planned.complete(self.planned.arms):
             return "the arms do not share all environments and seeds"
         counts = map(self.planned.count, self.planned.arms)
         none = "no arm has all of its runs" if all(have < all_ for have, all_ in counts) else ""
