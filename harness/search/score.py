@@ -34,7 +34,7 @@ def train(specs: Sequence[RunSpec], store: Store, attempt: Train) -> None:
 
 
 def _was_killed(spec: RunSpec, store: Store) -> bool:
-    failure = store.failure(spec)
+    failure = store.status(spec).failure
     return failure is not None and not failure["traceback"]
 
 
@@ -50,6 +50,6 @@ def outcome(specs: Sequence[RunSpec], store: Store, plan: Plan) -> Outcome:
             continue
         scores.append(0.0)
         if not diverged(status.symptoms):
-            failure = store.failure(spec) or {"error": "it was never finished", "traceback": ""}
+            failure = status.failure or {"error": "it was never finished", "traceback": ""}
             error = error or f"{spec}: {failure['error']}\n{failure['traceback']}"
     return Outcome(tuple(scores), broken, sum(s.steps for s in specs), seconds, error)

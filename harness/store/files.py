@@ -15,6 +15,7 @@ import os
 import shutil
 import socket
 import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -29,6 +30,7 @@ from harness.config.tree import canonical
 SEAL = "sha256"  # the key under which a sealed value holds its own hash
 TORN = b" torn"  # ends a line that a crash cut short
 MOST = 2**28  # bytes of a file of JSON; what is larger is none of ours
+GLANCES = 20  # tries to take a lock: `lock_is_held` has it for a moment
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 WRITTEN = ".written.json"  # in a folder that `replacing` made: the names of its files
 ROOMS = {"runs", "sweeps", "searches", "sacred"}  # of a results folder, in which all else lies
@@ -301,8 +303,31 @@ def locked(path: Path, wait: bool = False) -> Iterator[None]:
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for left in reversed(range(1 if wait else GLANCES)):
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not left:
+                    raise
+                time.sleep(0.01)
         yield
+    finally:
+        os.close(handle)
+
+
+def lock_is_held(path: Path) -> bool:
+    """Whether some process holds the lock. Others may ask at once, and nobody is turned away."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:  # there is none, or nothing that could be held
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    else:
+        return False
     finally:
         os.close(handle)
 

@@ -7,7 +7,6 @@ and the same sweep trains it again. Nothing here changes a file.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -90,15 +89,11 @@ class Store:
 
     def running(self, spec: RunSpec) -> bool:
         """Whether a living process, of this sweep or another, holds the run."""
-        return lock_is_held(self.folder(spec) / LOCK)
+        return files.lock_is_held(self.folder(spec) / LOCK)
 
     def result(self, spec: RunSpec) -> dict[str, Any] | None:
         """result.json of a finished run."""
         return run_files.finished(self.folder(spec))[0]
-
-    def failure(self, spec: RunSpec) -> dict[str, Any] | None:
-        """failure.json, of the last attempt: the error, and its traceback unless it was killed."""
-        return run_files.look(self.folder(spec)).failure
 
     def step(self, spec: RunSpec, within: float) -> float:
         """The step that a run has reached; 0 if it has said nothing for so many seconds."""
@@ -287,22 +282,6 @@ def _written(path: Path) -> float | None:
 def _told(folder: Path, damages: Sequence[Damage]) -> str:
     names = (d.path.relative_to(folder) if folder in d.path.parents else d.path for d in damages)
     return "; ".join(f"{n.as_posix()}: {d.why}" for n, d in zip(names, damages, strict=True))
-
-
-def lock_is_held(path: Path) -> bool:
-    """Whether some process holds the lock. The kernel lets go of it when its holder dies."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:  # there is none, or nothing that could be held
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(handle)
 
 
 def _tries(run: RunFiles, last: Mapping[str, Any]) -> Iterator[Attempt]:

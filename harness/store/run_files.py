@@ -73,7 +73,7 @@ class RunFiles:
     aside: tuple[Damage, ...] = ()  # what else is damaged: no score depends on it
     result: dict[str, Any] | None = None  # of a finished run whose files are as it left them
     log: tuple[dict[str, Any], ...] = ()  # its starts, and those ends that were written down
-    failure: dict[str, Any] | None = None
+    failure: dict[str, Any] | None = None  # its error; its traceback, empty if it was killed
     progress: dict[str, Any] | None = None
     certificate: dict[str, Any] | None = None  # of the weights that the result has
     measures: dict[str, Any] | None = None  # of these weights, by today's version of the measures

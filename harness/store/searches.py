@@ -1,7 +1,8 @@
 """The reader of all searches: how far each is, asked without disturbing one that runs.
 
 A study is read from a copy in memory of its journal, or from its SQLite file, where nothing is
-made. A search's folder is never held, and no server is connected to on the word of a record.
+made. Looking turns no search away that starts meanwhile, and no server is connected to on the word
+of a record.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from sqlalchemy.engine import make_url
 
 from harness.config.name import shortened
 from harness.config.secret import without_password
-from harness.store.files import Damaged, read_json, read_lines, size
-from harness.store.reader import Store, lock_is_held
+from harness.store.files import Damaged, lock_is_held, read_json, read_lines, size
+from harness.store.layout import LOCK
+from harness.store.reader import Store
 
 JOURNAL, BEST = "journal.log", "best.yaml"  # in the folder of each arm
 STATE = "search.json"  # what the search says of itself: its stage, its budget, its storage
@@ -72,7 +74,7 @@ def _standing(folder: Path) -> Standing:
         search=folder.parent.name,
         arm=folder.name,
         stage=stage,
-        running=_is_held(folder / "lock"),
+        running=lock_is_held(folder / LOCK),
         done=sum(s in (TrialState.COMPLETE, TrialState.PRUNED) for s in states),
         open=state.get("running", 0),
         failed=states.count(TrialState.FAIL),
@@ -80,17 +82,6 @@ def _standing(folder: Path) -> Standing:
         spent=_spent(trials, state.get("budget", {})),
         problem=problem,
     )
-
-
-def _is_held(path: Path) -> bool:
-    """Whether some process holds a lock, asked of the kernel: trying to take it could turn away a
-    search that starts at that moment.
-    """
-    try:
-        rows, inode = Path("/proc/locks").read_text().splitlines(), path.stat().st_ino
-    except FileNotFoundError:  # no such lock; or no Linux
-        return not Path("/proc/locks").exists() and lock_is_held(path)
-    return any(" FLOCK " in row and row.split()[-3].endswith(f":{inode}") for row in rows)
 
 
 # Studies -----------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ class Display:
                 self.experience.learn(self.store.folder(spec))
             elif key not in self.left:
                 self.failed += 1
-                failure = self.store.failure(spec)
+                failure = self.store.status(spec).failure
                 reason = escape(failure["error"]) if failure else "its reason cannot be read"
                 self.console.print(f"[red]failed[/red]: {spec}: {reason}")
         if len(self.left) < before:

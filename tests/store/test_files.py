@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
+import threading
 from pathlib import Path
 
 import fake_store
@@ -108,6 +110,21 @@ def test_scratch_files_of_processes_that_are_gone_are_cleaned(store):
     foreign.write_text("half")
     writer.Record(folder, RUN)
     assert not foreign.exists()
+
+
+# Locks --------------------------------------------------------------------------------------------
+
+
+def test_a_look_at_a_lock_at_that_moment_turns_nobody_away_who_takes_or_looks_at_it(tmp_path):
+    lock = tmp_path / "lock"
+    lock.touch()
+    looking = os.open(lock, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)  # as `lock_is_held` does
+
+    assert not files.lock_is_held(lock)
+    threading.Timer(0.05, os.close, [looking]).start()
+    with writer.claimed(tmp_path):
+        assert files.lock_is_held(lock)
 
 
 # The end of a run ---------------------------------------------------------------------------------

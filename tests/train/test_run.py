@@ -14,7 +14,7 @@ from harness.envs.extra import installed
 from harness.search.plan import FIRST_TEST, POOL, TEST_POOLS
 from harness.spec import Evaluation
 from harness.store import writer
-from harness.store.reader import lock_is_held
+from harness.store.files import lock_is_held
 from harness.store.run_files import final_returns
 from harness.sweep.batch import plan
 from harness.sweep.request import Request

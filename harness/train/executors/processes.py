@@ -118,7 +118,7 @@ def _record_failure(batch: Batch, code: int | None, store: Store) -> None:
     if code and code < 0:
         why = f"killed by signal {-code} ({signal.Signals(-code).name})"
     for spec in batch.specs:
-        recorded = code == FAILED and store.failure(spec) is not None
+        recorded = code == FAILED and store.status(spec).failure is not None
         if not recorded and not store.finished(spec) and not store.running(spec):
             write_failure(store.folder(spec), why)
             end_attempt(store.folder(spec), "failed")

@@ -27,7 +27,7 @@ def serial(
             except Exception:
                 # A failed run has written down why, and the others go on. If the disk refused that,
                 # it will refuse theirs.
-                if not any(store.failure(spec) for spec in batch.specs):
+                if not any(store.status(spec).failure for spec in batch.specs):
                     raise
         waiting = busy
         if waiting:
