@@ -32,8 +32,6 @@ from harness.spec import ResolvedSweep
 from harness.store.files import replacing
 from harness.store.reader import Store
 
-_FIRST_FIGURES = ("curves", "sample_efficiency", "aggregates")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -134,10 +132,8 @@ def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> 
     figures: list[Figure] = []
     absent: list[Text] = []
     scores = evidence.sweep.report.scores
-    for name in dict.fromkeys((*_FIRST_FIGURES, *FIGURES)):
+    for name in options.figures:
         kind = FIGURES[name]
-        if name not in options.figures:
-            continue
         if kind.section != section or (kind.aggregate and evidence.no_aggregates):
             continue
         each = scores if kind.per_score else scores[:1]

@@ -160,7 +160,21 @@ def _lines(
     return Plot(tuple(panels), caption.over(evidence), level=True)
 
 
-FIGURES: dict[str, Kind] = {
+FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
+    "curves": Kind(
+        "Learning curves",
+        "The IQM of the raw return over {seeds}, along training. {band} An arm with missing runs "
+        "is drawn run by run, thin. Dashed: the reference score; dotted: the random policy.",
+        curves.learning_curves,
+        aggregate=False,
+        per_score=False,
+    ),
+    "sample_efficiency": Kind(
+        "Sample efficiency",
+        "The IQM of the normalised return over {envs} and {seeds} each, along training. {band}",
+        sample_efficiency,
+        per_score=False,
+    ),
     "aggregates": Kind(
         "Aggregates",
         "Normalised {score}, over {envs} and {seeds} each. {bar} For the optimality gap less is "
@@ -196,20 +210,6 @@ FIGURES: dict[str, Kind] = {
         "The order is chosen by these scores: it describes, and tests nothing. Over {envs} and "
         "{seeds} each. {bar}",
         components.path_plot,
-    ),
-    "sample_efficiency": Kind(
-        "Sample efficiency",
-        "The IQM of the normalised return over {envs} and {seeds} each, along training. {band}",
-        sample_efficiency,
-        per_score=False,
-    ),
-    "curves": Kind(
-        "Learning curves",
-        "The IQM of the raw return over {seeds}, along training. {band} An arm with missing runs "
-        "is drawn run by run, thin. Dashed: the reference score; dotted: the random policy.",
-        curves.learning_curves,
-        aggregate=False,
-        per_score=False,
     ),
     "equal_cpu": Kind(
         "Score against CPU time",
