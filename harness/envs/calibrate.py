@@ -11,11 +11,8 @@ from typing import Any
 from harness.envs import Card, Env, make
 from harness.spec import Anchor
 
-EPISODES = 1_000
-SEED = 0
 
-
-def random_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor:
+def random_score(card: Card, episodes: int, seed: int) -> Anchor:
     """The mean raw return of actions drawn uniformly from the whole action space."""
     env = make(card, training=False)
     env.action_space.seed(seed)
@@ -25,7 +22,7 @@ def random_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anch
     )
 
 
-def best_score(card: Card, episodes: int = EPISODES, seed: int = SEED) -> Anchor:
+def best_score(card: Card, episodes: int, seed: int) -> Anchor:
     """The mean raw return of shortest paths on the fully observed map.
 
     :raises ValueError: outside MiniGrid.

@@ -24,7 +24,7 @@ def random_actions(env: Env, probability: Fraction = 0.1) -> Env:
 
 
 def gaussian_actions(env: Env, std: Amount = 0.1) -> Env:
-    """The standard deviation is in halves of the action's range."""
+    """The standard deviation is in halves of the action's range: 1 spans middle to bound."""
     return Disturbed(env, jittered, std, std)
 
 
