@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
@@ -96,10 +97,11 @@ def digest(name):
 @pytest.fixture(scope="module")
 def elsewhere():
     """The digests of all environments, made by a process of its own."""
+    path = [str(Path(__file__).parent), *sys.path]
     code = "import json, test_envs as t; print(json.dumps({n: t.digest(n) for n in t.INSTALLED}))"
     hashes = os.environ | {"PYTHONHASHSEED": "7"}  # the order of sets, too
     out = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        [sys.executable, "-W", "ignore", "-c", f"import sys; sys.path[:0] = {path!r}; {code}"],
         capture_output=True, text=True, check=True, env=hashes,
     )  # fmt: skip
     return json.loads(out.stdout.splitlines()[-1])
