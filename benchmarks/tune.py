@@ -21,10 +21,12 @@ import optuna
 from optuna.storages import InMemoryStorage
 
 from harness.search import confirm, loop, storage
-from harness.search.plan import Plan, read
+from harness.search.plan import Plan
+from harness.search.read import read
+from harness.search.score import Trainer
 from harness.spec import RunSpec
+from harness.store.files import write_json
 from harness.store.reader import Store
-from harness.store.writer import write_json
 
 RUNS = 200
 HARD, LUCK, FAILS = 0.15, 0.2, 0.05  # deviations of the two noises, and how often a run fails
@@ -103,13 +105,13 @@ def search(arm: str, repeat: int, value: str) -> tuple[float, float, int]:
         path.write_text(text)
         (plan,) = read(path)
         store = Store(Path(folder))
-        attempt = attempt_in(store, plan, repeat)
         study = storage.open_study(plan, InMemoryStorage())
-        loop.run(plan, study, store, attempt, lambda text: None)
-        found = confirm.run(plan, study, store, attempt)
+        trainer = Trainer(plan, store, attempt_in(store, plan, repeat))
+        loop.run(trainer, study, say=lambda text: None, begin=lambda size: None)
+        found = confirm.run(trainer, study)
     assert found is not None
-    true = truth(found.winner.specs[0])
-    return 1.0 - true, float(found.winner.trial.value or 0.0) - true, len(study.trials)
+    true = truth(found.selected.specs[0])
+    return 1.0 - true, float(found.selected.trial.value or 0.0) - true, len(study.trials)
 
 
 def main() -> None:

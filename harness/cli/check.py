@@ -1,12 +1,14 @@
-"""`harness check`: a sweep's runs, settings and cost, and what its claims can show."""
+"""`harness check`: what a sweep or a search would run, and its cost; what claims can show."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
+import typer
 from rich.console import Group, RenderableType
 from rich.markup import escape
 
@@ -19,29 +21,76 @@ if TYPE_CHECKING:
 
 
 def check(
-    file: option.SweepPath,
+    file: Annotated[str, typer.Argument(help="A sweep file or a search file.")],
     results: option.Results = option.DEFAULT_RESULTS,
     workers: option.Workers = 0,
     set_: option.Settings = None,
     anyway: option.Anyway = False,
 ) -> None:
-    """Show a sweep's runs, settings and cost, and what its claims can show. Trains nothing."""
+    """Show what a sweep or a search would run, its settings and its cost. Trains nothing."""
     with verb.users_errors():
-        from harness.report.evidence import equal_tuning
-        from harness.sweep.expand import expand
-
-        expansion = expand(verb.find_file(file), verb.overrides(set_), anyway, rehearse=True)
-        sweep = expansion.sweep
+        path, store = verb.find_file(file), verb.open_store(results)
+        parts = (
+            of_search(path, store)
+            if verb.kind_of(path) == "search"
+            else of_sweep(path, store, set_, anyway, verb.cores(workers))
+        )
         shown = verb.console()
-        shown.print(matrix(sweep))
-        shown.print(acting(expansion))
-        shown.print(hyperparameters(expansion))
-        shown.print(warnings(equal_tuning.warnings(sweep)))
-        shown.print(warnings(unused_steps(sweep)))
-        if sweep.claims:
-            shown.print(power(sweep))
-        shown.print(imports())
-        shown.print(costs(sweep, verb.open_store(results), verb.cores(workers)))
+        for part in parts:
+            shown.print(part)
+
+
+def of_sweep(
+    path: Path, store: Store, set_: option.Settings, anyway: bool, workers: int
+) -> Iterator[RenderableType]:
+    from harness.report.evidence import equal_tuning
+    from harness.sweep.expand import expand
+
+    expansion = expand(path, verb.overrides(set_), anyway, rehearse=True)
+    sweep = expansion.sweep
+    yield matrix(sweep)
+    yield acting(expansion)
+    yield hyperparameters(expansion)
+    yield warnings(equal_tuning.warnings(sweep))
+    yield warnings(unused_steps(sweep))
+    if sweep.claims:
+        yield power(sweep)
+    yield imports()
+    yield costs(sweep, store, workers)
+
+
+def of_search(path: Path, store: Store) -> Iterator[RenderableType]:
+    """What each arm of a search tries, and what that costs at most."""
+    from harness.config.tree import get
+    from harness.search.read import read
+    from harness.store.estimate import Experience, duration
+
+    plans, experience = read(path, rehearse=True), Experience(store)
+    yield plans[0].file.question
+    for plan in plans:
+        title = f"\n{plan.label}: {plan.agent} on {', '.join(plan.steps)}"
+        rows = verb.table("hyper-parameter", "default", "tried", "why", title=title)
+        for name, tried in plan.space.items():
+            default = json.dumps(get(plan.base[0].hparams, name))
+            rows.add_row(name, default, escape(str(tried)), escape(tried.why))
+        yield rows
+    yield imports()
+    rows = verb.table(
+        "arm", "budget>", "runs of a trial>", "their steps>", "steps of the search>",
+        "steps of re-runs>", "CPU time>", title="\ncost, at most",
+    )  # fmt: skip
+    for plan in plans:
+        budget, trial = plan.file.budget, plan.specs({}, plan.instances())
+        steps = budget.steps or (budget.trials or 0) * plan.cost()
+        estimate = experience.estimate(trial)
+        seconds = estimate.cpu_seconds * (steps + plan.cost_after()) / sum(s.steps for s in trial)
+        known = estimate.sources and not estimate.unknown and steps
+        rows.add_row(
+            plan.label, str(budget), str(len(trial)), f"{plan.cost():,}",
+            f"{steps:,}" if steps else "-", f"{plan.cost_after():,}",
+            f"about {duration(seconds)}" if known else "-",
+        )  # fmt: skip
+    yield rows
 
 
 def matrix(sweep: ResolvedSweep) -> RenderableType:

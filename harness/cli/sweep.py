@@ -24,7 +24,8 @@ def sweep(
         from harness.sweep.expand import expand
         from harness.sweep.record import keep
 
-        resolved = expand(verb.find_file(file), verb.overrides(set_), anyway, rehearse=True).sweep
+        path = verb.find_file(file, "sweep")
+        resolved = expand(path, verb.overrides(set_), anyway, rehearse=True).sweep
         store = verb.open_store(results)
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))

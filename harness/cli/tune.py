@@ -35,7 +35,7 @@ def tune(
         from harness.search import study
 
         if file is not None:
-            plans = study.read(verb.find_file(file, "configs/search"), rehearse=True)
+            plans = study.read(verb.find_file(file, "search"), rehearse=True)
         elif agent and env:
             plans = study.shipped(agent, env, steps, trials)
         else:
@@ -50,8 +50,8 @@ def tune(
             outcome = study.run(plan, store, attempt, lambda text: shown.print(text, markup=False))
             outcomes.append(outcome)
             if outcome.confirmation is not None:
-                path = study.folder(plan, store) / study.BEST
-                shown.print(f"winner: {path}", soft_wrap=True)
+                best = study.folder(plan, store) / study.BEST
+                shown.print(f"best hyper-parameters: {best}", soft_wrap=True)
         shown.print(f"report: {study.write_report(outcomes, store)}", soft_wrap=True)
         if any(outcome.confirmation is None for outcome in outcomes):
             raise typer.Exit(verb.SOME_FAILED)

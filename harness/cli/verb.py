@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 from rich.console import Console, JustifyMethod, RenderableType
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from harness.store.reader import Store
 
 FINISHED, SOME_FAILED, USERS_ERROR, INTERRUPTED = 0, 1, 2, 130
+Kind = Literal["sweep", "search"]
+VERBS: dict[Kind, str] = {"sweep": "sweep", "search": "tune"}  # that run such a file
+SHIPPED = ("ablations", "configs/search")
 FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
 
 
@@ -98,17 +101,46 @@ def open_store(results: Path) -> Store:
     return Store(results)
 
 
-def find_file(name: str, folder: str = "ablations") -> Path:
-    """A file by path; or one that is shipped in `folder`, by path or name, from any folder."""
+def find_file(name: str, wanted: Kind | None = None) -> Path:
+    """A sweep or search by path; or one that is shipped, by path or name, from any folder.
+
+    :raises UserError: if it is not of the kind that is wanted.
+    """
+    path = _found(name)
+    other = kind_of(path)
+    if wanted and other not in (wanted, None):
+        message = f"this is a {other}: run it with `harness {VERBS[other]} {name}`"
+        raise user_error(str(path), message)
+    return path
+
+
+def _found(name: str) -> Path:
     from harness.config.shipped import shipped
 
     path = Path(name)
     if not path.name or os.path.exists(path):
         return path
-    for candidate in (shipped(folder) / path.name, shipped(folder) / f"{path.name}.yaml"):
-        if os.path.isfile(candidate) and path.parent.name in ("", Path(folder).name):
-            return candidate
+    for folder in SHIPPED:
+        for candidate in (shipped(folder) / path.name, shipped(folder) / f"{path.name}.yaml"):
+            if os.path.isfile(candidate) and path.parent.name in ("", Path(folder).name):
+                return candidate
     return path
+
+
+def kind_of(path: Path) -> Kind | None:
+    """Of which kind more of a file's keys are that the other does not have; None: of neither.
+
+    :raises UserError: if it cannot be read.
+    """
+    from harness.config.strict import load
+    from harness.search.file import SearchFile
+    from harness.sweep.file import SweepFile
+
+    data = load(path).data
+    keys = data.keys() if isinstance(data, dict) else set()
+    search, sweep = SearchFile.model_fields.keys(), SweepFile.model_fields.keys()
+    more = len(keys & (search - sweep)) - len(keys & (sweep - search))
+    return "search" if more > 0 else "sweep" if more < 0 else None
 
 
 def find_sweep(name: str, store: Store) -> ResolvedSweep:
@@ -118,7 +150,7 @@ def find_sweep(name: str, store: Store) -> ResolvedSweep:
     from harness.sweep.file import SweepFile
 
     if name.endswith((".yaml", ".yml")):
-        name = read(find_file(name), SweepFile).name
+        name = read(find_file(name, "sweep"), SweepFile).name
     if not is_name(name):
         raise user_error("harness", f"'{name}' is no name of a sweep: it has {RULE}")
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.config.tree import canonical
+from harness.config.tree import Place, canonical
 
 Number = int | float
 
@@ -89,14 +90,29 @@ class Range(BaseModel):
         step = self.step or (1 if self.whole else None)
         return None if step is None else (self.high - self.low) / step + 1
 
+    def __str__(self) -> str:
+        """What is tried: `0.001, 0.01`, or `1e-05 to 0.01, log` and what else is said of it."""
+        if self.choices is not None:
+            text = ", ".join(json.dumps(choice) for choice in self.choices)
+        else:
+            keys = {"log": self.log, "one_minus": self.one_minus, "step": self.step}
+            keys["powers_of"] = self.powers_of
+            how = (
+                key if value is True else f"{key} {value}" for key, value in keys.items() if value
+            )
+            text = ", ".join([f"{self.low} to {self.high}", *how])
+        return text + (f" (when {canonical(self.when)})" if self.when else "")
+
     def power(self, value: Number) -> int:
         """The exponent of the nearest power."""
         assert self.powers_of is not None
         return round(math.log(value, self.powers_of))
 
-    def extremes(self) -> list[Any]:
-        """The values to try first when asking whether an agent can take them."""
-        return list(self.choices) if self.choices is not None else [self.low, self.high]
+    def extremes(self) -> dict[Place, Any]:
+        """The values to try when asking whether an agent can take them, by where they stand."""
+        if self.choices is None:
+            return {("low",): self.low, ("high",): self.high}
+        return {("choices", i): choice for i, choice in enumerate(self.choices)}
 
     def active(self, chosen: Mapping[str, Any]) -> bool:
         """Whether what has been chosen so far makes this a hyper-parameter at all."""

@@ -80,10 +80,7 @@ class _Unusable(ValueError):
     """Why a value cannot be taken as it is written."""
 
 
-class _Anchored(NamedTuple):
-    value: Any
-    size: int  # values in it, itself among them
-    depth: int
+_OPEN = object()  # stands for an anchored value that is not closed yet
 
 
 def compose(text: str) -> Tree:
@@ -99,9 +96,8 @@ class _Composer:
 
     def __init__(self, text: str) -> None:
         self._events = _events(text)
-        self._anchors: dict[str, _Anchored | None] = {}  # None: it is not closed yet
+        self._anchors: dict[str, Any] = {}
         self._values = 0
-        self._reached = 0  # the deepest level so far
         self._lines: dict[Place, int] = {}
         self._flaws: list[Flaw] = []
 
@@ -120,21 +116,15 @@ class _Composer:
         return Tree(data, self._lines, self._flaws)
 
     def _value(self, event: Any, at: Place) -> Any:
-        self._count(1, len(at), event)
         if isinstance(event, AliasEvent):
             return self._alias(event, at)
+        self._count(len(at), event)
         if event.ctag is not None:
             # The value is read all the same, for what stands behind it.
             message = f"tags such as {event.ctag} are not read: write the value alone"
             self._flaws.append(Flaw(at, _line(event), message))
-        if event.anchor is None:
-            return self._written(event, at)
-        before, reached = self._values, self._reached
-        self._anchors[event.anchor], self._reached = None, len(at)
-        value = self._written(event, at)
-        size, depth = 1 + self._values - before, 1 + self._reached - len(at)
-        self._anchors[event.anchor] = _Anchored(value, size, depth)
-        self._reached = max(reached, self._reached)
+        self._anchors[event.anchor] = _OPEN
+        self._anchors[event.anchor] = value = self._written(event, at)
         return value
 
     def _written(self, event: Any, at: Place) -> Any:
@@ -174,15 +164,21 @@ class _Composer:
     def _alias(self, event: Any, at: Place) -> Any:
         if event.anchor not in self._anchors:
             raise NotYamlError(_line(event), f"nothing is called &{event.anchor} above")
-        anchored = self._anchors[event.anchor]
-        if anchored is None:
+        value = self._anchors[event.anchor]
+        if value is _OPEN:
             raise NotYamlError(_line(event), f"*{event.anchor} stands within itself")
-        self._count(anchored.size - 1, len(at) + anchored.depth - 1, event)
-        return copy.deepcopy(anchored.value)
+        self._count_all(value, len(at), event)
+        return copy.deepcopy(value)
 
-    def _count(self, values: int, depth: int, event: Any) -> None:
-        self._values += values
-        self._reached = max(self._reached, depth)
+    def _count_all(self, value: Any, depth: int, event: Any) -> None:
+        """Count what an alias writes out."""
+        self._count(depth, event)
+        inner = value.values() if isinstance(value, dict) else value
+        for each in inner if isinstance(value, dict | list) else ():
+            self._count_all(each, depth + 1, event)
+
+    def _count(self, depth: int, event: Any) -> None:
+        self._values += 1
         if depth > DEEPEST:
             raise NotYamlError(_line(event), f"nested deeper than {DEEPEST} levels")
         if self._values > MOST_VALUES:

@@ -14,13 +14,12 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from harness import stats
-from harness.search import loop, score
+from harness.search import loop
 from harness.search.plan import CONFIRMATION, TUNING, Plan
-from harness.search.score import Outcome, Train
+from harness.search.score import Outcome, Trainer
 from harness.spec import RunSpec
 from harness.store import searches
 from harness.store.files import write_whole
-from harness.store.reader import Store
 from harness.sweep.best import Best, Interval, Provenance, digest
 
 BEST = searches.BEST
@@ -49,20 +48,20 @@ class Confirmation(NamedTuple):
         return self.promised - self.selected.value
 
 
-def run(plan: Plan, study: optuna.Study, store: Store, attempt: Train) -> Confirmation | None:
+def run(trainer: Trainer, study: optuna.Study) -> Confirmation | None:
     """Run the best trials again and choose one; None if no trial came to its end."""
-    trials, wanted = study.get_trials(deepcopy=False), plan.file.confirm
+    plan, trials = trainer.plan, study.get_trials(deepcopy=False)
+    wanted = plan.file.confirm
     best = loop.full(trials)[: wanted.top]
     if not best:
         return None
     candidates = []
     if wanted.top > 1:
-        candidates = _again(plan, best, CONFIRMATION, wanted.seeds, store, attempt)
+        candidates = _again(trainer, best, CONFIRMATION, wanted.seeds)
         value = {one.trial.number: one.value for one in candidates if not math.isnan(one.value)}
         best.sort(key=lambda trial: -value.get(trial.number, -math.inf))
     finalists = [best[0], trials[0]]
-    test = plan.first_test_seed
-    selected, default = _again(plan, finalists, test, wanted.test_seeds, store, attempt)
+    selected, default = _again(trainer, finalists, plan.first_test_seed, wanted.test_seeds)
     return Confirmation(candidates, selected, default, promised(plan, selected.trial))
 
 
@@ -72,22 +71,11 @@ def promised(plan: Plan, trial: FrozenTrial) -> float:
     return plan.expected_value(loop.matrix(plan, trial), seeds)
 
 
-def _again(
-    plan: Plan,
-    trials: Sequence[FrozenTrial],
-    first: int,
-    seeds: int,
-    store: Store,
-    attempt: Train,
-) -> list[Rerun]:
-    instances = plan.pool(first, seeds)
-    specs = [
-        plan.specs(hparams(trial), instances, label=f"trial {trial.number}") for trial in trials
-    ]
-    score.train([spec for each in specs for spec in each], store, attempt)
+def _again(trainer: Trainer, trials: Sequence[FrozenTrial], first: int, seeds: int) -> list[Rerun]:
+    plan, instances = trainer.plan, trainer.plan.pool(first, seeds)
+    specs = [plan.specs(hparams(each), instances, label=f"trial {each.number}") for each in trials]
     reruns = []
-    for trial, each in zip(trials, specs, strict=True):
-        outcome = score.outcome(each, store, plan)
+    for trial, each, outcome in zip(trials, specs, trainer.outcomes(specs), strict=True):
         value = math.nan if outcome.error else rerun_value(plan, outcome)
         reruns.append(Rerun(trial, each, outcome, value))
     return reruns

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
-from optuna.distributions import CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
+from harness import stats
 from harness.report import plot
 from harness.report.number import NORMALISED_DECIMALS, bracket, fixed
 from harness.report.plot import (
@@ -26,14 +26,15 @@ from harness.report.plot import (
     Rule,
     Shades,
 )  # fmt: skip
-from harness.search import axis, confirm, loop
+from harness.search import confirm, loop, surrogate
 from harness.search.confirm import Rerun
+from harness.search.dimension import Dimension, dimensions
 from harness.search.evidence import Evidence
-from harness.search.surrogate import Columns, Marginal, worth
+from harness.search.surrogate import worth
 
 DIGITS = NORMALISED_DECIMALS + 1  # as the text has values
 VALUE = "value (normalised)"
-_VALUES = Axis(VALUE, least=plot.LEAST, decimals=DIGITS)
+_VALUES, _NUMBER = Axis(VALUE, least=plot.LEAST, decimals=DIGITS), fixed(DIGITS)
 
 _BLUE, _RED = plot.looks([""])[""].colour, "#d55e00"  # seaborn's colour-blind safe vermilion
 _FULL = Look("all seeds", _BLUE, "o", line=False)
@@ -44,17 +45,16 @@ _CRASHED = Look("crashed", _RED, "x", line=False)
 _BEST = Look("best so far", _BLUE)
 _FOREST = Look("by the forest", _BLUE)
 _ROW, _TRACE = replace(_FULL, name=""), replace(_BEST, name="")
-_WINNER = Look("winner", _RED, "*", line=False, size=7)
+_SELECTED = Look("selected", _RED, "*", line=False, size=7)
 _DEFAULT = Look("default", plot.INK, "D", line=False, size=4.5)
-_WINNER_LINE = Look("winner", _RED)
+_SELECTED_LINE = Look("selected", _RED)
 _DEFAULT_LINE = Look("default", plot.INK, dashes=(4, 2))
 _AXIS = Look("", plot.FAINT)
 _OTHER = Look("other good trials", _BLUE, "o")
 _NOISE = Look("noise scale, by quarter", plot.INK, dashes=(1, 1))
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(NamedTuple):
     """A figure, and what its caption says of it."""
 
     title: str
@@ -63,11 +63,8 @@ class Kind:
 
     def plot(self, found: Evidence) -> Plot | str:
         """What it shows, or why there is nothing to show; empty: it is not asked of this study."""
-        if self.title not in found.plots:
-            filled = self.fill(found)
-            none = "no trial has a value"
-            found.plots[self.title] = plot.settled(filled, none) if filled else ""
-        return found.plots[self.title]
+        filled = self.fill(found)
+        return plot.settled(filled, "no trial has a value of its own") if filled else ""
 
 
 # Trials -------------------------------------------------------------------------------------------
@@ -89,53 +86,46 @@ def state(trial: FrozenTrial) -> str:
 
 def _look(found: Evidence, trial: FrozenTrial) -> Look:
     if trial.number in (0, found.best_number):
-        return _WINNER if trial.number else _DEFAULT
+        return _SELECTED if trial.number else _DEFAULT
     return _FULL if trial.user_attrs.get(loop.FULL) else _STOPPED
 
 
 def _name(found: Evidence, trial: FrozenTrial) -> str:
-    if trial.number == 0:
-        return "Trial 0, the default"
-    return f"Trial {trial.number}" + (", the winner" if trial.number == found.best_number else "")
+    role = {found.best_number: ", selected", 0: ", the default"}.get(trial.number, "")
+    return f"Trial {trial.number}{role}"
 
 
 def _text(trial: FrozenTrial) -> str:
     value = worth(trial)
-    return f"{'-' if math.isnan(value) else fixed(DIGITS)(value)}, {state(trial)}"
+    return f"{'-' if math.isnan(value) else _NUMBER(value)}, {state(trial)}"
 
 
-def _points(
-    found: Evidence,
-    look: Look,
-    at: Sequence[tuple[FrozenTrial, float, float, str]],
-    shades: Sequence[float] | None = None,
-) -> Points:
-    """:param at: trials, their places, and what is said of them."""
+Place = tuple[FrozenTrial, float, float, str]  # a trial, where it stands, and what is said of it
+
+
+def _points(found: Evidence, look: Look, at: Sequence[Place]) -> Points:
     return Points(
         look,
         np.array([x for _, x, _, _ in at], float),
         np.array([y for _, _, y, _ in at], float),
-        names=tuple(_name(found, trial) for trial, _, _, _ in at),
+        names=tuple(_name(found, trial) for trial, *_ in at),
         texts=tuple(text for *_, text in at),
         links=tuple(f"#trial-{row_id(found, trial.number)}" for trial, *_ in at),
-        shades=None if shades is None else np.array(shades),
     )
 
 
-def _trials(
-    found: Evidence,
-    trials: Sequence[FrozenTrial],
-    at: Callable[[FrozenTrial], tuple[float, float, str]],
-    shaded: bool = False,
-) -> Iterator[Points]:
-    """Points by how they look, the default and the winner on top."""
-    for look in (_FULL, _STOPPED, _DEFAULT, _WINNER):
-        own = [trial for trial in trials if _look(found, trial) == look]
+def _by_look(found: Evidence, places: Sequence[Place], shaded: bool = False) -> Iterator[Points]:
+    """Points by how they look, the default and the selected trial on top.
+
+    :param shaded: the others have the colours of their values.
+    """
+    for look in (_FULL, _STOPPED, _DEFAULT, _SELECTED):
+        own = [place for place in places if _look(found, place[0]) == look]
         if own:
-            values = [worth(trial) for trial in own]
-            special = look in (_DEFAULT, _WINNER)
-            where = [(trial, *at(trial)) for trial in own]
-            yield _points(found, look, where, values if shaded and not special else None)
+            points = _points(found, look, own)
+            shades = shaded and look in (_FULL, _STOPPED)
+            values = np.array([worth(trial) for trial, *_ in own])
+            yield replace(points, shades=values) if shades else points
 
 
 def _of_trials(found: Evidence) -> str:
@@ -148,28 +138,24 @@ def _of_trials(found: Evidence) -> str:
 def history(found: Evidence) -> Plot:
     trials, marks = [t for t in found.trials if t.value is not None], list[Mark]()
     crashed = [t for t in found.trials if t.value is None]
-    default, best = found.trials[0].value, -math.inf
-    if default is not None:
-        marks.append(Rule(replace(_DEFAULT_LINE, name=""), y=default))
+    if found.trials[0].value is not None:
+        marks.append(Rule(replace(_DEFAULT_LINE, name=""), y=found.trials[0].value))
     instances = found.plan.instances()
     singles = [
-        (t, t.number, score, f"{fixed(DIGITS)(score)}, seed {instance.seed} on {instance.env}")
+        (t, t.number, score, f"{_NUMBER(score)}, seed {instance.seed} on {instance.env}")
         for t in trials
         for instance, score in zip(instances, t.user_attrs.get(loop.SCORES, []), strict=False)
     ]
     marks.append(_points(found, _SEED, singles))
-    steps = []
-    for trial in found.trials:
-        best = max(best, worth(trial)) if trial.user_attrs.get(loop.FULL) else best
-        steps += [(trial.number, best)] if math.isfinite(best) else []
+    full = [worth(t) if t.user_attrs.get(loop.FULL) else -math.inf for t in found.trials]
+    best = np.maximum.accumulate(full)
+    (steps,) = np.nonzero(np.isfinite(best))
     if len(steps) > 1:
-        x, y = np.array(steps, float).T
-        marks.append(Line(_BEST, x, y, step=True))
-    marks += _trials(found, trials, lambda t: (t.number, worth(t), _text(t)))
-    lowest = min((worth(t) for t in trials), default=0.0)
-    marks += [_points(found, _CRASHED, [(t, t.number, lowest, state(t)) for t in crashed])] * bool(
-        crashed
-    )
+        marks.append(Line(_BEST, steps.astype(float), best[steps], step=True))
+    marks += _by_look(found, [(t, t.number, worth(t), _text(t)) for t in trials])
+    if crashed:
+        lowest = min(map(worth, trials), default=0.0)
+        marks.append(_points(found, _CRASHED, [(t, t.number, lowest, state(t)) for t in crashed]))
     across = Axis("trial", whole=True, include=(-0.5, len(found.trials) - 0.5))
     n = f"{len(found.trials)} trials of up to {found.plan.file.seeds} seeds"
     return Plot((Panel(across, _VALUES, tuple(marks)),), n, wide=True)
@@ -183,61 +169,60 @@ def reruns(found: Evidence) -> Plot | None:
     stages = ["tuning seeds", "fresh seeds (choose)", "further seeds (test)"]
     if not confirmed.candidates:
         del stages[1]
-    last = len(stages) - 1
-    chosen = {one.trial.number: one.value for one in confirmed.candidates}
+    last, chosen = len(stages) - 1, {one.trial.number: one.value for one in confirmed.candidates}
     marks: list[Mark] = []
 
     def add(one: Rerun, look: Look, values: dict[int, float]) -> None:
-        known = {x: y for x, y in sorted(values.items()) if math.isfinite(y)}
-        x, y = np.array([*known], float), np.array([*known.values()])
-        marks.append(Line(look, x, y))
-        texts = {stage: fixed(DIGITS)(value) for stage, value in known.items()}
-        low, high = np.full(len(x), np.nan), np.full(len(x), np.nan)
-        interval = found.estimate(one) if last in known else None
-        if interval is not None and interval.low is not None and interval.high is not None:
-            low[-1], high[-1] = interval.low, interval.high
+        """:param values: by stage."""
+        known = {stage: value for stage, value in sorted(values.items()) if math.isfinite(value)}
+        texts = {stage: _NUMBER(value) for stage, value in known.items()}
+        low, high = np.full((2, len(known)), np.nan)
+        if last in known:
+            interval = confirm.estimate(found.plan, one)
             texts[last] = confirm.text(interval)
+            if interval.low is not None and interval.high is not None:
+                low[-1], high[-1] = interval.low, interval.high
         at = [(one.trial, k, v, f"{texts[k]} on {stages[k]}") for k, v in known.items()]
-        marks.append(replace(_points(found, look, at), low=low, high=high))
+        points = replace(_points(found, look, at), low=low, high=high)
+        marks.extend((Line(look, points.x, points.y), points))
 
     for one in confirmed.candidates:
         if one.trial.number != found.best_number:
             add(one, _OTHER, {0: worth(one.trial), 1: one.value})
     both = [(confirmed.default, replace(_DEFAULT, line=True, dashes=(4, 2)))]
     if found.best_number:
-        both.append((confirmed.selected, replace(_WINNER, line=True)))
+        both.append((confirmed.selected, replace(_SELECTED, line=True)))
     for one, look in both:
-        fresh = (
-            {1: chosen[one.trial.number]} if one.trial.number in chosen and one.trial.number else {}
-        )
-        add(one, look, {0: worth(one.trial), last: found.estimate(one).point} | fresh)
+        values = {0: worth(one.trial), last: confirm.estimate(found.plan, one).point}
+        if one.trial.number in chosen and one.trial.number:
+            values[1] = chosen[one.trial.number]
+        add(one, look, values)
     n = f"{found.plan.file.confirm.test_seeds} further seeds"
     return Plot((Panel(Axis(names=tuple(stages)), _VALUES, tuple(marks)),), n)
 
 
 def parallel(found: Evidence) -> Plot | None:
     """One axis for each hyper-parameter, the value last."""
-    if len(found.shown) < 2:
+    shown, space = found.shown, dimensions(found.plan)
+    if len(shown) < 2:
         return None
-    columns, (low, high) = Columns(found.plan), _range(found)
-    ends = {}
-    for name in columns.names:
-        first, last = (axis.short(axis.written(name, end)) for end in axis.ends(columns, name))
-        ends[axis.bare(name) if name.startswith("log") else name] = first, last
-    ends["value"] = fixed(2)(low), fixed(2)(high)
-    marks: list[Mark] = []
+    shades, marks = _shades(shown), list[Mark]()
+    ends = {one.label: one.ends for one in space}
+    ends["value"] = fixed(2)(shades.low), fixed(2)(shades.high)
     for i, texts in enumerate(ends.values()):
         notes = (Note(_ROW, y, text, x=i) for y, text in zip((-0.06, 1.06), texts, strict=True))
         marks += [Rule(_AXIS, x=i), *notes]
     places = np.arange(len(ends), dtype=float)
-    for trial in sorted(found.shown, key=lambda t: (t.number in (0, found.best_number), worth(t))):
-        heights = [axis.height(columns, name, trial.params) for name in columns.names]
-        special = {found.best_number: _WINNER_LINE, 0: _DEFAULT_LINE}.get(trial.number)
+    for trial in sorted(shown, key=lambda t: (t.number in (0, found.best_number), worth(t))):
+        special = {found.best_number: _SELECTED_LINE, 0: _DEFAULT_LINE}.get(trial.number)
+        params = trial.params
+        heights = [one.height(params[one.key]) if one.key in params else math.nan for one in space]
+        heights.append((worth(trial) - shades.low) / (shades.high - shades.low))
         marks.append(
             Line(
                 special or _TRACE,
                 places,
-                np.array([*heights, (worth(trial) - low) / (high - low)]),
+                np.array(heights),
                 name=_name(found, trial),
                 text=_text(trial),
                 link=f"#trial-{row_id(found, trial.number)}",
@@ -246,82 +231,80 @@ def parallel(found: Evidence) -> Plot | None:
         )
     across = Axis(names=tuple(ends), limits=(-0.2, len(ends) - 0.8))
     panel = Panel(across, Axis("trials", limits=(-0.08, 1.08), hidden=True), tuple(marks))
-    return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=_shades(found))
+    return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=shades)
 
 
-def _range(found: Evidence) -> tuple[float, float]:
-    values = [worth(trial) for trial in found.shown]
+def _shades(trials: Sequence[FrozenTrial]) -> Shades:
+    values = [worth(trial) for trial in trials]
     low, high = min(values), max(values)
-    return low, high if high > low else low + 1
-
-
-def _shades(found: Evidence) -> Shades:
-    return Shades(VALUE, *_range(found))
+    return Shades(VALUE, low, high if high > low else low + 1)
 
 
 def slices(found: Evidence) -> Plot | None:
     """A panel for each hyper-parameter: the trials."""
-    columns, panels = Columns(found.plan), []
-    for name in columns.names:
-
-        def at(trial: FrozenTrial, name: str = name) -> tuple[float, float, str]:
-            value = trial.params[name]
-            words = f"{_text(trial)}; {name} {axis.short(value)}"
-            return axis.place(columns, name, value), worth(trial), words
-
-        own = [trial for trial in found.shown if name in trial.params]
-        marks = tuple(_trials(found, own, at))
-        panels.append(Panel(axis.axis(columns, name), _VALUES, marks))
+    panels = []
+    for one in dimensions(found.plan):
+        places = [
+            (t, one.place(value), worth(t), f"{_text(t)}; {one.label} {one.text(value)}")
+            for t in found.shown
+            if (value := t.params.get(one.key, _ABSENT)) is not _ABSENT
+        ]
+        panels.append(Panel(one.axis(), _VALUES, tuple(_by_look(found, places))))
     return Plot(tuple(panels), _of_trials(found), level=True, wide=True)
+
+
+_ABSENT = object()  # None may be a choice
 
 
 def sensitivity(found: Evidence) -> Plot | None:
     """A panel for each hyper-parameter: what the forest makes of it."""
-    columns, panels = Columns(found.plan), []
     if found.forest is None:
         return None
-    for name, marginal in found.marginals.items():
-        special = {found.best_number: _WINNER_LINE, 0: _DEFAULT_LINE}  # one line, if they are one
+    panels = []
+    for one in dimensions(found.plan):
+        special = {found.best_number: _SELECTED_LINE, 0: _DEFAULT_LINE}  # one line, if they are one
         rules = [
-            Rule(look, x=axis.place(columns, name, found.trials[number].params[name]))
+            Rule(look, x=one.place(found.trials[number].params[one.key]))
             for number, look in special.items()
-            if name in found.trials[number].params
+            if one.key in found.trials[number].params
         ]
-        marks = (*rules, _marginal(columns, name, marginal))
-        panels.append(Panel(axis.axis(columns, name), _VALUES, marks))
+        marks = (*rules, _marginal(one, found.forest.marginal(one)))
+        panels.append(Panel(one.axis(), _VALUES, marks))
     return Plot(tuple(panels), _of_trials(found), level=True, wide=True)
 
 
-def _marginal(columns: Columns, name: str, marginal: Marginal) -> Line | Points:
+def _marginal(of: Dimension, marginal: surrogate.Marginal) -> Line | Points:
     grid, point, low, high = marginal
-    x = np.array([axis.place(columns, name, value) for value in grid])
-    number = fixed(DIGITS)
+    x = np.array([of.place(value) for value in grid])
     texts = tuple(
-        f"{axis.bare(name)} {axis.short(axis.written(name, value))}: {number(p)} "
-        f"[{number(a)}, {number(b)}]"
-        for value, p, a, b in zip(grid, point, low, high, strict=True)
+        f"{of.label} {of.text(value)}: {_NUMBER(y)} [{_NUMBER(a)}, {_NUMBER(b)}]"
+        for value, y, a, b in zip(*marginal, strict=True)
     )
-    if isinstance(columns.kinds[name], CategoricalDistribution):
+    if of.choices:
         names = (_FOREST.name,) * len(grid)
-        look = replace(_ROW, size=4.5)
-        return Points(look, x, point, low, high, names=names, texts=texts)
+        return Points(replace(_ROW, size=4.5), x, point, low, high, names=names, texts=texts)
     return Line(_FOREST, x, point, low, high, texts=texts)
 
 
 def importance(found: Evidence) -> Plot | None:
-    if not found.importance:
+    if found.forest is None:  # too few trials to ask
         return None
-    names, panels = max(map(list, found.importance.values()), key=len), []
-    upright = Axis(names=tuple(map(axis.bare, names)))
+    shares = {
+        method: surrogate.importance(found.plan, found.shown, method)
+        for method in surrogate.EVALUATORS
+    }
+    names, panels = max(map(list, shares.values()), key=len), []
+    own = {one.key: one.name for one in dimensions(found.plan)}
+    upright = Axis(names=tuple(own[key] for key in names))
     across = Axis("importance, 0 to 1", limits=(-0.02, 1.02), decimals=2)
-    for method, shares in found.importance.items():
+    for method, each in shares.items():
         rows: list[Mark] = []
         for row, name in enumerate(names):
-            if name not in shares:
+            if name not in each:
                 rows.append(Note(_ROW, row, "conditional: not asked"))
                 continue
-            point, low, high = (np.array([each]) for each in shares[name])
-            text = "{:.2f} [{:.2f}, {:.2f}]".format(*shares[name])
+            point, low, high = (np.array([number]) for number in each[name])
+            text = "{:.2f} [{:.2f}, {:.2f}]".format(*each[name])
             rows.append(
                 Points(_ROW, point, np.array([row]), low, high, names=(name,), texts=(text,))
             )
@@ -331,56 +314,54 @@ def importance(found: Evidence) -> Plot | None:
 
 def batch_map(found: Evidence) -> Plot | None:
     """Batch size against learning rate, with the noise scale where it was measured."""
-    plane, rng = found.batch_plane, np.random.default_rng(0)
-    if plane is None:
+    space, rng = {one.name: one for one in dimensions(found.plan)}, np.random.default_rng(0)
+    x, y = space.get("batch_size"), space.get("learning_rate")
+    if found.forest is None or x is None or y is None:
         return None
-    columns = Columns(found.plan)
-
-    def at(trial: FrozenTrial) -> tuple[float, float, str]:
-        x = axis.place(columns, plane.x, trial.params[plane.x])
-        x += rng.uniform(-0.12, 0.12)  # trials with equal batches would hide one another
-        return x, axis.place(columns, plane.y, trial.params[plane.y]), _text(trial)
-
-    x = axis.edges(columns, plane.x, plane.across)
-    y = axis.edges(columns, plane.y, plane.up)
-    ends = float(x[0]), float(x[-1])
-    rules = [
-        Rule(_NOISE, x=place, text=names)
-        for names, place in _noise_places(found, columns.kinds[plane.x], *ends)
+    plane = found.forest.plane(x, y)
+    places = [  # moved a little: trials with equal batches would hide one another
+        (
+            t,
+            x.place(t.params[x.key]) + rng.uniform(-0.12, 0.12),
+            y.place(t.params[y.key]),
+            _text(t),
+        )
+        for t in found.shown
+        if x.key in t.params and y.key in t.params
     ]
-    own = [t for t in found.shown if plane.x in t.params and plane.y in t.params]
-    marks: list[Mark] = [Cells(x, y, plane.values, pale=True), *rules]
-    marks += _trials(found, own, at, shaded=True)
-    across, up = (
-        replace(axis.axis(columns, name), limits=(float(edges[0]), float(edges[-1])))
-        for name, edges in ((plane.x, x), (plane.y, y))
-    )
-    panel = Panel(across, up, tuple(marks))
-    return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=_shades(found))
+    edges = x.edges(plane.across), y.edges(plane.up)
+    ends = [(float(each[0]), float(each[-1])) for each in edges]
+    rules = [Rule(_NOISE, x=at, text=names) for names, at in _noise_places(found, x, *ends[0])]
+    marks = (Cells(*edges, plane.values, pale=True), *rules, *_by_look(found, places, shaded=True))
+    across, up = (replace(of.axis(), limits=reach) for of, reach in zip((x, y), ends, strict=True))
+    panel = Panel(across, up, marks)
+    return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=_shades(found.shown))
 
 
-def _noise_places(found: Evidence, kind: Any, low: float, high: float) -> list[tuple[str, float]]:
+def _noise_places(
+    found: Evidence, batches: Dimension, low: float, high: float
+) -> list[tuple[str, float]]:
     """The quarters of training with one noise scale, and where it stands among batch sizes."""
     places: dict[float, list[str]] = {}
     for i, scale in enumerate(found.noise.quarters if found.noise else ()):
         if math.isfinite(scale) and scale > 0:
-            place = math.log2(scale) if isinstance(kind, IntDistribution) else scale
+            place = math.log(scale, batches.powers_of) if batches.powers_of else scale
             places.setdefault(round(min(max(place, low), high), 2), []).append(f"Q{i + 1}")
     return [(",".join(names), place) for place, names in places.items()]
 
 
 def path(found: Evidence) -> Plot | None:
-    """Row by row: the configurations from the default to the winner."""
+    """Row by row: the configurations from the default to the selected one."""
     rows: list[Mark] = []
-    for row, (step, estimate) in enumerate(zip(found.path, found.along_path, strict=True)):
+    plan, names = found.plan, tuple(step.change or "default" for step in found.path)
+    for row, (step, name) in enumerate(zip(found.path, names, strict=True)):
         scores = np.array(step.outcome.scores, float)
         rows.append(Points(_TICK, scores, np.full(len(scores), float(row))))
-        text = bracket(estimate, fixed(DIGITS))
-        rows.append(plot.estimate(_ROW, row, estimate, text, step.change or "default"))
-    names = tuple(step.change or "default" for step in found.path)
-    panel = Panel(_VALUES, Axis(names=names), tuple(rows))
-    n = f"{found.plan.file.confirm.path_seeds} fresh seeds each"
-    return Plot((panel,), n, wide=True) if rows else None
+        each = confirm.matrix(plan, step.outcome)
+        estimate = stats.estimate(each, plan.statistic, plan.name, "path")
+        rows.append(plot.estimate(_ROW, row, estimate, bracket(estimate, _NUMBER), name))
+    n = f"{plan.file.confirm.path_seeds} fresh seeds each"
+    return Plot((Panel(_VALUES, Axis(names=names), tuple(rows)),), n, wide=True) if rows else None
 
 
 FIGURES: dict[str, Kind] = {
@@ -391,9 +372,9 @@ FIGURES: dict[str, Kind] = {
         history,
     ),
     "reruns": Kind(
-        "What the winner is worth",
+        "What the selected configuration is worth",
         "The best trials on the seeds that they were chosen by, and again on seeds that are new to "
-        "them; the winner of these, and the default, on seeds that chose nothing, with 95 % "
+        "them; the best of these, and the default, on seeds that chose nothing, with 95 % "
         "intervals where so many seeds have one that covers. A line that falls is optimism: values "
         "on fresh seeds are of as many of them as "
         "the search had, on average over all choices. Where a value has a penalty for spread, the "
@@ -433,7 +414,7 @@ FIGURES: dict[str, Kind] = {
         batch_map,
     ),
     "path": Kind(
-        "From the default to the winner",
+        "From the default to the selected configuration",
         "One hyper-parameter after the other, those that a forest expects most of first; each "
         "configuration run again on {path_seeds} fresh seeds. Bars: 95 % intervals, where so many "
         "seeds have one that covers; ticks: seeds.",

@@ -83,6 +83,10 @@ class Budget(BaseModel):
             raise ValueError("give exactly one of `steps`, `trials` and `run_minutes`")
         return self
 
+    def __str__(self) -> str:
+        amount = next(f"{n:,} {name}" for name, n in self.model_dump().items() if n is not None)
+        return amount.replace("run_minutes", "run-minutes")
+
 
 class Confirm(BaseModel):
     """The confirmation after the search, on fresh seeds."""

@@ -9,24 +9,22 @@ to the study once, when it has ended, as one record.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import optuna
 from optuna.pruners import WilcoxonPruner
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from harness import stats
 from harness.config.strict import UserError
-from harness.search import score, suggest
+from harness.search import suggest
 from harness.search.file import Halving, Wilcoxon
 from harness.search.plan import TUNING, Plan, Stage
-from harness.search.score import Outcome, Train
+from harness.search.score import Outcome, Trainer
 from harness.spec import RunSpec
 from harness.store import searches
-from harness.store.reader import Store
 
 # What is written on a trial.
 BATCH, SIZE = "batch", "batch_size"
@@ -37,10 +35,8 @@ SCORES, ERROR = "scores", "error"
 
 
 def run(
-    plan: Plan,
+    trainer: Trainer,
     study: optuna.Study,
-    store: Store,
-    attempt: Train,
     say: Callable[[str], None],
     begin: Callable[[int], None],
 ) -> None:
@@ -48,6 +44,7 @@ def run(
 
     :param begin: called with the size of each batch before it is trained.
     """
+    plan = trainer.plan
     while True:
         trials = study.get_trials(deepcopy=False)
         start, size = _next_batch(plan, trials)
@@ -59,7 +56,7 @@ def run(
             known = [*before, *(one.trial for one in batch)]
             drawn = suggest.draw(plan, known) if number else suggest.first(plan)
             batch.append(_Candidate(plan, number, drawn))
-        _evaluate(plan, before, batch, store, attempt)
+        _evaluate(trainer, before, batch)
         for one in batch[len(trials) - start :]:  # the others were told before a stop
             study.add_trial(one.ended(start, size))
         say(_progress(plan, study.get_trials(deepcopy=False), start))
@@ -93,28 +90,20 @@ def seconds(trials: Sequence[FrozenTrial]) -> float:
     return float(sum(trial.user_attrs[SECONDS] for trial in trials))
 
 
-def _evaluate(
-    plan: Plan,
-    before: Sequence[FrozenTrial],
-    batch: Sequence[_Candidate],
-    store: Store,
-    attempt: Train,
-) -> None:
+def _evaluate(trainer: Trainer, before: Sequence[FrozenTrial], batch: Sequence[_Candidate]) -> None:
     """Train the batch stage by stage, until each of its trials has ended."""
     for i in range(max(len(one.stages) for one in batch)):
-        live = [one for one in batch if one.state is TrialState.RUNNING and i < len(one.stages)]
+        live = [one for one in batch if one.running and i < len(one.stages)]
+        outcomes = trainer.outcomes([one.specs(one.stages[i]) for one in live])
+        for one, outcome in zip(live, outcomes, strict=True):
+            one.take(one.stages[i], outcome)
         for one in live:
-            one.enter(one.stages[i])
-        score.train([spec for one in live for spec in one.entered], store, attempt)
-        for one in live:
-            one.leave(one.stages[i], store)
-        for one in live:
-            last = i + 1 == len(one.stages)
-            if one.state is TrialState.RUNNING and not last and one.number > 0:  # not the default
-                _prune(plan, one, before, batch)
+            if one.running and i + 1 < len(one.stages) and one.number > 0:  # not the default
+                _prune(trainer.plan, one, before, batch)
     for one in batch:
-        if one.state is TrialState.RUNNING:
-            one.end(TrialState.COMPLETE, one.worth(), full=True)
+        if one.running:
+            one.full = True
+            one.end(TrialState.COMPLETE, one.worth())
 
 
 class _Candidate:
@@ -124,78 +113,77 @@ class _Candidate:
         self.plan, self.number, self.trial = plan, number, trial
         self.stages = plan.stages(number)
         self.hparams = suggest.chosen(plan.space, trial.params) if number else {}
-        self.entered: list[RunSpec] = []  # the runs of the last stage
-        self.outcome = Outcome((), 0, 0, 0.0, None)  # of the runs that its value is made of
-        # By the place of a seed in the list; of a halving, by the environment steps of a rung.
-        self.reports: dict[int, float] = {}
-        self.state, self.full = TrialState.RUNNING, False
-        self.value: float | None = None
-        self._steps, self._seconds = 0, 0.0  # of all stages
+        self.outcome = Outcome()  # its scores are those that its value is made of
+        self.full = False
 
-    def enter(self, stage: Stage) -> None:
+    @property
+    def running(self) -> bool:
+        return self.trial.state is TrialState.RUNNING
+
+    @property
+    def reports(self) -> dict[int, float]:
+        """By the place of a seed in the list; of a halving, by the environment steps of a rung."""
+        return self.trial.intermediate_values
+
+    def specs(self, stage: Stage) -> list[RunSpec]:
+        """The runs of a stage; none if the agent cannot have such hyper-parameters."""
         try:
             label = f"trial {self.number}"
-            self.entered = self.plan.specs(self.hparams, stage.instances, stage.steps, label)
+            return self.plan.specs(self.hparams, stage.instances, stage.steps, label)
         except UserError as error:
-            self.entered = []
-            self.outcome = Outcome((), 0, 0, 0.0, str(error))
+            self.outcome = self.outcome._replace(error=str(error))
+            return []
 
-    def leave(self, stage: Stage, store: Store) -> None:
+    def take(self, stage: Stage, outcome: Outcome) -> None:
         """See what came of the runs of a stage."""
-        new, before = score.outcome(self.entered, store, self.plan), self.outcome
-        self._steps += new.steps
-        self._seconds += new.seconds
         halving = isinstance(self.plan.file.pruner, Halving)
-        if before.error is None and not halving:  # more seeds of the same length
-            new = Outcome(
-                before.scores + new.scores, before.diverged + new.diverged, 0, 0.0, new.error
-            )
-        self.outcome = new._replace(error=before.error or new.error)
+        if halving:  # shorter runs have no part in the value
+            self.outcome = self.outcome._replace(scores=(), diverged=0)
+        self.outcome = self.outcome.and_then(outcome)
         if self.outcome.error is not None:
             self.end(TrialState.FAIL)
         elif halving:
-            self.reports[steps_of(stage)] = self.worth()
+            self.reports[max(stage.steps.values())] = self.worth()
         else:
-            self.reports = dict(enumerate(self.outcome.scores))
+            self.reports.update(enumerate(self.outcome.scores))
 
     def worth(self) -> float:
         return value_so_far(self.plan, self.outcome.scores)
 
-    def end(self, state: TrialState, value: float | None = None, full: bool = False) -> None:
-        self.state, self.value, self.full = state, value, full
+    def end(self, state: TrialState, value: float | None = None) -> None:
+        self.trial.state, self.trial.value = state, value
 
     def ended(self, start: int, size: int) -> FrozenTrial:
         """The trial as it is written down.
 
         :param start: the first trial of its batch.
         """
-        facts: dict[str, Any] = {
+        of = self.outcome
+        self.trial.user_attrs = {
             BATCH: start,
             SIZE: size,
             HPARAMS: self.hparams,
-            SCORES: list(self.outcome.scores),
-            DIVERGED: self.outcome.diverged,
-            STEPS: self._steps,
-            SECONDS: round(self._seconds, 3),
+            SCORES: list(of.scores),
+            DIVERGED: of.diverged,
+            STEPS: of.steps,
+            SECONDS: round(of.seconds, 3),
             FULL: self.full,
-        }
-        trial = self.trial
-        trial.user_attrs = facts | ({ERROR: self.outcome.error} if self.outcome.error else {})
-        trial.state, trial.value = self.state, self.value
-        trial.intermediate_values = self.reports
-        trial.datetime_complete = datetime.now()  # as Optuna's own: local, and without a zone
-        return trial
+        } | ({ERROR: of.error} if of.error else {})
+        self.trial.datetime_complete = datetime.now()  # as Optuna's own: local, and without a zone
+        return self.trial
 
 
 def _prune(
     plan: Plan, one: _Candidate, before: Sequence[FrozenTrial], batch: Sequence[_Candidate]
 ) -> None:
     """Stop a trial that falls behind. Only trials before its batch have been told."""
-    pruner = plan.file.pruner
-    if isinstance(pruner, Wilcoxon):
-        _prune_by_seeds(plan, pruner, one, before)
-    elif isinstance(pruner, Halving):
-        _prune_by_steps(plan, pruner, one, before, batch)
+    match plan.file.pruner:
+        case Wilcoxon() as pruner:
+            _prune_by_seeds(plan, pruner, one, before)
+        case Halving() as pruner:
+            reports = {trial.number: trial.intermediate_values for trial in before}
+            reports |= {other.number: other.reports for other in batch}
+            _prune_by_steps(plan, pruner, one, reports)
 
 
 def _prune_by_seeds(
@@ -208,8 +196,7 @@ def _prune_by_seeds(
     """
     best = best_so_far(before)
     judge = WilcoxonPruner(p_threshold=pruner.p, n_startup_steps=pruner.first)
-    seen = create_trial(state=TrialState.RUNNING, intermediate_values=one.reports)
-    if best is None or not judge.prune(suggest.replica(plan, before), seen):
+    if best is None or not judge.prune(suggest.replica(plan, before), one.trial):
         return
     behind = one.worth() - value_so_far(plan, best.user_attrs[SCORES][: len(one.reports)])
     if behind < 0:
@@ -217,20 +204,16 @@ def _prune_by_seeds(
 
 
 def _prune_by_steps(
-    plan: Plan,
-    pruner: Halving,
-    one: _Candidate,
-    before: Sequence[FrozenTrial],
-    batch: Sequence[_Candidate],
+    plan: Plan, pruner: Halving, one: _Candidate, reports: Mapping[int, Mapping[int, float]]
 ) -> None:
     """Stop it unless it is among the best of its bracket that came to this rung.
 
     Li et al. 2018 (arXiv:1810.05934), algorithm 2, a batch at a time. Optuna's pruners of the kind
     compare a trial with those that reported before it, so the order in which runs end would decide.
+
+    :param reports: of all trials so far, by their numbers.
     """
     step, bracket = max(one.reports), plan.bracket(one.number)
-    reports = {trial.number: trial.intermediate_values for trial in before}
-    reports |= {other.number: other.reports for other in batch}
     values = sorted(
         each[step]
         for number, each in reports.items()
@@ -251,11 +234,6 @@ def matrix(plan: Plan, trial: FrozenTrial) -> stats.Array:
     scored = dict(zip(plan.instances(), trial.user_attrs[SCORES], strict=True))
     rows = [scored[instance] for instance in plan.pool(TUNING, plan.file.seeds)]
     return np.array(rows).reshape(-1, len(plan.base))
-
-
-def steps_of(stage: Stage) -> int:
-    """The rung of a stage: the longest of its runs."""
-    return max(stage.steps.values())
 
 
 def _progress(plan: Plan, trials: Sequence[FrozenTrial], start: int) -> str:

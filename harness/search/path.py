@@ -11,13 +11,12 @@ from typing import Any, NamedTuple
 from optuna.trial import FrozenTrial
 
 from harness.config.tree import get
-from harness.search import score, suggest
+from harness.search import suggest
 from harness.search.confirm import hparams
 from harness.search.plan import PATH, Plan
-from harness.search.score import Outcome, Train
+from harness.search.score import Outcome, Trainer
 from harness.search.surrogate import Forest
 from harness.spec import RunSpec
-from harness.store.reader import Store
 
 
 class Step(NamedTuple):
@@ -34,14 +33,11 @@ def order(plan: Plan, best: FrozenTrial, forest: Forest) -> list[list[str]]:
     Those that mean nothing without another go with it.
     """
     start = suggest.default_params(plan.space, plan.base[0].hparams)
-    if start is None:  # it lies outside the space, where the forest knows nothing
-        start = {}
     left = _groups(plan, hparams(best))
-    now, groups = dict(start), []
+    now, groups = start or {}, []  # of a default outside the space the forest knows nothing
     while left:
         ahead = [_moved(plan, now, best.params, group) for group in left]
-        values = forest.predict(ahead)
-        i = int(values.argmax())
+        i = int(forest.predict(ahead).argmax())
         now = ahead[i]
         groups.append(left.pop(i))
     return groups
@@ -64,16 +60,13 @@ def _moved(
     return now | {name: goal[name] for name in names if name in goal}
 
 
-def run(plan: Plan, best: FrozenTrial, forest: Forest, store: Store, attempt: Train) -> list[Step]:
+def run(trainer: Trainer, best: FrozenTrial, forest: Forest) -> tuple[Step, ...]:
     """The default, every step, and the selected configuration, on seeds that chose none of them."""
-    seeds, goal = plan.file.confirm.path_seeds, hparams(best)
-    instances, chosen = plan.pool(PATH, seeds), dict[str, Any]()
-    steps = [("", plan.specs({}, instances, label="default"))]
+    plan, goal, default = trainer.plan, hparams(best), trainer.plan.base[0].hparams
+    instances, chosen = plan.pool(PATH, plan.file.confirm.path_seeds), dict[str, Any]()
+    changes, specs = [""], [plan.specs({}, instances, label="default")]
     for group in order(plan, best, forest):
-        text = ", ".join(
-            f"{name}: {get(plan.base[0].hparams, name)} → {goal[name]}" for name in group
-        )
+        changes.append(", ".join(f"{name}: {get(default, name)} → {goal[name]}" for name in group))
         chosen |= {name: goal[name] for name in group}
-        steps.append((text, plan.specs(chosen, instances, label=f"+ {group[0]}")))
-    score.train([spec for _, specs in steps for spec in specs], store, attempt)
-    return [Step(text, specs, score.outcome(specs, store, plan)) for text, specs in steps]
+        specs.append(plan.specs(chosen, instances, label=f"+ {group[0]}"))
+    return tuple(map(Step, changes, specs, trainer.outcomes(specs)))

@@ -120,20 +120,21 @@ class Plan(NamedTuple):
 
     def _rungs(self, pruner: Halving) -> list[dict[str, int]]:
         """Parts of the budget, the same for each environment: first, first x factor, ..., all."""
-        whole = max(self.steps.values())
-        lengths = list(
-            itertools.takewhile(
-                lambda length: length < whole,
-                (pruner.first * pruner.factor**i for i in itertools.count()),
-            )
-        )
-        parts = [length / whole for length in lengths]
-        rungs = [{env: max(1, int(n * part)) for env, n in self.steps.items()} for part in parts]
+        whole, rungs = max(self.steps.values()), list[dict[str, int]]()
+        while (length := pruner.first * pruner.factor ** len(rungs)) < whole:
+            rungs.append({env: max(1, int(n * (length / whole))) for env, n in self.steps.items()})
         return [*rungs, self.steps]
 
     def cost(self) -> int:
         """Environment steps of a trial that nothing stops."""
         return sum(stage.steps[i.env] for stage in self.stages() for i in stage.instances)
+
+    def cost_after(self) -> int:
+        """Environment steps of all that follows the search, at most."""
+        wanted = self.file.confirm
+        seeds = 2 * wanted.test_seeds + (wanted.top * wanted.seeds if wanted.top > 1 else 0)
+        seeds += (1 + len(self.space)) * wanted.path_seeds + wanted.noise_runs
+        return seeds * sum(self.steps.values())
 
     def specs(
         self,

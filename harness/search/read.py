@@ -81,7 +81,10 @@ def _plan(
         with problems.gathered():
             base.append(resolve(request, source, rehearse))
     if problems:
-        _add_hidden(file, document, label, cards, problems)
+        if arm.hparams:  # what is wrong beside them is told at once, too
+            without = {label: arm.model_copy(update={"hparams": {}})}
+            with problems.gathered():
+                _plan(file.model_copy(update={"arms": without}), document, label, cards)
         raise problems.error()
     space = _space(document, label, arm, base[0].agent, cards.values())
     anchors = {name: card.scale() for name, card in cards.items()}
@@ -95,27 +98,6 @@ def _plan(
     _check_settings(plan, problems)
     problems.check()
     return plan
-
-
-def _add_hidden(
-    file: SearchFile,
-    document: Document,
-    label: str,
-    cards: Mapping[str, envs.Card],
-    problems: Problems,
-) -> None:
-    """What is wrong with the ranges of an arm, beside its own hyper-parameters."""
-    arm = file.arms[label]
-    if not arm.hparams:
-        return
-    without = file.arms | {label: arm.model_copy(update={"hparams": {}})}
-    known = {problem.key for problem in problems.error().problems}
-    try:
-        _plan(file.model_copy(update={"arms": without}), document, label, cards)
-    except UserError as further:
-        for problem in further.problems:
-            if problem.key not in known:
-                problems.take(problem)
 
 
 def _check_settings(plan: Plan, problems: Problems) -> None:
@@ -194,21 +176,15 @@ def _space(
 
 
 def _refused(plan: Plan, name: str, placed: _Placed) -> Iterator[Problem]:
-    """Why the agent cannot take one end of a range, or any of its values."""
-    one = placed.range
-    ends: list[Place] = [("low",), ("high",)]
-    if one.choices is not None:
-        ends = [("choices", i) for i in range(len(one.choices))]
-    reasons = [_reason(plan, name, one, value) for value in one.extremes()]
+    """Why the agent cannot take one end of a range, or, told as often, any of its values."""
+    one, out = placed.range, ""
     if placed.document is not plan.document:  # a shipped range: the way out is the user's own file
         out = f"; or give another range in {plan.document.file}: arms.{plan.label}.space"
-        reasons = [reason and reason + out for reason in reasons]
-    if reasons[0] and len(set(reasons)) == 1:
-        yield placed.problem(reasons[0])
-        return
-    for end, reason in zip(ends, reasons, strict=True):
+    reasons = {end: _reason(plan, name, one, value) for end, value in one.extremes().items()}
+    alike = len(set(reasons.values())) == 1
+    for end, reason in reasons.items():
         if reason:
-            yield placed.problem(reason, *end)
+            yield placed.problem(reason + out, *(() if alike else end))
 
 
 def _reason(plan: Plan, name: str, range_: Range, value: Any) -> str | None:

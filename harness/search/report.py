@@ -65,7 +65,7 @@ def _linked(studies: Sequence[Evidence]) -> Callable[[Runs], str]:
 
 
 def _answer(studies: Sequence[Evidence]) -> Section:
-    head = ("arm", "winner", "default", "difference", "value while tuning", "optimism gap")
+    head = ("arm", "selected", "default", "difference", "value while tuning", "optimism gap")
     rows: list[tuple[str, ...]] = []
     for found in studies:
         confirmed = found.confirmation
@@ -74,7 +74,7 @@ def _answer(studies: Sequence[Evidence]) -> Section:
             continue
         finalists = confirmed.selected, confirmed.default
         values = (
-            Cell(confirm.text(found.estimate(one)), (spec.key for spec in one.specs))
+            Cell(confirm.text(confirm.estimate(found.plan, one)), (spec.key for spec in one.specs))
             for one in finalists
         )
         difference = confirm.text(confirm.difference(found.plan, *finalists))
@@ -85,7 +85,7 @@ def _answer(studies: Sequence[Evidence]) -> Section:
     n = plan.file.confirm.test_seeds
     average = "interquartile means" if plan.statistic is stats.iqm else "means"
     note = (
-        f"Winner, default and difference are {average} of normalised scores, with "
+        f"Selected, default and difference are {average} of normalised scores, with "
         f"{100 * stats.LEVEL:g} % intervals, where one covers (docs/statistics.md), over {n} seeds "
         "on which nothing was chosen; the optimism gap is the value while tuning "
         f"(`{plan.file.value}`) minus the value on these seeds, by the same definition and of "
@@ -109,15 +109,13 @@ def _budget(studies: Sequence[Evidence]) -> Section:
         numbers = (*(counts[name] for name in names), loop.spent(found.trials), again)
         minutes = f"{loop.seconds(found.trials) / 60:.0f}"
         rows.append((found.plan.label, *(f"{number:,}" for number in numbers), minutes))
-    budget = studies[0].plan.file.budget
-    given = next(f"{v:,} {k}" for k, v in budget.model_dump().items() if v is not None)
     each = "Each arm was" if len(studies) > 1 else "The search was"
-    words = f"{each} given {given.replace('run_minutes', 'run-minutes')}."
+    words = f"{each} given {studies[0].plan.file.budget}."
     return Section("Budget", (Text(words), Table(head, tuple(rows))))
 
 
 def _arm(found: Evidence, store: Store, folder: Path, alone: bool) -> Section:
-    blocks: list[Block] = [*_winner(found), *_crashed(found)]
+    blocks: list[Block] = [*_selected(found), *_crashed(found)]
     blocks += _figures(found, folder, prefix="" if alone else f"{found.plan.label}_")
     blocks.append(Listing("", trials.table(found, store, folder)))
     return Section(found.plan.label, tuple(blocks), anchor=f"arm-{found.plan.label}")
@@ -165,27 +163,27 @@ def _noise(found: Evidence) -> str:
         for scale in found.noise.quarters
     )
     return (
-        " Dotted: the gradient noise scale of the winner in the four quarters of its training "
-        f"({numbers} samples; at the edge if it lies outside): larger batches than that gain "
-        "little for each sample (McCandlish et al. 2018)."
+        " Dotted: the gradient noise scale of the selected configuration in the four quarters of "
+        f"its training ({numbers} samples; at the edge if it lies outside): larger batches than "
+        "that gain little for each sample (McCandlish et al. 2018)."
     )
 
 
-def _winner(found: Evidence) -> Iterator[Section]:
-    """The winner's hyper-parameters beside the default's."""
+def _selected(found: Evidence) -> Iterator[Section]:
+    """The selected hyper-parameters beside the default's."""
     if found.confirmation is None:
         return
     trial, base = found.confirmation.selected.trial, found.plan.base[0].hparams
     if trial.number == 0:
-        yield Section("Winner", (Text("The default itself: nothing that was tried is better."),))
+        yield Section("Selected", (Text("The default itself: nothing that was tried is better."),))
         return
     rows = tuple(
         (name, str(get(base, name)), str(value), found.plan.space[name].why)
         for name, value in confirm.hparams(trial).items()
     )
     where = Text(f"Trial {trial.number}; complete in `{found.plan.label}/{confirm.BEST}`.")
-    head = ("hyper-parameter", "default", "winner", "why this range")
-    yield Section("Winner", (where, Table(head, rows)))
+    head = ("hyper-parameter", "default", "selected", "why this range")
+    yield Section("Selected", (where, Table(head, rows)))
 
 
 def _method(found: Evidence) -> Section:
@@ -202,10 +200,10 @@ def _method(found: Evidence) -> Section:
     if file.confirm.top > 1:
         lines.append(
             f"The best {file.confirm.top} of the fully evaluated trials were run again on "
-            f"{file.confirm.seeds} fresh seeds, and the best of these is the winner."
+            f"{file.confirm.seeds} fresh seeds, and the best of these was selected."
         )
     else:
-        lines.append("The best of the fully evaluated trials is the winner.")
+        lines.append("The best of the fully evaluated trials was selected.")
     lines.append(
         f"It and the default were then run on {file.confirm.test_seeds} further seeds, from a pool "
         "that no other search draws from: to resume this one is no new test, and any change of its "

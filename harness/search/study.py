@@ -14,7 +14,7 @@ from harness.search.confirm import BEST, Confirmation
 from harness.search.evidence import Evidence
 from harness.search.plan import NOISE, Plan
 from harness.search.read import read, shipped
-from harness.search.score import Train
+from harness.search.score import Train, Trainer
 from harness.store import searches
 from harness.store.reader import Store
 from harness.store.writer import clear_way
@@ -44,32 +44,32 @@ def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) ->
         study = storage.open_study(plan, storage.connect(where))
         tell = partial(storage.tell, plan, home)
         tell(searches.SEARCHING)
-        loop.run(plan, study, store, attempt, say, partial(tell, searches.SEARCHING))
+        trainer = Trainer(plan, store, attempt)
+        loop.run(trainer, study, say, partial(tell, searches.SEARCHING))
         tell(searches.CONFIRMING)
-        confirmation = confirm.run(plan, study, store, attempt)
+        confirmation = confirm.run(trainer, study)
         if confirmation is not None:
             confirm.write(home / BEST, confirm.best(plan, study, confirmation))
-        evidence = _evidence(plan, study, confirmation, store, attempt)
+        evidence = _evidence(trainer, study, confirmation)
         tell(searches.DONE)
         return evidence
 
 
-def _evidence(
-    plan: Plan, study: optuna.Study, confirmation: Confirmation | None, store: Store, attempt: Train
-) -> Evidence:
+def _evidence(trainer: Trainer, study: optuna.Study, confirmation: Confirmation | None) -> Evidence:
     """What the report needs beside the search: a forest, and what was asked to be run for it."""
-    trials, wanted = study.get_trials(), plan.file.confirm
-    shown = surrogate.usable(trials)
+    plan, trials = trainer.plan, study.get_trials()
+    shown, wanted = surrogate.usable(trials), plan.file.confirm
     forest = surrogate.Forest(plan, shown) if len(shown) >= surrogate.ENOUGH else None
-    steps, scale = [], None
-    if confirmation is not None and confirmation.selected.trial.number > 0:
+    evidence = Evidence(plan, trials, confirmation, forest)
+    if confirmation is not None and evidence.best_number > 0:
+        best = confirmation.selected.trial
         if wanted.path_seeds and forest is not None:
-            steps = path.run(plan, confirmation.selected.trial, forest, store, attempt)
+            evidence = evidence._replace(path=path.run(trainer, best, forest))
         if wanted.noise_runs:
             instances = plan.pool(NOISE, wanted.noise_runs)[: wanted.noise_runs]
-            specs = plan.specs(confirm.hparams(confirmation.selected.trial), instances)
-            scale = noise.measure(specs, folder(plan, store))
-    return Evidence(plan, trials, confirmation, forest, steps, scale)
+            specs = plan.specs(confirm.hparams(best), instances)
+            evidence = evidence._replace(noise=noise.measure(specs, folder(plan, trainer.store)))
+    return evidence
 
 
 def write_report(studies: Sequence[Evidence], store: Store) -> Path:

@@ -7,12 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -21,6 +16,7 @@ from harness.config.tree import canonical, get
 from harness.search.cmaes import CMAES
 from harness.search.plan import Plan
 
+Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
 DIGITS = 4  # of a real number: more than any noise can tell apart, and short to read
 
 # Each trial gets a sampler of its own, seeded by its number: so a search that is resumed draws what
@@ -42,7 +38,7 @@ def parameter(name: str, range_: Range) -> str:
     return f"1 - {name}" if range_.one_minus else name
 
 
-def distribution(range_: Range) -> BaseDistribution:
+def distribution(range_: Range) -> Distribution:
     if range_.choices is not None:
         return CategoricalDistribution([_label(choice) for choice in range_.choices])
     assert range_.low is not None and range_.high is not None
@@ -108,7 +104,7 @@ def _values(range_: Range) -> Iterable[Any]:
     kind = distribution(range_)
     if isinstance(kind, CategoricalDistribution):
         return kind.choices
-    assert isinstance(kind, IntDistribution | FloatDistribution) and kind.step is not None
+    assert kind.step is not None
     count = round((kind.high - kind.low) / kind.step) + 1
     return [kind.low + i * kind.step for i in range(count)]
 
@@ -176,5 +172,4 @@ def _suggest(trial: Trial, name: str, range_: Range) -> Any:
         return trial.suggest_categorical(name, kind.choices)
     if isinstance(kind, IntDistribution):
         return trial.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log)
-    assert isinstance(kind, FloatDistribution)
     return trial.suggest_float(name, kind.low, kind.high, step=kind.step, log=kind.log)

@@ -98,7 +98,7 @@ def _row(
         for name, (specs, of) in lists.items()
         for run in _listed(name, specs, of, several, store, folder)
     ]
-    roles = ["default"] * (number == 0) + ["winner"] * (number == found.best_number > 0)
+    roles = ["default"] * (number == 0) + ["selected"] * (number == found.best_number > 0)
     numbers = [value, str(len(scores)), *others]
     row = row_id(found, number)
     return Row(row, number, roles, state(trial), numbers, settings, listed)

@@ -94,6 +94,30 @@ def test_check_shows_runs_hyperparameters_origins_and_costs_and_trains_nothing(f
     assert not (folder / "elsewhere").exists()
 
 
+def test_check_of_a_search_shows_what_is_tried_and_what_it_costs_at_most(tmp_path):
+    out = typed("check", "ppo-pendulum", "--results", "elsewhere", cwd=tmp_path)
+
+    assert re.search(r"learning_rate +0\.0003 +0\.0001 to 0\.01, log +\S", out)
+    # A trial has 6 seeds of 30,000 steps; 5 trials are run again on 5 seeds, two tested on 10.
+    costs = r"^ppo +2,100,000 steps +6 +180,000 +2,100,000 +1,350,000 +about \d"
+    assert re.search(costs, out, re.M)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("verb", "file", "other"),
+    [
+        ("sweep", "ppo-pendulum", "this is a search: run it with `harness tune ppo-pendulum`"),
+        ("report", "configs/search/ppo-pendulum.yaml", "this is a search: run it with"),
+        ("tune", "rnd", "this is a sweep: run it with `harness sweep rnd`"),
+    ],
+)
+def test_a_sweep_and_a_search_are_told_apart_in_one_line(tmp_path, verb, file, other):
+    out = typed(verb, file, cwd=tmp_path, code=2)
+
+    assert other in out and len(out.splitlines()) == 1
+
+
 def test_a_claim_that_no_outcome_could_support_is_refused_before_anything_trains(folder):
     (folder / "few.yaml").write_text(SWEEP.replace("seeds: 6", "seeds: 3").replace("cli", "few"))
 

@@ -74,11 +74,11 @@ def searched(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_it_says_how_far_it_is_and_where_the_winner_stands(searched):
+def test_it_says_how_far_it_is_and_where_the_best_hyper_parameters_stand(searched):
     folder, out = searched
 
     assert "gains.pid: trials 0 to 2; best " in out
-    assert "winner: results/searches/gains/pid/best.yaml" in out
+    assert "best hyper-parameters: results/searches/gains/pid/best.yaml" in out
     assert "# Selected by the search gains.pid" in best(folder).read_text()
 
 

@@ -10,9 +10,12 @@ import torch
 from fake_tune import FILE, attempt_in, hill, plan, run
 
 from baselines import noise_scale
+from harness.config.space import Range
 from harness.config.strict import load, parse
 from harness.report.plot import Plot
-from harness.search import noise, path, study, surrogate
+from harness.search import figures, noise, path, study, surrogate
+from harness.search.dimension import dimensions
+from harness.search.evidence import Evidence
 from harness.search.figures import FIGURES
 from harness.search.plan import CONFIRMATION, PATH, TUNING
 from harness.store.reader import Store
@@ -111,8 +114,10 @@ def test_best_yaml_reads_back_with_its_provenance(studies):
 
 @pytest.mark.slow
 def test_what_matters_is_told_from_what_does_not(studies):
-    found, _ = studies
-    importance = found[1].importance
+    one = studies[0][1]
+    importance = {
+        method: surrogate.importance(one.plan, one.shown, method) for method in surrogate.EVALUATORS
+    }
 
     assert importance["fANOVA"]["kp"].point > 2 * importance["fANOVA"]["kd"].point
     for shares in importance.values():
@@ -122,7 +127,9 @@ def test_what_matters_is_told_from_what_does_not(studies):
 
 @pytest.mark.slow
 def test_the_marginal_of_a_hill_is_highest_at_its_top(studies):
-    marginal = studies[0][1].forest.marginal("kp")
+    one = studies[0][1]
+    kp, _ = dimensions(one.plan)
+    marginal = one.forest.marginal(kp)
 
     top = marginal.grid[int(np.argmax(marginal.point))]
     assert 3 < top < 35  # the hill's is at 10
@@ -130,7 +137,7 @@ def test_the_marginal_of_a_hill_is_highest_at_its_top(studies):
 
 
 @pytest.mark.slow
-def test_the_path_leads_from_the_default_to_the_winner_on_seeds_of_its_own(studies):
+def test_the_path_leads_from_the_default_to_the_selected_one_on_seeds_of_its_own(studies):
     one = studies[0][1]
     first, *_, last = one.path
     differing = {
@@ -160,6 +167,44 @@ def test_trials_outside_the_space_do_not_teach_the_forest(tmp_path):
     assert found.trials[0].value is not None
     assert found.trials[0] not in surrogate.usable(found.trials)
     assert len(found.shown) == 11
+
+
+def test_a_search_whose_trials_are_all_worth_the_same_says_that_nothing_matters(tmp_path):
+    found = run(plan(tmp_path), tmp_path, lambda spec: 100.0)
+
+    shown = {name: kind.plot(found) for name, kind in FIGURES.items()}
+
+    assert isinstance(shown["history"], Plot)
+    assert shown["importance"] == "no trial has a value of its own"
+
+
+# What stands for a value -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "drawn", "text"),
+    [
+        ({"low": 0.9, "high": 0.99, "one_minus": True, "log": True}, 0.05, "1 - x 0.05"),
+        ({"low": 32, "high": 256, "powers_of": 2}, 6, "x 64"),
+        ({"low": 1e-4, "high": 1e-2, "log": True}, 3e-4, "x 0.0003"),
+        ({"choices": [[64, 64], [256]]}, "[64,64]", "x 64-64"),
+    ],
+)
+def test_a_value_in_a_figure_stands_beside_the_name_that_it_is_of(tmp_path, keys, drawn, text):
+    space = {"x": Range.model_validate({"why": "Because."} | keys)}
+    (one,) = dimensions(plan(tmp_path)._replace(space=space))
+
+    assert f"{one.label} {one.text(drawn)}" == text
+
+
+@pytest.mark.parametrize(("keys", "place"), [({"powers_of": 2}, 6.0), ({}, 64.0)])
+def test_the_noise_scale_stands_where_a_batch_of_that_size_does(tmp_path, keys, place):
+    sizes = Range.model_validate({"why": "Because.", "low": 32, "high": 256} | keys)
+    of = plan(tmp_path)._replace(space={"batch_size": sizes})
+    (one,) = dimensions(of)
+    found = Evidence(of, [], None, None, noise=noise.Scale((64.0,)))
+
+    assert figures._noise_places(found, one, *one.reach) == [("Q1", place)]
 
 
 # The gradient noise scale ------------------------------------------------------------------------

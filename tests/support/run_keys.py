@@ -49,7 +49,7 @@ def _searched(plan: Plan) -> Iterator[RunSpec]:
             yield from plan.specs({}, stage.instances, stage.steps)
     first = [Instance(spec.env, 0) for spec in plan.base]
     for name, values in plan.space.items():
-        for value in values.extremes():
+        for value in values.extremes().values():
             yield from plan.specs({name: value}, first)
 
 
