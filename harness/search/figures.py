@@ -100,10 +100,10 @@ def _text(trial: FrozenTrial) -> str:
     return f"{'-' if math.isnan(value) else _NUMBER(value)}, {state(trial)}"
 
 
-Place = tuple[FrozenTrial, float, float, str]  # a trial, where it stands, and what is said of it
+Shown = tuple[FrozenTrial, float, float, str]  # a trial, where it stands, and what is said of it
 
 
-def _points(found: Evidence, look: Look, at: Sequence[Place]) -> Points:
+def _points(found: Evidence, look: Look, at: Sequence[Shown]) -> Points:
     return Points(
         look,
         np.array([x for _, x, _, _ in at], float),
@@ -114,7 +114,7 @@ def _points(found: Evidence, look: Look, at: Sequence[Place]) -> Points:
     )
 
 
-def _by_look(found: Evidence, places: Sequence[Place], shaded: bool = False) -> Iterator[Points]:
+def _by_look(found: Evidence, places: Sequence[Shown], shaded: bool = False) -> Iterator[Points]:
     """Points by how they look, the default and the selected trial on top.
 
     :param shaded: the others have the colours of their values.
@@ -332,9 +332,10 @@ def batch_map(found: Evidence) -> Plot | None:
     edges = x.edges(plane.across), y.edges(plane.up)
     ends = [(float(each[0]), float(each[-1])) for each in edges]
     rules = [Rule(_NOISE, x=at, text=names) for names, at in _noise_places(found, x, *ends[0])]
-    marks = (Cells(*edges, plane.values, pale=True), *rules, *_by_look(found, places, shaded=True))
+    marks: list[Mark] = [Cells(*edges, plane.values, pale=True), *rules]
+    marks += _by_look(found, places, shaded=True)
     across, up = (replace(of.axis(), limits=reach) for of, reach in zip((x, y), ends, strict=True))
-    panel = Panel(across, up, marks)
+    panel = Panel(across, up, tuple(marks))
     return Plot((panel,), _of_trials(found), wide=True, height=2.2, shades=_shades(found.shown))
 
 
