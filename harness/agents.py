@@ -16,7 +16,7 @@ from baselines import AGENTS, BONUSES, BOTH, OBSERVATIONS, Entry, names, split, 
 from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
-from harness.config.name import is_name
+from harness.config.name import is_name, joined
 from harness.config.shipped import shipped
 from harness.config.space import Range
 from harness.config.strict import Document, Problem, UserError, load, parse, suggest, validate
@@ -107,7 +107,7 @@ def with_bonus(agent: str, bonus: str) -> str:
         raise KeyError(f"unknown bonus '{bonus}'.{suggest(bonus, BONUSES)}")
     if not takes(learner, bonus):
         able = [name for name in BONUSES if takes(learner, name)]
-        instead = f"take {_either(able)}" if able else "`harness ls bonuses` shows who does"
+        instead = f"take {joined(able, 'or')}" if able else "`harness ls bonuses` shows who does"
         raise KeyError(f"{learner} does not take the bonus {bonus}: {instead}")
     return baselines.name(learner, bonus)
 
@@ -164,22 +164,12 @@ def config(name: str, hparams: Mapping[str, Any]) -> Config:
     return cast(Config, entry(name).load().Config.model_validate(dict(hparams)))
 
 
-def least_steps(name: str, hparams: Mapping[str, Any]) -> int:
-    """The smallest budget in which the agent learns anything."""
-    return config(name, hparams).least_steps()
-
-
-def trained_steps(name: str, hparams: Mapping[str, Any], steps: int) -> int:
-    """The part of a budget that the agent will learn from, as far as it is known before."""
-    return config(name, hparams).trained_steps(steps)
-
-
 def too_short(name: str, hparams: Mapping[str, Any], steps: int) -> str | None:
     """Why nothing is learned in so many steps, if so, and the way out."""
     given = config(name, hparams)
     if steps >= given.least_steps():
         return None
-    lower = _either(given.paced_by() or ("what it does before its first update",))
+    lower = joined(given.paced_by() or ["what it does before its first update"], "or")
     return (
         f"hold no update of {name}, which needs {given.least_steps()}: raise `steps`, or lower "
         f"{lower}"
@@ -202,7 +192,7 @@ def unfit(name: str, env: str, actions: str) -> str | None:
     if found.envs and env not in found.envs:
         return f"{name} can act in {', '.join(found.envs)} only, not in {env}"
     if actions not in found.actions:
-        able = _either(kind for kind in BOTH if kind in found.actions)
+        able = joined((kind for kind in BOTH if kind in found.actions), "or")
         return f"{name} needs {able} actions, and {env} has {actions} ones"
     return None
 
@@ -231,16 +221,11 @@ def unreadable(name: str, env: gym.Env[Any, Any]) -> str | None:
     if others:
         instead = f"take one that does, such as {', '.join(others[:3])}, or {instead}"
     if kind not in agent.observations:
-        reads = _either(OBSERVATIONS[each] for each in agent.observations)
+        reads = joined((OBSERVATIONS[each] for each in agent.observations), "or")
         way_out = OTHERWISE.get(kind, instead)
         return f"{name} reads {reads}, not {shown(seen)}: {way_out}"
-    able = _either(agent.actions)
+    able = joined(agent.actions, "or")
     return f"{name} takes {able} actions, not {shown(taken)}: {OTHERWISE.get(action, instead)}"
-
-
-def _either(words: Iterable[str]) -> str:
-    *some, last = words
-    return f"{', '.join(some)} or {last}" if some else last
 
 
 def lacks_goals(name: str, env: gym.Env[Any, Any]) -> bool:
@@ -281,8 +266,8 @@ def _layers(name: str, env: str) -> list[Layer]:
     document, file = _shipped(name)
     label = f"configs/agents/{name}.yaml"
     layers = [Layer(f"{label}: default", file.default, document, ("default",))]
-    key = _entry_for(file, env)
-    if key is not None:
+    key = env if env in file.envs else next((k for k in file.envs if fnmatchcase(env, k)), None)
+    if key is not None:  # a pattern that it fits, if it is not named
         tuned, path, label = file.envs[key], ("envs", key), f"{label}: {key}"
         at = (*path, "hparams")
         layers.append(Layer(label, tuned.hparams, document, at, tuned.tuned_on))
@@ -290,13 +275,6 @@ def _layers(name: str, env: str) -> list[Layer]:
             at = (*path, "with_bonus")
             layers.append(Layer(f"{label} with a bonus", tuned.with_bonus, document, at))
     return layers
-
-
-def _entry_for(file: AgentFile, env: str) -> str | None:
-    """Its name, or the first pattern that it fits."""
-    if env in file.envs:
-        return env
-    return next((key for key in file.envs if fnmatchcase(env, key)), None)
 
 
 def tuned_on(name: str, env: str, layers: Iterable[Layer] = ()) -> tuple[str, ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
@@ -88,10 +87,6 @@ class Batch(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     specs: tuple[RunSpec, ...]
-
-
-def finite(values: Sequence[float]) -> bool:
-    return all(math.isfinite(value) for value in values)
 
 
 class Claim(BaseModel):

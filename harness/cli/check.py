@@ -143,12 +143,12 @@ def hyperparameters(expansion: Expansion) -> RenderableType:
 
 def unused_steps(sweep: ResolvedSweep) -> list[str]:
     """Arms whose rollouts leave more than a hundredth of their budget, the same for every seed."""
-    from harness.agents import trained_steps
+    from harness.agents import config
     from harness.report.evidence import UNUSED
 
     texts = []
     for run in {(run.arm, run.env): run for run in sweep.runs}.values():
-        used = trained_steps(run.agent, run.hparams, run.steps)
+        used = config(run.agent, run.hparams).trained_steps(run.steps)
         if used < (1 - UNUSED) * run.steps:
             where = f"{run.arm} on {run.env}"
             texts.append(f"{where} will train on {used:,} of {run.steps:,} steps: the rest is less "

@@ -32,10 +32,10 @@ Name = Annotated[
 ]
 
 
-def joined(names: Iterable[str]) -> str:
+def joined(names: Iterable[str], word: str = "and") -> str:
     """`a`, `a and b`, `a, b and c`."""
     *some, last = list(names) or [""]
-    return f"{', '.join(some)} and {last}" if some else last
+    return f"{', '.join(some)} {word} {last}" if some else last
 
 
 def shortened(text: str) -> str:

@@ -343,22 +343,21 @@ def _fields(model: Any, path: Place) -> set[str]:
     candidates = [model]
     for part in path:
         candidates = [inner for kind in candidates for inner in _inside(kind, part)]
-    names: set[str] = set()
-    for kind in candidates:
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names |= {field.alias or name for name, field in kind.model_fields.items()}
-    return names
+    return {name for kind in candidates for name in _keys(kind)}
+
+
+def _keys(kind: Any) -> dict[str, Any]:
+    """The keys of a model as a file has them, and of which type the value of each is."""
+    if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+        return {}
+    return {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
 
 
 def _inside(kind: Any, part: str | int) -> list[Any]:
     """The types that the value under `part` of a value of type `kind` may have."""
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        by_key = {field.alias or name: field for name, field in kind.model_fields.items()}
-        return _branches(by_key[part].annotation) if part in by_key else []
-    arguments = get_args(kind)
-    return (
-        _branches(arguments[-1] if get_origin(kind) is dict else arguments[0]) if arguments else []
-    )
+    if get_origin(kind) in (dict, list, tuple):
+        return _branches(get_args(kind)[1 if get_origin(kind) is dict else 0])
+    return _branches(_keys(kind).get(str(part)))
 
 
 def _branches(kind: Any) -> list[Any]:

@@ -168,12 +168,14 @@ def _seeds(first: int, count: int) -> list[int]:
 
 def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     """What became of the trials."""
-    full = sum(bool(trial.user_attrs.get(loop.FULL)) for trial in trials)
+    full = len(loop.full(trials))
     failed = sum(loop.ERROR in trial.user_attrs for trial in trials)
-    diverged = sum(trial.user_attrs.get(loop.DIVERGED, 0) for trial in trials)
-    stopped = len(trials) - full - failed
-    return {"all": len(trials), "full": full, "stopped early": stopped, "failed": failed} | {
-        "diverged seeds": diverged
+    return {
+        "all": len(trials),
+        "full": full,
+        "stopped early": len(trials) - full - failed,
+        "failed": failed,
+        "diverged seeds": sum(trial.user_attrs[loop.DIVERGED] for trial in trials),
     }
 
 

@@ -79,15 +79,13 @@ def state(trial: FrozenTrial) -> str:
     """What became of it, in the words of the report."""
     if loop.ERROR in trial.user_attrs:
         return "crashed"
-    if trial.user_attrs.get(loop.FULL):
-        return "all seeds"
-    return "stopped early" if trial.state.is_finished() else "running"
+    return "all seeds" if trial.user_attrs[loop.FULL] else "stopped early"
 
 
 def _look(found: Evidence, trial: FrozenTrial) -> Look:
     if trial.number in (0, found.best_number):
         return _SELECTED if trial.number else _DEFAULT
-    return _FULL if trial.user_attrs.get(loop.FULL) else _STOPPED
+    return _FULL if trial.user_attrs[loop.FULL] else _STOPPED
 
 
 def _name(found: Evidence, trial: FrozenTrial) -> str:
@@ -144,10 +142,10 @@ def history(found: Evidence) -> Plot:
     singles = [
         (t, t.number, score, f"{_NUMBER(score)}, seed {instance.seed} on {instance.env}")
         for t in trials
-        for instance, score in zip(instances, t.user_attrs.get(loop.SCORES, []), strict=False)
+        for instance, score in zip(instances, t.user_attrs[loop.SCORES], strict=False)
     ]
     marks.append(_points(found, _SEED, singles))
-    full = [worth(t) if t.user_attrs.get(loop.FULL) else -math.inf for t in found.trials]
+    full = [worth(t) if t.user_attrs[loop.FULL] else -math.inf for t in found.trials]
     best = np.maximum.accumulate(full)
     (steps,) = np.nonzero(np.isfinite(best))
     if len(steps) > 1:

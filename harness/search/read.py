@@ -117,7 +117,7 @@ def _check_settings(plan: Plan, problems: Problems) -> None:
     if isinstance(file.pruner, Halving) and file.pruner.first >= max(plan.steps.values()):
         message = f"the first rung must be shorter than a run of {max(plan.steps.values())} steps"
         problems.add(("pruner", "first"), message)
-    least = max(agents.least_steps(spec.agent, spec.hparams) for spec in plan.base)
+    least = max(agents.config(spec.agent, spec.hparams).least_steps() for spec in plan.base)
     if isinstance(file.pruner, Halving) and file.pruner.first < least:
         message = f"{file.pruner.first} steps hold no update of the default, which needs {least}"
         problems.add(("pruner", "first"), message)

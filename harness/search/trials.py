@@ -82,8 +82,7 @@ def _row(
 ) -> Row:  # fmt: skip
     """:param again: the re-runs of the trial."""
     trial, base = found.trials[number], found.plan.base[0].hparams
-    chosen = trial.user_attrs.get(loop.HPARAMS, {})
-    scores = trial.user_attrs.get(loop.SCORES, [])
+    chosen, scores = trial.user_attrs[loop.HPARAMS], trial.user_attrs[loop.SCORES]
     values = [worth(trial), *(again[s].value if s in again else float("nan") for s in stages)]
     value, *others = ("-" if v != v else _VALUE(v) for v in values)
     settings = [
@@ -114,13 +113,10 @@ def runs(found: Evidence, number: int) -> list[RunSpec]:
     How far it came is told by the steps that it took: the stages up to there add up to them.
     """
     plan, trial = found.plan, found.trials[number]
-    chosen, spent = trial.user_attrs.get(loop.HPARAMS), trial.user_attrs.get(loop.STEPS, 0)
-    if chosen is None:  # it was never told
-        return []
     specs: list[RunSpec] = []
     for stage in plan.stages(number):
-        if sum(spec.steps for spec in specs) < spent:
-            specs += plan.specs(chosen, stage.instances, stage.steps)
+        if sum(spec.steps for spec in specs) < trial.user_attrs[loop.STEPS]:
+            specs += plan.specs(confirm.hparams(trial), stage.instances, stage.steps)
     return specs
 
 

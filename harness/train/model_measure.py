@@ -103,7 +103,7 @@ def learning(run: Trained, episodes: Episodes, last: Mapping[str, Any]) -> dict[
 
 
 def budgets(run: Trained) -> Iterator[int]:
-    least = agents.least_steps(run.spec.agent, run.spec.hparams)
+    least = agents.config(run.spec.agent, run.spec.hparams).least_steps()
     return (n for part in PARTS if (n := run.spec.steps // part) >= least)
 
 

@@ -129,7 +129,7 @@ def test_a_replay_buffer_larger_than_the_budget_can_fill_is_no_larger_than_that(
 
 @pytest.mark.parametrize("agent", ["ppo", "dqn", "dqn_rnd"])
 def test_the_least_budget_holds_an_update_and_one_step_less_is_refused(agent):
-    least = agents.least_steps(agent, tiny(agent).hparams)
+    least = agents.config(agent, tiny(agent).hparams).least_steps()
     before, after = learned(tiny(agent, steps=least))
     assert any((before[name] != value).any() for name, value in after.items())
     problem = refusal(agent, steps=least - 1)
