@@ -9,13 +9,14 @@ from functools import cache, partial
 from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 import baselines
 from baselines import AGENTS, BONUSES, BOTH, OBSERVATIONS, Entry, names, split, takes
 from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
+from harness.config.model import Strict
 from harness.config.name import is_name, joined
 from harness.config.shipped import shipped
 from harness.config.space import Range
@@ -23,10 +24,8 @@ from harness.config.strict import Document, Problem, UserError, load, parse, sug
 from harness.config.tree import Place, dotted, flat, merged, walk
 
 
-class Tuned(BaseModel):
+class Tuned(Strict):
     """Hyper-parameters for one environment, with their source."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field(
         description="The published file, paper or command from which these numbers come."
@@ -43,13 +42,11 @@ class Tuned(BaseModel):
     )
 
 
-class AgentFile(BaseModel):
+class AgentFile(Strict):
     """configs/agents/<agent>.yaml: what the harness adds to an agent's own defaults.
 
     A learner with a bonus, such as ppo_rnd, needs none: it departs from what its learner has.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str = Field("", description="The source of `default`.")
     default: dict[str, Any] = Field(

@@ -7,20 +7,19 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from harness.config.model import Strict
 from harness.config.name import Name
 from harness.config.tree import canonical
 
 
-class Evaluation(BaseModel):
+class Evaluation(Strict):
     """The evaluation protocol, the same for every agent.
 
     The agent is evaluated before training, every `every` steps, and after training. The last
     evaluation is the final score and has its own episode seeds.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     every: int = Field(
         10_000, ge=1, le=10**12, description="Environment steps between evaluations."
@@ -38,10 +37,8 @@ class Evaluation(BaseModel):
     )
 
 
-class Engine(BaseModel):
+class Engine(Strict):
     """Threads and device. They are part of a run's key, because they change rounding."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     threads: int = Field(
         1, ge=1, le=1_024, description="Threads per run. Small networks are fastest with one."
@@ -49,10 +46,8 @@ class Engine(BaseModel):
     device: str = Field("cpu", description="The torch device: cpu, cuda, cuda:1, ...")
 
 
-class RunSpec(BaseModel):
+class RunSpec(Strict):
     """One training run. Two specs with the same `key` must give the same numbers."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     agent: Name
     agent_version: int
@@ -81,18 +76,14 @@ class RunSpec(BaseModel):
         return f"{self.arm or self.agent} on {self.env}, seed {self.seed}"
 
 
-class Batch(BaseModel):
+class Batch(BaseModel, frozen=True):
     """Runs that one process trains together: one, or the seeds of one experiment."""
-
-    model_config = ConfigDict(frozen=True)
 
     specs: tuple[RunSpec, ...]
 
 
-class Claim(BaseModel):
+class Claim(BaseModel, frozen=True):
     """`better > worse [on env] by score`: what a sweep sets out to show."""
-
-    model_config = ConfigDict(frozen=True)
 
     text: str
     better: str
@@ -105,10 +96,8 @@ class Claim(BaseModel):
         return self.better, self.worse
 
 
-class Anchor(BaseModel):
+class Anchor(Strict):
     """One of the two scores that normalise an environment's returns."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     score: float = Field(description="Mean raw return of an episode.")
     standard_error: float | None = Field(
@@ -118,19 +107,15 @@ class Anchor(BaseModel):
     source: str = Field(description="The source of the number, and its protocol.")
 
 
-class Anchors(BaseModel):
+class Anchors(Strict):
     """The scores that become 0 and 1: (return - random) / (reference - random)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     random: Anchor
     reference: Anchor
 
 
-class ReportOptions(BaseModel):
+class ReportOptions(Strict):
     """Options of the report."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     baseline: str | None = Field(
         None, description="The arm with which the others are compared; default: the first."
@@ -146,10 +131,8 @@ class ReportOptions(BaseModel):
     )
 
 
-class ResolvedSweep(BaseModel):
+class ResolvedSweep(BaseModel, frozen=True):
     """A sweep with nothing left open: all that the executors and the report need to know of it."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: Name
     question: str

@@ -7,17 +7,16 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from harness.config.model import Strict
 from harness.config.tree import Place, canonical
 
 Number = int | float
 
 
-class Range(BaseModel):
+class Range(Strict):
     """The search range of one hyper-parameter: from `low` to `high`, or one of `choices`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     why: str = Field(min_length=1, description="The reason for this range, in one sentence.")
     low: Number | None = Field(

@@ -12,10 +12,11 @@ from functools import cache
 from typing import Annotated, Any, Literal
 
 import gymnasium as gym
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from baselines import target
 from harness.config import strict
+from harness.config.model import Strict
 from harness.config.name import RULE, is_name, shortened
 from harness.config.shipped import shipped
 from harness.envs.extra import Extra
@@ -32,10 +33,8 @@ Range = Annotated[
 ]
 
 
-class Variant(BaseModel):
+class Variant(Strict):
     """One variation of the environment."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     attributes: dict[str, float] = Field(
         {},
@@ -46,19 +45,15 @@ class Variant(BaseModel):
     layouts: Range | None = Field(None, description="A range of reset seeds, one layout each.")
 
 
-class Variants(BaseModel):
+class Variants(Strict):
     """Training and test variants; one is sampled for each episode."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     train: tuple[Variant, ...] = Field(min_length=1)
     test: tuple[Variant, ...] = Field(min_length=1)
 
 
-class Measure(BaseModel):
+class Measure(Strict):
     """A value of `info` at the end of an episode that is reported beside the score."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Its name in reports.")
     unit: str = Field(description="Its unit in reports.")
@@ -72,10 +67,8 @@ class Measure(BaseModel):
         return f"{self.factor * value:.1f} {self.unit}".replace(" °", "°")
 
 
-class Card(BaseModel):
+class Card(Strict):
     """One environment: how it is made, and the scores that normalise its returns."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field("", description="Leave it out: it is the file's name.")
     summary: str = Field(description="The task in one sentence.")

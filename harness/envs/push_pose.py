@@ -24,8 +24,9 @@ from typing import Any, Literal
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from harness.config.model import Strict
 from harness.envs.push_scene import BOXES, DECISION, PUSHER_RADIUS, Physics, Pose, Scene
 
 SPEED = 0.2  # m/s of the pusher, at most
@@ -46,20 +47,16 @@ Frame = Literal["object", "start", "world"]
 Range = tuple[float, float]
 
 
-class Ranges(BaseModel):
+class Ranges(Strict):
     """From where the physics of each episode are drawn, uniformly; left out: always the same."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     friction: Range | None = None
     mass: Range | None = Field(None, description="In kg.")
     size: Range | None = Field(None, description="The object's length and width, times this.")
 
 
-class Settings(BaseModel):
+class Settings(Strict):
     """What a card may choose."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     shape: Literal["box", "t", "cylinder"] = Field(
         "box", description="A cylinder looks the same from all sides: its position alone counts."

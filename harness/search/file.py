@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from harness.config.model import Strict
 from harness.config.name import Name
 from harness.config.space import Range
 from harness.sweep.file import Departure, Experiment
 
-FORBID = ConfigDict(extra="forbid", frozen=True)
 MOST_SEEDS = 10_000  # of each kind: each has a pool of so many, and none may reach the next
 VALUE = re.compile(r"^(?P<name>iqm|mean)(?: - (?P<k>\d+(?:\.\d+)?)\*se)?$")
 
@@ -29,10 +29,8 @@ class Searched(Departure):
     )
 
 
-class Wilcoxon(BaseModel):
+class Wilcoxon(Strict):
     """Stops a trial that is worse than the best one seed by seed (a signed-rank test)."""
-
-    model_config = FORBID
 
     name: Literal["wilcoxon"]
     p: float = Field(0.1, gt=0, lt=1, description="The p-value below which a trial is stopped.")
@@ -41,10 +39,8 @@ class Wilcoxon(BaseModel):
     )
 
 
-class Halving(BaseModel):
+class Halving(Strict):
     """Stops trials that score low after a part of the steps; the others start from scratch."""
-
-    model_config = FORBID
 
     name: Literal["successive_halving", "hyperband"]
     first: int = Field(ge=1, description="Environment steps of the first rung.")
@@ -56,18 +52,14 @@ class Halving(BaseModel):
     )
 
 
-class NoPruner(BaseModel):
+class NoPruner(Strict):
     """Every trial is evaluated on all seeds."""
-
-    model_config = FORBID
 
     name: Literal["none"]
 
 
-class Budget(BaseModel):
+class Budget(Strict):
     """The budget of each arm. Give exactly one."""
-
-    model_config = FORBID
 
     steps: int | None = Field(None, ge=1, description="Environment steps of all runs together.")
     trials: int | None = Field(None, ge=1, le=100_000, description="Trials, including the default.")
@@ -88,10 +80,8 @@ class Budget(BaseModel):
         return amount.replace("run_minutes", "run-minutes")
 
 
-class Confirm(BaseModel):
+class Confirm(Strict):
     """The confirmation after the search, on fresh seeds."""
-
-    model_config = FORBID
 
     top: int = Field(
         5, ge=1, le=1_000, description="How many of the best trials are run again, to select from."

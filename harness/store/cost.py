@@ -19,8 +19,9 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from harness.config.model import Strict
 from harness.config.shipped import shipped
 from harness.config.strict import read
 from harness.config.tree import canonical
@@ -35,10 +36,8 @@ MOST_READ = 100  # finished runs to look at for one agent in one environment
 # What was measured --------------------------------------------------------------------------------
 
 
-class Cost(BaseModel):
+class Cost(Strict):
     """Median costs of the runs of one agent in one environment."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     training: float = Field(
         description="CPU seconds per 1,000 training steps; if an agent has `learning_starts`, "
@@ -54,10 +53,8 @@ class Cost(BaseModel):
         return training + self.episode * evaluation_episodes(spec)
 
 
-class CostFile(BaseModel):
+class CostFile(Strict):
     """configs/costs.yaml: costs measured on one machine, shipped as estimates."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     measured_on: str
     probe: float = Field(

@@ -8,9 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from harness.agents import Layer
+from harness.config.model import Strict
 from harness.config.name import below
 from harness.config.strict import Document, UserError, load, parse
 from harness.config.tree import Place, canonical
@@ -18,20 +19,16 @@ from harness.config.tree import Place, canonical
 FROM = "from"  # no hyper-parameter of any agent: the path of a best.yaml
 
 
-class Interval(BaseModel):
+class Interval(Strict):
     """An estimate with its 95 % interval, where there is one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     point: float
     low: float | None = None
     high: float | None = None
 
 
-class Provenance(BaseModel):
+class Provenance(Strict):
     """How the best trial was found, and what it scored on seeds that chose nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     search: str = Field(description="The search's name, and the arm.")
     question: str
@@ -61,10 +58,8 @@ class Provenance(BaseModel):
     made_with: dict[str, str] = Field(description="Versions.")
 
 
-class Best(BaseModel):
+class Best(Strict):
     """The best hyper-parameters of a search, complete."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     # First in the file: of one that is cut short, what is left does not match its hash.
     provenance: Provenance | None = Field(None, description="Left out of a file made by hand.")

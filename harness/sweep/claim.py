@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
 
-from harness.config.strict import suggest
+from harness.config.strict import Problems, suggest
 from harness.spec import Claim
 
 SCORES = ("final", "auc")
@@ -15,27 +14,23 @@ SENTENCE = re.compile(
 )
 
 
-class Claims(NamedTuple):
-    """Claims by their place in the file, and what is wrong with others."""
-
-    read: dict[int, Claim]
-    problems: list[tuple[int, str]]
-
-
-def read(texts: Sequence[str], arms: Collection[str], envs: Collection[str]) -> Claims:
-    """The claims about these arms and environments that can be true together."""
-    claims = Claims({}, [])
+def read(
+    texts: Sequence[str], arms: Collection[str], envs: Collection[str], problems: Problems
+) -> dict[int, Claim]:
+    """The claims about these arms and environments that can be true together, by their place."""
+    claims: dict[int, Claim] = {}
     for i, text in enumerate(texts):
         sentence = SENTENCE.fullmatch(text)
         if sentence is None:
             message = f"'{text}' does not read 'A > B [on ENV] by {'|'.join(SCORES)}'"
-            claims.problems.append((i, message))
+            problems.add(("claims", i), message)
             continue
         claim = Claim(text=text, **sentence.groupdict())
-        wrong = [*_unknown(claim, arms, envs), *_excluded(claim, claims.read.values())]
-        claims.problems.extend((i, message) for message in wrong)
+        wrong = [*_unknown(claim, arms, envs), *_excluded(claim, claims.values())]
+        for message in wrong:
+            problems.add(("claims", i), message)
         if not wrong:
-            claims.read[i] = claim
+            claims[i] = claim
     return claims
 
 

@@ -12,7 +12,7 @@ from harness import agents, stats
 from harness.agents import Layer, Settings
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
-from harness.spec import Claim, ResolvedSweep, RunSpec
+from harness.spec import ResolvedSweep, RunSpec
 from harness.sweep import claim
 from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
@@ -78,7 +78,8 @@ def expand(
     if not problems:
         _check_distinct(file, runs, problems)
     complete = not problems
-    claims = _claims(file, arms, problems)
+    known = arms.known(word for text in file.claims for word in text.split())
+    claims = claim.read(file.claims, known, file.envs, problems)
     if not complete:
         raise problems.error()
     sweep = ResolvedSweep(
@@ -187,15 +188,6 @@ def _check_distinct(file: SweepFile, runs: Iterable[RunSpec], problems: Problems
         if other != arm:
             message = f"'{other}' and '{arm}' are the very same runs: change or drop one"
             problems.add(_place_of(arm, file), message)
-
-
-def _claims(file: SweepFile, arms: Arms, problems: Problems) -> dict[int, Claim]:
-    """Those that can be read, by their place in the file."""
-    known = arms.known(word for text in file.claims for word in text.split())
-    claims = claim.read(file.claims, known, file.envs)
-    for i, message in claims.problems:
-        problems.add(("claims", i), message)
-    return claims.read
 
 
 def _tuned_on(requests: Collection[Request]) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from harness.config.model import Strict
 from harness.config.name import Name
 from harness.config.tree import Place
 from harness.spec import Engine, Evaluation, ReportOptions
@@ -14,10 +15,8 @@ from harness.spec import Engine, Evaluation, ReportOptions
 Steps = int | dict[str, int] | None  # a budget: one for all environments, or for each
 
 
-class Departure(BaseModel):
+class Departure(Strict):
     """Changes. Hyper-parameters are merged key by key; other keys are replaced."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     agent: str | None = Field(None, description="A name from `harness ls agents`.")
     bonus: str | None = Field(
@@ -58,10 +57,8 @@ class Arm(Departure):
     )
 
 
-class Component(BaseModel):
+class Component(Strict):
     """A component that a design adds or removes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     present: Departure = Field(
         default=Departure(), alias="with", description="The base with this component."
@@ -71,10 +68,8 @@ class Component(BaseModel):
     )
 
 
-class Experiment(BaseModel):
+class Experiment(Strict):
     """What sweeps and searches have in common."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name = Field(description="The name of the folder results/sweeps/<name>.")
     question: str = Field(description="The question of the sweep, in one sentence.")

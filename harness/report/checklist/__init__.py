@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from harness.config.model import Strict
 from harness.config.strict import Problem, UserError, load, parse, suggest
 from harness.report.checklist.questions import QUESTIONS, SOURCES, Question
 from harness.report.checklist.records import Finding
@@ -21,20 +22,18 @@ Flaw = Literal["", "unanswered", "contradicted", "pending"]
 WORDS = {"yes": "Yes", "no": "No", "na": "Not applicable"}
 
 
-class AuthorsAnswer(BaseModel):
+class AuthorsAnswer(Strict):
     """The author's answer to one question."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     answer: Reply = Field(description="yes, no, or na (not applicable).")
     because: str = Field(min_length=1, description="Why, in one or two sentences.")
     where: str = Field("", description="A section of the paper, a file or a link.")
 
 
-class ChecklistFile(BaseModel):
+class ChecklistFile(Strict):
     """<sweep>.checklist.yaml: answers that only the author of a study knows."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Answers to the checklist")
+    model_config = ConfigDict(title="Answers to the checklist")
 
     answers: dict[str, AuthorsAnswer] = Field(
         description="By the name of the question, as in the report's checklist.md."

@@ -32,9 +32,10 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from harness import stats
+from harness.config.model import Strict
 from harness.config.shipped import shipped
 from harness.config.strict import read
 from harness.report.document import Table, behind
@@ -47,10 +48,8 @@ from harness.store.run_files import OTHER_MODE
 Outcome = Literal["consistent", "better", "worse", "not comparable"]
 
 
-class PublicScore(BaseModel):
+class PublicScore(Strict):
     """One row of a published table."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     agent: str = Field(description="The agent's name here.")
     env: str = Field(description="The name of the environment's card here.")
@@ -70,10 +69,10 @@ class PublicScore(BaseModel):
     episodes: int | None = Field(None, ge=1, description="Evaluation episodes, if given.")
 
 
-class ReferenceFile(BaseModel):
+class ReferenceFile(Strict):
     """configs/references/<name>.yaml: one published table of scores, and its protocol."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, title="Public scores")
+    model_config = ConfigDict(title="Public scores")
 
     name: str
     source: str = Field(description="Where the numbers were published, with the version.")
