@@ -18,7 +18,7 @@ from harness.config.strict import Document
 from harness.config.tree import Place, canonical, nested
 from harness.search.file import MOST_SEEDS, VALUE, Halving, SearchFile, Wilcoxon
 from harness.spec import Anchors, RunSpec
-from harness.sweep.request import Request, Source
+from harness.sweep.request import Request
 from harness.sweep.resolve import FIRST_TUNING_SEED, resolve
 
 # Seeds by what they are for. All are tuning seeds: what a sweep then reports is unseen once more.
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     label: str
     space: dict[str, Range]
     anchors: dict[str, Anchors]
-    requests: tuple[tuple[Request, Source], ...]  # the default, for each environment
+    requests: tuple[Request, ...]  # the default, for each environment
     base: tuple[RunSpec, ...]  # what comes of them, seed 0
 
     @property
@@ -151,12 +151,12 @@ class Plan(NamedTuple):
         place: Place = ("arms", self.label, "space")
         chosen = Layer("a trial", nested(hparams), self.document, place)
         specs = {}
-        for asked, source in self.requests:
+        for asked in self.requests:
             if asked.env in {instance.env for instance in instances}:
                 at = (steps or self.steps)[asked.env]
                 layers, arm = (*asked.layers, chosen), label or self.label
                 asked = asked._replace(steps=at, layers=layers, arm=arm)
-                specs[asked.env] = resolve(asked, source)
+                specs[asked.env] = resolve(asked)
         return [specs[i.env].model_copy(update={"seed": i.seed}) for i in instances]
 
     @property

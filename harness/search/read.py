@@ -15,7 +15,7 @@ from harness.config.tree import Place, get, put
 from harness.search.file import Halving, Searched, SearchFile
 from harness.search.plan import Instance, Plan
 from harness.sweep.arm import Composed
-from harness.sweep.request import Request, Source, cards_of, requests
+from harness.sweep.request import Request, cards_of, requests
 from harness.sweep.resolve import resolve
 
 MOST_POINTS = 100_000  # of a grid
@@ -71,15 +71,15 @@ def _plan(
 ) -> Plan:
     arm, place, problems = file.arms[label], ("arms", label), Problems(document.problem)
     composed = Composed(label, place, ((place, arm),))
-    asked, base = list[tuple[Request, Source]](), []
-    for request, source in requests(file, document, composed, cards, problems):
+    asked, base = list[Request](), []
+    for request in requests(file, document, composed, cards, problems):
         if file.default == "own":
             with contextlib.suppress(KeyError):  # no such agent: `resolve` says so
                 own = Layer("the agent's own default", agents.own_defaults(request.agent))
                 request = request._replace(layers=(own, *request.layers))
-        asked.append((request, source))
+        asked.append(request)
         with problems.gathered():
-            base.append(resolve(request, source, rehearse))
+            base.append(resolve(request, rehearse))
     if problems:
         if arm.hparams:  # what is wrong beside them is told at once, too
             without = {label: arm.model_copy(update={"hparams": {}})}

@@ -69,11 +69,11 @@ def expand(
     seeds = _seeds(file, arms, problems)
     asked, runs = list[Request](), list[RunSpec]()
     for arm in arms.composed:
-        for request, source in requests(file, document, arm, cards, problems):
+        for request in requests(file, document, arm, cards, problems):
             request = request._replace(layers=(*request.layers, *overrides))
             asked.append(request)
             with problems.gathered():
-                spec = resolve(request, source, rehearse)
+                spec = resolve(request, rehearse)
                 runs += [spec.model_copy(update={"seed": seed}) for seed in seeds]
     if not problems:
         _check_distinct(file, runs, problems)

@@ -15,6 +15,18 @@ from harness.sweep.arm import Composed
 from harness.sweep.file import Experiment
 
 
+class Source(NamedTuple):
+    """Where a request is written, for errors to point to."""
+
+    document: Document = Document("harness run", {}, {})
+    # Of its parts; others stand under their own name.
+    places: Mapping[str, Place] = {"arm": ()}
+
+    def problem(self, place: Place, message: str) -> Problem:
+        part, *inner = place
+        return self.document.problem((*self.places.get(str(part), (part,)), *inner), message)
+
+
 class Request(NamedTuple):
     """One run as it is asked for; what is left out is filled in from what ships."""
 
@@ -27,17 +39,7 @@ class Request(NamedTuple):
     evaluation: Evaluation | Any = Evaluation()  # or data, as a sweep file has it
     engine: Engine | Any = Engine()
     arm: str = ""
-
-
-class Source(NamedTuple):
-    """Where a request is written, for errors to point to."""
-
-    document: Document
-    places: Mapping[str, Place]  # of its parts; others stand under their own name
-
-    def problem(self, place: Place, message: str) -> Problem:
-        part, *inner = place
-        return self.document.problem((*self.places.get(str(part), (part,)), *inner), message)
+    source: Source = Source()
 
 
 def requests(
@@ -46,7 +48,7 @@ def requests(
     arm: Composed,
     cards: Collection[str],
     problems: Problems,
-) -> Iterator[tuple[Request, Source]]:
+) -> Iterator[Request]:
     """:param cards: the environments that there are. Without any, the first stands in for them."""
     wrappers_place, wrappers = arm.last("wrappers")
     agent_place, agent = _agent(arm, problems)
@@ -55,7 +57,9 @@ def requests(
     layers = tuple(arm.layers(document))
     for env in arm.among(cards) if cards else file.envs[:1]:
         place, steps = arm.budget(env, file.steps)
-        request = Request(
+        places: dict[str, Place] = {"env": ("envs", file.envs.index(env)), "steps": place}
+        places |= {"agent": agent_place, "wrappers": wrappers_place, "arm": arm.place}
+        yield Request(
             agent,
             env,
             steps,
@@ -64,10 +68,8 @@ def requests(
             evaluation=file.evaluation,
             engine=file.engine,
             arm=arm.label,
+            source=Source(document, places | {"seed": ("seeds",)}),
         )
-        places: dict[str, Place] = {"env": ("envs", file.envs.index(env)), "steps": place}
-        places |= {"agent": agent_place, "wrappers": wrappers_place, "arm": arm.place}
-        yield request, Source(document, places | {"seed": ("seeds",)})
 
 
 def _agent(arm: Composed, problems: Problems) -> tuple[Place, str | None]:

@@ -10,19 +10,16 @@ from pydantic import BaseModel
 
 from harness import agents, envs
 from harness.agents import Settings
-from harness.config.strict import Document, Problems, validate
+from harness.config.strict import Problems, validate
 from harness.spec import Engine, Evaluation, RunSpec
 from harness.sweep import rehearsal
 from harness.sweep.best import taken_over
-from harness.sweep.request import Request, Source, card_of
+from harness.sweep.request import Request, card_of
 
 M = TypeVar("M", bound=BaseModel)
 
 FIRST_TUNING_SEED = 10_000  # seeds from here on choose hyper-parameters and never report them
 MOST_STEPS = 10**12  # of one run: three months at 100,000 a second
-
-
-COMMAND = Source(Document("harness run", {}, {}), {"arm": ()})
 
 
 class Acting(NamedTuple):
@@ -32,19 +29,19 @@ class Acting(NamedTuple):
     origin: str
 
 
-def resolve(request: Request, source: Source = COMMAND, rehearse: bool = False) -> RunSpec:
+def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     """The spec of a run.
 
     :param rehearse: look at this machine, too, and make the learner once, as before training.
     :raises UserError: with everything that is wrong with the request, before anything trains.
     """
-    agent, _, steps, seed, layers, *_ = request
+    agent, steps, source = request.agent, request.steps, request.source
     problems = Problems(source.problem)
     evaluation = _read("evaluation", request.evaluation, Evaluation, problems)
     engine = _read("engine", request.engine, Engine, problems)
     if missing := agents.no_device(engine.device):
         problems.add(("engine", "device"), missing)
-    if outside := not_reporting([seed]):
+    if outside := not_reporting([request.seed]):
         problems.add(("seed",), outside)
     card = card_of(request.env, ("env",), problems)
     if (wrong := _no_budget(request)) and (card or steps is not None):
@@ -59,7 +56,7 @@ def resolve(request: Request, source: Source = COMMAND, rehearse: bool = False) 
         _check_fit(agent, card, wrappers, problems)
     settings = None
     with problems.gathered():  # without an environment, too, mistakes in them can be seen
-        settings = agents.resolve(agent, card.name if card else "", taken_over(layers))
+        settings = agents.resolve(agent, card.name if card else "", taken_over(request.layers))
     if card is None or settings is None:
         raise problems.error()
     if not wrong and (short := agents.too_short(agent, settings.hparams, steps or 0)):
@@ -74,7 +71,7 @@ def resolve(request: Request, source: Source = COMMAND, rehearse: bool = False) 
         env=card.name,
         card=card.identity(),
         wrappers=wrappers,
-        seed=seed,
+        seed=request.seed,
         steps=steps or 0,
         hparams=settings.hparams,
         evaluation=evaluation.model_copy(update=acts),
