@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
 from harness import stats
@@ -201,7 +202,7 @@ def reruns(found: Evidence) -> Plot | None:
 
 def parallel(found: Evidence) -> Plot | None:
     """One axis for each hyper-parameter, the value last."""
-    shown, space = found.shown, dimensions(found.plan)
+    shown, space = found.shown, dimensions(found.plan.space)
     if len(shown) < 2:
         return None
     shades, marks = _shades(shown), list[Mark]()
@@ -241,7 +242,7 @@ def _shades(trials: Sequence[FrozenTrial]) -> Shades:
 def slices(found: Evidence) -> Plot | None:
     """A panel for each hyper-parameter: the trials."""
     panels = []
-    for one in dimensions(found.plan):
+    for one in dimensions(found.plan.space):
         places = [
             (t, one.place(value), worth(t), f"{_text(t)}; {one.label} {one.text(value)}")
             for t in found.shown
@@ -259,7 +260,7 @@ def sensitivity(found: Evidence) -> Plot | None:
     if found.forest is None:
         return None
     panels = []
-    for one in dimensions(found.plan):
+    for one in dimensions(found.plan.space):
         special = {found.best_number: _SELECTED_LINE, 0: _DEFAULT_LINE}  # one line, if they are one
         rules = [
             Rule(look, x=one.place(found.trials[number].params[one.key]))
@@ -278,7 +279,7 @@ def _marginal(of: Dimension, marginal: surrogate.Marginal) -> Line | Points:
         f"{of.label} {of.text(value)}: {_NUMBER(y)} [{_NUMBER(a)}, {_NUMBER(b)}]"
         for value, y, a, b in zip(*marginal, strict=True)
     )
-    if of.choices:
+    if isinstance(of.kind, CategoricalDistribution):
         names = (_FOREST.name,) * len(grid)
         return Points(replace(_ROW, size=4.5), x, point, low, high, names=names, texts=texts)
     return Line(_FOREST, x, point, low, high, texts=texts)
@@ -292,7 +293,7 @@ def importance(found: Evidence) -> Plot | None:
         for method in surrogate.EVALUATORS
     }
     names, panels = max(map(list, shares.values()), key=len), []
-    own = {one.key: one.name for one in dimensions(found.plan)}
+    own = {one.key: one.name for one in dimensions(found.plan.space)}
     upright = Axis(names=tuple(own[key] for key in names))
     across = Axis("importance, 0 to 1", limits=(-0.02, 1.02), decimals=2)
     for method, each in shares.items():
@@ -312,7 +313,7 @@ def importance(found: Evidence) -> Plot | None:
 
 def batch_map(found: Evidence) -> Plot | None:
     """Batch size against learning rate, with the noise scale where it was measured."""
-    space, rng = {one.name: one for one in dimensions(found.plan)}, np.random.default_rng(0)
+    space, rng = {one.name: one for one in dimensions(found.plan.space)}, np.random.default_rng(0)
     x, y = space.get("batch_size"), space.get("learning_rate")
     if found.forest is None or x is None or y is None:
         return None
@@ -344,7 +345,7 @@ def _noise_places(
     places: dict[float, list[str]] = {}
     for i, scale in enumerate(found.noise.quarters if found.noise else ()):
         if math.isfinite(scale) and scale > 0:
-            place = math.log(scale, batches.powers_of) if batches.powers_of else scale
+            place = math.log(scale, batches.range.powers_of) if batches.range.powers_of else scale
             places.setdefault(round(min(max(place, low), high), 2), []).append(f"Q{i + 1}")
     return [(",".join(names), place) for place, names in places.items()]
 

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial
 from harness.config.tree import get
 from harness.search import suggest
 from harness.search.confirm import hparams
+from harness.search.dimension import dimensions
 from harness.search.plan import PATH, Plan
 from harness.search.score import Outcome, Trainer
 from harness.search.surrogate import Forest
@@ -56,8 +57,8 @@ def _groups(plan: Plan, chosen: dict[str, Any]) -> list[list[str]]:
 def _moved(
     plan: Plan, now: dict[str, Any], goal: dict[str, Any], group: list[str]
 ) -> dict[str, Any]:
-    names = [suggest.parameter(name, plan.space[name]) for name in group]
-    return now | {name: goal[name] for name in names if name in goal}
+    keys = [one.key for one in dimensions(plan.space) if one.name in group]
+    return now | {key: goal[key] for key in keys if key in goal}
 
 
 def run(trainer: Trainer, best: FrozenTrial, forest: Forest) -> tuple[Step, ...]:

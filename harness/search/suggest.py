@@ -1,4 +1,4 @@
-"""Between a space and Optuna: distributions, the next trial, and its hyper-parameters."""
+"""The next trial of a study, and its hyper-parameters."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from harness.config.space import Range, Space
-from harness.config.tree import canonical, get
+from harness.config.space import Space
+from harness.config.tree import get
 from harness.search.cmaes import CMAES
+from harness.search.dimension import dimensions
 from harness.search.plan import Plan
-
-Distribution = CategoricalDistribution | FloatDistribution | IntDistribution
-DIGITS = 4  # of a real number: more than any noise can tell apart, and short to read
 
 # Each trial gets a sampler of its own, seeded by its number: so a search that is resumed draws what
 # it would have drawn.
@@ -31,102 +29,26 @@ SAMPLERS: dict[str, Callable[[Plan, int], BaseSampler]] = {
 }
 
 
-def parameter(name: str, range_: Range) -> str:
-    """What the study calls it: the scale on which it is searched."""
-    if range_.powers_of is not None:
-        return f"log{range_.powers_of} {name}"
-    return f"1 - {name}" if range_.one_minus else name
-
-
-def distribution(range_: Range) -> Distribution:
-    if range_.choices is not None:
-        return CategoricalDistribution([_label(choice) for choice in range_.choices])
-    assert range_.low is not None and range_.high is not None
-    if range_.powers_of is not None:
-        return IntDistribution(range_.power(range_.low), range_.power(range_.high))
-    if range_.whole:
-        return IntDistribution(
-            int(range_.low), int(range_.high), log=range_.log, step=int(range_.step or 1)
-        )
-    low, high = float(range_.low), float(range_.high)
-    if range_.one_minus:
-        low, high = round(1 - high, 12), round(1 - low, 12)
-    return FloatDistribution(low, high, log=range_.log, step=range_.step)
-
-
-def decode(range_: Range, drawn: Any) -> Any:
-    """The hyper-parameter's value, from what the sampler drew."""
-    if range_.choices is not None:
-        return next(choice for choice in range_.choices if _label(choice) == drawn)
-    if range_.powers_of is not None:
-        return int(range_.powers_of**drawn)
-    if range_.whole:
-        return int(drawn)
-    short = float(f"{drawn:.{DIGITS}g}")
-    return round(1 - short, 12) if range_.one_minus else short
-
-
-def encode(range_: Range, value: Any) -> Any:
-    """What the sampler would have to draw to get the value.
-
-    :raises ValueError: if it lies outside the range.
-    """
-    if range_.choices is not None:
-        if value not in range_.choices:
-            raise ValueError(value)
-        return _label(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(value)
-    drawn: Any = value
-    if range_.powers_of is not None:
-        drawn = range_.power(value) if value >= 1 else -1
-    elif not range_.whole:
-        drawn = round(1 - value, 12) if range_.one_minus else float(value)
-    # Made to ask whether the value is one of the distribution's: it raises ValueError if not.
-    create_trial(value=0.0, params={"x": drawn}, distributions={"x": distribution(range_)})
-    if decode(range_, drawn) != value:
-        raise ValueError(value)
-    return drawn
-
-
-def _label(choice: Any) -> Any:
-    """Optuna's choices are plain: lists are written as text."""
-    plain = choice is None or isinstance(choice, bool | int | float | str)
-    return choice if plain else canonical(choice)
-
-
 def grid(space: Space) -> dict[str, list[Any]]:
-    """Every value of each hyper-parameter, as the study calls them."""
-    return {parameter(name, range_): list(_values(range_)) for name, range_ in space.items()}
-
-
-def _values(range_: Range) -> Iterable[Any]:
-    kind = distribution(range_)
-    if isinstance(kind, CategoricalDistribution):
-        return kind.choices
-    assert kind.step is not None
-    count = round((kind.high - kind.low) / kind.step) + 1
-    return [kind.low + i * kind.step for i in range(count)]
+    """Every value of each hyper-parameter, as the study knows it."""
+    return {one.key: one.points() for one in dimensions(space)}
 
 
 def chosen(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
     """A trial's hyper-parameters by their dotted names, as far as they were searched."""
-    values = {}
-    for name, range_ in space.items():
-        if parameter(name, range_) in params:
-            values[name] = decode(range_, params[parameter(name, range_)])
-    return values
+    own = (one for one in dimensions(space) if one.key in params)
+    return {one.name: one.decode(params[one.key]) for one in own}
 
 
 def default_params(space: Space, hparams: Mapping[str, Any]) -> dict[str, Any] | None:
     """The default as a point of the space; None if it lies outside."""
     params: dict[str, Any] = {}
     values: dict[str, Any] = {}
-    for name, range_ in space.items():
-        if range_.active(values):
-            values[name] = get(hparams, name)
+    for one in dimensions(space):
+        if one.range.active(values):
+            values[one.name] = get(hparams, one.name)
             try:
-                params[parameter(name, range_)] = encode(range_, values[name])
+                params[one.key] = one.encode(values[one.name])
             except ValueError:
                 return None
     return params
@@ -148,9 +70,9 @@ def draw(plan: Plan, before: Sequence[FrozenTrial]) -> FrozenTrial:
     study = replica(plan, before, SAMPLERS[plan.file.sampler](plan, seed))
     trial = study.ask()
     values: dict[str, Any] = {}
-    for name, range_ in plan.space.items():
-        if range_.active(values):
-            values[name] = decode(range_, _suggest(trial, parameter(name, range_), range_))
+    for one in dimensions(plan.space):
+        if one.range.active(values):
+            values[one.name] = one.ask(trial)
     return study.trials[-1]
 
 
@@ -158,18 +80,6 @@ def first(plan: Plan) -> FrozenTrial:
     """Trial 0: the default. A sampler learns from it where it is a point of the space."""
     inside = [default_params(plan.space, spec.hparams) for spec in plan.base]
     params = inside[0] if inside[0] is not None and all(p == inside[0] for p in inside) else {}
-    kinds = {parameter(name, one): distribution(one) for name, one in plan.space.items()}
-    return create_trial(
-        state=TrialState.RUNNING,
-        params=params,
-        distributions={name: kinds[name] for name in params},
-    )
-
-
-def _suggest(trial: Trial, name: str, range_: Range) -> Any:
-    kind = distribution(range_)
-    if isinstance(kind, CategoricalDistribution):
-        return trial.suggest_categorical(name, kind.choices)
-    if isinstance(kind, IntDistribution):
-        return trial.suggest_int(name, kind.low, kind.high, step=kind.step, log=kind.log)
-    return trial.suggest_float(name, kind.low, kind.high, step=kind.step, log=kind.log)
+    kinds: dict[str, BaseDistribution]
+    kinds = {one.key: one.kind for one in dimensions(plan.space) if one.key in params}
+    return create_trial(state=TrialState.RUNNING, params=params, distributions=kinds)

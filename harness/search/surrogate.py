@@ -101,7 +101,7 @@ class Forest:
     """A random forest on the trials, and one on each of their resamples."""
 
     def __init__(self, plan: Plan, trials: Sequence[FrozenTrial]) -> None:
-        self._dimensions = dimensions(plan)
+        self._dimensions = dimensions(plan.space)
         self._trials = list(trials)
         self._forests = [
             self._fit(sample, i) for i, sample in enumerate(resamples(trials, plan.name))

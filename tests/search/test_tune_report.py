@@ -128,7 +128,7 @@ def test_what_matters_is_told_from_what_does_not(studies):
 @pytest.mark.slow
 def test_the_marginal_of_a_hill_is_highest_at_its_top(studies):
     one = studies[0][1]
-    kp, _ = dimensions(one.plan)
+    kp, _ = dimensions(one.plan.space)
     marginal = one.forest.marginal(kp)
 
     top = marginal.grid[int(np.argmax(marginal.point))]
@@ -192,7 +192,7 @@ def test_a_search_whose_trials_are_all_worth_the_same_says_that_nothing_matters(
 )
 def test_a_value_in_a_figure_stands_beside_the_name_that_it_is_of(tmp_path, keys, drawn, text):
     space = {"x": Range.model_validate({"why": "Because."} | keys)}
-    (one,) = dimensions(plan(tmp_path)._replace(space=space))
+    (one,) = dimensions(space)
 
     assert f"{one.label} {one.text(drawn)}" == text
 
@@ -201,7 +201,7 @@ def test_a_value_in_a_figure_stands_beside_the_name_that_it_is_of(tmp_path, keys
 def test_the_noise_scale_stands_where_a_batch_of_that_size_does(tmp_path, keys, place):
     sizes = Range.model_validate({"why": "Because.", "low": 32, "high": 256} | keys)
     of = plan(tmp_path)._replace(space={"batch_size": sizes})
-    (one,) = dimensions(of)
+    (one,) = dimensions(of.space)
     found = Evidence(of, [], None, None, noise=noise.Scale((64.0,)))
 
     assert figures._noise_places(found, one, *one.reach) == [("Q1", place)]

@@ -14,6 +14,7 @@ from harness.config.space import Range
 from harness.config.strict import validate
 from harness.config.tree import get
 from harness.search import loop, study, suggest
+from harness.search.dimension import Dimension
 
 SLOW = pytest.mark.slow
 LEARNERS = [
@@ -72,26 +73,26 @@ def test_the_default_of_the_class_is_a_point_of_its_space(agent):
 @pytest.mark.parametrize("keys", RANGES.values(), ids=RANGES)
 def test_what_is_drawn_lies_inside_and_stands_for_what_is_written(keys):
     one = a_range(**keys)
-    kind = suggest.distribution(one)
+    dimension = Dimension("x", one)
     study = suggest.optuna.create_study(sampler=suggest.optuna.samplers.RandomSampler(seed=1))
     for _ in range(50):
-        trial = study.ask({"x": kind})
-        value = suggest.decode(one, trial.params["x"])
+        trial = study.ask({"x": dimension.kind})
+        value = dimension.decode(trial.params["x"])
         if one.choices is not None:
             assert value in one.choices
-            assert suggest.encode(one, value) == trial.params["x"]
+            assert dimension.encode(value) == trial.params["x"]
             continue
         assert one.low <= value <= one.high
         assert isinstance(value, int) == isinstance(one.low, int)
-        assert math.isclose(suggest.encode(one, value), trial.params["x"], rel_tol=1e-3)
+        assert math.isclose(dimension.encode(value), trial.params["x"], rel_tol=1e-3)
 
 
 def test_one_minus_and_log_spread_discounts_evenly_over_horizons():
-    one = a_range(low=0.9, high=0.999, one_minus=True, log=True)
+    one = Dimension("x", a_range(low=0.9, high=0.999, one_minus=True, log=True))
     study = suggest.optuna.create_study(sampler=suggest.optuna.samplers.RandomSampler(seed=1))
-    drawn = [study.ask({"x": suggest.distribution(one)}).params["x"] for _ in range(400)]
+    drawn = [study.ask({"x": one.kind}).params["x"] for _ in range(400)]
 
-    gammas = np.array([suggest.decode(one, x) for x in drawn])
+    gammas = np.array([one.decode(x) for x in drawn])
 
     assert abs(np.mean(gammas > 0.99) - 0.5) < 0.1
 
