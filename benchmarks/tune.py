@@ -84,9 +84,8 @@ def attempt_in(store: Store, plan: Plan, repeat: int) -> Callable[[list[RunSpec]
         for spec in specs:
             store.folder(spec).mkdir(parents=True, exist_ok=True)
             mean = low + (high - low) * score(spec, repeat)
-            write_json(
-                store.folder(spec) / "result.json", {"final": {"mean": mean}, "wall_seconds": 0.0}
-            )
+            result = {"key": spec.key, "files": {}, "final": {"mean": mean}, "wall_seconds": 0.0}
+            write_json(store.folder(spec) / "result.json", result)
 
     return attempt
 

@@ -29,13 +29,12 @@ def check(
 ) -> None:
     """Show what a sweep or a search would run, its settings and its cost. Trains nothing."""
     with verb.users_errors():
-        path, store = verb.find_file(file), verb.open_store(results)
-        parts = (
-            of_search(path, store)
-            if verb.kind_of(path) == "search"
-            else of_sweep(path, store, set_, anyway, verb.cores(workers))
-        )
-        shown = verb.console()
+        path, store, shown = verb.find_file(file), verb.open_store(results), verb.console()
+        parts = of_sweep(path, store, set_, anyway, verb.cores(workers))
+        if verb.kind_of(path) == "search":
+            for name in ["--set"] * bool(set_) + ["--anyway"] * anyway:
+                raise verb.user_error(name, f"{file} is a search, and this is for sweeps only")
+            parts = of_search(path, store)
         for part in parts:
             shown.print(part)
 

@@ -47,6 +47,15 @@ class Confirmation(NamedTuple):
         """Optimism: the value in the search, minus that on seeds that chose nothing."""
         return self.promised - self.selected.value
 
+    @property
+    def reruns(self) -> list[Rerun]:
+        return [*self.candidates, self.selected, self.default]
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of all that followed the search; both finalists may be one."""
+        return sum({spec.key: spec.steps for one in self.reruns for spec in one.specs}.values())
+
 
 def run(trainer: Trainer, study: optuna.Study) -> Confirmation | None:
     """Run the best trials again and choose one; None if no trial came to its end."""
@@ -125,8 +134,8 @@ def best(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
     first, trial = confirmation.selected.specs[0], confirmation.selected.trial
     confirm, file = plan.file.confirm, plan.file
     reran = confirmation.candidates
-    reruns = [*reran, confirmation.selected]
-    diverged = sum(o.outcome.diverged for o in reruns if o.trial.number == trial.number)
+    own = (one for one in [*reran, confirmation.selected] if one.trial.number == trial.number)
+    diverged = sum(one.outcome.diverged for one in own)
     return Best(
         agent=plan.agent,
         hparams=first.hparams,
@@ -139,7 +148,7 @@ def best(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
             sampler=file.sampler,
             trials=counts(trials),
             budget_steps=loop.spent(trials),
-            confirmation_steps=rerun_steps(confirmation),
+            confirmation_steps=confirmation.steps,
             tuning_seeds=list(range(TUNING, TUNING + file.seeds)),
             confirmation_seeds=_seeds(CONFIRMATION, confirm.seeds if reran else 0),
             test_seeds=_seeds(plan.first_test_seed, confirm.test_seeds),
@@ -154,12 +163,6 @@ def best(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
             sha256=digest(plan.agent, first.hparams),
         ),
     )
-
-
-def rerun_steps(confirmation: Confirmation) -> int:
-    """Environment steps of all that followed the search; the default may be the selected one."""
-    reruns = [*confirmation.candidates, confirmation.selected, confirmation.default]
-    return sum({spec.key: spec.steps for one in reruns for spec in one.specs}.values())
 
 
 def _seeds(first: int, count: int) -> list[int]:

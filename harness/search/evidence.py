@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from optuna.trial import FrozenTrial
 
 from harness.search import surrogate
 from harness.search.confirm import Confirmation
-from harness.search.noise import Scale
 from harness.search.path import Step
 from harness.search.plan import Plan
 
@@ -21,7 +21,7 @@ class Evidence(NamedTuple):
     confirmation: Confirmation | None
     forest: surrogate.Forest | None
     path: tuple[Step, ...] = ()
-    noise: Scale | None = None
+    noise: Sequence[float] = ()  # the gradient noise scale, by quarter of training
 
     @property
     def best_number(self) -> int:

@@ -343,7 +343,7 @@ def _noise_places(
 ) -> list[tuple[str, float]]:
     """The quarters of training with one noise scale, and where it stands among batch sizes."""
     places: dict[float, list[str]] = {}
-    for i, scale in enumerate(found.noise.quarters if found.noise else ()):
+    for i, scale in enumerate(found.noise):
         if math.isfinite(scale) and scale > 0:
             place = math.log(scale, batches.range.powers_of) if batches.range.powers_of else scale
             places.setdefault(round(min(max(place, low), high), 2), []).append(f"Q{i + 1}")

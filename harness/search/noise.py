@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -19,14 +18,12 @@ QUARTERS = 4
 Samples = list[tuple[int, float, float]]  # step, |G|^2, tr(Sigma): see baselines/noise_scale.py
 
 
-class Scale(NamedTuple):
-    """How many samples a minibatch would have to have, in each quarter of training."""
+def measure(specs: Sequence[RunSpec], folder: Path) -> list[float]:
+    """Train these runs, unless that was done before; empty for an agent that is no PPO.
 
-    quarters: tuple[float, ...]  # NaN where the gradient cannot be told from its noise
-
-
-def measure(specs: Sequence[RunSpec], folder: Path) -> Scale | None:
-    """Train these runs, unless that was done before; None for an agent that is no PPO."""
+    :return: how many samples a minibatch would have to have, in each quarter of training; NaN
+        where the gradient cannot be told from its noise.
+    """
     path = folder / FILE
     try:
         known = read_json(path, {}) or {}
@@ -38,12 +35,12 @@ def measure(specs: Sequence[RunSpec], folder: Path) -> Scale | None:
             try:
                 known[spec.key] = [list(row) for row in run.rehearse(spec, agents.watch_noise)]
             except TypeError:
-                return None
+                return []
             write_json(path, known)
     return scale([known[spec.key] for spec in specs], specs[0].steps)
 
 
-def scale(runs: Sequence[Samples], steps: int) -> Scale:
+def scale(runs: Sequence[Samples], steps: int) -> list[float]:
     """McCandlish et al. 2018, B_simple = tr(Sigma) / |G|^2, the two averaged before their ratio."""
     rows = np.array([row for samples in runs for row in samples], dtype=float)
     quarter = np.minimum((rows[:, 0] - 1) * QUARTERS // steps, QUARTERS - 1)
@@ -52,4 +49,4 @@ def scale(runs: Sequence[Samples], steps: int) -> Scale:
         part = rows[quarter == i]
         signal, noise = part[:, 1:].mean(axis=0) if len(part) else (0.0, 0.0)
         ratios.append(float(noise / signal) if signal > 0 else math.nan)
-    return Scale(tuple(ratios))
+    return ratios

@@ -103,10 +103,8 @@ def _budget(studies: Sequence[Evidence]) -> Section:
     )  # fmt: skip
     rows = []
     for found in studies:
-        counts, confirmed = confirm.counts(found.trials), found.confirmation
-        again = confirm.rerun_steps(confirmed) if confirmed else 0
-        names = ("all", "full", "stopped early", "failed", "diverged seeds")
-        numbers = (*(counts[name] for name in names), loop.spent(found.trials), again)
+        again = found.confirmation.steps if found.confirmation else 0
+        numbers = (*confirm.counts(found.trials).values(), loop.spent(found.trials), again)
         minutes = f"{loop.seconds(found.trials) / 60:.0f}"
         rows.append((found.plan.label, *(f"{number:,}" for number in numbers), minutes))
     each = "Each arm was" if len(studies) > 1 else "The search was"
@@ -127,8 +125,7 @@ def _crashed(found: Evidence) -> Iterator[Section]:
         for t in found.trials
         if loop.ERROR in t.user_attrs
     ]
-    after = found.confirmation
-    again = [*after.candidates, after.selected, after.default] if after else []
+    again = found.confirmation.reruns if found.confirmation else []
     errors += [
         f"{quoted(one.outcome.error.splitlines()[0])} (run again; it scores as the random policy "
         "does)"
@@ -156,11 +153,10 @@ def _figures(found: Evidence, folder: Path, prefix: str) -> Iterator[Figure | Te
 
 
 def _noise(found: Evidence) -> str:
-    if found.noise is None:
+    if not found.noise:
         return ""
     numbers = ", ".join(
-        f"{scale:,.0f}" if math.isfinite(scale) else "not to be told"
-        for scale in found.noise.quarters
+        f"{scale:,.0f}" if math.isfinite(scale) else "not to be told" for scale in found.noise
     )
     return (
         " Dotted: the gradient noise scale of the selected configuration in the four quarters of "

@@ -110,10 +110,12 @@ def test_check_of_a_search_shows_what_is_tried_and_what_it_costs_at_most(tmp_pat
         ("sweep", "ppo-pendulum", "this is a search: run it with `harness tune ppo-pendulum`"),
         ("report", "configs/search/ppo-pendulum.yaml", "this is a search: run it with"),
         ("tune", "rnd", "this is a sweep: run it with `harness sweep rnd`"),
+        ("check --anyway", "ppo-pendulum", "--anyway: ppo-pendulum is a search, and this is for"),
+        ("check --set gamma=1", "ppo-pendulum", "--set: ppo-pendulum is a search, and this is"),
     ],
 )
 def test_a_sweep_and_a_search_are_told_apart_in_one_line(tmp_path, verb, file, other):
-    out = typed(verb, file, cwd=tmp_path, code=2)
+    out = typed(*verb.split(), file, cwd=tmp_path, code=2)
 
     assert other in out and len(out.splitlines()) == 1
 
