@@ -25,8 +25,8 @@ from harness.search.plan import Plan
 from harness.search.read import read
 from harness.search.score import Trainer
 from harness.spec import RunSpec
-from harness.store.files import write_json
 from harness.store.reader import Store
+from harness.store.writer import Record
 
 RUNS = 200
 HARD, LUCK, FAILS = 0.15, 0.2, 0.05  # deviations of the two noises, and how often a run fails
@@ -82,10 +82,11 @@ def attempt_in(store: Store, plan: Plan, repeat: int) -> Callable[[list[RunSpec]
 
     def attempt(specs: list[RunSpec]) -> None:
         for spec in specs:
-            store.folder(spec).mkdir(parents=True, exist_ok=True)
             mean = low + (high - low) * score(spec, repeat)
-            result = {"key": spec.key, "files": {}, "final": {"mean": mean}, "wall_seconds": 0.0}
-            write_json(store.folder(spec) / "result.json", result)
+            store.folder(spec).mkdir(parents=True, exist_ok=True)
+            record = Record(store.folder(spec), spec)
+            record.evaluation(spec.steps, "final", [mean], [1], {})
+            record.finish({"key": spec.key, "final": {"mean": mean}, "wall_seconds": 0.0})
 
     return attempt
 
