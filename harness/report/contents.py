@@ -132,12 +132,12 @@ def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> 
     figures: list[Figure] = []
     absent: list[Text] = []
     scores = evidence.sweep.report.scores
+    subjects = {"sweep": scores[:1], "score": scores, "env": evidence.sweep.envs}
     for name in options.figures:
         kind = FIGURES[name]
         if kind.section != section or (kind.aggregate and evidence.no_aggregates):
             continue
-        each = scores if kind.per_score else scores[:1]
-        for subject in evidence.sweep.envs if kind.per_env else each:
+        for subject in subjects[kind.per]:
             plot = kind.plot(evidence, subject)
             if not isinstance(plot, str):
                 figures.append(_saved(plot, evidence, folder, options, name, subject))
@@ -147,8 +147,8 @@ def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> 
 
 
 def _title(kind: Kind, subject: str) -> str:
-    alone = not (kind.per_score or kind.per_env)
-    return kind.title + ("" if alone else f", {claims.SCORE_WORDS.get(subject, subject)}")
+    words = claims.SCORE_WORDS.get(subject, subject)
+    return kind.title if kind.per == "sweep" else f"{kind.title}, {words}"
 
 
 def _saved(
@@ -156,7 +156,7 @@ def _saved(
 ) -> Figure:
     """:param subject: the score, or the environment, that it is drawn for."""
     kind = FIGURES[name]
-    file = f"{name}_{subject}" if kind.per_score or kind.per_env else name
+    file = name if kind.per == "sweep" else f"{name}_{subject}"
     formats = dict.fromkeys((*options.formats, "pdf"))  # the paper takes no other
     width = seaborn.save(plot, folder / file, tuple(formats), options.venue)
     words = caption.fill(kind.caption, evidence, subject, kind.aggregate, kind.statistics)
@@ -168,6 +168,6 @@ def _saved(
         words.marks,
         width,
         plot,
-        score=subject if kind.per_score else "",
-        env=subject if kind.per_env else "",
+        score=subject if kind.per == "score" else "",
+        env=subject if kind.per == "env" else "",
     )

@@ -52,7 +52,7 @@ def test_figures_of_missing_runs_are_laid_out(name, store):
 
 def subject(name: str) -> str:
     """What a figure is drawn for."""
-    return "DeepSea-20" if FIGURES[name].per_env else "final"
+    return "DeepSea-20" if FIGURES[name].per == "env" else "final"
 
 
 def texts(figure: Figure) -> set[str]:

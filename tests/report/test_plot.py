@@ -44,7 +44,7 @@ def evidence(tmp_path_factory):
 
 def shown(evidence, score="final"):
     """Every figure, by name, but for that of fewer seeds, which takes more of them."""
-    subjects = {name: ENVS[0] if kind.per_env else score for name, kind in FIGURES.items()}
+    subjects = {name: ENVS[0] if kind.per == "env" else score for name, kind in FIGURES.items()}
     found = {name: FIGURES[name].plot(evidence, subject) for name, subject in subjects.items()}
     assert {name for name, each in found.items() if isinstance(each, str)} == {"fewer_seeds"}
     return {name: each for name, each in found.items() if isinstance(each, Plot)}
@@ -152,7 +152,7 @@ def test_every_figure_says_how_many_runs_it_shows(evidence):
 
 def test_figures_of_two_scores_can_be_told_apart_when_they_are_saved_alone(evidence):
     final, auc = (shown(evidence, score) for score in ("final", "auc"))
-    for name in (name for name, kind in FIGURES.items() if kind.per_score and name in final):
+    for name in (name for name, kind in FIGURES.items() if kind.per == "score" and name in final):
         with style.applied():
             assert texts(seaborn.draw(final[name])) != texts(seaborn.draw(auc[name])), name
     gap = final["aggregates"].panels[-1]

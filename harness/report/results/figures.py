@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -31,8 +32,7 @@ class Kind:
     fill: Callable[[Evidence, str], Plot | str]
     aggregate: bool = True  # compares the arms over all environments
     statistics: tuple[str, ...] = ("IQM",)  # whose intervals it draws
-    per_score: bool = True
-    per_env: bool = False
+    per: Literal["sweep", "score", "env"] = "score"  # what there is one of them for
     section: str = FIGURES_SECTION  # of the report
 
     def plot(self, evidence: Evidence, subject: str) -> Plot | str:
@@ -167,13 +167,13 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "is drawn run by run, thin. Dashed: the reference score; dotted: the random policy.",
         curves.learning_curves,
         aggregate=False,
-        per_score=False,
+        per="sweep",
     ),
     "sample_efficiency": Kind(
         "Sample efficiency",
         "The IQM of the normalised return over {envs} and {seeds} each, along training. {band}",
         sample_efficiency,
-        per_score=False,
+        per="sweep",
     ),
     "aggregates": Kind(
         "Aggregates",
@@ -220,7 +220,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "runs or times is not drawn. Dashed: the reference score; dotted: the random policy.",
         curves.equal_cpu,
         aggregate=False,
-        per_score=False,
+        per="sweep",
         section=cpu_time.SECTION,
     ),
     "seeds": Kind(
@@ -250,8 +250,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "finds. An arm that takes no steps in training has no row.",
         maps.visits,
         aggregate=False,
-        per_score=False,
-        per_env=True,
+        per="env",
     ),
     "model_errors": Kind(
         "World models: error against horizon",
@@ -262,8 +261,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "not drawn.",
         models.errors,
         aggregate=False,
-        per_score=False,
-        per_env=True,
+        per="env",
     ),
     "model_likelihoods": Kind(
         "World models: likelihood against horizon",
@@ -272,8 +270,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "range. Of different kinds of models the heights do not compare; how fast they fall does.",
         models.likelihoods,
         aggregate=False,
-        per_score=False,
-        per_env=True,
+        per="env",
     ),
     "model_learning": Kind(
         "World models: error against training steps",
@@ -282,7 +279,6 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "their range.",
         models.learning,
         aggregate=False,
-        per_score=False,
-        per_env=True,
+        per="env",
     ),
 }
