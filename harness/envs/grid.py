@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from baselines.target import offers
 from harness.envs.plane import Plane
 
-# Right and down in world coordinates for each direction that an agent may face: its view looks up.
-_FORWARD = ((1, 0), (0, 1), (-1, 0), (0, -1))
-_RIGHT = ((0, 1), (-1, 0), (0, -1), (1, 0))
+# One step ahead in each direction that an agent may face, each to the right of the one before.
+AHEAD = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 # A cell's three indices (object, colour, state) packed into one, and unpacked by a table.
 _COLORS, _STATES = 8, 4
@@ -121,7 +120,7 @@ def quick_view(env: MiniGridEnv) -> dict[str, Any]:
     """
     cells, width, height = env.grid.grid, env.grid.width, env.grid.height
     size, facing, half = env.agent_view_size, env.agent_dir, env.agent_view_size // 2
-    (forward_x, forward_y), (right_x, right_y) = _FORWARD[facing], _RIGHT[facing]
+    (forward_x, forward_y), (right_x, right_y) = AHEAD[facing], AHEAD[(facing + 1) % 4]
     x0 = int(env.agent_pos[0]) - half * right_x
     y0 = int(env.agent_pos[1]) - half * right_y
     everything = (1 << size) - 1

@@ -14,10 +14,9 @@ from minigrid.core.actions import Actions
 from minigrid.core.world_object import Door, Goal
 from minigrid.minigrid_env import MiniGridEnv
 
-from harness.envs.grid import opens
+from harness.envs.grid import AHEAD, opens
 
 Place = tuple[int, int]
-_AHEAD = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, down, left, up: MiniGrid's directions
 
 
 class State(NamedTuple):
@@ -79,7 +78,7 @@ class Planner:
     def _moves(self, state: State) -> Iterator[tuple[Actions, State]]:
         yield Actions.left, state._replace(facing=(state.facing - 1) % 4)
         yield Actions.right, state._replace(facing=(state.facing + 1) % 4)
-        dx, dy = _AHEAD[state.facing]
+        dx, dy = AHEAD[state.facing]
         ahead = state.at[0] + dx, state.at[1] + dy
         if ahead in state.things:
             if state.carried < 0:
