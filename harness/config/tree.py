@@ -7,9 +7,12 @@ A value is found by its place, ("policy_kwargs", "net_arch"), or by its dotted n
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+K = TypeVar("K")
+V = TypeVar("V")
 Place = tuple[str | int, ...]
 
 
@@ -97,3 +100,11 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     one, other = flat(first), flat(second)
     absent = object()
     return [n for n in {**one, **other} if one.get(n, absent) != other.get(n, absent)]
+
+
+def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """All values of each key, in the order in which they come."""
+    groups: dict[K, list[V]] = defaultdict(list)
+    for key, value in pairs:
+        groups[key].append(value)
+    return dict(groups)

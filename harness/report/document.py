@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
+from harness.config.tree import grouped
 from harness.report.plot import Plot
 
 Runs = tuple[str, ...]  # by their keys
@@ -242,9 +243,6 @@ def quoted(text: str) -> str:
 
 def captioned(blocks: Iterable[Block]) -> Iterator[Text]:
     """What bars and bands are, once for all figures that share it."""
-    shared: dict[str, list[str]] = {}
-    for figure in blocks:
-        if isinstance(figure, Figure) and figure.marks:
-            shared.setdefault(figure.marks, []).append(figure.title)
-    for marks, titles in shared.items():
+    figures = (block for block in blocks if isinstance(block, Figure) and block.marks)
+    for marks, titles in grouped((figure.marks, figure.title) for figure in figures).items():
         yield Text(f"**{'; '.join(titles)}.** {marks}")

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from harness.config.model import Strict
 from harness.config.strict import Problem, UserError, load, parse, suggest
+from harness.config.tree import grouped
 from harness.report.checklist.questions import QUESTIONS, SOURCES, Question
 from harness.report.checklist.records import Finding
 from harness.report.document import Caution, Document, Section, Table, Text
@@ -155,12 +156,11 @@ def document(entries: list[Entry], source: str) -> Document:
 
 def _of_source(entries: list[Entry], source: str) -> Section:
     """The questions in their blocks, numbered through."""
-    blocks: dict[str, list[Text]] = {}
     mine = [entry for entry in entries if entry.question.source == source]
-    for i, entry in enumerate(mine, start=1):
-        ask = f"**{i}. {entry.question.ask}** (`{entry.name}`)"
-        answer = f"**{entry.answer}.** {told(entry)}".rstrip()
-        blocks.setdefault(entry.question.block, []).append(Text(f"{ask}  \n{answer}"))
+    blocks = grouped(
+        (e.question.block, Text(f"**{i}. {e.question.ask}** (`{e.name}`)  \n{_answered(e)}"))
+        for i, e in enumerate(mine, start=1)
+    )
     parts = (
         block
         for name, texts in blocks.items()
@@ -169,10 +169,11 @@ def _of_source(entries: list[Entry], source: str) -> Section:
     return Section(SOURCES[source], tuple(parts))
 
 
-def told(entry: Entry) -> str:
+def _answered(entry: Entry) -> str:
     """Why, and where to look: what begins with runs/ or sweeps/ lies in the results folder."""
     where = ", ".join(
         f"`{p}` of the results" if p.startswith(("runs/", "sweeps/")) else f"[{p}]({p})"
         for p in entry.found.pointers
     )
-    return " ".join(part for part in (entry.why, f"See {where}." if where else "") if part)
+    parts = (f"**{entry.answer}.**", entry.why, f"See {where}." if where else "")
+    return " ".join(part for part in parts if part)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial, wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -11,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import numpy as np
 
 from harness import stats
+from harness.config.tree import grouped
 from harness.report import number
 from harness.report.evidence import verdict
 from harness.spec import Anchors, Claim, ResolvedSweep, RunSpec
@@ -99,18 +99,14 @@ class Evidence:
 
     def recorded(self, kind: str) -> dict[str, list[str]]:
         """Facts of the finished runs, such as `packages`: by name, every value that there is."""
-        found: dict[str, set[str]] = defaultdict(set)
-        for result in self.results:
-            for name, value in (result.get(kind) or {}).items():
-                found[name].add(str(value))
-        return {name: sorted(values) for name, values in found.items()}
+        facts = [(result.get(kind) or {}).items() for result in self.results]
+        values = grouped((name, str(value)) for each in facts for name, value in each)
+        return {name: sorted({*each}) for name, each in values.items()}
 
     @cached_property
     def _statuses(self) -> dict[tuple[str, str], list[RunStatus]]:
-        found = defaultdict(list)
-        for status in sorted(self.statuses, key=lambda status: status.spec.seed):
-            found[status.spec.arm, status.spec.env].append(status)
-        return dict(found)
+        by_seed = sorted(self.statuses, key=lambda status: status.spec.seed)
+        return grouped(((status.spec.arm, status.spec.env), status) for status in by_seed)
 
     def statuses_of(self, arm: str, env: str) -> list[RunStatus]:
         """By seed, as in `Scores.matrix`."""
@@ -160,11 +156,11 @@ class Evidence:
 
     def budgets(self, env: str) -> dict[int, list[str]]:
         """The arms by their number of steps."""
-        found: dict[int, list[str]] = {}
-        for arm in self.arms_on(env):
-            for steps in sorted({run.steps for run in self.specs(arm, env)}):
-                found.setdefault(steps, []).append(arm)
-        return found
+        return grouped(
+            (steps, arm)
+            for arm in self.arms_on(env)
+            for steps in sorted({run.steps for run in self.specs(arm, env)})
+        )
 
     @once
     def learned_from(self, arm: str, env: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from harness.config.name import joined
+from harness.config.tree import grouped
 from harness.spec import ResolvedSweep
 
 NOWHERE = "none"
@@ -27,7 +28,7 @@ def compared(sweep: ResolvedSweep) -> Iterator[tuple[str, str, tuple[str, ...]]]
 
 def warnings(sweep: ResolvedSweep) -> list[str]:
     """For environments where it is not so: which arm was tuned on what. Each once."""
-    found: dict[str, dict[frozenset[str], list[str]]] = {}
+    apart: dict[str, dict[str, frozenset[str]]] = {}  # by environment and arm
     for first, second, envs in compared(sweep):
         for env in envs:
             each = {
@@ -36,12 +37,8 @@ def warnings(sweep: ResolvedSweep) -> list[str]:
                 if env in sweep.tuned_on.get(arm, {})
             }
             if len(set(each.values())) == 2:
-                for arm, where in each.items():
-                    arms = found.setdefault(env, {}).setdefault(where, [])
-                    arms += [arm] if arm not in arms else []
-    places: dict[str, list[str]] = {}
-    for env, arms_by_tuning in found.items():
-        places.setdefault(_told(sweep, arms_by_tuning), []).append(env)
+                apart.setdefault(env, {}).update(each)
+    places = grouped((_told(sweep, where), env) for env, where in apart.items())
     return [
         f"Arms that are compared on {joined(envs)} were not tuned on the same environments: "
         f"{told}. Tune all of them on the same, or say why not."
@@ -49,10 +46,9 @@ def warnings(sweep: ResolvedSweep) -> list[str]:
     ]
 
 
-def _told(sweep: ResolvedSweep, arms_by_tuning: Mapping[frozenset[str], list[str]]) -> str:
+def _told(sweep: ResolvedSweep, tuned_on: Mapping[str, frozenset[str]]) -> str:
     """`ppo on A; count and rnd on A and B`, in the sweep's order."""
-    parts = [(sorted(arms, key=sweep.arms.index), where) for where, arms in arms_by_tuning.items()]
-    parts.sort(key=lambda part: sweep.arms.index(part[0][0]))
+    parts = grouped((tuned_on[arm], arm) for arm in sweep.arms if arm in tuned_on)
     return "; ".join(
-        f"{joined(arms)} on {joined(sorted(where)) or NOWHERE}" for arms, where in parts
+        f"{joined(arms)} on {joined(sorted(where)) or NOWHERE}" for where, arms in parts.items()
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from harness.config.tree import grouped
 from harness.stats import RunId
 from harness.store.reader import RunStatus
 
@@ -35,11 +36,10 @@ def warnings(statuses: Sequence[RunStatus]) -> Iterator[str]:
     """What parts the runs, arm by arm. What a run does not tell is not a difference."""
     arms = {status.spec.arm for status in statuses}
     for kind, words in KINDS.items():
-        alike: dict[frozenset[Runs], list[str]] = defaultdict(list)
         facts = _facts(statuses, kind)
-        for name, values in facts.items():
-            if len(values) > 1:
-                alike[frozenset(values.values())].append(name)
+        alike = grouped(
+            (frozenset(values.values()), name) for name, values in facts.items() if len(values) > 1
+        )
         told = [_told(names, facts[names[0]], arms) for names in alike.values()]
         if told:
             yield f"The runs come from different {words.runs} ({'; '.join(told)})."
@@ -53,12 +53,12 @@ def apart(one: Sequence[RunStatus], other: Sequence[RunStatus]) -> str:
 
     Arms of which equal shares were made on each of two machines do not differ.
     """
-    found: dict[str, list[str]] = defaultdict(list)
+    apart = []
     for kind, words in KINDS.items():
         mine, theirs = (_facts(statuses, kind) for statuses in (one, other))
-        for name in mine:
-            if name in theirs and _shares(mine[name]) != _shares(theirs[name]):
-                found[words.claim].append(name)
+        both = [name for name in mine if name in theirs]
+        apart += [(words.claim, n) for n in both if _shares(mine[n]) != _shares(theirs[n])]
+    found = grouped(apart)
     return ", ".join(
         words if names == [words] else f"{words} ({_some(names)})" for words, names in found.items()
     )
@@ -66,14 +66,14 @@ def apart(one: Sequence[RunStatus], other: Sequence[RunStatus]) -> str:
 
 def _facts(statuses: Iterable[RunStatus], kind: str) -> dict[str, dict[str, Runs]]:
     """By name of a fact and its value: the runs that have it."""
-    found: dict[str, dict[str, set[RunId]]] = defaultdict(lambda: defaultdict(set))
-    for status in statuses:
-        spec = status.spec
-        for name, value in _recorded(status.result or {}, kind).items():
-            found[name][str(value)].add((spec.arm, spec.env, spec.seed))
+    told = grouped(
+        (name, (str(value), (status.spec.arm, status.spec.env, status.spec.seed)))
+        for status in statuses
+        for name, value in _recorded(status.result or {}, kind).items()
+    )
     return {
-        name: {value: frozenset(runs) for value, runs in values.items()}
-        for name, values in found.items()
+        name: {value: frozenset(runs) for value, runs in grouped(values).items()}
+        for name, values in told.items()
     }
 
 

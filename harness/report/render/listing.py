@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from harness import stats
-from harness.config.tree import canonical
+from harness.config.tree import canonical, grouped
 from harness.report.document import Runs
 from harness.report.evidence import Evidence
 from harness.report.number import decimals, ranges
@@ -93,9 +93,7 @@ def _cost(status: RunStatus, field: str, of: Callable[[list[float]], float], dig
 
 def linked(evidence: Evidence) -> Callable[[Runs], str]:
     """Where the page shows runs: `#runs?of=0-9,12`, by their places in the table."""
-    places: dict[str, list[int]] = {}
-    for i, status in enumerate(evidence.statuses):
-        places.setdefault(status.spec.key, []).append(i)
+    places = grouped((status.spec.key, i) for i, status in enumerate(evidence.statuses))
 
     @cache
     def link(runs: Runs) -> str:

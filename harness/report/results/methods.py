@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Iterable
 
 from harness import stats
 from harness.config.name import joined
+from harness.config.tree import grouped
 from harness.report.checklist import records
 from harness.report.citation import cite
 from harness.report.document import Text, quoted
@@ -25,10 +27,8 @@ def paragraphs(evidence: Evidence) -> list[Text]:
 
 def _runs(evidence: Evidence) -> list[str]:
     sweep = evidence.sweep
-    arms: dict[str, list[str]] = defaultdict(list)
-    for arm in sweep.arms:
-        agent = next(run.agent for run in sweep.runs if run.arm == arm)
-        arms[agent].append(arm)
+    agents = {run.arm: run.agent for run in sweep.runs}
+    arms = grouped((agents[arm], arm) for arm in sweep.arms)
     learners = joined(
         f"{joined(map(quoted, names))} ({agent}{cite(f'agent:{agent}')})"
         for agent, names in arms.items()
@@ -51,28 +51,23 @@ def _runs(evidence: Evidence) -> list[str]:
 
 def _environments(evidence: Evidence) -> str:
     """Those that cite the same work together."""
-    cited: dict[str, list[str]] = defaultdict(list)
-    for env in evidence.sweep.envs:
-        card = next(run.card for run in evidence.sweep.runs if run.env == env)
-        cited[cite(f"env:{card.get('id') or card.get('entry_point') or env}")].append(env)
+    cards = {run.env: run.card for run in evidence.sweep.runs}
+    made = {env: cards[env].get("id") or cards[env].get("entry_point") or env for env in cards}
+    cited = grouped((cite(f"env:{made[env]}"), env) for env in evidence.sweep.envs)
     return joined(f"{joined(envs)}{source}" for source, envs in cited.items())
 
 
 def _budgets(evidence: Evidence) -> str:
-    steps: dict[str, list[str]] = defaultdict(list)
-    of_seeds: dict[str, list[str]] = defaultdict(list)
-    for env, budget, seeds in protocol.budgets(evidence).rows:
-        steps[" or ".join(budget.split(", "))].append(env)
-        of_seeds[seeds.replace("-", "\N{EN DASH}")].append(env)
-    each = joined(
-        budget if len(steps) == 1 else f"{budget} on {joined(envs)}"
-        for budget, envs in steps.items()
-    )
-    with_ = "; ".join(
-        seeds if len(of_seeds) == 1 else f"{seeds} on {joined(envs)}"
-        for seeds, envs in of_seeds.items()
-    )
-    return f"Budgets in environment steps are {each}; seeds are {with_}."
+    table = protocol.budgets(evidence).rows
+    steps = _on((budget.replace(", ", " or "), env) for env, budget, _ in table)
+    seeds = _on((seeds.replace("-", "\N{EN DASH}"), env) for env, _, seeds in table)
+    return f"Budgets in environment steps are {joined(steps)}; seeds are {'; '.join(seeds)}."
+
+
+def _on(values: Iterable[tuple[str, str]]) -> list[str]:
+    """Each with its environments, if there are several."""
+    envs = grouped(values)
+    return [v if len(envs) == 1 else f"{v} on {joined(where)}" for v, where in envs.items()]
 
 
 def _evaluation(evidence: Evidence) -> list[str]:

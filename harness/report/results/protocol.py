@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import stats
 from harness.config.name import joined
-from harness.config.tree import canonical, flat
+from harness.config.tree import canonical, flat, grouped
 from harness.report.document import Code, Items, Section, Table, Text
 from harness.report.evidence import Evidence, equal_tuning
 from harness.report.number import ranges
@@ -60,9 +60,7 @@ def beside(evidence: Evidence) -> Iterator[Table]:
 
 def evaluation(evidence: Evidence) -> list[str]:
     """One sentence for each protocol in the sweep."""
-    envs: dict[Evaluation, dict[str, None]] = defaultdict(dict)
-    for run in evidence.sweep.runs:
-        envs[run.evaluation][run.env] = None
+    envs = grouped(dict.fromkeys((run.evaluation, run.env) for run in evidence.sweep.runs))
     return [
         f"{'The' if len(envs) == 1 else f'On {joined(where)}, the'} policy is {_protocol(protocol)}"
         for protocol, where in envs.items()
@@ -150,13 +148,13 @@ def departures(evidence: Evidence) -> Table:
         if arm == evidence.baseline:
             rows.append((arm, "the baseline", "", ""))
             continue
-        changes: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-        pair = {evidence.baseline, arm}
-        both = [env for env in evidence.sweep.envs if pair <= set(evidence.arms_on(env))]
-        for env in both:
-            before, after = (evidence.specs(a, env)[0] for a in (evidence.baseline, arm))
-            for change in _changes(before, after):
-                changes[change].append(env)
+        pair = (evidence.baseline, arm)
+        both = [env for env in evidence.sweep.envs if {*pair} <= {*evidence.arms_on(env)}]
+        changes = grouped(
+            (change, env)
+            for env in both
+            for change in _changes(*(evidence.specs(each, env)[0] for each in pair))
+        )
         for (what, was, now), where in changes.items():
             place = "" if where == both else f" ({', '.join(where)})"
             rows.append((arm, what + place, was, now))
@@ -221,10 +219,7 @@ def _where(pairs: list[tuple[str, str]], known: list[tuple[str, str]]) -> str:
             if side == 0 and len(others) < len(some):
                 return f"all but {', '.join(others)}"
             return words + ", ".join(some)
-    envs: dict[str, list[str]] = defaultdict(list)
-    for arm, env in pairs:
-        envs[arm].append(env)
-    return "; ".join(f"{arm} on {', '.join(where)}" for arm, where in envs.items())
+    return "; ".join(f"{arm} on {', '.join(where)}" for arm, where in grouped(pairs).items())
 
 
 def environments(evidence: Evidence) -> Table:
