@@ -173,13 +173,13 @@ def find_run(verb: str, name: str, store: Store) -> Path | None:
 
 def find_card(verb: str, env: str) -> Card:
     """An environment's card, all that it names imported and of its kind."""
-    from harness import envs
+    from harness.config.strict import Problem, Problems
+    from harness.sweep.request import card_of
 
-    try:
-        card = envs.card(env)
-        envs.check(card)
-    except (KeyError, ImportError, ValueError) as error:
-        raise user_error(verb, str(error.args[0])) from None
+    problems = Problems(lambda _, message: Problem(verb, None, "", message))
+    card = card_of(env, (), problems)
+    if card is None:
+        raise problems.error()
     return card
 
 

@@ -122,12 +122,6 @@ def _interval(estimate: stats.Estimate) -> Interval:
     return Interval(point=round(estimate.point, 6), low=ends[0], high=ends[1])
 
 
-def text(interval: Interval) -> str:
-    if interval.low is None or interval.high is None:
-        return f"{interval.point:.3f}"
-    return f"{interval.point:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
-
-
 def best(plan: Plan, study: optuna.Study, confirmation: Confirmation) -> Best:
     """What best.yaml says."""
     trials = study.get_trials(deepcopy=False)

@@ -178,7 +178,7 @@ def reruns(found: Evidence) -> Plot | None:
         low, high = np.full((2, len(known)), np.nan)
         if last in known:
             interval = confirm.estimate(found.plan, one)
-            texts[last] = confirm.text(interval)
+            texts[last] = str(interval)
             if interval.low is not None and interval.high is not None:
                 low[-1], high[-1] = interval.low, interval.high
         at = [(one.trial, k, v, f"{texts[k]} on {stages[k]}") for k, v in known.items()]

@@ -74,10 +74,10 @@ def _answer(studies: Sequence[Evidence]) -> Section:
             continue
         finalists = confirmed.selected, confirmed.default
         values = (
-            Cell(confirm.text(confirm.estimate(found.plan, one)), (spec.key for spec in one.specs))
+            Cell(str(confirm.estimate(found.plan, one)), (spec.key for spec in one.specs))
             for one in finalists
         )
-        difference = confirm.text(confirm.difference(found.plan, *finalists))
+        difference = str(confirm.difference(found.plan, *finalists))
         tuned = float(confirmed.selected.trial.value or 0.0)
         gap = f"{confirmed.gap:+.3f}"
         rows.append((found.plan.label, *values, difference, f"{tuned:.3f}", gap))

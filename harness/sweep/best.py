@@ -26,6 +26,11 @@ class Interval(Strict):
     low: float | None = None
     high: float | None = None
 
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.point:.3f}"
+        return f"{self.point:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
 
 class Provenance(Strict):
     """How the best trial was found, and what it scored on seeds that chose nothing."""
