@@ -132,3 +132,11 @@ def test_every_table_and_claim_on_a_page_stands_in_the_digest(page, name):
 
     assert [claim for claim in QUOTES[page, name].claims if claim not in digest] == []
     assert [t for t in QUOTES[page, name].tables if not any(holds(k, t) for k in kept)] == []
+
+
+def test_every_test_that_a_page_names_is_there():
+    pages = [page.read_text(encoding="utf-8") for page in DOCS.glob("*.md")]
+    named = {path for text in pages for path in re.findall(r"tests/[\w/]+\.py", text)}
+
+    assert named
+    assert not {path for path in named if not (DOCS.parent / path).is_file()}
