@@ -150,7 +150,7 @@ def test_a_metric_of_training_is_shown_as_its_mean_over_the_last_fifth(store):
     for run in sweep.runs:
         if run.arm == "rnd" or (run.arm == "episodic" and run.seed < 7):
             told = [0.9] * 8 + [0.1 + 0.01 * run.seed, 0.3 + 0.01 * run.seed]
-            fake_store.write_metrics(store, run, "rollout/remote", told)
+            fake_store.write_run(store, run, metrics={"rollout/remote": told})
     text = report(store, sweep)
 
     assert "### rollout/remote: training metric, mean of the last 20 % of steps" in text

@@ -119,8 +119,12 @@ def write_run(
     run: RunSpec,
     returns: Callable[[RunSpec, float, np.random.Generator, int], Any] = treasure,
     result: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, Sequence[float]] | None = None,
 ) -> None:
-    """A finished run."""
+    """A finished run.
+
+    :param metrics: what training logged at even distances up to the end of the budget, by name.
+    """
     with _recording(store, run) as record:
         rng, last = np.random.default_rng([1, run.seed]), [0.0]
         for step in [*range(0, run.steps, run.evaluation.every), run.steps]:
@@ -128,6 +132,9 @@ def write_run(
             episodes = run.evaluation.final_episodes if final else run.evaluation.episodes
             last = [float(value) for value in returns(run, step / run.steps, rng, episodes)]
             record.evaluation(step, "final" if final else "curve", last, [10] * episodes, {})
+        for name, values in (metrics or {}).items():
+            for i, value in enumerate(values, start=1):
+                record.metrics(run.steps * i // len(values), {name: value})
         mean, sd = float(np.mean(last)), float(np.std(last))
         facts = {
             "key": run.key,
@@ -173,15 +180,6 @@ def edit_result(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 def seal(folder: Path) -> None:
     """Let the files of a finished run be as they are now, as if it had ended so."""
     edit_result(folder, lambda facts: facts.update(files=digests(folder)))
-
-
-def write_metrics(store: Store, run: RunSpec, name: str, values: Sequence[float]) -> None:
-    """What training told at even distances up to the end of the budget."""
-    steps = [run.steps * (i + 1) // len(values) for i in range(len(values))]
-    lines = [{"step": at, "seconds": 1.0, name: v} for at, v in zip(steps, values, strict=True)]
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    (store.folder(run) / "train.jsonl").write_text(text)
-    seal(store.folder(run))
 
 
 def write_clock(
