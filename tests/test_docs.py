@@ -23,7 +23,7 @@ OLDER = re.compile(
     r"the next run of (this command|these commands) will replace these numbers\.\*"
 )
 WITHOUT = {
-    ("baselines.md", "baselines"),
+    ("baselines.md", "baselines_continuous"),
     ("curiosity.md", "curiosity"),
     ("curiosity.md", "dqn_rnd"),
     ("curiosity.md", "mountain_car"),
@@ -56,19 +56,21 @@ def tables(lines: Iterable[str]) -> list[list[list[str]]]:
 
 
 def quotes(text: str) -> dict[str, Quotes]:
-    """By sweep: the tables and claims up to the next heading.
+    """By sweep: the tables and claims of its section.
 
-    They follow its command; of commands without a line between them, the first.
+    They follow its command, down to a heading that is no part of its section; of commands without
+    a line between them, the first has them.
     """
     parts: dict[str, list[str]] = {}
-    name = None
-    before = ""
+    name, before = None, ""
+    here = level = 0  # how deep the line stands, and the command
     for line in text.splitlines():
         if line.startswith("#"):
-            name = None
+            here = len(line) - len(line.lstrip("#"))
+            name = None if here <= level else name
         match = COMMAND.match(line)
         if match and not before.startswith("    "):
-            name = match.group(1)
+            name, level = match.group(1), here
         elif name:
             parts.setdefault(name, []).append(line)
         before = line
@@ -92,10 +94,13 @@ QUOTES = {
 }
 
 
-def test_a_quotation_ends_at_the_next_heading():
-    page = "    harness sweep ablations/x.yaml\n\n| a |\n|---|\n- **Supported: b\n\n## c\n| d |\n"
+def test_a_quotation_ends_with_the_section_of_its_command():
+    page = (
+        "## s\n    harness sweep ablations/x.yaml\n\n| a |\n|---|\n- **Supported: b\n\n"
+        "### c\n\n| d |\n\n## e\n| f |\n"
+    )
 
-    assert quotes(page) == {"x": Quotes(["- **Supported: b"], [[["a"]]])}
+    assert quotes(page) == {"x": Quotes(["- **Supported: b"], [[["a"]], [["d"]]])}
 
 
 @pytest.mark.parametrize(
