@@ -5,6 +5,7 @@ A learner that takes bonuses makes an agent with each of them: `ppo_rnd` is `ppo
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -58,7 +59,8 @@ class Entry:
     """One learner, described without importing it."""
 
     target: str  # "module:class"
-    version: int  # raise it whenever a change can move scores: old runs go stale
+    # Raise it whenever a change can move scores: old runs go stale. None: the sources decide.
+    version: int | str | None
     summary: str
     actions: tuple[str, ...] = ("discrete", "continuous")  # of ACTIONS
     observations: tuple[str, ...] = (*FLAT, "image", "dict", "goals")  # of OBSERVATIONS
@@ -67,6 +69,7 @@ class Entry:
     learns: bool = True
     samples: bool = True  # may act otherwise where it is not to act greedily
     bonuses: Taker | None = None  # None: it takes none
+    parts: tuple[str, str] | None = None  # the learner and the bonus that it is made of
 
     @property
     def module(self) -> str:
@@ -80,15 +83,25 @@ class Entry:
     def load(self) -> Any:
         """The class behind `target`.
 
-        :raises ValueError: if it is no `api.Agent`.
+        :raises ValueError: if it is neither an `api.Agent` nor an algorithm of SB3's kind.
         """
         from baselines.api import is_agent  # Gymnasium, for those who act
 
         found = target.attribute(self.target)
+        if self.parts is not None:
+            found = found(*self.parts)
+        elif "stable_baselines3" in sys.modules:  # which whoever subclasses it has imported
+            found = target.attribute("baselines.sb3:adapted")(found)
         if not is_agent(found):
-            raise ValueError(f"'{self.target}' is no agent: see baselines/api.py")
+            raise ValueError(
+                f"'{self.target}' is no agent: a class like baselines.api.Agent, or a subclass of "
+                "a Stable-Baselines3 algorithm"
+            )
         return found
 
+
+# What the class of an agent of the user's own may say of itself, as an entry here does.
+SAID = ("version", "actions", "observations", "envs", "learns", "samples")
 
 DISCRETE = ("discrete",)
 CONTINUOUS = ("continuous",)
@@ -280,18 +293,29 @@ def names() -> Iterator[str]:
 
 
 def name(learner: str, bonus: str) -> str:
-    return f"{learner}_{bonus}"
+    """`ppo_rnd`; with a bonus of the user's own, `ppo+module:Class`."""
+    return f"{learner}{'+' if is_target(bonus) else '_'}{bonus}"
+
+
+def is_target(name: str) -> bool:
+    """Whether it is "module:Class", of the user's own, and no name in these tables."""
+    return target.TARGET.fullmatch(name) is not None
 
 
 def takes(learner: str, bonus: str) -> bool:
     """Whether what the learner asks of a bonus is what the bonus says of itself."""
-    taker = AGENTS[learner].bonuses
+    taker = AGENTS[learner].bonuses if learner in AGENTS else None
     return taker is not None and load_bonus(bonus).reach in taker.reaches
 
 
 def load_bonus(name: str) -> Any:
-    """The class of a bonus, imported only now."""
-    return target.attribute(BONUSES[name])
+    """The class of a bonus, imported only now.
+
+    :raises ValueError: if a target names something else.
+    """
+    if not is_target(name):
+        return target.attribute(BONUSES[name])
+    return target.load(name, target.attribute("baselines.curiosity.bonus:Bonus"))
 
 
 def split(agent: str) -> tuple[str, str]:
@@ -299,8 +323,11 @@ def split(agent: str) -> tuple[str, str]:
 
     :raises KeyError: if there is no such agent.
     """
-    if agent in AGENTS:
+    if agent in AGENTS or is_target(agent):
         return agent, ""
+    learner, plus, bonus = agent.partition("+")
+    if plus and takes(learner, bonus):
+        return learner, bonus
     for bonus in BONUSES:
         learner = agent.removesuffix(name("", bonus))
         if learner != agent and learner in AGENTS and takes(learner, bonus):
@@ -314,15 +341,38 @@ def entry(agent: str) -> Entry:
     :raises KeyError: if there is no such agent.
     """
     learner, bonus = split(agent)
+    if is_target(learner):
+        return own(learner)
     plain = AGENTS[learner]
     if not bonus:
         return plain
     kind = load_bonus(bonus)
+    version = None if is_target(bonus) else plain.version + kind.version - 1
     return replace(
         plain,
-        target=f"baselines.curiosity.agent:{agent}",
-        version=plain.version + kind.version - 1,
+        target="baselines.curiosity.agent:agent_class",
+        parts=(learner, bonus),
+        version=version,
         summary=f"{learner} with {kind.summary}",
         actions=tuple(each for each in plain.actions if each in kind.actions),
         observations=tuple(each for each in plain.observations if each in FLAT),
     )
+
+
+def own(agent: str) -> Entry:
+    """What an agent of the user's own is, by what its class says of itself; it is imported.
+
+    :raises ValueError: if it is none, or says what is not in OBSERVATIONS or ACTIONS.
+    """
+    plain = Entry(agent, None, "", (*BOTH, *SEVERAL))
+    made = plain.load()
+    told = {name: getattr(made, name) for name in SAID if hasattr(made, name)}
+    wrong = [
+        f"{name}: {', '.join(sorted(unknown))}"
+        for name, known in (("actions", ACTIONS), ("observations", OBSERVATIONS))
+        if (unknown := set(told.get(name, ())) - set(known))
+    ]
+    if wrong:
+        raise ValueError(f"'{agent}' says of itself what there is not, {'; '.join(wrong)}")
+    first = (made.__doc__ or "").strip().partition("\n")[0]
+    return replace(plain, summary=first, **told)

@@ -29,6 +29,7 @@ from stable_baselines3.common.save_util import load_from_zip_file, recursive_get
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
+from baselines import SAID
 from baselines.api import Config, Progress, Task
 from baselines.bound import Count, Positive
 from baselines.hindsight import GoalsEnd, ManyGoals, PaidAlike
@@ -378,6 +379,20 @@ def agent_class(name: str) -> type[SB3Agent]:
     algorithm = load_target(entry.target, BaseAlgorithm)
     body = {"algorithm": algorithm, "__module__": __name__}
     return type(algorithm.__name__, (entry.adapter,), body)
+
+
+def adapted(found: Any) -> Any:
+    """An algorithm of SB3's kind as an `api.Agent`; anything else as it is."""
+    if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
+        return found
+    return _adapted(found)
+
+
+@cache
+def _adapted(algorithm: type[BaseAlgorithm]) -> type[SB3Agent]:
+    body = {"algorithm": algorithm, "__module__": __name__, "__doc__": algorithm.__doc__}
+    body |= {name: getattr(algorithm, name) for name in SAID if name in vars(algorithm)}
+    return type(algorithm.__name__, (SB3Agent,), body)
 
 
 def __getattr__(name: str) -> type[SB3Agent]:

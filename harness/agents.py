@@ -16,6 +16,7 @@ from baselines import AGENTS, BONUSES, BOTH, OBSERVATIONS, Entry, names, split, 
 from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
+from harness.config import study
 from harness.config.model import Strict
 from harness.config.name import is_name, joined
 from harness.config.shipped import shipped
@@ -85,11 +86,31 @@ class Settings(NamedTuple):
 
 
 def entry(name: str) -> Entry:
-    """:raises KeyError: with a suggestion, if there is no such agent."""
+    """What an agent is, and the version of one of the user's own.
+
+    :raises KeyError: with a suggestion, if there is no such agent, or its module cannot be used.
+    """
+    own = [part for part in name.split("+") if baselines.is_target(part)]
+    why = next(filter(None, map(study.refused, own)), "")
+    if why:
+        raise KeyError(why)
     try:
-        return baselines.entry(name)
+        found = baselines.entry(name)
     except KeyError:
         raise KeyError(f"unknown agent '{name}'.{suggest(name, names())}") from None
+    except Exception as error:  # whatever a module raises while it is imported
+        raise KeyError(study.not_usable(name, error)) from None
+    if found.version is not None:
+        return found
+    made = [provenance.fingerprint(part.partition(":")[0]) for part in own]
+    plain = baselines.split(name)[0]
+    learner = [str(AGENTS[plain].version)] if plain in AGENTS else []
+    return replace(found, version="-".join([*learner, *made]))
+
+
+def known(name: str) -> bool:
+    """Whether it may be an agent: one that ships, or one of the user's own."""
+    return baselines.is_target(name) or name in names()
 
 
 def with_bonus(agent: str, bonus: str) -> str:
@@ -98,11 +119,17 @@ def with_bonus(agent: str, bonus: str) -> str:
     :raises KeyError: with a suggestion or the way out, if there is none.
     """
     learner, other = split(agent)
+    if baselines.is_target(learner):
+        raise KeyError(f"{learner} takes no bonus: learners that ship do (`harness ls bonuses`)")
     if other:
         raise KeyError(f"{agent} has a bonus already: name its learner, {learner}, beside it")
-    if bonus not in BONUSES:
+    if bonus not in BONUSES and not baselines.is_target(bonus):
         raise KeyError(f"unknown bonus '{bonus}'.{suggest(bonus, BONUSES)}")
-    if not takes(learner, bonus):
+    try:
+        taken = takes(learner, bonus)
+    except Exception as error:  # whatever a module raises while it is imported
+        raise KeyError(study.not_usable(bonus, error)) from None
+    if not taken:
         able = [name for name in BONUSES if takes(learner, name)]
         instead = f"take {joined(able, 'or')}" if able else "`harness ls bonuses` shows who does"
         raise KeyError(f"{learner} does not take the bonus {bonus}: {instead}")

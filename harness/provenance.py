@@ -94,6 +94,15 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
+def fingerprint(module: str) -> str:
+    """A digest of an imported module and of what it imports that is neither installed nor ours."""
+    own = {name: d for name, d in sources([module]).items() if name.partition(".")[0] not in OURS}
+    file = getattr(sys.modules[module], "__file__", None)
+    if not own and file:  # an installed package's
+        own = {module: _source(file, "").digest}
+    return hashlib.sha256(str(sorted(own.items())).encode()).hexdigest()[:16]
+
+
 def _own(name: str) -> _Source | None:
     """The source of a module; None: it was not imported, or is a library's or Python's."""
     module = sys.modules.get(name)
@@ -221,7 +230,8 @@ def parts(whole: object) -> Iterator[Any]:
 def modules_of(whole: object) -> set[str]:
     """Those that the classes of all its parts come from, and their bases."""
     classes = {base for part in parts(whole) for base in type(part).__mro__}
-    return {each.__module__ for each in classes}
+    # Box2D's classes, made by SWIG, do not say where they come from.
+    return {each.__module__ for each in classes if hasattr(each, "__module__")}
 
 
 def devices(agent: object) -> set[str]:

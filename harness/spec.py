@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from harness.config.model import Strict
-from harness.config.name import Name
+from harness.config.name import Name, Target
 from harness.config.tree import canonical
 
 
@@ -49,9 +49,9 @@ class Engine(Strict):
 class RunSpec(Strict):
     """One training run. Two specs with the same `key` must give the same numbers."""
 
-    agent: Name
-    agent_version: int
-    env: Name  # the card's name
+    agent: Target
+    agent_version: int | str  # of a user's own that has no number: a digest of its sources
+    env: Target  # the card's name
     card: dict[str, Any]  # what the card says that decides outcomes: `Card.identity()`
     wrappers: tuple[dict[str, Any], ...] = ()  # on top of the card's own: {"name": ..., **options}
     seed: int
@@ -138,7 +138,7 @@ class ResolvedSweep(BaseModel, frozen=True):
     question: str
     source: str  # the file's name, as given
     arms: tuple[str, ...]  # in the file's order
-    envs: tuple[Name, ...]
+    envs: tuple[Target, ...]
     claims: tuple[Claim, ...] = ()
     report: ReportOptions = ReportOptions()
     anchors: dict[str, Anchors] = {}

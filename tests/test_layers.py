@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"__main__"},
     {"cli"},
-    {"search"},
+    {"search", "testing"},
     {"train", "report"},
     {"sweep"},
     {"stats"},
@@ -63,8 +63,10 @@ def test_imports_point_down(path):
             assert LEVEL[parts[1]] > LEVEL[here], f"{here} imports {parts[1]}"
         if parts[:2] == ["baselines", "target"]:  # where names become imports
             assert here in {"envs", "cli"}
+        elif parts[:2] == ["baselines", "space"]:  # the kinds of spaces
+            assert here in {"envs", "agents", "testing"}
         elif parts[0] == "baselines":
-            assert here in {"agents", "train", "sweep", "cli"}
+            assert here in {"agents", "train", "sweep", "cli", "testing"}
 
 
 @pytest.mark.parametrize(

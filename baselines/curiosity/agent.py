@@ -10,7 +10,7 @@ from pydantic import BaseModel, create_model
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines import AGENTS, load_bonus, sb3, split, target
+from baselines import AGENTS, load_bonus, name, sb3, target
 from baselines.curiosity.learner import Curious
 from baselines.sb3_config import config_of
 
@@ -56,23 +56,13 @@ def agent_class(learner: str, bonus: str) -> type[CuriosityAgent]:
     """The `api.Agent` of a learner with a bonus that it takes."""
     plain, kind, algorithm = sb3.agent_class(learner).algorithm, load_bonus(bonus), curious(learner)
     settings = algorithm.settings(kind.reach)
-    title = plain.__name__ + bonus.upper()
+    title = plain.__name__ + bonus.rpartition(":")[2].upper()
     config = create_model(
         f"{title}Config",
         __base__=(settings, config_of(plain, algorithm.fields), kind.Config),
         __doc__=f"The hyper-parameters of {plain.__name__} with the bonus {bonus}.",
     )
     config.search = {**settings.search, **kind.Config.search}  # type: ignore[attr-defined]
-    body = {"name": f"{learner}_{bonus}", "bonus": bonus, "settings": settings, "Config": config}
+    body = {"name": name(learner, bonus), "bonus": bonus, "settings": settings, "Config": config}
     body |= {"algorithm": algorithm, "__module__": __name__}
     return type(title, (CuriosityAgent,), body)
-
-
-def __getattr__(name: str) -> type[CuriosityAgent]:
-    try:
-        learner, bonus = split(name)
-    except KeyError:
-        bonus = ""
-    if not bonus:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return agent_class(learner, bonus)

@@ -64,6 +64,7 @@ def envs(store: Store, long: bool) -> RenderableType:
     for name in card_names():
         each = card(name)
         anchors = each.scale()
+        assert anchors is not None, name  # all cards that ship have them
         error = anchors.random.standard_error
         cells = [name, each.actions, str(each.max_episode_steps or "")]
         cells += [f"{anchors.random.score:.4g}", "" if error is None else f"{error:.2g}"]

@@ -12,6 +12,7 @@ from harness.cli.calibrate_env import calibrate_env
 from harness.cli.check import check
 from harness.cli.ls import ls
 from harness.cli.model_report import model_report
+from harness.cli.new import new
 from harness.cli.preview import preview
 from harness.cli.report import report
 from harness.cli.run import run
@@ -28,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    sweep, run, report, verify, status, check, ls, tune, calibrate_env, calibrate, preview,
+    new, sweep, run, report, verify, status, check, ls, tune, calibrate_env, calibrate, preview,
     model_report,
 ):  # fmt: skip
     app.command()(verb)

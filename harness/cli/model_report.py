@@ -21,12 +21,14 @@ def model_report(
     results: option.Results = option.DEFAULT_RESULTS,
     figures: option.Figures = True,
     trust: option.Trust = False,
+    study: option.Study = None,
 ) -> None:
     """Measure the accuracy of learned models on held-out episodes. Resumes where it stopped."""
     with verb.users_errors("What was measured is kept; the same command resumes."):
         from harness.cli import model_folder
         from harness.cli.report import write_report
 
+        verb.enter(study)
         store, shown = verb.open_store(results), verb.console()
         folder = verb.find_run("model-report", what, store)
         if folder is not None:

@@ -59,6 +59,14 @@ Trust = Annotated[
         "a record names are never imported.",
     ),
 ]
+Study = Annotated[
+    Path | None,
+    typer.Option(
+        "--study",
+        help="The folder with your own agents, bonuses and environments, if the run has any: "
+        "what a record names is imported from there only.",
+    ),
+]
 SweepPath = Annotated[str, typer.Argument(help="A sweep file, such as ablations/rnd.yaml.")]
 SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's name or file.")]
 RunOrSweep = Annotated[

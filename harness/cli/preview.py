@@ -19,12 +19,14 @@ def preview(
     seed: Annotated[int, typer.Option(min=0, help="Reset seed of an environment's episode.")] = 0,
     results: option.Results = option.DEFAULT_RESULTS,
     trust: option.Trust = False,
+    study: option.Study = None,
 ) -> None:
     """Draw a random and a scripted episode; or a trained run's first success and failure."""
     with verb.users_errors():
         from harness.config.strict import suggest
         from harness.train.preview import FORMATS, draw, draw_run
 
+        verb.enter(study)
         folder = verb.find_run("preview", what, verb.open_store(results))
         path = Path(f"{folder.name if folder else what}.png") if out == Path() else out
         if path.suffix not in FORMATS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -38,10 +39,12 @@ def run(
 ) -> None:
     """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
     with verb.users_errors():
+        from harness.config import study
         from harness.config.option import spoken
         from harness.sweep.request import Request
         from harness.sweep.resolve import resolve
 
+        study.enter(Path())
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
         texts = {"evaluation": evaluation, "engine": engine}
         protocol = {name: spoken(f"--{name}", text, text) for name, text in texts.items() if text}

@@ -24,6 +24,9 @@ from harness.sweep.claim import SCORES
 from harness.sweep.file import SweepFile
 
 HERE = shipped("configs/schema")
+OWN = r"^[\w.]+:[\w/.-]+$"  # "module:Class", "module:Name-v0"
+# Families such as DeepSea-N have more members than are listed, and Gymnasium more environments.
+MORE = r"-v?\d+$|\.ya?ml$"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -48,13 +51,15 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 def _offer_names(schema: dict[str, Any], *arms: str) -> None:
     """Let editors complete what is a free word to the model and a known name to the harness."""
-    members = envs.card_names()
+    known = {"agent": list(baselines.names()), "bonus": list(baselines.BONUSES)}
     for arm in arms:
-        schema["$defs"][arm]["properties"]["agent"]["anyOf"][0]["enum"] = list(baselines.names())
-        schema["$defs"][arm]["properties"]["bonus"]["anyOf"][0]["enum"] = list(baselines.BONUSES)
-    # Families such as DeepSea-N have more members than are listed.
-    names = {"anyOf": [{"enum": members}, {"type": "string", "pattern": r"-\d+$"}]}
-    schema["properties"]["envs"]["items"] = names
+        for key, names in known.items():
+            kinds = schema["$defs"][arm]["properties"][key]["anyOf"]
+            kinds[:1] = [{"enum": names}, {"type": "string", "pattern": OWN}]
+    members = {"enum": envs.card_names()}
+    schema["properties"]["envs"]["items"] = {
+        "anyOf": [members, {"type": "string", "pattern": f"{MORE}|{OWN}"}]
+    }
 
 
 def text(schema: dict[str, Any]) -> str:

@@ -101,6 +101,17 @@ def open_store(results: Path) -> Store:
     return Store(results)
 
 
+def enter(folder: Path | None) -> None:
+    """Look for modules and cards in the folder of `--study`, for what a record names too.
+
+    Without it nowhere: a run is read from anywhere, a folder that was unpacked from an archive too.
+    """
+    from harness.config import study
+
+    if folder is not None:
+        study.enter(folder, trusted=True)
+
+
 def find_file(name: str, wanted: Kind | None = None) -> Path:
     """A sweep or search by path; or one that is shipped, by path or name, from any folder.
 
@@ -173,9 +184,11 @@ def find_run(verb: str, name: str, store: Store) -> Path | None:
 
 def find_card(verb: str, env: str) -> Card:
     """An environment's card, all that it names imported and of its kind."""
+    from harness.config import study
     from harness.config.strict import Problem, Problems
     from harness.sweep.request import card_of
 
+    study.enter(Path())
     problems = Problems(lambda _, message: Problem(verb, None, "", message))
     card = card_of(env, (), problems)
     if card is None:

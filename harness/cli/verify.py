@@ -15,12 +15,14 @@ def verify(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sample.")] = 0,
     results: option.Results = option.DEFAULT_RESULTS,
     workers: option.Workers = 0,
+    study: option.Study = None,
 ) -> None:
     """Repeat finished runs and compare every evaluation and the weights."""
     with verb.users_errors("What was compared is recorded; the same command starts again."):
         from harness.store.run_files import certificate_path, spec
         from harness.train import verify as verifying
 
+        verb.enter(study)
         store = verb.open_store(results)
         folder = verb.find_run("verify", what, store)
         if folder is not None:

@@ -10,6 +10,9 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 
 PATTERN = "[A-Za-z0-9_][A-Za-z0-9_.-]*"
+# An agent or environment from a module of the user's own or of a package: "module:Class",
+# "module:Name-v0", "ALE/Pong-v5"; a learner with a bonus of the user's own: "ppo+module:Class".
+TARGET = rf"(?:[a-z0-9_]+\+)?(?:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:)?(?:[\w-]+/)?{PATTERN}"
 LONGEST = 100  # letters: a file's name may have 255, and names are put together
 RULE = f"letters, digits, '_', '.' and '-', the first no '.' or '-', at most {LONGEST}"
 
@@ -17,6 +20,25 @@ RULE = f"letters, digits, '_', '.' and '-', the first no '.' or '-', at most {LO
 def is_name(text: str) -> bool:
     """Whether it is one plain name. No path can be spelled with it but to a child of a folder."""
     return len(text) <= LONGEST and re.fullmatch(PATTERN, text) is not None
+
+
+def is_target(text: str) -> bool:
+    """Whether it is a name, or says in which module or registry one stands."""
+    return len(text) <= LONGEST and re.fullmatch(TARGET, text, re.ASCII) is not None
+
+
+def as_file(target: str) -> str:
+    """What a folder or a file is called for it: `my.mine.Mine` for `my.mine:Mine`."""
+    return re.sub("[:/+]", ".", target)
+
+
+def _targeted(text: str) -> str:
+    if not is_target(text):
+        raise ValueError(f"a name has {RULE}, and may follow 'module:'")
+    return text
+
+
+Target = Annotated[str, AfterValidator(_targeted)]
 
 
 def _checked(text: str) -> str:

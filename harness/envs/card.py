@@ -9,18 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import gymnasium as gym
 from pydantic import Field, field_validator, model_validator
 
 from baselines import target
-from harness.config import strict
+from baselines.space import action_kind
+from harness import provenance
+from harness.config import strict, study
 from harness.config.model import Strict
-from harness.config.name import RULE, is_name, shortened
+from harness.config.name import RULE, is_name, is_target, shortened
 from harness.config.shipped import shipped
-from harness.envs.extra import Extra
+from harness.envs.extra import Extra, need
 from harness.envs.plane import Plane
+from harness.envs.registered import known, registered
 from harness.envs.wrappers import check_wrapper, complete
 from harness.spec import Anchors
 
@@ -76,9 +80,10 @@ class Card(Strict):
         None, description='The Gymnasium id; "module:id" imports the module that registers it.'
     )
     entry_point: str | None = Field(None, description='Instead of an id: "module:Class".')
-    version: int = Field(
-        ge=1,
-        description="Raise it whenever a change can change scores: old runs then count as stale.",
+    version: Annotated[int, Field(ge=1)] | str | None = Field(
+        None,
+        description="Raise it whenever a change can change scores: old runs then count as stale. "
+        "Without it, every change of the environment's own source does.",
     )
     kwargs: dict[str, Any] = Field(
         {}, description="Keyword arguments of the environment's constructor."
@@ -97,7 +102,9 @@ class Card(Strict):
         description="The time limit, at which episodes are truncated. Without it: each "
         "terminates by itself after a fixed number of steps.",
     )
-    actions: Literal["discrete", "continuous"] = Field(description="The kind of action space.")
+    actions: Literal["discrete", "continuous", "multidiscrete", "multibinary"] = Field(
+        description="The kind of action space."
+    )
     deterministic: bool = Field(
         True,
         description="Greedy actions in evaluation; false: sampled, for tasks in which a greedy "
@@ -141,9 +148,10 @@ class Card(Strict):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Card:
-        for first, second in [("id", "entry_point"), ("anchors", "anchors_from")]:
-            if (getattr(self, first) is None) == (getattr(self, second) is None):
-                raise ValueError(f"give either '{first}' or '{second}'")
+        if (self.id is None) == (self.entry_point is None):
+            raise ValueError("give either 'id' or 'entry_point'")
+        if self.anchors is not None and self.anchors_from is not None:
+            raise ValueError("give either 'anchors' or 'anchors_from'")
         return self
 
     def identity(self) -> dict[str, Any]:
@@ -157,12 +165,12 @@ class Card(Strict):
             facts["variants"] = self.variants.model_dump(mode="json")
         return facts
 
-    def scale(self) -> Anchors:
-        """The anchors, read from the card or computed from its kwargs.
+    def scale(self) -> Anchors | None:
+        """The anchors, read from the card or computed from its kwargs; None: nobody knows them.
 
         :raises ValueError: if `anchors_from` names something else, or refuses the kwargs.
         """
-        if self.anchors is not None:
+        if self.anchors is not None or self.anchors_from is None:
             return self.anchors
         anchors = target.load(str(self.anchors_from), Anchors)(**self.kwargs)
         assert isinstance(anchors, Anchors), self.anchors_from
@@ -178,13 +186,19 @@ class Card(Strict):
 
 
 def card(name: str) -> Card:
-    """The card of one environment.
+    """The card of one environment: the study's own, one that ships, or what Gymnasium knows.
 
-    :raises KeyError: if there is none; its argument tells the way out.
+    :raises KeyError: if there is none, or two; its argument tells the way out.
+    :raises UserError: if the study's own is wrong.
     """
-    if not is_name(name):
+    if not is_target(name):
         raise KeyError(f"'{shortened(name)}' is no name of an environment: it has {RULE}")
-    made = _read(name)
+    made, own = _read(name), study.card_file(name)
+    if own is not None and made is not None:
+        both = f"{own} and {shipped('configs/envs') / own.name}"
+        raise KeyError(f"two cards are called '{name}', {both}: rename yours")
+    if own is not None:
+        return _of_study(own)
     if made is not None and not made.sizes:
         return made
     if member := MEMBER.match(name):
@@ -194,7 +208,12 @@ def card(name: str) -> Card:
     if made is not None:
         example = name.removesuffix(FAMILY) + f"-{made.sizes[0]}"
         raise KeyError(f"'{name}' is a family: put a size for N, such as '{example}'")
-    raise KeyError(f"unknown environment '{name}'.{strict.suggest(name, card_names())}")
+    if (found := _registered(name)) is not None:
+        return found
+    task = name.rpartition("-v")[0]
+    others = [each for each in gym.registry if task and each.rpartition("-v")[0] == task]
+    hint = strict.suggest(name, [*card_names(), *others])
+    raise KeyError(f"unknown environment '{name}'.{hint}")
 
 
 def card_names() -> list[str]:
@@ -220,9 +239,70 @@ def _natural(name: str) -> list[str | int]:
 @cache
 def _read(stem: str) -> Card | None:
     path = shipped("configs/envs") / f"{stem}.yaml"
-    if not path.is_file():
+    if not is_name(stem) or not path.is_file():
         return None
     return strict.read(path, Card).model_copy(update={"name": stem})
+
+
+def _of_study(path: Path) -> Card:
+    """:raises UserError: if it is no card, or what it names cannot be imported."""
+    document = strict.load(path)
+    card = strict.parse(document, Card)
+    key = "id" if card.entry_point is None else "entry_point"
+    module, colon, _ = str(getattr(card, key)).partition(":")
+    if not colon or card.version is not None:
+        return card.model_copy(update={"name": path.stem, "version": card.version or 1})
+    try:
+        target.module(module)
+    except Exception as error:  # whatever a module raises while it is imported
+        raise strict.UserError(
+            [document.problem((key,), study.not_usable(module, error))]
+        ) from None
+    version = provenance.fingerprint(module)
+    return card.model_copy(update={"name": path.stem, "version": version})
+
+
+# What Gymnasium's own environments need, by the module that they are in.
+REQUIRED: dict[str, Extra] = {
+    "gymnasium.envs.box2d": "box2d",
+    "gymnasium.envs.mujoco": "mujoco",
+    "ale_py": "atari",
+}
+
+
+@cache
+def _registered(name: str) -> Card | None:
+    """What Gymnasium's registry says of an environment for which there is no card.
+
+    :raises KeyError: if the module before the colon may not be, or cannot be, imported.
+    """
+    module, colon, _ = name.rpartition(":")
+    if colon and (why := study.refused(name)):
+        raise KeyError(why)
+    try:
+        spec = known(name)
+    except ValueError as error:
+        if colon:
+            raise KeyError(str(error)) from None
+        return None
+    except Exception as error:  # whatever a module raises while it is imported
+        raise KeyError(study.not_usable(module, error)) from None
+    made_by = str(spec.entry_point)
+    extra = next((REQUIRED[each] for each in REQUIRED if made_by.startswith(each)), None)
+    need(extra, name)
+    env = registered(name, {})
+    actions = action_kind(env.action_space)
+    env.close()
+    solved = spec.reward_threshold
+    aim = "" if solved is None else f", solved at a return of {solved:g}"
+    return Card(
+        name=name,
+        summary=f"{spec.id} as Gymnasium registers it{aim}",
+        id=name,
+        max_episode_steps=spec.max_episode_steps,
+        actions=actions,
+        extra=extra,
+    ).model_copy(update={"version": provenance.fingerprint(module) if colon else 1})
 
 
 def _member(family: Card, name: str, size: int) -> Card:

@@ -186,7 +186,9 @@ class Plan(NamedTuple):
         return float(np.mean([self.value(scores[rows].ravel(), instances) for rows in chosen]))
 
     def normalised(self, env: str, score: float) -> float:
-        return float(stats.normalise(np.array(score), self.anchors[env]))
+        """Raw where an environment, the only one, has no anchors."""
+        anchors = self.anchors.get(env)
+        return score if anchors is None else float(stats.normalise(np.array(score), anchors))
 
     def identity(self) -> dict[str, Any]:
         """All that decides the study: it must not change while the study goes on."""

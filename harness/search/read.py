@@ -9,16 +9,21 @@ from typing import Any, NamedTuple
 
 from harness import agents, envs
 from harness.agents import Layer
+from harness.config import study
 from harness.config.space import Range, order_problems
 from harness.config.strict import Document, Problem, Problems, UserError, load, suggest, survey
 from harness.config.tree import Place, get, put
 from harness.search.file import Halving, Searched, SearchFile
 from harness.search.plan import Instance, Plan
 from harness.sweep.arm import Composed
-from harness.sweep.request import Request, cards_of, requests
+from harness.sweep.request import Request, cards_of, requests, with_names
 from harness.sweep.resolve import resolve
 
 MOST_POINTS = 100_000  # of a grid
+NO_ANCHORS = (
+    "a mean over environments needs normalised scores, and {0} has no anchors: give it a card with "
+    "anchors (`harness calibrate-env {0}` measures the first), or search in it alone"
+)
 
 
 def read(path: Path, rehearse: bool = False) -> list[Plan]:
@@ -27,6 +32,7 @@ def read(path: Path, rehearse: bool = False) -> list[Plan]:
     :param rehearse: make the learner of each default trial once, too, as before training.
     :raises UserError: with everything that is wrong at once, before anything trains.
     """
+    study.enter(path.parent)
     return _plans(load(path), rehearse)
 
 
@@ -53,6 +59,7 @@ def _plans(document: Document, rehearse: bool = False) -> list[Plan]:
     file, problems = survey(document, SearchFile, SearchFile.STAND_INS)
     if file is None:
         raise problems.error()
+    file = with_names(file, problems)
     plans = []
     cards = cards_of(file, problems)
     for label in file.arms:
@@ -87,7 +94,10 @@ def _plan(
                 _plan(file.model_copy(update={"arms": without}), document, label, cards)
         raise problems.error()
     space = _space(document, label, arm, base[0].agent, cards.values())
-    anchors = {name: card.scale() for name, card in cards.items()}
+    anchors = {name: scale for name, card in cards.items() if (scale := card.scale())}
+    for name in cards if len(cards) > 1 else ():
+        if name not in anchors:
+            problems.add(("envs", file.envs.index(name)), NO_ANCHORS.format(name))
     ranges = {name: one.range for name, one in space.items()}
     plan = Plan(file, document, label, ranges, anchors, tuple(asked), tuple(base))
     for name, message in order_problems(ranges):

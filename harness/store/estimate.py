@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from harness.config.name import as_file
 from harness.spec import Claim, RunSpec
 from harness.store import cost
 from harness.store.cost import Cost, Measured
@@ -147,7 +148,7 @@ class Experience:
             self._read.get(folder.parent, []).append(run)
 
     def _finished(self, agent: str, env: str) -> list[Measured]:
-        folder = self._runs / agent / env
+        folder = self._runs / as_file(agent) / as_file(env)
         if folder not in self._read:
             self._read[folder] = cost.finished_in(folder)
         return self._read[folder]

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
-from harness.config.name import is_name
+from harness.config.name import as_file, is_name
 from harness.spec import ResolvedSweep, RunSpec
 from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
@@ -70,7 +70,7 @@ class Store:
         self.root = root
 
     def folder(self, spec: RunSpec) -> Path:
-        return self.root / "runs" / spec.agent / spec.env / spec.key
+        return self.root / "runs" / as_file(spec.agent) / as_file(spec.env) / spec.key
 
     def sweep_folder(self, name: str) -> Path:
         return self.root / "sweeps" / _named(name)

@@ -26,6 +26,8 @@ def read(
             problems.add(("claims", i), message)
             continue
         claim = Claim(text=text, **sentence.groupdict())
+        if len(envs) == 1 and claim.env is None:  # nothing to average over, so to normalise
+            claim = claim.model_copy(update={"env": next(iter(envs))})
         wrong = [*_unknown(claim, arms, envs), *_excluded(claim, claims.values())]
         for message in wrong:
             problems.add(("claims", i), message)

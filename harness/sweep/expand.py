@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from harness import agents, stats
 from harness.agents import Layer, Settings
+from harness.config import study
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
 from harness.spec import ResolvedSweep, RunSpec
@@ -18,7 +19,7 @@ from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
 from harness.sweep.claim import SCORES
 from harness.sweep.file import SweepFile
-from harness.sweep.request import Request, cards_of, requests
+from harness.sweep.request import Request, cards_of, requests, with_names
 from harness.sweep.resolve import not_reporting, resolve
 
 MOST_RUNS = 20_000  # refused before anything is expanded; ours have 400
@@ -50,7 +51,7 @@ class Expansion(NamedTuple):
 def expand(
     path: Path, overrides: Sequence[Layer] = (), anyway: bool = False, rehearse: bool = False
 ) -> Expansion:
-    """Every run of a sweep. Looks at nothing but the file and what is shipped.
+    """Every run of a sweep. Looks at nothing but the file, its folder and what is shipped.
 
     :param overrides: hyper-parameters that win over everything, from `--set`.
     :param anyway: allow claims that no outcome could support; the objections are recorded.
@@ -58,9 +59,11 @@ def expand(
     :raises UserError: with everything that is wrong at once, before anything trains.
     """
     document = load(path)
+    study.enter(path.parent)
     file, problems = survey(document, SweepFile, SweepFile.STAND_INS)
     if file is None:
         raise problems.error()
+    file = with_names(file, problems)
     rehearse = rehearse and not problems
     cards = cards_of(file, problems)
     arms = compose(file, problems)
@@ -90,7 +93,7 @@ def expand(
         envs=tuple(cards),
         claims=tuple(claims.values()),
         report=file.report,
-        anchors={name: card.scale() for name, card in cards.items()},
+        anchors={name: scale for name, card in cards.items() if (scale := card.scale())},
         components={a.label: a.components for a in arms.composed if a.components is not None},
         tuned_on=_tuned_on(asked),
         runs=tuple(runs),

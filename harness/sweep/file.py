@@ -18,11 +18,14 @@ Steps = int | dict[str, int] | None  # a budget: one for all environments, or fo
 class Departure(Strict):
     """Changes. Hyper-parameters are merged key by key; other keys are replaced."""
 
-    agent: str | None = Field(None, description="A name from `harness ls agents`.")
+    agent: str | None = Field(
+        None, description="A name from `harness ls agents`, or module:Class of your own."
+    )
     bonus: str | None = Field(
         None,
-        description="An exploration bonus, a name from `harness ls bonuses`: {agent: ppo, bonus: "
-        "rnd} equals {agent: ppo_rnd}. null removes the bonus of `base`.",
+        description="An exploration bonus, a name from `harness ls bonuses` or module:Class of "
+        "your own: {agent: ppo, bonus: rnd} equals {agent: ppo_rnd}. null removes the bonus of "
+        "`base`.",
     )
     hparams: dict[str, Any] = Field(
         default_factory=dict,
@@ -73,7 +76,11 @@ class Experiment(Strict):
 
     name: Name = Field(description="The name of the folder results/sweeps/<name>.")
     question: str = Field(description="The question of the sweep, in one sentence.")
-    envs: list[str] = Field(min_length=1, description="Names from `harness ls envs`.")
+    envs: list[str] = Field(
+        min_length=1,
+        description="Names from `harness ls envs`, ids that Gymnasium knows (module:Name-v0 "
+        "imports the module first), or cards of your own: envs/mine.yaml.",
+    )
     steps: int | dict[str, int] = Field(
         description="The budget of each run in environment steps, or one per environment."
     )
@@ -107,7 +114,7 @@ class SweepFile(Experiment):
     claims: list[str] = Field(
         default_factory=list,
         description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all "
-        "environments.",
+        "environments, normalised; in a sweep of one environment about its raw score.",
     )
     report: ReportOptions = ReportOptions()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
-from baselines import names
 from harness import agents, envs
 from harness.agents import Layer
-from harness.config.strict import Document, Problem, Problems, suggest
+from harness.config import study
+from harness.config.strict import Document, Problem, Problems, UserError, suggest
 from harness.config.tree import Place
 from harness.spec import Engine, Evaluation
 from harness.sweep.arm import Composed
@@ -81,7 +82,8 @@ def _agent(arm: Composed, problems: Problems) -> tuple[Place, str | None]:
             problems.add(arm.place, f"no agent: set `agent:` here{base}")
         return place, None
     where, bonus = arm.last("bonus")
-    if bonus is None or agent not in names():  # `resolve` says that there is no such agent
+    study.name(agent, bonus or "")
+    if bonus is None or not agents.known(agent):  # `resolve` says that there is no such agent
         return place, agent
     try:
         return place, agents.with_bonus(agent, bonus)
@@ -92,13 +94,36 @@ def _agent(arm: Composed, problems: Problems) -> tuple[Place, str | None]:
 
 def card_of(env: str, place: Place, problems: Problems) -> envs.Card | None:
     """The card of an environment, all that it names imported and of its kind."""
+    study.name(env)
     try:
         card = envs.card(env)
         envs.check(card)
+    except UserError as error:
+        for problem in error.problems:
+            problems.take(problem)
+        return None
     except (KeyError, ImportError, ValueError) as error:
         problems.add(place, str(error.args[0]))
         return None
     return card
+
+
+E = TypeVar("E", bound=Experiment)
+
+
+def with_names(file: E, problems: Problems) -> E:
+    """The file, with environments that it gives by the path of a card called by their names."""
+    names = []
+    for i, given in enumerate(file.envs):
+        path = Path(given)
+        if path.suffix in (".yaml", ".yml"):
+            own = study.card_file(path.stem)
+            if own is None or own != study.beside(given):
+                places = " or ".join(f"{place}/" for place in study.CARDS)
+                message = f"no card of this study: put it into {places} beside this file"
+                problems.add(("envs", i), message)
+        names.append(path.stem if path.suffix in (".yaml", ".yml") else given)
+    return file.model_copy(update={"envs": names})
 
 
 def cards_of(file: Experiment, problems: Problems) -> dict[str, envs.Card]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from harness import agents, envs
 from harness.agents import Settings
+from harness.config import study
 from harness.config.strict import Problems, validate
 from harness.spec import Engine, Evaluation, RunSpec
 from harness.sweep import rehearsal
@@ -36,6 +37,7 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     :raises UserError: with everything that is wrong with the request, before anything trains.
     """
     agent, steps, source = request.agent, request.steps, request.source
+    study.name(agent)
     problems = Problems(source.problem)
     evaluation = _read("evaluation", request.evaluation, Evaluation, problems)
     engine = _read("engine", request.engine, Engine, problems)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from harness.config import study
 from harness.config.strict import Problem, UserError, suggest
 from harness.spec import RunSpec
 from harness.store.estimate import Experience
@@ -51,4 +52,5 @@ def train_missing(
         known = Experience(experience or store)
         with Display(missing, store, console, known) as display:
             batches = plan(missing, known.seconds)
-            EXECUTORS[executor](batches, Job(store.root, observers), workers, display.tick)
+            job = Job(store.root, observers, study.folder())
+            EXECUTORS[executor](batches, job, workers, display.tick)

@@ -13,6 +13,7 @@ import numpy as np
 
 from baselines.api import Agent, NoProgress
 from harness import agents, envs, provenance
+from harness.config import study
 from harness.spec import Batch, RunSpec
 from harness.store import writer
 from harness.store.reader import Store
@@ -28,6 +29,7 @@ class Job(NamedTuple):
 
     root: Path  # the results folder
     observers: tuple[str, ...] = ()  # Sacred observers beside the files, by URL
+    study: Path | None = None  # the folder of the user's own modules and cards
 
 
 def run_batch(batch: Batch, job: Job) -> None:
@@ -35,6 +37,8 @@ def run_batch(batch: Batch, job: Job) -> None:
 
     :raises writer.Busy: if another process is at one of them.
     """
+    if job.study is not None:
+        study.enter(job.study)
     for spec in batch.specs:
         run(spec, job)
 
@@ -45,6 +49,7 @@ def run(spec: RunSpec, job: Job) -> None:
     :raises writer.Busy: if another process is at it.
     :raises Exception: whatever training raised, after it was written to failure.json.
     """
+    study.name(spec.agent, spec.env)  # whoever planned the run had them from the user
     store = Store(job.root)
     folder = store.folder(spec)
     writer.clear_way(folder, job.root)

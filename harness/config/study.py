@@ -1,0 +1,73 @@
+"""The study: the folder of the user's own files, whose modules and cards a command may use.
+
+Importing executes. What a file of the user's names may be imported from that file's folder; what
+only a record of a run names is not, unless the user says that the folder is his (`--study`).
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+CARDS = ("envs", "cards")  # the folders of a study in which cards are looked for
+
+_folder: Path | None = None
+_trusted = False  # whether a record may name what stands in the folder
+_named: set[str] = set()
+
+
+def enter(folder: Path, trusted: bool = False) -> None:
+    """Look for modules and cards in `folder` first, in this process."""
+    global _folder, _trusted
+    _folder, _trusted = folder.resolve(), trusted
+    if str(_folder) not in sys.path:
+        sys.path.insert(0, str(_folder))
+
+
+def folder() -> Path | None:
+    return _folder
+
+
+def name(*targets: str) -> None:
+    """The user named these: "module:Class", "module:Name-v0", "ppo+module:Class"."""
+    _named.update(part for target in targets for part in target.split("+"))
+
+
+def refused(target: str) -> str:
+    """Why the module of "module:Name" is not imported; empty: it may be."""
+    if target in _named or (_trusted and _stands_here(target.partition(":")[0])):
+        return ""
+    return (
+        f"'{target}' is named by a record only, and what a record names is not imported: "
+        "--study FOLDER says that the folder with its code is yours"
+    )
+
+
+def beside(given: str) -> Path | None:
+    """What a path in the user's file leads to, if that is in the study."""
+    path = (_folder / given).resolve() if _folder else None
+    return path if path and _folder and path.is_relative_to(_folder) else None
+
+
+def card_file(stem: str) -> Path | None:
+    """The study's own card of an environment."""
+    places = [_folder / kind / f"{stem}.yaml" for kind in CARDS] if _folder else []
+    return next((place for place in places if place.is_file()), None)
+
+
+def _stands_here(module: str) -> bool:
+    spec = PathFinder.find_spec(module.partition(".")[0], [str(_folder)])
+    return spec is not None
+
+
+def not_usable(target: str, error: Exception) -> str:
+    """Why "module:Class" cannot be used, with the line of its file where that is known."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ValueError) and target in text:
+        return text
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    line = error.lineno if isinstance(error, SyntaxError) else at.lineno
+    file = error.filename if isinstance(error, SyntaxError) else at.filename
+    return f"'{target}' cannot be imported: {type(error).__name__}: {text} ({file}:{line})"

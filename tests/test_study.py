@@ -1,0 +1,321 @@
+"""A study of the user's own: environments, agents and bonuses without a fork."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from command import typed
+
+from baselines.api import Config
+from harness import agents, envs
+from harness.config import study
+from harness.config.strict import UserError
+from harness.sweep.expand import expand
+from harness.testing import check_agent, check_env
+
+MODULES = ("corridor", "my_agent", "my_bonus")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """What `harness new` makes, and a process that has seen no study yet."""
+    for name, fresh in (("_folder", None), ("_trusted", False), ("_named", set())):
+        monkeypatch.setattr(study, name, fresh)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    typed("new", "mine", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path / "mine")
+    yield tmp_path / "mine"
+    for name in set(sys.modules) - before:
+        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def keys(folder):
+    return {run.arm: run.key for run in expand(folder / "sweep.yaml").sweep.runs if run.seed == 0}
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_new_study_names_its_own_things_and_can_be_checked(folder):
+    sweep = expand(folder / "sweep.yaml").sweep
+
+    assert sweep.envs == ("corridor",)
+    assert {run.agent for run in sweep.runs} == {
+        "ppo", "ppo+my_bonus:Novelty", "my_agent:HillClimber",
+    }  # fmt: skip
+    assert "my_agent" in typed("check", "sweep.yaml", cwd=folder)
+
+
+def test_a_folder_with_files_is_not_written_over(folder):
+    told = typed("new", ".", cwd=folder, code=2)
+
+    assert "is there already" in told
+
+
+@pytest.mark.slow
+def test_a_new_study_sweeps_and_passes_its_own_tests(folder):
+    import subprocess
+
+    python = [sys.executable, "-m"]
+    swept = subprocess.run(
+        [*python, "harness", "sweep", "sweep.yaml", "--no-crosscheck"], cwd=folder, check=False
+    )
+    tested = subprocess.run([*python, "pytest", "-n0", "-q", "."], cwd=folder, check=False)
+
+    assert (swept.returncode, tested.returncode) == (0, 0)
+    report = (folder / "results/sweeps/corridor/report/report.md").read_text()
+    assert "18 runs: 18 finished" in report
+    run = next((folder / "results/runs/my_agent.HillClimber/corridor").iterdir())
+    again = [*python, "harness", "verify", run.name]
+    assert subprocess.run(again, cwd=folder, check=False).returncode == 1
+    assert subprocess.run([*again, "--study", "."], cwd=folder, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "moved"),
+    [
+        ("my_agent.py", "score >= best", "score > best", {"climber"}),
+        ("my_bonus.py", "min(dim=-1)", "max(dim=-1)", {"novelty"}),
+        ("corridor.py", "- 0.01", "- 0.02", {"ppo", "novelty", "climber"}),
+        ("README.md", "My study", "Our study", set()),
+    ],
+)
+def test_a_changed_source_makes_new_runs_of_what_uses_it(
+    folder, tmp_path, monkeypatch, file, old, new, moved
+):
+    before = keys(folder)
+    forget(monkeypatch, folder)
+    edit(folder / file, old, new)
+
+    after = keys(folder)
+
+    assert {arm for arm in before if before[arm] != after[arm]} == moved
+
+
+def test_a_version_of_its_own_says_instead_when_runs_are_old(folder, monkeypatch):
+    edit(folder / "my_agent.py", "    samples = False", "    samples = False\n    version = 3")
+    before = expand(folder / "sweep.yaml").sweep.runs
+    forget(monkeypatch, folder)
+    edit(folder / "my_agent.py", "score >= best", "score > best")
+
+    assert before == expand(folder / "sweep.yaml").sweep.runs
+    assert {run.agent_version for run in before if run.arm == "climber"} == {3}
+
+
+def forget(monkeypatch, folder):
+    """As if another process had started."""
+    from harness import provenance
+
+    provenance._source.cache_clear()
+    for name in MODULES:
+        sys.modules.pop(name, None)
+    for cached in folder.rglob("__pycache__"):
+        for compiled in cached.iterdir():
+            compiled.unlink()
+
+
+@pytest.mark.parametrize("name", ["FrozenLake-v1", "Taxi-v4", "LunarLander-v3"])
+def test_a_registered_environment_needs_no_card(name):
+    card, spec = envs.card(name), gym.spec(name)
+
+    assert (card.id, card.max_episode_steps, card.anchors) == (name, spec.max_episode_steps, None)
+    assert card.actions == "discrete"
+    check_env(name)
+
+
+def test_another_version_of_a_registered_environment_is_told():
+    with pytest.raises(KeyError, match="Did you mean 'Taxi-v4'"):
+        envs.card("Taxi-v3")
+
+
+def test_a_sweep_over_environments_without_anchors_is_resolved_and_has_none(folder):
+    edit(folder / "sweep.yaml", "[envs/corridor.yaml]", "[envs/corridor.yaml, FrozenLake-v1]")
+    sweep = expand(folder / "sweep.yaml").sweep
+
+    assert sweep.anchors == {}
+    assert {run.env for run in sweep.runs} == {"corridor", "FrozenLake-v1"}
+
+
+WRONG = {
+    "a module that is not there": ("sweep.yaml", "my_agent:", "mi_agent:", "No module named"),
+    "a class that is not there": ("sweep.yaml", ":HillClimber", ":Climber", "has no Climber"),
+    "a class that is no agent": ("sweep.yaml", ":HillClimber", ":Config", "is no agent"),
+    "a bonus that is none": ("sweep.yaml", "my_bonus:Novelty", "my_bonus:Config", "is no Bonus"),
+    "a module with a mistake": (
+        "my_agent.py", "import annotations", "import annotation", "my_agent.py:",
+    ),
+    "kinds that there are not": ("my_agent.py", '("vector",)', '("vektor",)', "vektor"),
+    "a card that is not there": (
+        "sweep.yaml", "corridor.yaml", "korridor.yaml", "no card of this study",
+    ),
+    "a card of elsewhere": (
+        "sweep.yaml", "envs/corridor.yaml", "../corridor.yaml", "no card of this study",
+    ),
+    "a card with a wrong key": ("envs/corridor.yaml", "summary:", "sumary:", "envs/corridor.yaml:"),
+    "an environment that is no class": ("envs/corridor.yaml", ":Corridor", ":np", "is no Env"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_cannot_be_used_is_one_line_with_the_way_out(folder, what):
+    file, old, new, line = WRONG[what]
+    edit(folder / file, old, new)
+
+    with pytest.raises(UserError) as caught:
+        expand(folder / "sweep.yaml")
+
+    assert any(line in str(problem) for problem in caught.value.problems), caught.value
+
+
+def test_two_cards_of_one_name_are_an_error_that_names_both(folder):
+    (folder / "envs/corridor.yaml").rename(folder / "envs/CartPole-v1.yaml")
+    study.enter(folder)
+
+    with pytest.raises(KeyError, match=r"mine/envs/CartPole-v1.yaml and .*configs/envs/CartPole"):
+        envs.card("CartPole-v1")
+
+
+def test_what_only_a_record_names_is_not_imported(folder):
+    study.enter(folder)
+
+    with pytest.raises(KeyError, match="what a record names is not imported"):
+        agents.entry("my_agent:HillClimber")
+    assert "my_agent" not in sys.modules
+
+
+def test_a_folder_that_the_user_calls_his_may_be_imported_from_and_no_other_module(folder):
+    study.enter(folder, trusted=True)
+
+    assert agents.entry("my_agent:HillClimber").actions == ("discrete",)
+    with pytest.raises(KeyError, match="what a record names is not imported"):
+        agents.entry("this:That")
+    assert "this" not in sys.modules
+
+
+# Agents that each break one rule ------------------------------------------------------------------
+
+
+class Sound:
+    """Walks its one weight by what it is paid."""
+
+    Config = Config
+    observations = ("vector",)
+    actions = ("discrete",)
+    samples = False
+
+    def __init__(self, task, config):
+        self.task, self.env = task, task.make_env()
+        self.rng = np.random.default_rng(task.seed)
+        self.weight = self.rng.normal(size=1)
+
+    def learn(self, progress):
+        seed, over = self.task.env_seed, True
+        for step in range(1, self.task.steps + 1):
+            if over:
+                self.env.reset(seed=seed)
+                seed = None
+            _, reward, terminated, truncated, _ = self.env.step(self.rng.integers(2))
+            over = terminated or truncated
+            self.weight = self.weight + 0.1 * (reward + self.rng.normal() + truncated)
+            progress.at(step)
+        return self.task.steps
+
+    def predict(
+        self, observation, state=None, episode_start=None, deterministic=True, action_masks=None
+    ):
+        return np.full(len(observation), int(self.weight[0] > 0)), state
+
+    def weights(self):
+        return {"weight": self.weight.copy()}
+
+    def save(self, folder: Path):
+        np.save(folder / "weight.npy", self.weight)
+
+    def load(self, folder: Path):
+        self.weight = np.load(folder / "weight.npy")
+
+
+class Ambient(Sound):
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.rng = np.random.default_rng()
+
+
+class Deaf(Sound):
+    def __init__(self, task, config):
+        super().__init__(task, config)
+        self.rng, self.weight = np.random.default_rng(0), np.zeros(1)
+
+
+class Shaken(Sound):
+    def predict(self, *args, **kwargs):
+        self.rng.normal()
+        return super().predict(*args, **kwargs)
+
+
+class Idle(Sound):
+    def weights(self):
+        return {"weight": np.zeros(1)}
+
+
+class Greedy(Sound):
+    def learn(self, progress):
+        super().learn(progress)
+        self.env.reset()
+        self.env.step(0)
+        return self.task.steps
+
+
+class Forgetful(Sound):
+    def load(self, folder):
+        pass
+
+
+class Outside(Sound):
+    def predict(self, observation, *args, **kwargs):
+        return np.full(len(observation), 7), None
+
+
+class EndIsEnd(Sound):
+    def learn(self, progress):
+        self.task = type(self.task)(**vars(self.task))
+        make = self.env
+
+        class Blind(gym.Wrapper):
+            def step(self, action):
+                obs, reward, terminated, truncated, info = super().step(action)
+                return obs, reward, terminated or truncated, False, info
+
+        self.env = Blind(make)
+        return super().learn(progress)
+
+
+BROKEN = {
+    Ambient: "does not repeat itself",
+    Deaf: "ignores its seed",
+    Shaken: "looking at .* changes what it learns",
+    Idle: "learns nothing",
+    Greedy: "of a budget of",
+    Forgetful: "does not load what it saved",
+    Outside: "not in Discrete",
+    EndIsEnd: "bootstrap through truncation",
+}
+
+
+def test_a_sound_agent_passes():
+    check_agent(f"{__name__}:Sound", "CartPole-v1", steps=60)
+
+
+@pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)
+def test_an_agent_that_breaks_a_rule_is_told_which(kind):
+    with pytest.raises(AssertionError, match=BROKEN[kind]):
+        check_agent(f"{__name__}:{kind.__name__}", "CartPole-v1", steps=60)
