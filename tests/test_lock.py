@@ -167,11 +167,16 @@ def test_a_file_that_names_an_environment_by_its_path_is_refused_with_its_line(v
 
 
 @pytest.mark.parametrize("verb", [["run", "random"], ["preview"], ["calibrate-env"]])
-@pytest.mark.parametrize("kind", ["absolute", "upwards", "family", "module", "long"])
+@pytest.mark.parametrize("kind", ["absolute", "upwards", "family", "long"])
 def test_a_command_that_names_an_environment_by_its_path_is_refused(verb, kind, canary):
     line = refused(*verb, NAMES[kind](canary))
 
     assert "no name of an environment" in line
+
+
+@pytest.mark.parametrize("verb", [["run", "random"], ["preview"], ["calibrate-env"]])
+def test_a_command_that_names_a_module_which_registers_no_environment_is_refused(verb, canary):
+    assert "Environment `system` doesn't exist" in refused(*verb, "os:system")
 
 
 @pytest.mark.parametrize("name", ["..", ".", "../x", "/tmp/x", "a/b", "-x", ".hidden", "x" * 101])
