@@ -13,6 +13,7 @@ from harness.report.number import count, stamp
 _BAR = "a 95 % interval of the stratified bootstrap over the seeds of each environment"
 _BAND = "a 95 % interval of the bootstrap over whole runs, stratified by environment"
 _CHANCE = "a 95 % score interval, which keeps a width where one arm always wins"
+_ANCHORS = "Dashed: the reference score; dotted: the random policy."
 _SHARE = "a 95 % interval of Clopper and Pearson"
 # What an interval is, where it is not a bootstrap's.
 _KINDS = {stats.IMPROVEMENT: _CHANCE, stats.PROFILE: _SHARE}
@@ -43,6 +44,7 @@ def fill(
         envs=f"{tasks} environment{'s' if tasks > 1 else ''}",
         seeds=seeds(evidence),
         baseline=evidence.baseline,
+        anchors=_ANCHORS if evidence.sweep.anchors else "",
         **dict.fromkeys(marks, ""),
     )
     if evidence.unequal:

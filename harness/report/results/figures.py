@@ -164,7 +164,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
     "curves": Kind(
         "Learning curves",
         "The IQM of the raw return over {seeds}, along training. {band} An arm with missing runs "
-        "is drawn run by run, thin. Dashed: the reference score; dotted: the random policy.",
+        "is drawn run by run, thin. {anchors}",
         curves.learning_curves,
         aggregate=False,
         per="sweep",
@@ -217,7 +217,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "out: of each run its latest evaluation by then. A line begins when all runs of the arm "
         "have been evaluated since training began, and ends when the first has. {band} Hollow: the "
         "final score, when the last of them has ended, its bar as the band. An arm with missing "
-        "runs or times is not drawn. Dashed: the reference score; dotted: the random policy.",
+        "runs or times is not drawn. {anchors}",
         curves.equal_cpu,
         aggregate=False,
         per="sweep",
@@ -225,8 +225,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
     ),
     "seeds": Kind(
         "Every run",
-        "Every point is the {score} of one seed, every tick the IQM of its arm. Dashed: the "
-        "reference score; dotted: the random policy.",
+        "Every point is the {score} of one seed, every tick the IQM of its arm. {anchors}",
         curves.seeds,
         aggregate=False,
     ),
