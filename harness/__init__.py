@@ -1,3 +1,28 @@
-"""A reproducible benchmark and ablation harness for reinforcement learning."""
+"""A reproducible benchmark and ablation harness for reinforcement learning.
+
+`import harness as h` is instant: `h.Sweep`, `h.RunSpec`, `h.results`, `h.load` (see
+`harness.python`) and `h.stats` are imported when they are first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness import stats as stats
+    from harness.python import RunSpec as RunSpec
+    from harness.python import Sweep as Sweep
+    from harness.python import load as load
+    from harness.python import results as results
 
 __version__ = "0.1.0"
+__all__ = ["RunSpec", "Sweep", "__version__", "load", "results", "stats"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "stats":
+        return importlib.import_module("harness.stats")
+    if name in __all__:
+        return getattr(importlib.import_module("harness.python"), name)
+    raise AttributeError(f"module 'harness' has no attribute '{name}'")

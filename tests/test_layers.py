@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # A room may import the rooms of lower levels, and of its own (inside one package).
 LEVELS = [
     {"__main__"},
-    {"cli"},
+    {"cli", "python"},
     {"search", "testing"},
     {"train", "report"},
     {"sweep"},
@@ -54,8 +54,7 @@ def test_imports_point_down(path):
         assert not [name for name in names if name.startswith("harness")]
         return
     here = room(path)
-    if here == "__init__":
-        assert not names - {"__future__.annotations"}
+    if here == "__init__":  # whose imports are for type checkers
         return
     for name in names:
         parts = name.split(".")
@@ -108,6 +107,13 @@ def test_tests_share_what_is_in_their_support_or_a_conftest_and_import_no_tests(
     tests = {test.stem for test in TESTS if test.stem.startswith("test_")} | {"tests", "conftest"}
 
     assert tests.isdisjoint(part for name in imports(path) for part in name.split(".")[:1])
+
+
+def test_the_package_itself_imports_nothing_of_the_harness():
+    code = "import harness, sys; print([name for name in sys.modules if 'harness.' in name])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
 
 
 def test_help_imports_nothing_heavy():

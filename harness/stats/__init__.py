@@ -11,6 +11,9 @@ from harness.stats.aggregate import Statistic as Statistic
 from harness.stats.aggregate import curve_iqm as curve_iqm
 from harness.stats.aggregate import iqm as iqm
 from harness.stats.aggregate import mean as mean
+from harness.stats.aggregate import median as median
+from harness.stats.aggregate import optimality_gap as optimality_gap
+from harness.stats.aggregate import profile as profile
 from harness.stats.band import Band as Band
 from harness.stats.band import band as band
 from harness.stats.band import profile_band as profile_band
@@ -33,6 +36,8 @@ from harness.stats.calibration import has_interval as has_interval
 from harness.stats.calibration import holds_lines as holds_lines
 from harness.stats.calibration import summary as summary
 from harness.stats.calibration import worst as worst
+from harness.stats.comparison import Comparison as Comparison
+from harness.stats.comparison import compare as compare
 from harness.stats.component import Effect as Effect
 from harness.stats.component import effects as effects
 from harness.stats.component import path as path

@@ -1,0 +1,151 @@
+"""The harness in Python: `import harness as h`, and five nouns.
+
+sweep = h.Sweep.load("ablations/rnd.yaml")      # every error of the file at once
+results = sweep.run(workers=2)                  # trains what is missing
+h.results("rnd").frame()                        # tidy: a row for each evaluation of each run
+h.stats.compare(ours, theirs)                   # bare arrays
+agent = h.load("05ae1906c507503e")              # a trained agent, and its environment
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import gymnasium as gym
+import pandas as pd
+from rich.console import Console
+
+from harness import envs
+from harness.config import study
+from harness.config.strict import Problem, UserError, suggest
+from harness.config.tree import flat
+from harness.report import Options, write
+from harness.spec import ResolvedSweep, RunSpec
+from harness.store.reader import Store
+from harness.sweep.expand import expand
+from harness.sweep.record import keep
+from harness.train.missing import train_missing
+from harness.train.trained import Trained, trained
+
+FOLDER = "results"  # of runs and reports, below the current folder
+
+__all__ = ["Loaded", "Results", "RunSpec", "Sweep", "load", "results"]
+
+
+class Sweep:
+    """A sweep file, with nothing left open."""
+
+    def __init__(self, resolved: ResolvedSweep) -> None:
+        self.resolved = resolved
+
+    @classmethod
+    def load(cls, path: str | Path, anyway: bool = False) -> Self:
+        """Read a sweep file; trains nothing.
+
+        :param anyway: allow claims that no outcome could support.
+        :raises UserError: with everything that is wrong with it at once.
+        """
+        return cls(expand(Path(path), anyway=anyway).sweep)
+
+    @property
+    def runs(self) -> tuple[RunSpec, ...]:
+        return self.resolved.runs
+
+    def run(self, workers: int = 1, folder: str | Path = FOLDER) -> Results:
+        """Train what is missing, as `harness sweep` does; the same call resumes.
+
+        A process that starts others must be importable: call it under `if __name__ == "__main__":`.
+
+        :param workers: runs side by side, one thread each.
+        """
+        store = Store(Path(folder))
+        keep(self.resolved, store)
+        train_missing(list(self.runs), store, workers, Console())
+        return Results(self.resolved, store)
+
+
+class Results:
+    """What the runs of a sweep came to, in a results folder."""
+
+    def __init__(self, sweep: ResolvedSweep, store: Store) -> None:
+        self.sweep, self.store = sweep, store
+
+    def frame(self) -> pd.DataFrame:
+        """A row for each evaluation of each finished run, by arm, environment, seed and step.
+
+        Columns: arm, env, seed, agent, key, step (environment steps), final (whether it is the one
+        after training), score (mean raw return), sd (over its episodes), episodes, and each
+        hyper-parameter as `hparams.<name>`, nested ones dotted.
+        """
+        frame = self.store.frame(self.sweep.runs).rename(columns={"mean": "score"})
+        told = {
+            run.key: {"agent": run.agent}
+            | {f"hparams.{name}": value for name, value in flat(run.hparams).items()}
+            for run in self.sweep.runs
+        }
+        settings = pd.DataFrame.from_dict(told, orient="index")
+        return frame.join(settings, on="key")
+
+    def missing(self) -> list[RunSpec]:
+        """The runs that are not finished: no number of `frame` is of them."""
+        return self.store.missing(self.sweep.runs)
+
+    def report(self, figures: bool = True) -> Path:
+        """Write the report, as `harness report` does; its page."""
+        folder = self.store.sweep_folder(self.sweep.name) / "report"
+        options = Options() if figures else Options(figures=())
+        return write(self.sweep, self.store, folder, options).page
+
+
+def results(name: str, folder: str | Path = FOLDER) -> Results:
+    """The results of a sweep, as it was last started, by its name.
+
+    :raises UserError: if none of that name was started there.
+    """
+    store = Store(Path(folder))
+    try:
+        return Results(store.sweep(name), store)
+    except FileNotFoundError:
+        message = f"no sweep '{name}' was started in {folder}.{suggest(name, store.sweeps())}"
+        raise UserError([Problem("results", None, "", message)]) from None
+
+
+class Loaded:
+    """A trained agent, and the environment that it was trained in."""
+
+    def __init__(self, run: Trained) -> None:
+        self.run, self.spec = run, run.spec
+
+    def predict(self, observation: Any, state: Any = None, **options: Any) -> tuple[Any, Any]:
+        """Actions for a batch of observations (n, ...), and the state for the next call.
+
+        See `baselines.api.Agent.predict`, whose further parameters `options` are.
+        """
+        return self.run.agent.predict(observation, state, **options)
+
+    def make_env(self) -> gym.Env[Any, Any]:
+        """A fresh environment as the agent is scored in: with its raw reward."""
+        return envs.make(self.run.card, self.spec.wrappers, training=False)
+
+
+def load(
+    run: str | RunSpec,
+    folder: str | Path = FOLDER,
+    trust: bool = False,
+    study_folder: str | Path | None = None,
+) -> Loaded:
+    """A finished run's agent, as training left it.
+
+    :param run: its key, its folder, or its spec.
+    :param trust: go on where the sources here are not those that the run was made from.
+    :param study_folder: the folder of your own modules, if the run used any.
+    :raises UserError: if there is no such run, or it cannot be loaded; with the way out.
+    """
+    if study_folder is not None:
+        study.enter(Path(study_folder), trusted=True)
+    store = Store(Path(folder))
+    found = store.folder(run) if isinstance(run, RunSpec) else store.find(run)
+    if found is None:
+        raise UserError([Problem("load", None, "", f"no run '{run}' in {folder}")])
+    return Loaded(trained(found, trust=trust))

@@ -1,0 +1,103 @@
+"""The harness from Python: five nouns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rliable import metrics
+
+import harness as h
+from harness.config.strict import UserError
+
+SWEEP = """\
+name: tiny
+question: Does a controller beat chance?
+envs: [CartPole-v1]
+seeds: 6
+steps: 20
+evaluation: {every: 10, episodes: 2, final_episodes: 3}
+arms:
+  random: {agent: random}
+  pid: {agent: pid}
+claims: [pid > random by final]
+report: {baseline: random}
+"""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("python")
+    (folder / "tiny.yaml").write_text(SWEEP)
+    sweep = h.Sweep.load(folder / "tiny.yaml")
+    return sweep.run(workers=2, folder=folder / "results"), folder / "results"
+
+
+def test_a_sweep_is_run_and_its_results_are_a_tidy_frame(swept):
+    results, folder = swept
+    frame = h.results("tiny", folder).frame()
+
+    assert results.missing() == []
+    assert len(frame) == 2 * 6 * 3  # at 0, 10 and 20 steps
+    assert {"arm", "env", "seed", "agent", "step", "final", "score", "hparams.kp"} <= set(frame)
+    finals = frame[frame.final].groupby("arm").score.min()
+    assert finals["pid"] > finals["random"]
+
+
+def test_a_report_is_written_from_python(swept):
+    page = swept[0].report(figures=False)
+
+    assert "Supported: pid beats random" in (page.parent / "report.md").read_text()
+
+
+def test_a_trained_agent_acts_in_its_environment(swept):
+    results, folder = swept
+    spec = next(run for run in results.sweep.runs if run.arm == "pid")
+    agent = h.load(spec, folder)
+    env = agent.make_env()
+    observation, _ = env.reset(seed=0)
+
+    actions, _ = agent.predict(observation[None])
+
+    assert env.action_space.contains(actions[0])
+    assert h.load(spec.key, folder).spec == agent.spec
+
+
+def test_what_is_not_there_is_told_with_the_way_out(swept):
+    with pytest.raises(UserError, match="Did you mean 'tiny'"):
+        h.results("tinny", swept[1])
+    with pytest.raises(UserError, match="no run 'abc'"):
+        h.load("abc", swept[1])
+
+
+def test_statistics_of_bare_arrays_are_rliables():
+    scores = np.random.default_rng(0).normal(size=(10, 5))
+
+    assert h.stats.iqm(scores) == pytest.approx(metrics.aggregate_iqm(scores))
+    assert h.stats.mean(scores) == pytest.approx(metrics.aggregate_mean(scores))
+    assert h.stats.median(scores) == pytest.approx(metrics.aggregate_median(scores))
+    assert h.stats.optimality_gap(scores) == pytest.approx(metrics.aggregate_optimality_gap(scores))
+    other = scores + 0.3
+    wins = metrics.probability_of_improvement(other, scores)
+    assert h.stats.compare(other, scores).improvement.point == pytest.approx(wins)
+
+
+def test_a_comparison_has_the_estimates_and_the_test_of_a_claim():
+    better = h.stats.compare(np.arange(8) + 10.0, np.arange(8))
+
+    assert better.difference.point == pytest.approx(10)
+    assert better.difference.low > 0
+    assert better.p == pytest.approx(2 / 12870)  # of all ways to deal 16 runs to two arms
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "words"),
+    [
+        ([1.0, np.nan], [1.0, 2.0], "missing or not finite"),
+        (np.ones((4, 2)), np.ones((4, 3)), "x has 2 tasks, y has 3"),
+        (np.ones((2, 2, 2)), np.ones(2), "shape"),
+        ([], [1.0], "shape"),
+    ],
+)
+def test_scores_that_cannot_be_compared_are_refused(x, y, words):
+    with pytest.raises(ValueError, match=words):
+        h.stats.compare(x, y)
