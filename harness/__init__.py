@@ -4,11 +4,7 @@
 `harness.python`) and `h.stats` are imported when they are first asked for.
 """
 
-from __future__ import annotations
-
-import importlib
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing's, which would have to be imported
 if TYPE_CHECKING:
     from harness import stats as stats
     from harness.python import RunSpec as RunSpec
@@ -20,9 +16,13 @@ __version__ = "0.1.0"
 __all__ = ["RunSpec", "Sweep", "__version__", "load", "results", "stats"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "stats":
-        return importlib.import_module("harness.stats")
+        import harness.stats
+
+        return harness.stats
     if name in __all__:
-        return getattr(importlib.import_module("harness.python"), name)
+        import harness.python
+
+        return getattr(harness.python, name)
     raise AttributeError(f"module 'harness' has no attribute '{name}'")
