@@ -74,6 +74,8 @@ release: $(READY)  ## build the wheel in dist/ and try it in a bare environment
 	dist/venv/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt dist/*.whl
 	cd dist && venv/bin/harness ls agents > /dev/null && venv/bin/harness check smoke > /dev/null && \
 		venv/bin/harness sweep smoke --results results > /dev/null && test -s results/sweeps/smoke/report/report.html
+	cd dist && rm -rf study && venv/bin/harness new study > /dev/null && cd study && \
+		../venv/bin/harness sweep sweep.yaml > /dev/null && test -s results/sweeps/corridor/report/report.html
 	@echo "dist/$$(cd dist && ls *.whl) installs and sweeps"
 
 golden: $(READY)  ## renew tests/support/golden.json after a change of learners
