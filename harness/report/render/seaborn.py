@@ -44,6 +44,8 @@ _LETTERS = {"DejaVu Sans": 10.4, "STIXGeneral": 13.0}  # above an inch of panel,
 _NAME = 18  # letters that leave a column room for its bars
 _BAR = 0.9  # inches that the scale of colours takes at the right
 USUAL = ("pdf", "png")  # formats of a figure
+_LABEL = 0.26  # inches below the last row of pictures and maps, which alone has labels
+_SLIM = 8  # a scale of colours is so many times slimmer than its height in inches
 _MARKS = 6  # markers along a line: enough to tell it apart in grey
 
 
@@ -67,7 +69,7 @@ def draw(plot: Plot) -> Figure:
     handles = [handle(look) for look in plot.legend]
     handles += [Line2D([], [], linestyle="", label=gap) for gap in _gaps(plot)]
     labels = [str(each.get_label()) for each in handles]
-    height = rows * _height(plot, inches) + 0.17 * venue.scale
+    height = rows * _height(plot, inches) + (0.17 + _LABEL * plot.panels[0].bare) * venue.scale
     height += 0.15 * venue.scale * style.legend_rows(labels, width) if labels else 0
     bare = not plot.drawn_by_script
     figure = Figure(figsize=(width, height), layout="compressed" if bare else "constrained")
@@ -87,7 +89,10 @@ def draw(plot: Plot) -> Figure:
         norm, colours = style.shading(plot.shades)
         used = [cells[place] for place in places]
         bar = figure.colorbar(
-            ScalarMappable(norm, colours), ax=used, label=plot.shades.label, aspect=30
+            ScalarMappable(norm, colours),
+            ax=used,
+            label=plot.shades.label,
+            aspect=max(30, _SLIM * height),
         )
         if plot.shades.log:
             style.log_axis(bar.ax)
@@ -136,7 +141,8 @@ def _height(plot: Plot, width: float) -> float:
     if panel.bare:
         first = panel.marks[0]
         values = first.pixels if isinstance(first, Picture) else next(panel.of(Cells)).values
-        return width * float(values.shape[0] / values.shape[1]) + around
+        title = 0.2 * any(each.title for each in plot.panels) * scale
+        return width * float(values.shape[0] / values.shape[1]) + title
     if _named(plot):
         most = max(len(each.y.names) for each in plot.panels)
         return (0.3 + (plot.height or _ROW) * most) * scale + around

@@ -15,7 +15,7 @@ from harness.store.run_files import Visits
 
 COLOURS = "viridis_r"  # lightness falls all along it: safe for the colour-blind, and in grey
 # Where every episode began, and what it had to reach.
-_START = Look("start", "#ffffff", "o", line=False, size=4.5)
+_START = Look("start", "#d55e00", "o", line=False, size=4.5, hollow=True)
 _GOAL = Look("goal", "#d55e00", "*", line=False, size=7.0)
 
 
