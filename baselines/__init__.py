@@ -347,7 +347,8 @@ def entry(agent: str) -> Entry:
     if not bonus:
         return plain
     kind = load_bonus(bonus)
-    version = None if is_target(bonus) else plain.version + kind.version - 1
+    declared = not is_target(bonus) or "version" in vars(kind)
+    version = plain.version + kind.version - 1 if declared else None
     return replace(
         plain,
         target="baselines.curiosity.agent:agent_class",

@@ -9,6 +9,7 @@ agent = h.load("05ae1906c507503e")              # a trained agent, and its envir
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,12 +42,12 @@ class Sweep:
 
     @classmethod
     def load(cls, path: str | Path, anyway: bool = False) -> Self:
-        """Read a sweep file; trains nothing.
+        """Read a sweep file, and make each learner once; trains nothing.
 
         :param anyway: allow claims that no outcome could support.
         :raises UserError: with everything that is wrong with it at once.
         """
-        return cls(expand(Path(path), anyway=anyway).sweep)
+        return cls(expand(Path(path), anyway=anyway, rehearse=True).sweep)
 
     @property
     def runs(self) -> tuple[RunSpec, ...]:
@@ -60,7 +61,8 @@ class Sweep:
         :param workers: runs side by side, one thread each.
         """
         store = Store(Path(folder))
-        keep(self.resolved, store)
+        for line in keep(self.resolved, store):
+            warnings.warn(line, stacklevel=2)
         train_missing(list(self.runs), store, workers, Console())
         return Results(self.resolved, store)
 

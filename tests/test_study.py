@@ -101,14 +101,23 @@ def test_a_changed_source_makes_new_runs_of_what_uses_it(
     assert {arm for arm in before if before[arm] != after[arm]} == moved
 
 
-def test_a_version_of_its_own_says_instead_when_runs_are_old(folder, monkeypatch):
-    edit(folder / "my_agent.py", "    samples = False", "    samples = False\n    version = 3")
-    before = expand(folder / "sweep.yaml").sweep.runs
-    forget(monkeypatch, folder)
-    edit(folder / "my_agent.py", "score >= best", "score > best")
+VERSIONS = {  # the file, where it says its version, and a change of its source
+    "my_agent.py": ("    samples = False", "    version = 3", "score >= best", "score > best"),
+    "my_bonus.py": ('    reach = "step"', "    version = 3", "min(dim=-1)", "max(dim=-1)"),
+    "envs/corridor.yaml": ("actions: discrete", "version: 3", "- 0.01", "- 0.02"),
+}
 
-    assert before == expand(folder / "sweep.yaml").sweep.runs
-    assert {run.agent_version for run in before if run.arm == "climber"} == {3}
+
+@pytest.mark.parametrize("file", VERSIONS)
+def test_a_version_of_its_own_says_instead_when_runs_are_old(folder, monkeypatch, file):
+    beside, version, old, new = VERSIONS[file]
+    edit(folder / file, beside, f"{beside}\n{version}")
+    before = keys(folder)
+    forget(monkeypatch, folder)
+    source = folder / file.replace("envs/corridor.yaml", "corridor.py")
+    edit(source, old, new)
+
+    assert keys(folder) == before
 
 
 def forget(monkeypatch, folder):
@@ -176,6 +185,24 @@ def test_what_cannot_be_used_is_one_line_with_the_way_out(folder, what):
     assert any(line in str(problem) for problem in caught.value.problems), caught.value
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line"),
+    [
+        ("envs/corridor.yaml", "{length: 10}", "{lenght: 10}", "corridor cannot be made: Corridor"),
+        ("corridor.py", "self.length = length", "1 / 0", "corridor cannot be made: division"),
+        ("corridor.py", "import annotations", "import annotation", "corridor.py:"),
+    ],
+)
+@pytest.mark.parametrize("version", ["", "version: 1\n"])
+def test_an_environment_that_cannot_be_made_is_one_line_before_training(
+    folder, version, file, old, new, line
+):
+    edit(folder / file, old, new)
+    edit(folder / "envs/corridor.yaml", "actions:", f"{version}actions:")
+
+    assert line in typed("check", "sweep.yaml", cwd=folder, code=2)
+
+
 def test_two_cards_of_one_name_are_an_error_that_names_both(folder):
     (folder / "envs/corridor.yaml").rename(folder / "envs/CartPole-v1.yaml")
     study.enter(folder)
@@ -190,6 +217,16 @@ def test_what_only_a_record_names_is_not_imported(folder):
     with pytest.raises(KeyError, match="what a record names is not imported"):
         agents.entry("my_agent:HillClimber")
     assert "my_agent" not in sys.modules
+
+
+def test_a_plain_folder_of_a_study_is_no_package_from_which_a_record_may_import(folder):
+    (folder / "results").mkdir()
+    (folder / "results/evil.py").write_text("class That: ...\n")
+    study.enter(folder, trusted=True)
+
+    with pytest.raises(KeyError, match="what a record names is not imported"):
+        agents.entry("results.evil:That")
+    assert "results.evil" not in sys.modules
 
 
 def test_a_folder_that_the_user_calls_his_may_be_imported_from_and_no_other_module(folder):

@@ -22,8 +22,7 @@ def enter(folder: Path, trusted: bool = False) -> None:
     """Look for modules and cards in `folder` first, in this process."""
     global _folder, _trusted
     _folder, _trusted = folder.resolve(), trusted
-    if str(_folder) not in sys.path:
-        sys.path.insert(0, str(_folder))
+    sys.path[:] = [str(_folder), *(path for path in sys.path if path != str(_folder))]
 
 
 def folder() -> Path | None:
@@ -58,8 +57,13 @@ def card_file(stem: str) -> Path | None:
 
 
 def _stands_here(module: str) -> bool:
+    """Whether a module or package of the folder has that name.
+
+    A plain folder in it, which Python would take for a package too, has none: results/, say, may
+    hold somebody else's files.
+    """
     spec = PathFinder.find_spec(module.partition(".")[0], [str(_folder)])
-    return spec is not None
+    return spec is not None and spec.has_location
 
 
 def not_usable(target: str, error: Exception) -> str:

@@ -250,15 +250,14 @@ def _of_study(path: Path) -> Card:
     card = strict.parse(document, Card)
     key = "id" if card.entry_point is None else "entry_point"
     module, colon, _ = str(getattr(card, key)).partition(":")
-    if not colon or card.version is not None:
-        return card.model_copy(update={"name": path.stem, "version": card.version or 1})
-    try:
-        target.module(module)
-    except Exception as error:  # whatever a module raises while it is imported
-        raise strict.UserError(
-            [document.problem((key,), study.not_usable(module, error))]
-        ) from None
-    version = provenance.fingerprint(module)
+    version = card.version or 1
+    if colon:
+        try:
+            target.module(module)
+        except Exception as error:  # whatever a module raises while it is imported
+            problem = document.problem((key,), study.not_usable(module, error))
+            raise strict.UserError([problem]) from None
+        version = card.version or provenance.fingerprint(module)
     return card.model_copy(update={"name": path.stem, "version": version})
 
 

@@ -35,7 +35,11 @@ def misfits(
     steps: int,
 ) -> Iterator[tuple[str, str]]:
     """Why such a run cannot be: (hyper-parameter, or "", and what is wrong with the way out)."""
-    made = [make_env()]
+    try:
+        made = [make_env()]
+    except Exception as error:  # whatever its constructor raises
+        yield "", f"{env} cannot be made: {_in_a_line(error)}"
+        return
     if why := agents.unreadable(agent, made[0]):
         made[0].close()
         yield "", f"{env}: {why}"
@@ -55,10 +59,13 @@ def misfits(
             with untouched_rng(0):
                 agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams)
         except Exception as error:  # whatever a library raises for what it cannot do
-            text = " ".join(str(error).split())[:300] or type(error).__name__
-            yield "", f"{agent} cannot be made for {env}: {text}"
+            yield "", f"{agent} cannot be made for {env}: {_in_a_line(error)}"
     for each in made:
         each.close()
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _kept(env: gym.Env[Any, Any], among: list[gym.Env[Any, Any]]) -> gym.Env[Any, Any]:

@@ -116,13 +116,13 @@ def with_names(file: E, problems: Problems) -> E:
     names = []
     for i, given in enumerate(file.envs):
         path = Path(given)
-        if path.suffix in (".yaml", ".yml"):
-            own = study.card_file(path.stem)
-            if own is None or own != study.beside(given):
-                places = " or ".join(f"{place}/" for place in study.CARDS)
-                message = f"no card of this study: put it into {places} beside this file"
-                problems.add(("envs", i), message)
-        names.append(path.stem if path.suffix in (".yaml", ".yml") else given)
+        by_path = path.suffix in (".yaml", ".yml")
+        names.append(path.stem if by_path else given)
+        own = study.card_file(path.stem)
+        if by_path and (own is None or own != study.beside(given)):
+            places = " or ".join(f"{place}/" for place in study.CARDS)
+            message = f"no card of this study: put it into {places} beside this file"
+            problems.add(("envs", i), message)
     return file.model_copy(update={"envs": names})
 
 
