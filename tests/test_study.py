@@ -203,6 +203,10 @@ def test_an_environment_that_cannot_be_made_is_one_line_before_training(
     assert line in typed("check", "sweep.yaml", cwd=folder, code=2)
 
 
+def test_an_environment_that_cannot_be_drawn_says_what_it_must_take(folder):
+    assert "it must take render_mode" in typed("preview", "corridor", cwd=folder, code=2)
+
+
 def test_two_cards_of_one_name_are_an_error_that_names_both(folder):
     (folder / "envs/corridor.yaml").rename(folder / "envs/CartPole-v1.yaml")
     study.enter(folder)
