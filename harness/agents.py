@@ -16,7 +16,7 @@ from baselines import AGENTS, BONUSES, BOTH, OBSERVATIONS, Entry, names, split, 
 from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
-from harness.config import study
+from harness.config import declared, study
 from harness.config.model import Strict
 from harness.config.name import is_name, joined
 from harness.config.shipped import shipped
@@ -97,7 +97,8 @@ def entry(name: str) -> Entry:
     try:
         found = baselines.entry(name)
     except KeyError:
-        raise KeyError(f"unknown agent '{name}'.{suggest(name, names())}") from None
+        others = [*names(), *declared.names("agents")]
+        raise KeyError(f"unknown agent '{name}'.{suggest(name, others)}") from None
     except Exception as error:  # whatever a module raises while it is imported
         raise KeyError(study.not_usable(name, error)) from None
     if found.version is not None:
@@ -106,6 +107,16 @@ def entry(name: str) -> Entry:
     plain = baselines.split(name)[0]
     learner = [str(AGENTS[plain].version)] if plain in AGENTS else []
     return replace(found, version="-".join([*learner, *made]))
+
+
+def named(name: str) -> str:
+    """An agent as runs hold it: what a package declares, by its target instead of its name.
+
+    :raises KeyError: if two have the name; its argument tells the way out.
+    """
+    learner, plus, bonus = name.partition("+")
+    learner = declared.target("agents", learner, names())
+    return f"{learner}{plus}{declared.target('bonuses', bonus, BONUSES)}"
 
 
 def known(name: str) -> bool:
@@ -123,8 +134,10 @@ def with_bonus(agent: str, bonus: str) -> str:
         raise KeyError(f"{learner} takes no bonus: learners that ship do (`harness ls bonuses`)")
     if other:
         raise KeyError(f"{agent} has a bonus already: name its learner, {learner}, beside it")
+    bonus = declared.target("bonuses", bonus, BONUSES)
     if bonus not in BONUSES and not baselines.is_target(bonus):
-        raise KeyError(f"unknown bonus '{bonus}'.{suggest(bonus, BONUSES)}")
+        others = [*BONUSES, *declared.names("bonuses")]
+        raise KeyError(f"unknown bonus '{bonus}'.{suggest(bonus, others)}")
     try:
         taken = takes(learner, bonus)
     except Exception as error:  # whatever a module raises while it is imported

@@ -108,7 +108,9 @@ def check_agent(
     """
     study.enter(Path())
     study.name(agent, bonus or "")
-    name = agents.with_bonus(agent, bonus) if bonus else agent
+    name = agents.named(agent)
+    if bonus:
+        name = agents.with_bonus(name, bonus)
     spec = resolve(Request(name, env, steps, layers=(agents.Layer("here", hparams or {}),)))
     probe = _Probe(name, dict(spec.hparams), partial(envs.make, envs.card(env)), steps)
     first = probe.train()

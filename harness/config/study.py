@@ -11,6 +11,8 @@ import traceback
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from harness.config import declared
+
 CARDS = ("envs", "cards")  # the folders of a study in which cards are looked for
 
 _folder: Path | None = None
@@ -35,8 +37,13 @@ def name(*targets: str) -> None:
 
 
 def refused(target: str) -> str:
-    """Why the module of "module:Name" is not imported; empty: it may be."""
+    """Why the module of "module:Name" is not imported; empty: it may be.
+
+    What an installed package declares for the harness may: whoever installed it wants it used.
+    """
     if target in _named or (_trusted and _stands_here(target.partition(":")[0])):
+        return ""
+    if declared.is_declared(target):
         return ""
     return (
         f"'{target}' is named by a record only, and what a record names is not imported: "

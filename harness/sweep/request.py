@@ -81,6 +81,11 @@ def _agent(arm: Composed, problems: Problems) -> tuple[Place, str | None]:
             base = " or in `base`" if len(arm.departures) > 1 else ""
             problems.add(arm.place, f"no agent: set `agent:` here{base}")
         return place, None
+    try:
+        agent = agents.named(agent)
+    except KeyError as error:
+        problems.add(place, error.args[0])
+        return place, None
     where, bonus = arm.last("bonus")
     study.name(agent, bonus or "")
     if bonus is None or not agents.known(agent):  # `resolve` says that there is no such agent

@@ -37,7 +37,6 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     :raises UserError: with everything that is wrong with the request, before anything trains.
     """
     agent, steps, source = request.agent, request.steps, request.source
-    study.name(agent)
     problems = Problems(source.problem)
     evaluation = _read("evaluation", request.evaluation, Evaluation, problems)
     engine = _read("engine", request.engine, Engine, problems)
@@ -50,6 +49,8 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
         problems.add(("steps",), wrong)
     wrappers = _wrappers(request.wrappers, problems)
     try:
+        agent = agents.named(agent)
+        study.name(agent)
         entry = agents.entry(agent)
     except KeyError as error:
         problems.add(("agent",), error.args[0])
@@ -64,7 +65,7 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     if not wrong and (short := agents.too_short(agent, settings.hparams, steps or 0)):
         problems.add(("arm",), f"{steps} steps on {card.name} {short}")
     if rehearse and not problems:
-        _rehearse(request, card, wrappers, settings, problems)
+        _rehearse(request._replace(agent=agent), card, wrappers, settings, problems)
     problems.check()
     acts = {"deterministic": acting_in(card, evaluation, source.document.file).deterministic}
     return RunSpec(
