@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from rliable import metrics
 
@@ -79,6 +80,17 @@ def test_statistics_of_bare_arrays_are_rliables():
     other = scores + 0.3
     wins = metrics.probability_of_improvement(other, scores)
     assert h.stats.compare(other, scores).improvement.point == pytest.approx(wins)
+
+
+@pytest.mark.parametrize("statistic", ["iqm", "mean", "median", "optimality_gap"])
+def test_the_runs_of_one_task_may_be_any_sequence(statistic):
+    ask, column = getattr(h.stats, statistic), pd.Series([1.0, 2.0, 4.0, 9.0], index=list("abcd"))
+
+    assert ask(column) == ask(list(column)) == ask(column.to_numpy()[:, None])
+    with pytest.raises(ValueError, match="missing"):
+        ask([1.0, np.nan])
+    with pytest.raises(ValueError, match="no score"):
+        ask([])
 
 
 def test_a_comparison_has_the_estimates_and_the_test_of_a_claim():

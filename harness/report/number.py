@@ -37,21 +37,6 @@ def raw(anchors: Anchors | None, largest: float) -> Format:
     return fixed(next(decimals for limit, decimals in _DECIMALS if span <= limit))
 
 
-def bracket(estimate: Estimate, number: Format) -> str:
-    """`0.93 [0.88, 0.97]` is an interval, with `†` if stamped; `0.93 {0.88, 0.97}` a range."""
-    if estimate.shows == "missing":
-        return f"- ({estimate.note})"
-    point = number(estimate.point)
-    if estimate.shows == "point":
-        return point
-    if estimate.shows == "tied":
-        return f"{point} (ties)"
-    ends = f"{number(estimate.low)}, {number(estimate.high)}"
-    if estimate.shows == "range":
-        return f"{point} {{{ends}}}"
-    return f"{point} [{ends}]" + ("†" if estimate.shows == "stamped" else "")
-
-
 def parts(estimate: Estimate | None, number: Format) -> tuple[str, str, str, str]:
     """The point, the ends of the interval and what they are: empty where there is none."""
     if estimate is None:

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial
 
 from harness import stats
 from harness.report import plot
-from harness.report.number import NORMALISED_DECIMALS, bracket, fixed
+from harness.report.number import NORMALISED_DECIMALS, fixed
 from harness.report.plot import (
     Axis,
     Cells,
@@ -359,7 +359,7 @@ def path(found: Evidence) -> Plot | None:
         rows.append(Points(_TICK, scores, np.full(len(scores), float(row))))
         each = confirm.matrix(plan, step.outcome)
         estimate = stats.estimate(each, plan.statistic, plan.name, "path")
-        rows.append(plot.estimate(_ROW, row, estimate, bracket(estimate, _NUMBER), name))
+        rows.append(plot.estimate(_ROW, row, estimate, stats.bracket(estimate, _NUMBER), name))
     n = f"{plan.file.confirm.path_seeds} fresh seeds each"
     return Plot((Panel(_VALUES, Axis(names=names), tuple(rows)),), n, wide=True) if rows else None
 

@@ -73,6 +73,7 @@ from harness.stats.subset import subsets as subsets
 from harness.stats.uncertainty import LEVEL as LEVEL
 from harness.stats.uncertainty import Estimate as Estimate
 from harness.stats.uncertainty import Part as Part
+from harness.stats.uncertainty import bracket as bracket
 from harness.stats.uncertainty import contrast as contrast
 from harness.stats.uncertainty import difference as difference
 from harness.stats.uncertainty import estimate as estimate

@@ -1,7 +1,8 @@
-"""Statistics of scores of shape (..., runs, tasks).
+"""Statistics of scores of shape (..., runs, tasks), or (runs,) of one task.
 
-NaN marks a run that was never asked for: tasks may have unequal numbers of runs. The definitions
-are those of rliable (Agarwal et al., 2021, "Deep RL at the edge of the statistical precipice").
+NaN marks a run that was never asked for: tasks may have unequal numbers of runs. A run that failed
+is no such run, and must not be averaged away. The definitions are those of rliable (Agarwal et al.,
+2021, "Deep RL at the edge of the statistical precipice").
 """
 
 from __future__ import annotations
@@ -9,15 +10,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 Statistic = Callable[[Array], Array]  # (..., runs, tasks) -> (...)
 
 
-def iqm(scores: Array) -> Array:
+def _tasks(scores: ArrayLike) -> Array:
+    """(..., runs, tasks); (runs,) are the runs of one task.
+
+    :raises ValueError: if there is no score, or one of (runs,) is missing.
+    """
+    array = np.asarray(scores, dtype=float)
+    if not array.size:
+        raise ValueError("there is no score")
+    if array.ndim > 1:
+        return array
+    if np.isnan(array).any():
+        raise ValueError("a score is missing: none is averaged over")
+    return array.reshape(-1, 1)
+
+
+def iqm(scores: ArrayLike) -> Array:
     """Interquartile mean over all runs and tasks, floor(T / 4) cut at each end, as in rliable."""
-    flat, count = _pooled(scores)
+    flat, count = _pooled(_tasks(scores))
     cut = count // 4
     return np.asarray(flat[..., cut : count - cut].mean(axis=-1))
 
@@ -29,19 +45,19 @@ def _pooled(scores: Array) -> tuple[Array, int]:
     return flat, flat.shape[-1] - int(gaps)
 
 
-def mean(scores: Array) -> Array:
+def mean(scores: ArrayLike) -> Array:
     """The mean over tasks of each task's mean."""
-    return np.asarray(_task_means(scores).mean(axis=-1))
+    return np.asarray(_task_means(_tasks(scores)).mean(axis=-1))
 
 
-def median(scores: Array) -> Array:
+def median(scores: ArrayLike) -> Array:
     """The median over tasks of each task's mean."""
-    return np.asarray(np.median(_task_means(scores), axis=-1))
+    return np.asarray(np.median(_task_means(_tasks(scores)), axis=-1))
 
 
-def optimality_gap(scores: Array) -> Array:
+def optimality_gap(scores: ArrayLike) -> Array:
     """How far runs stay below the reference, those above it counting as reaching it."""
-    return np.asarray(1.0 - _task_means(np.minimum(scores, 1.0)).mean(axis=-1))
+    return np.asarray(1.0 - _task_means(np.minimum(_tasks(scores), 1.0)).mean(axis=-1))
 
 
 def _task_means(scores: Array) -> Array:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from harness.stats.aggregate import Array, iqm
 from harness.stats.improvement import improvement
 from harness.stats.permutation import permutation_p
-from harness.stats.uncertainty import Estimate, difference, estimate
+from harness.stats.uncertainty import Estimate, bracket, difference, estimate
 
 
 class Comparison(NamedTuple):
@@ -21,6 +21,16 @@ class Comparison(NamedTuple):
     difference: Estimate  # of the IQMs, x - y
     improvement: Estimate  # the probability that a run of x scores above a run of y
     p: float  # two-sided, of the exact permutation test of ranks; of one comparison alone
+
+    def __str__(self) -> str:
+        """As a report's claims say it: `[...]` is an interval, `†` one that covers less often."""
+        number = "{:.4g}".format
+        return (
+            f"IQM {bracket(self.x, number)} against {bracket(self.y, number)}, difference "
+            f"{bracket(self.difference, number)}, P(improvement) "
+            f"{bracket(self.improvement, '{:.2f}'.format)}, p = {self.p:.2g}, {self.x.n} and "
+            f"{self.y.n} runs"
+        )
 
 
 def compare(x: ArrayLike, y: ArrayLike) -> Comparison:

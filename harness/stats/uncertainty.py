@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -37,6 +37,21 @@ class Estimate:
     shows: Shows  # what `low` and `high` are
     note: str = ""  # why there is no estimate
     tasks: int = 1  # that it is over
+
+
+def bracket(estimate: Estimate, number: Callable[[float], str]) -> str:
+    """`0.93 [0.88, 0.97]` is an interval, with `†` if stamped; `0.93 {0.88, 0.97}` a range."""
+    if estimate.shows == "missing":
+        return f"- ({estimate.note})"
+    point = number(estimate.point)
+    if estimate.shows == "point":
+        return point
+    if estimate.shows == "tied":
+        return f"{point} (ties)"
+    ends = f"{number(estimate.low)}, {number(estimate.high)}"
+    if estimate.shows == "range":
+        return f"{point} {{{ends}}}"
+    return f"{point} [{ends}]" + ("†" if estimate.shows == "stamped" else "")
 
 
 class Limits(NamedTuple):

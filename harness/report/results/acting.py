@@ -9,7 +9,6 @@ import numpy as np
 from harness import stats
 from harness.report.document import Section, Table, Text, behind
 from harness.report.evidence import Evidence, once
-from harness.report.number import bracket
 from harness.stats import Array, Estimate
 
 TITLE = "Acting greedily and by sampling"
@@ -74,7 +73,7 @@ def blocks(evidence: Evidence) -> list[Table | Section]:
     for pair in pairs(evidence):
         if pair.apart:
             estimates = (pair.greedy, pair.sampled, pair.difference)
-            cells = (bracket(each, evidence.format(pair.env)) for each in estimates)
+            cells = (stats.bracket(each, evidence.format(pair.env)) for each in estimates)
             runs = evidence.keys(pair.arm, pair.env)
             rows.append((pair.env, pair.arm, pair.scored, *behind(cells, runs)))
     if rows:

@@ -10,7 +10,7 @@ from harness.report.document import Answer, Caution, Items, Outcome, Section, Te
 from harness.report.evidence import Evidence, origin
 from harness.report.evidence.verdict import Verdict
 from harness.report.evidence.warning import warnings
-from harness.report.number import Format, bracket, fixed, percent, stamp
+from harness.report.number import Format, fixed, percent, stamp
 from harness.spec import Claim
 from harness.store.health import kinds
 
@@ -79,9 +79,10 @@ def answer(verdict: Verdict, number: Format) -> str:
     if found.difference.shows == "missing" or verdict.outcome == "pending":
         return f"{headline}: {verdict.why}."
     text = (
-        f"{headline}: IQM {bracket(found.better, number)} against "
-        f"{bracket(found.worse, number)}, difference {bracket(found.difference, number)}, "
-        f"P(improvement) {bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
+        f"{headline}: IQM {stats.bracket(found.better, number)} against "
+        f"{stats.bracket(found.worse, number)}, "
+        f"difference {stats.bracket(found.difference, number)}, "
+        f"P(improvement) {stats.bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
         f"{found.difference.n} seeds"
     )
     return f"{text}; {verdict.why}." if verdict.why else f"{text}."

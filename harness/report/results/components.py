@@ -10,7 +10,6 @@ from harness import stats
 from harness.report import plot
 from harness.report.document import Cell, Section, Table, Text
 from harness.report.evidence import Evidence, once
-from harness.report.number import bracket
 from harness.report.plot import Axis, Look, Panel, Plot, Rule
 from harness.report.results import caption, curves
 from harness.report.results.claims import SCORE_WORDS
@@ -56,7 +55,7 @@ def table(evidence: Evidence, score: str) -> Table:
         number = evidence.format(env)
         for effect in stats.effects(members(evidence, _envs(evidence, env))):
             runs = (key for arm in effect.weights for key in evidence.keys(arm, env))
-            text = bracket(estimate(evidence, score, effect, env), number)
+            text = stats.bracket(estimate(evidence, score, effect, env), number)
             cells[name(effect)][env] = Cell(text, runs)
     rows = tuple(
         (label, *(known.get(env, "") for env in places(evidence))) for label, known in cells.items()
@@ -105,7 +104,7 @@ def path(evidence: Evidence, score: str, env: str | None) -> list[tuple[str, str
 def path_table(evidence: Evidence, score: str) -> Table:
     env = places(evidence)[0]
     rows = tuple(
-        (step, arm, Cell(bracket(found, evidence.format(env)), evidence.keys(arm, env)))
+        (step, arm, Cell(stats.bracket(found, evidence.format(env)), evidence.keys(arm, env)))
         for step, arm, found in path(evidence, score, env)
     )
     title = f"From none to all: {caption.describe_score(evidence, score)}"

@@ -11,7 +11,7 @@ import numpy as np
 from harness import stats
 from harness.report.document import Block, Section, Table, Text, behind, captioned
 from harness.report.evidence import Evidence, once
-from harness.report.number import bracket, parts, significant
+from harness.report.number import parts, significant
 from harness.report.results import caption
 from harness.stats import Array, Band, Estimate, MissingRuns
 
@@ -171,8 +171,8 @@ def table(evidence: Evidence, env: str) -> Table:
         for _, seconds in times:
             score, state = after(evidence, arm, env, seconds)
             ended = " (ended)" if state == "ended" else ""
-            yield (bracket(score, number) if score else "-") + ended
-        yield bracket(found.final, number)
+            yield (stats.bracket(score, number) if score else "-") + ended
+        yield stats.bracket(found.final, number)
 
     rows = []
     for arm in evidence.arms_on(env):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness import stats
 from harness.report.document import Block, Section, Table, Text, behind
 from harness.report.evidence import Evidence
-from harness.report.number import bracket, parts
+from harness.report.number import parts
 from harness.report.results.claims import SCORE_WORDS
 from harness.report.results.table import Rows
 from harness.stats import Estimate, MissingRuns, crosscheck
@@ -89,7 +89,9 @@ def table(evidence: Evidence, cells: Sequence[Cell]) -> Rows:
             row = (f"{point} [{low}, {high}]", f"{' to '.join(shares)} %")
         else:
             row = (point, "-")
-        rows.append((arm, statistic, *behind((bracket(ours, number), *row), evidence.keys(arm))))
+        rows.append(
+            (arm, statistic, *behind((stats.bracket(ours, number), *row), evidence.keys(arm)))
+        )
     return tuple(rows)
 
 

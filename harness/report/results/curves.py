@@ -11,7 +11,7 @@ from harness import stats
 from harness.config.name import joined
 from harness.report import plot
 from harness.report.evidence import Evidence
-from harness.report.number import Format, bracket, decimals
+from harness.report.number import Format, decimals
 from harness.report.plot import Axis, End, Line, Look, Mark, Note, Panel, Plot, Points, Rule
 from harness.report.results import caption, cpu_time
 from harness.stats import Array, Band, Estimate, MissingRuns
@@ -168,7 +168,7 @@ def _strip(evidence: Evidence, env: str, score: str) -> Panel:
             )
         )
         found = evidence.estimates[score][arm, env]
-        text = bracket(found, number)
+        text = stats.bracket(found, number)
         middle = plot.estimate(_IQM, row, found, text, name=f"{arm}, IQM")
         marks.append(replace(middle, low=None, high=None) if isinstance(middle, Points) else middle)
     axis = score_axis(evidence, env, RETURN_OF.get(score, score))
@@ -212,7 +212,7 @@ def rows(
 ) -> tuple[Points | Note, ...]:
     """A row for each, by its name."""
     return tuple(
-        plot.estimate(looks[name], row, each, bracket(each, number), name)
+        plot.estimate(looks[name], row, each, stats.bracket(each, number), name)
         for row, (name, each) in enumerate(estimates.items())
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from harness import stats
 from harness.report.document import Cell, Section, Table, Text, behind
 from harness.report.evidence import Evidence
-from harness.report.number import bracket, parts, raw, share
+from harness.report.number import parts, raw, share
 from harness.report.results import acting, caption, reference
 from harness.report.results.table import by_arm, by_pair
 from harness.stats import MissingRuns
@@ -40,7 +40,7 @@ def by_environment(evidence: Evidence, score: str) -> Table:
 
     def cell(arm: str, env: str) -> str:
         used = evidence.learned_from(arm, env)
-        text = bracket(evidence.estimates[score][arm, env], evidence.format(env))
+        text = stats.bracket(evidence.estimates[score][arm, env], evidence.format(env))
         return f"{text} after {used} steps" if used else text
 
     rows = by_arm(evidence, cell)
@@ -91,7 +91,7 @@ def generalisation(evidence: Evidence) -> Table:
             seen, unseen = both.T
             each = {"seen": seen, "unseen": unseen, "gap": seen - unseen}
             yield [
-                bracket(evidence.iqm(values, arm, env, name), evidence.format(env))
+                stats.bracket(evidence.iqm(values, arm, env, name), evidence.format(env))
                 for name, values in each.items()
             ]
 
@@ -110,7 +110,7 @@ def measures(evidence: Evidence) -> Table:
         for name in dict.fromkeys(name for each in told for name in each):
             values = np.array([each[name] for each in told if name in each])
             mean = evidence.iqm(values, arm, env, name)
-            yield name, bracket(mean, raw(None, np.abs(values).max()))
+            yield name, stats.bracket(mean, raw(None, np.abs(values).max()))
 
     rows = [(env, str(name), arm, mean) for env, arm, name, mean in by_pair(evidence, of_arm)]
     rows.sort(key=lambda row: (evidence.sweep.envs.index(row[0]), row[1]))
@@ -162,7 +162,7 @@ def of_training(evidence: Evidence, name: str) -> Table:
 
     def cell(arm: str, env: str) -> str:
         values = evidence.of(told, arm, env)  # not every agent tells it
-        return bracket(evidence.iqm(values, arm, env, name), number) if values else ""
+        return stats.bracket(evidence.iqm(values, arm, env, name), number) if values else ""
 
     title = f"{name}: training metric, mean of the last 20 % of steps"
     file, about = f"table_{name.replace('/', '_')}", "From each run's train.jsonl."

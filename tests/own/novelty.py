@@ -1,0 +1,23 @@
+import torch
+
+from baselines import api
+from baselines.curiosity.bonus import Bonus
+
+
+class Novelty(Bonus):
+    """How far an observation lies from the nearest of those seen last."""
+
+    Config = api.Config
+    summary = "distance to the nearest observation seen before"
+
+    def __init__(self, obs_dim, action_space, config, generator):
+        super().__init__(obs_dim, action_space, config, generator)
+        self.register_buffer("seen", torch.zeros(256, obs_dim))
+
+    @torch.no_grad()
+    def reward(self, steps):  # (T, B) -> (T, B)
+        return torch.cdist(steps.next_obs, self.seen).min(dim=-1).values
+
+    def update(self, steps):
+        new = steps.next_obs.reshape(-1, self.seen.shape[1])
+        self.seen = torch.cat([self.seen, new])[-256:]
