@@ -26,20 +26,12 @@ arms:
 
 
 @pytest.fixture
-def site(tmp_path, monkeypatch):
-    """Where packages are installed, in a process that has seen none of them."""
-    for name, fresh in (("_folder", None), ("_trusted", False), ("_named", set())):
-        monkeypatch.setattr(study, name, fresh)
+def site(no_study, tmp_path):
+    """Where packages are installed."""
     folder = tmp_path / "site-packages"
     folder.mkdir()
-    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
-    before = set(sys.modules)
-    declared._declared.cache_clear()
-    yield folder
-    declared._declared.cache_clear()
-    for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    return folder
 
 
 @pytest.fixture

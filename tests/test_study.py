@@ -21,18 +21,11 @@ MODULES = ("corridor", "my_agent", "my_bonus")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """What `harness new` makes, and a process that has seen no study yet."""
-    for name, fresh in (("_folder", None), ("_trusted", False), ("_named", set())):
-        monkeypatch.setattr(study, name, fresh)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    before = set(sys.modules)
+def folder(no_study, tmp_path, monkeypatch):
+    """What `harness new` makes."""
     typed("new", "mine", cwd=tmp_path)
     monkeypatch.chdir(tmp_path / "mine")
-    yield tmp_path / "mine"
-    for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return tmp_path / "mine"
 
 
 def keys(folder):

@@ -2,6 +2,7 @@
 
 from harness.envs.build import check as check
 from harness.envs.build import make as make
+from harness.envs.build import unlike as unlike
 from harness.envs.card import Card as Card
 from harness.envs.card import Measure as Measure
 from harness.envs.card import card as card
@@ -11,4 +12,6 @@ from harness.envs.visits import Visits as Visits
 from harness.envs.wrappers import WRAPPERS as WRAPPERS
 from harness.envs.wrappers import check_wrapper as check_wrapper
 from harness.envs.wrappers import complete as complete
+from harness.envs.wrappers import moved as moved
+from harness.envs.wrappers import wrapper as wrapper
 from harness.envs.wrappers.option import Env as Env

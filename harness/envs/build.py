@@ -9,12 +9,13 @@ import gymnasium as gym
 from gymnasium.wrappers import TimeLimit
 
 from baselines import target
+from baselines.space import shown
 from harness.envs.card import Card
 from harness.envs.extra import need
 from harness.envs.plane import Plane
 from harness.envs.registered import known, registered
 from harness.envs.varied import Varied
-from harness.envs.wrappers import WRAPPERS
+from harness.envs.wrappers import wear
 
 
 def make(
@@ -35,12 +36,26 @@ def make(
         env = Varied(env, getattr(card.variants, split))
     if card.max_episode_steps is not None:
         env = TimeLimit(env, card.max_episode_steps)
-    for wrapper in (*card.wrappers, *wrappers):
-        options = dict(wrapper)
-        entry = WRAPPERS[options.pop("name")]
-        if training or entry.kind == "both":
-            env = entry.apply(env, **options)
+    for wearing in (*card.wrappers, *wrappers):
+        env = wear(env, wearing, training)
     return env
+
+
+def unlike(card: Card, wrappers: Sequence[Mapping[str, Any]], env: gym.Env[Any, Any]) -> str:
+    """Why what is learned in an environment cannot be evaluated; empty: it can.
+
+    :param env: made of the same for training, where all of its wrappers act.
+    """
+    judged = make(card, wrappers, training=False)
+    judged.close()
+    for name in ("observation_space", "action_space"):
+        here, there = getattr(env, name), getattr(judged, name)
+        if here != there:
+            return (
+                f"{name} is {shown(here)} in training and {shown(there)} in evaluation: a wrapper "
+                'that changes it must be of the kind "both"'
+            )
+    return ""
 
 
 def maker(card: Card) -> Callable[..., Any]:

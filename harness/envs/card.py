@@ -141,7 +141,8 @@ class Card(Strict):
     @field_validator("wrappers")
     @classmethod
     def _known(cls, wrappers: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
-        problems = [message for wrapper in wrappers for message in check_wrapper(wrapper)]
+        shipped = [each for each in wrappers if ":" not in str(each.get("name"))]
+        problems = [message for wrapper in shipped for message in check_wrapper(wrapper)]
         if problems:
             raise ValueError("; ".join(problems))
         return wrappers
@@ -258,6 +259,10 @@ def _of_study(path: Path) -> Card:
             problem = document.problem((key,), study.not_usable(module, error))
             raise strict.UserError([problem]) from None
         version = card.version or provenance.fingerprint(module)
+    study.name(*(str(wrapper["name"]) for wrapper in card.wrappers))
+    wrong = [(i, why) for i, wrapper in enumerate(card.wrappers) for why in check_wrapper(wrapper)]
+    if wrong:
+        raise strict.UserError(document.problem(("wrappers", i), why) for i, why in wrong)
     return card.model_copy(update={"name": path.stem, "version": version})
 
 

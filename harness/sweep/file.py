@@ -39,7 +39,8 @@ class Departure(Strict):
     )
     wrappers: list[dict[str, Any] | str] | None = Field(
         None,
-        description="Wrappers on top of the environment card's: a name, or {name: ..., options}.",
+        description="Wrappers on top of the environment card's: a name from `harness ls wrappers` "
+        "or module:function of your own, or {name: ..., options}.",
     )
 
 

@@ -121,7 +121,8 @@ def _read(name: str, given: M | Any, model: type[M], problems: Problems) -> M:
 
 def _wrappers(given: Sequence[Any], problems: Problems) -> tuple[dict[str, Any], ...]:
     """Complete wrappers; none if any is wrong."""
-    wrappers = [{"name": one} if isinstance(one, str) else one for one in given]
+    wrappers = [one if isinstance(one, dict) else {"name": one} for one in given]
+    study.name(*(str(one.get("name")) for one in wrappers))
     wrong = [(i, text) for i, one in enumerate(wrappers) for text in envs.check_wrapper(one)]
     for i, text in wrong:
         problems.add(("wrappers", i), text)
@@ -150,6 +151,8 @@ def _check_fit(
             "wrapper goal_observation, if it is a task that has goals"
         )
         problems.add(("agent",), message)
+    if why := envs.unlike(card, wrappers, env):
+        problems.add(("wrappers",), why)
     env.close()
 
 

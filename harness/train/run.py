@@ -49,7 +49,8 @@ def run(spec: RunSpec, job: Job) -> None:
     :raises writer.Busy: if another process is at it.
     :raises Exception: whatever training raised, after it was written to failure.json.
     """
-    study.name(spec.agent, spec.env)  # whoever planned the run had them from the user
+    # Whoever planned the run had them from the user.
+    study.name(spec.agent, spec.env, *(each["name"] for each in spec.wrappers))
     store = Store(job.root)
     folder = store.folder(spec)
     writer.clear_way(folder, job.root)

@@ -73,9 +73,9 @@ def moved(spec: RunSpec) -> str:
         if card.identity() != spec.card:
             return f"the card of {spec.env} has changed{_foreign(spec, card)}"
         envs.check(card)
-        wrong = [text for wrapper in spec.wrappers for text in envs.check_wrapper(wrapper)]
+        wrong = next(filter(None, map(envs.moved, spec.wrappers)), "")
         if wrong:
-            return wrong[0]
+            return wrong
         entry.load().Config.model_validate(spec.hparams)  # imports torch, if the agent needs it
     except KeyError as error:
         return f"{error.args[0]}{_foreign(spec, None)}"

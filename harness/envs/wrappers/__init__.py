@@ -6,28 +6,18 @@ of learning: it never touches the score, because evaluation environments are mad
 
 from __future__ import annotations
 
-import inspect
+import json
 from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, Literal, NamedTuple, get_type_hints
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, create_model
-
+from baselines import target
+from harness.config import declared
 from harness.config.strict import suggest, validate
 from harness.config.tree import dotted
 from harness.envs.wrappers import action, observation, push, reward
 from harness.envs.wrappers.option import Env
-
-
-class Wrapper(NamedTuple):
-    """A wrapper, as it is applied and described."""
-
-    apply: Callable[..., Env]  # (env, **options); the signature says which options there are
-    summary: str
-    kind: Literal["both", "training"]
-    # What it does depends on how far training is: so there is no one environment of training.
-    moves: bool
-
+from harness.envs.wrappers.own import own, worn
+from harness.envs.wrappers.wrapper import Wrapper, options
 
 # Part of the task: in training and in evaluation.
 _BOTH: dict[str, tuple[Callable[..., Env], str]] = {
@@ -76,38 +66,74 @@ WRAPPERS: dict[str, Wrapper] = {
 }
 
 
-def check_wrapper(wrapper: Mapping[str, Any]) -> list[str]:
+def wrapper(name: str) -> Wrapper:
+    """One that ships, or "module:name" of the user's own.
+
+    :raises KeyError: if there is none, or it cannot be used; its argument tells the way out.
+    """
+    if name in WRAPPERS:
+        return WRAPPERS[name]
+    if target.TARGET.fullmatch(name):
+        return own(name)
+    known = [*WRAPPERS, *declared.names("wrappers")]
+    raise KeyError(f"unknown wrapper '{name}'.{suggest(name, known)}")
+
+
+def check_wrapper(wearing: Mapping[str, Any]) -> list[str]:
     """All that is wrong with {"name": ..., **options}, in words; nothing if it can be applied."""
-    options = dict(wrapper)
-    name = options.pop("name", None)
+    options_ = dict(wearing)
+    name = options_.pop("name", None)
     if not isinstance(name, str):
         return ["a wrapper needs a 'name'"]
-    if name not in WRAPPERS:
-        return [f"unknown wrapper '{name}'.{suggest(name, WRAPPERS)}"]
-    _, problems = validate(options, _options(name))
+    try:
+        apply = wrapper(_named(name)).apply
+    except KeyError as error:
+        return [error.args[0]]
+    _, problems = validate(options_, options(apply))
     return [f"{name}: {dotted(place)}: {message}" for place, message in problems]
 
 
-def complete(wrapper: Mapping[str, Any]) -> dict[str, Any]:
+def complete(wearing: Mapping[str, Any]) -> dict[str, Any]:
     """The same wrapper with its defaults filled in: what is left out must not hide in a run's key.
+
+    One that a package declares is called by its target, and one of the user's own has its version.
 
     :raises ValidationError: for one that `check_wrapper` has words about.
     """
-    options = {key: value for key, value in wrapper.items() if key != "name"}
-    filled = _options(wrapper["name"]).model_validate(options)
-    return {"name": wrapper["name"], **filled.model_dump(mode="json")}
+    name = _named(wearing["name"])
+    entry = wrapper(name)
+    given = {key: value for key, value in wearing.items() if key != "name"}
+    filled = options(entry.apply).model_validate_json(json.dumps(given))
+    version = {} if entry.version is None else {"version": entry.version}
+    return {"name": name, **version, **filled.model_dump(mode="json")}
 
 
-@cache
-def _options(name: str) -> type[BaseModel]:
-    """The options of a wrapper as a model, read from the signature of its class or function."""
-    apply = WRAPPERS[name].apply
-    typed = apply.__init__ if isinstance(apply, type) else apply  # type: ignore[misc]
-    hints = get_type_hints(typed, include_extras=True)
-    _, *parameters = inspect.signature(apply).parameters.values()
-    fields: dict[str, Any] = {
-        each.name: (hints[each.name], ... if each.default is each.empty else each.default)
-        for each in parameters
-    }
-    settings = ConfigDict(extra="forbid", strict=True)
-    return create_model(name, __config__=settings, **fields)
+def moved(recorded: Mapping[str, Any]) -> str:
+    """Why a complete wrapper of a record is another one today; empty: it is the same."""
+    wearing = {key: value for key, value in recorded.items() if key != "version"}
+    wrong = check_wrapper(wearing)
+    if wrong:
+        return wrong[0]
+    version = complete(wearing).get("version")
+    if version != recorded.get("version"):
+        was = recorded.get("version")
+        return f"the wrapper {recorded['name']} was version {was} and is version {version}"
+    return ""
+
+
+def wear(env: Env, wearing: Mapping[str, Any], training: bool) -> Env:
+    """The environment in a wrapper, which one of kind "training" is for training alone.
+
+    :raises TypeError: if it is for other environments, or makes none; ValueError likewise.
+    """
+    given = {key: value for key, value in wearing.items() if key not in ("name", "version")}
+    entry = wrapper(wearing["name"])
+    if not training and entry.kind == "training":
+        return env
+    if entry.version is not None:
+        return worn(entry, wearing["name"], env, training, given)
+    return entry.apply(env, **given)
+
+
+def _named(name: str) -> str:
+    return declared.target("wrappers", name, WRAPPERS)

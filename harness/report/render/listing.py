@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,8 +108,14 @@ def repeat(spec: RunSpec) -> str:
         ["harness", "run", spec.agent, spec.env, "--steps", str(spec.steps)],
         ["--evaluation", canonical(spec.evaluation.model_dump(mode="json"))],
         ["--engine", canonical(spec.engine.model_dump(mode="json"))],
-        *(["--wrapper", canonical(wrapper)] for wrapper in spec.wrappers),
+        *(["--wrapper", canonical(_asked(wrapper))] for wrapper in spec.wrappers),
         *(["--set", f"{name}={canonical(value)}"] for name, value in spec.hparams.items()),
         ["--seed", str(spec.seed)],
     ]
     return " \\\n  ".join(shlex.join(line) for line in lines)
+
+
+def _asked(wrapper: Mapping[str, Any]) -> dict[str, Any]:
+    """As a user asks for it: the version of one of his own is not an option."""
+    own = ":" in str(wrapper["name"])
+    return {key: value for key, value in wrapper.items() if not (own and key == "version")}
