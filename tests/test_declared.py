@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 
 import pytest
+from command import typed
 from package import install
 
+from harness import envs
 from harness.config import declared, study
 from harness.config.declared import GROUPS
 from harness.config.shipped import shipped
@@ -82,3 +84,108 @@ def test_an_agent_that_is_called_like_one_that_ships_is_an_error_that_names_both
 def test_what_a_package_declares_may_be_named_by_a_record(agent):
     assert not study.refused("their_pkg.mine:HillClimber")
     assert study.refused("their_pkg.mine:Other")
+
+
+THINGS = {  # what a sweep or a command names, and what its module holds
+    "agents": "climber = their_pkg.things:HillClimber",
+    "bonuses": "novelty = their_pkg.things:Novelty",
+    "wrappers": "dull = their_pkg.things:Dull",
+    "executors": "one_by_one = their_pkg.things:one_by_one",
+    "envs": "their_corridor = their_pkg.cards",
+}
+MORE = """
+
+import gymnasium
+from harness.train.executors.serial import serial
+from my_bonus_of_theirs import Novelty
+
+
+class Dull(gymnasium.RewardWrapper):
+    \"""No reward.\"""
+
+    def reward(self, reward):
+        return 0.0
+
+
+def one_by_one(batches, job, workers, tick):
+    print("one by one")
+    serial(batches, job, workers, tick)
+"""
+ALL = """\
+name: all_of_them
+question: Does it train?
+envs: [their_corridor]
+seeds: 1
+steps: 256
+evaluation: {every: 128, episodes: 1, final_episodes: 2}
+arms:
+  climber: {agent: climber}
+  novelty: {agent: ppo, bonus: novelty, hparams: {n_steps: 32, batch_size: 32}}
+  dull: {agent: ppo, bonus: novelty, hparams: {n_steps: 32, batch_size: 32}, wrappers: [dull]}
+"""
+
+
+@pytest.fixture
+def all_groups(site):
+    study_ = shipped("configs/study")
+    card = (study_ / "envs/corridor.yaml").read_text()
+    files = {
+        "their_pkg/__init__.py": "",
+        "their_pkg/things.py": (study_ / "my_agent.py").read_text() + MORE,
+        "my_bonus_of_theirs.py": (study_ / "my_bonus.py").read_text(),
+        "their_pkg/corridor.py": (study_ / "corridor.py").read_text(),
+        "their_pkg/cards/their_corridor.yaml": card.replace('"corridor:', '"their_pkg.corridor:'),
+    }
+    install(site, "their-pkg", {group: [line] for group, line in THINGS.items()}, files)
+
+
+def test_a_package_may_declare_all_that_a_sweep_names(all_groups, tmp_path):
+    (tmp_path / "sweep.yaml").write_text(ALL)
+
+    told = typed("sweep", "sweep.yaml", "--executor", "one_by_one", cwd=tmp_path)
+
+    assert "one by one" in told and "3/3 runs" in told
+    specs = {run.arm: run for run in expand(tmp_path / "sweep.yaml").sweep.runs}
+    assert [run.agent for run in specs.values()] == [
+        "their_pkg.things:HillClimber", "ppo+their_pkg.things:Novelty",
+        "ppo+their_pkg.things:Novelty",
+    ]  # fmt: skip
+    assert specs["dull"].wrappers[0]["name"] == "their_pkg.things:Dull"
+
+
+def test_a_record_of_what_a_package_declares_is_made_again(all_groups, tmp_path):
+    typed("run", "climber", "their_corridor", "--steps", "200", cwd=tmp_path)
+    (folder,) = (tmp_path / "results/runs").glob("*/*/*")
+
+    assert "their_pkg.things:HillClimber" in (folder / "spec.json").read_text()
+    typed("verify", folder.name, cwd=tmp_path)
+
+
+def test_an_environment_of_a_package_that_is_called_like_another_is_an_error(site, no_study):
+    install(site, "other", {"envs": ["CartPole-v1 = other"]}, {"other/CartPole-v1.yaml": ""})
+
+    with pytest.raises(KeyError, match=r"'CartPole-v1', .*CartPole-v1.yaml and other of other 1.2"):
+        envs.card("CartPole-v1")
+
+
+def test_a_card_that_a_package_does_not_hold_is_told(site):
+    install(site, "other", {"envs": ["maze = other.cards"]}, {"other/__init__.py": ""})
+
+    with pytest.raises(KeyError, match=r"other.cards of other 1.2, .* holds no maze.yaml"):
+        envs.card("maze")
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("seriel", "no executor 'seriel'. Did you mean 'serial'?"),
+        ("nowhere:run", "No module named 'nowhere'"),
+        ("harness.train.executors:suggest", "is no executor: a function of (batches, job,"),
+    ],
+)
+def test_an_executor_that_is_none_is_one_line(no_study, tmp_path, name, why):
+    (tmp_path / "sweep.yaml").write_text(SWEEP.replace("novel", "random"))
+
+    told = typed("sweep", "sweep.yaml", "--executor", name, cwd=tmp_path, code=2)
+
+    assert told.startswith("--executor: ") and why in told

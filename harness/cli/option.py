@@ -18,7 +18,11 @@ Workers = Annotated[
     typer.Option("--workers", "-w", min=0, max=1_024, help="Runs in parallel; 0: one per core."),
 ]
 Executor = Annotated[
-    str, typer.Option("--executor", help="How runs are started: processes or serial.")
+    str,
+    typer.Option(
+        "--executor",
+        help="How runs are started: processes, serial, or your own module:function.",
+    ),
 ]
 Observers = Annotated[
     list[str] | None,

@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import distributions
+from importlib.util import find_spec
+from pathlib import Path
 from typing import NamedTuple
 
 GROUPS = ("agents", "envs", "bonuses", "wrappers", "metrics", "figures", "executors")
@@ -52,7 +54,8 @@ def find(group: str, name: str, other: str = "") -> Declared | None:
     if len(same) + bool(other) > 1:
         both = " and ".join([*filter(None, [other]), *map(str, same)])
         targets = " or ".join(thing.target for thing in same)
-        way_out = "uninstall a package" if group == "envs" else f"name {targets} instead"
+        cards = "rename yours, or uninstall a package"
+        way_out = cards if group == "envs" else f"name {targets} instead"
         raise KeyError(f"{len(same) + bool(other)} {group} are called '{name}', {both}: {way_out}")
     for thing in same:
         module, _, attribute = thing.target.partition(":")
@@ -73,6 +76,24 @@ def target(group: str, name: str, ships: Iterable[str]) -> str:
         return name
     thing = find(group, name, "one that ships" if name in ships else "")
     return thing.target if thing else name
+
+
+def card_file(env: str, other: str = "") -> Path | None:
+    """The card of an environment that a package declares, `<name>.yaml` in the folder it names.
+
+    :param other: the card that has the same name; "": none has.
+    :raises KeyError: as `find` does, or if it is not there.
+    """
+    thing = find("envs", env, other)
+    if thing is None:
+        return None
+    package, *inner = thing.target.split(".")
+    spec = find_spec(package)  # of a package that no other surrounds: nothing is imported
+    for folder in (spec and spec.submodule_search_locations) or ():
+        path = Path(folder, *inner, f"{env}.yaml")
+        if path.is_file():
+            return path
+    raise KeyError(f"{thing}, declared as '{env}', holds no {env}.yaml")
 
 
 def is_declared(target: str) -> bool:

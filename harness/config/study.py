@@ -10,7 +10,9 @@ import sys
 import traceback
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
+from baselines import target as targets
 from harness.config import declared
 
 CARDS = ("envs", "cards")  # the folders of a study in which cards are looked for
@@ -49,6 +51,19 @@ def refused(target: str) -> str:
         f"'{target}' is named by a record only, and what a record names is not imported: "
         "--study FOLDER says that the folder with its code is yours"
     )
+
+
+def thing(target: str) -> Any:
+    """What "module:Name" names, of the user's own or of a package.
+
+    :raises ValueError: if it may not be imported, or cannot be; the message tells the way out.
+    """
+    if why := refused(target):
+        raise ValueError(why)
+    try:
+        return targets.attribute(target)
+    except Exception as error:  # whatever a module raises while it is imported
+        raise ValueError(not_usable(target, error)) from None
 
 
 def beside(given: str) -> Path | None:

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 from baselines import target
 from baselines.space import action_kind
 from harness import provenance
-from harness.config import strict, study
+from harness.config import declared, strict, study
 from harness.config.model import Strict
 from harness.config.name import RULE, is_name, is_target, shortened
 from harness.config.shipped import shipped
@@ -187,10 +187,12 @@ class Card(Strict):
 
 
 def card(name: str) -> Card:
-    """The card of one environment: the study's own, one that ships, or what Gymnasium knows.
+    """The card of one environment: the study's own, a package's, or one that ships.
+
+    Where there is none, Gymnasium's registry says what would stand on it.
 
     :raises KeyError: if there is none, or two; its argument tells the way out.
-    :raises UserError: if the study's own is wrong.
+    :raises UserError: if it is wrong.
     """
     if not is_target(name):
         raise KeyError(f"'{shortened(name)}' is no name of an environment: it has {RULE}")
@@ -198,6 +200,8 @@ def card(name: str) -> Card:
     if own is not None and made is not None:
         both = f"{own} and {shipped('configs/envs') / own.name}"
         raise KeyError(f"two cards are called '{name}', {both}: rename yours")
+    ships = f"{shipped('configs/envs') / name}.yaml" if made else ""
+    own = declared.card_file(name, str(own or ships)) or own
     if own is not None:
         return _of_study(own)
     if made is not None and not made.sizes:
@@ -213,7 +217,7 @@ def card(name: str) -> Card:
         return found
     task = name.rpartition("-v")[0]
     others = [each for each in gym.registry if task and each.rpartition("-v")[0] == task]
-    hint = strict.suggest(name, [*card_names(), *others])
+    hint = strict.suggest(name, [*card_names(), *declared.names("envs"), *others])
     raise KeyError(f"unknown environment '{name}'.{hint}")
 
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness.config import study
-from harness.config.strict import Problem, UserError, suggest
+from harness.config.strict import Problem, UserError
 from harness.spec import RunSpec
 from harness.store.estimate import Experience
 from harness.store.reader import Store
 from harness.store.writer import mend
 from harness.sweep.batch import plan
-from harness.train.executors import EXECUTORS
+from harness.train import executors
 from harness.train.progress import Display
 from harness.train.run import Job
 from harness.train.sacred_log import unreachable
@@ -34,9 +34,10 @@ def train_missing(
     :param experience: the store whose finished runs say what such runs take; default: `store`.
     :raises UserError: if there is no such executor, or an observer cannot be reached.
     """
-    if executor not in EXECUTORS:
-        message = f"no executor '{executor}'.{suggest(executor, EXECUTORS)}"
-        raise UserError([Problem("--executor", None, "", message)])
+    try:
+        execute = executors.executor(executor)
+    except (KeyError, ValueError) as error:
+        raise UserError([Problem("--executor", None, "", str(error.args[0]))]) from None
     reasons = {url: why for url in observers if (why := unreachable(url))}
     if reasons:
         raise UserError(Problem("--observer", None, url, why) for url, why in reasons.items())
@@ -53,4 +54,4 @@ def train_missing(
         with Display(missing, store, console, known) as display:
             batches = plan(missing, known.seconds)
             job = Job(store.root, observers, study.folder())
-            EXECUTORS[executor](batches, job, workers, display.tick)
+            execute(batches, job, workers, display.tick)

@@ -69,14 +69,14 @@ WRAPPERS: dict[str, Wrapper] = {
 def wrapper(name: str) -> Wrapper:
     """One that ships, or "module:name" of the user's own.
 
-    :raises KeyError: if there is none, or it cannot be used; its argument tells the way out.
+    :raises ValueError: if there is none, or it cannot be used; the message tells the way out.
     """
     if name in WRAPPERS:
         return WRAPPERS[name]
     if target.TARGET.fullmatch(name):
         return own(name)
     known = [*WRAPPERS, *declared.names("wrappers")]
-    raise KeyError(f"unknown wrapper '{name}'.{suggest(name, known)}")
+    raise ValueError(f"unknown wrapper '{name}'.{suggest(name, known)}")
 
 
 def check_wrapper(wearing: Mapping[str, Any]) -> list[str]:
@@ -87,8 +87,8 @@ def check_wrapper(wearing: Mapping[str, Any]) -> list[str]:
         return ["a wrapper needs a 'name'"]
     try:
         apply = wrapper(_named(name)).apply
-    except KeyError as error:
-        return [error.args[0]]
+    except (KeyError, ValueError) as error:
+        return [str(error.args[0])]
     _, problems = validate(options_, options(apply))
     return [f"{name}: {dotted(place)}: {message}" for place, message in problems]
 

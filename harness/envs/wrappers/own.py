@@ -12,7 +12,6 @@ from typing import Any, get_args
 
 import gymnasium as gym
 
-from baselines import target
 from harness import provenance
 from harness.config import study
 from harness.envs.wrappers.option import Env
@@ -27,16 +26,11 @@ TOLERANCE = 1e-5  # by which rewards may differ that went through other types of
 
 
 def own(name: str) -> Wrapper:
-    """:raises KeyError: if it is no wrapper, or cannot be used; its argument tells the way out."""
-    if why := study.refused(name):
-        raise KeyError(why)
-    try:
-        apply = target.attribute(name)
-    except Exception as error:  # whatever a module raises while it is imported
-        raise KeyError(study.not_usable(name, error)) from None
+    """:raises ValueError: if it is no wrapper, or cannot be used; the message tells the way out."""
+    apply = study.thing(name)
     made_by_class = isinstance(apply, type) and issubclass(apply, gym.Wrapper)
     if not (made_by_class or isinstance(apply, FunctionType)):
-        raise KeyError(
+        raise ValueError(
             f"'{name}' is no wrapper: a subclass of gymnasium.Wrapper, or a function that takes an "
             "environment and returns one"
         )
@@ -44,11 +38,9 @@ def own(name: str) -> Wrapper:
         taken = options(apply).model_fields.keys()
     except Exception as error:  # whatever its annotations raise
         why = " ".join(str(error).split())
-        raise KeyError(
-            f"the options of '{name}' cannot be read from its signature: {why}"
-        ) from None
-    if reserved := taken & {"name", "version", "args", "kwargs"}:
-        raise KeyError(f"'{name}': an option cannot be called {', '.join(sorted(reserved))}")
+        raise ValueError(f"'{name}': its signature does not say its options: {why}") from None
+    if reserved := taken & {"name", "version"}:
+        raise ValueError(f"'{name}': an option cannot be called {' or '.join(sorted(reserved))}")
     version = getattr(apply, "version", None)
     return Wrapper(
         apply,
@@ -65,12 +57,14 @@ def _kind(name: str, apply: Any) -> Kind:
     kind = next((each for each in get_args(Kind) if each == getattr(apply, "kind", derived)), None)
     if kind is None:
         called = name.partition(":")[2]
-        raise KeyError(
+        raise ValueError(
             f"'{name}' does not say where it acts: write {called}.kind = \"training\" below it for "
             'a means of learning, or "both" for a part of the task, which is evaluated too'
         )
     if kind == "both" and derived == "training":
-        raise KeyError(f"'{name}' changes rewards, so its kind is training: it is never evaluated")
+        raise ValueError(
+            f"'{name}' changes rewards, so its kind is training: it is never evaluated"
+        )
     found: Kind = kind
     return found
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 
+from harness.config import declared, study
+from harness.config.strict import suggest
 from harness.spec import Batch
 from harness.train.executors.processes import processes
 from harness.train.executors.serial import serial
@@ -17,3 +20,25 @@ EXECUTORS: dict[str, Executor] = {
     "processes": processes,
     "serial": serial,
 }
+
+
+def executor(name: str) -> Executor:
+    """One of EXECUTORS, or one that the user names or a package declares: "module:name".
+
+    :raises KeyError: if there is none; its argument tells the way out. ValueError likewise.
+    """
+    target = declared.target("executors", name, EXECUTORS)
+    if target in EXECUTORS:
+        return EXECUTORS[target]
+    if ":" not in target:
+        known = [*EXECUTORS, *declared.names("executors")]
+        raise KeyError(f"no executor '{name}'.{suggest(name, known)}")
+    study.name(target)
+    made = study.thing(target)
+    try:
+        inspect.signature(made).bind(*range(4))
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"'{target}' is no executor: a function of (batches, job, workers, tick)"
+        ) from None
+    return made  # type: ignore[no-any-return]
