@@ -189,3 +189,28 @@ def test_an_executor_that_is_none_is_one_line(no_study, tmp_path, name, why):
     told = typed("sweep", "sweep.yaml", "--executor", name, cwd=tmp_path, code=2)
 
     assert told.startswith("--executor: ") and why in told
+
+
+@pytest.mark.parametrize("group", ["agents", "bonuses", "envs", "wrappers"])
+def test_ls_shows_what_a_package_declares_and_where_it_is_from(all_groups, site, tmp_path, group):
+    broken = "other.cards" if group == "envs" else "other.things:That"
+    install(site, "other", {group: [f"broken = {broken}"]})
+
+    lines = typed("ls", group, cwd=tmp_path).splitlines()
+
+    name = THINGS[group].partition(" ")[0]
+    (line,) = (line for line in lines if line.startswith(f"{name} "))
+    assert line.rstrip().endswith("their-pkg 1.2")
+    assert lines[0].split()[-1] == "from" and lines[1].rstrip().endswith("ships")
+    assert any(line.startswith("broken ") and line.rstrip().endswith("other 1.2") for line in lines)
+
+
+def test_ls_shows_the_cards_of_the_current_folder_and_imports_nothing_of_theirs(tmp_path):
+    typed("new", "mine", cwd=tmp_path)
+    (tmp_path / "mine/envs/wrong.yaml").write_text("summary: [\n")
+
+    told = " ".join(typed("ls", "envs", cwd=tmp_path / "mine").split())
+
+    assert "corridor discrete 60 envs/corridor.yaml" in told
+    assert "wrong envs/wrong.yaml:" in told
+    assert "corridor" not in sys.modules

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +14,10 @@ from rich.markup import escape
 from harness.cli import option, verb
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from harness.envs import Card
+    from harness.spec import Anchors
     from harness.store.files import Damage
     from harness.store.reader import Store
 
@@ -36,10 +42,12 @@ def ls(
 def agents(store: Store, long: bool) -> RenderableType:
     from baselines import entry, names
 
-    rows = verb.table("agent", "actions", "only in", "what it is")
-    for name in names():
-        agent = entry(name)
-        rows.add_row(name, ", ".join(agent.actions), ", ".join(agent.envs), agent.summary)
+    rows = verb.table("agent", "actions", "only in", "what it is", "from")
+    for name, target, origin in _all("agents", names()):
+        with _usable(rows, name, target, origin):
+            agent = entry(target)
+            cells = [", ".join(agent.actions), ", ".join(agent.envs), agent.summary]
+            rows.add_row(name, *cells, origin)
     return rows
 
 
@@ -47,41 +55,86 @@ def bonuses(store: Store, long: bool) -> RenderableType:
     """Bonuses, and the learners that take them: `ppo_rnd` is `ppo` with `rnd`."""
     from baselines import AGENTS, BONUSES, REACHES, load_bonus, takes
 
-    rows = verb.table("bonus", "computed from", "learners", "what it is")
-    for name in BONUSES:
-        kind = load_bonus(name)
-        learners = [learner for learner in AGENTS if takes(learner, name)]
-        rows.add_row(name, REACHES[kind.reach], ", ".join(learners), kind.summary)
+    rows = verb.table("bonus", "computed from", "learners", "what it is", "from")
+    for name, target, origin in _all("bonuses", BONUSES):
+        with _usable(rows, name, target, origin):
+            kind = load_bonus(target)
+            learners = [learner for learner in AGENTS if takes(learner, target)]
+            cells = [REACHES[kind.reach], ", ".join(learners), kind.summary]
+            rows.add_row(name, *cells, origin)
     return rows
 
 
 def envs(store: Store, long: bool) -> RenderableType:
-    """:param long: with what each task is, and where the numbers come from."""
-    from harness.envs import card, card_names
+    """Nothing that a card of the current folder or of a package names is imported.
+
+    :param long: with what each task is, and where the numbers come from.
+    """
+    from harness.config import declared, strict, study
+    from harness.envs import Card, card, card_names
 
     more = ("the task", "random from", "reference from") if long else ()
-    rows = verb.table("environment", "actions", "limit>", "random>", "±>", "reference>", *more)
+    columns = ("actions", "limit>", "random>", "±>", "reference>", *more, "from")
+    rows = verb.table("environment", *columns)
     for name in card_names():
-        each = card(name)
-        anchors = each.scale()
-        assert anchors is not None, name  # all cards that ship have them
-        error = anchors.random.standard_error
-        cells = [name, each.actions, str(each.max_episode_steps or "")]
-        cells += [f"{anchors.random.score:.4g}", "" if error is None else f"{error:.2g}"]
-        cells.append(f"{anchors.reference.score:.4g}")
-        sources = [each.summary, anchors.random.source, anchors.reference.source]
-        rows.add_row(*cells, *(sources if long else ()))
+        shipped = card(name)
+        rows.add_row(name, *_facts(shipped, shipped.scale(), long), "ships")
+    for thing in declared.declared("envs"):
+        with _usable(rows, thing.name, thing.target, thing.package):
+            each = strict.read(declared.card_file(thing), Card)
+            rows.add_row(thing.name, *_facts(each, each.anchors, long), thing.package)
+    for path in study.cards(Path()):
+        with _usable(rows, path.stem, path.stem, str(path)):
+            each = strict.read(path, Card)
+            rows.add_row(path.stem, *_facts(each, each.anchors, long), str(path))
     return rows
+
+
+def _facts(card: Card, anchors: Anchors | None, long: bool) -> list[str]:
+    limit = str(card.max_episode_steps or "")
+    if anchors is None:
+        sources = [card.summary, "", ""]
+        return [card.actions, limit, "", "", "", *(sources if long else ())]
+    error = anchors.random.standard_error
+    cells = [card.actions, limit, f"{anchors.random.score:.4g}"]
+    cells += ["" if error is None else f"{error:.2g}", f"{anchors.reference.score:.4g}"]
+    sources = [card.summary, anchors.random.source, anchors.reference.source]
+    return [*cells, *(sources if long else ())]
 
 
 def wrappers(store: Store, long: bool) -> RenderableType:
-    from harness.envs import WRAPPERS
+    from harness.envs import WRAPPERS, wrapper
 
-    rows = verb.table("wrapper", "in", "what it is")
-    for name, wrapper in WRAPPERS.items():
-        where = "training" if wrapper.kind == "training" else "training and evaluation"
-        rows.add_row(name, where, wrapper.summary)
+    rows = verb.table("wrapper", "in", "what it is", "from")
+    for name, target, origin in _all("wrappers", WRAPPERS):
+        with _usable(rows, name, target, origin):
+            each = wrapper(target)
+            where = "training" if each.kind == "training" else "training and evaluation"
+            rows.add_row(name, where, each.summary, origin)
     return rows
+
+
+def _all(group: str, ships: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """All that ships and all that packages declare: name, what it stands for, where it is from."""
+    from harness.config import declared
+
+    yield from ((name, name, "ships") for name in ships)
+    yield from ((each.name, each.target, each.package) for each in declared.declared(group))
+
+
+@contextmanager
+def _usable(rows: Table, name: str, target: str, origin: str) -> Iterator[None]:
+    """What cannot be used stands in the list with the reason."""
+    from harness.config import study
+    from harness.config.strict import UserError
+
+    try:
+        yield
+    except Exception as error:  # whatever a package raises while it is imported
+        told = isinstance(error, KeyError | UserError)
+        why = str(error.args[0]) if told else study.not_usable(target, error)
+        between = [""] * (len(rows.columns) - 3)
+        rows.add_row(name, *between, escape(why), origin)
 
 
 def ablations(store: Store, long: bool) -> RenderableType:

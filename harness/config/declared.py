@@ -78,22 +78,18 @@ def target(group: str, name: str, ships: Iterable[str]) -> str:
     return thing.target if thing else name
 
 
-def card_file(env: str, other: str = "") -> Path | None:
-    """The card of an environment that a package declares, `<name>.yaml` in the folder it names.
+def card_file(thing: Declared) -> Path:
+    """The card of an environment that a package declares: `<name>.yaml` in the folder it names.
 
-    :param other: the card that has the same name; "": none has.
-    :raises KeyError: as `find` does, or if it is not there.
+    :raises KeyError: if it is not there.
     """
-    thing = find("envs", env, other)
-    if thing is None:
-        return None
     package, *inner = thing.target.split(".")
     spec = find_spec(package)  # of a package that no other surrounds: nothing is imported
     for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder, *inner, f"{env}.yaml")
+        path = Path(folder, *inner, f"{thing.name}.yaml")
         if path.is_file():
             return path
-    raise KeyError(f"{thing}, declared as '{env}', holds no {env}.yaml")
+    raise KeyError(f"{thing}, declared as '{thing.name}', holds no {thing.name}.yaml")
 
 
 def is_declared(target: str) -> bool:

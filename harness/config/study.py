@@ -78,6 +78,11 @@ def card_file(stem: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+def cards(folder: Path) -> list[Path]:
+    """All cards of a study, in which nothing is looked at."""
+    return sorted(path for kind in CARDS for path in (folder / kind).glob("*.yaml"))
+
+
 def _stands_here(module: str) -> bool:
     """Whether a module or package of the folder has that name.
 

@@ -201,7 +201,8 @@ def card(name: str) -> Card:
         both = f"{own} and {shipped('configs/envs') / own.name}"
         raise KeyError(f"two cards are called '{name}', {both}: rename yours")
     ships = f"{shipped('configs/envs') / name}.yaml" if made else ""
-    own = declared.card_file(name, str(own or ships)) or own
+    if thing := declared.find("envs", name, str(own or ships)):
+        own = declared.card_file(thing)
     if own is not None:
         return _of_study(own)
     if made is not None and not made.sizes:
