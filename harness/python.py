@@ -63,7 +63,8 @@ class Sweep:
         store = Store(Path(folder))
         for line in keep(self.resolved, store):
             warnings.warn(line, stacklevel=2)
-        train_missing(list(self.runs), store, workers, Console())
+        metrics = self.resolved.metrics
+        train_missing(list(self.runs), store, workers, Console(), metrics=metrics)
         return Results(self.resolved, store)
 
 
@@ -77,8 +78,9 @@ class Results:
         """A row for each evaluation of each finished run, by arm, environment, seed and step.
 
         Columns: arm, env, seed, agent, key, step (environment steps), final (whether it is the one
-        after training), score (mean raw return), sd (over its episodes), episodes, and each
-        hyper-parameter as `hparams.<name>`, nested ones dotted.
+        after training), score (mean raw return), sd (over its episodes), episodes, each metric
+        of the sweep's own, in the row of the evaluation after training, and each hyper-parameter
+        as `hparams.<name>`, nested ones dotted.
         """
         frame = self.store.frame(self.sweep.runs).rename(columns={"mean": "score"})
         told = {
@@ -86,6 +88,10 @@ class Results:
             | {f"hparams.{name}": value for name, value in flat(run.hparams).items()}
             for run in self.sweep.runs
         }
+        for metric in self.sweep.metrics:
+            made = {run.key: self.store.measured(run, metric) for run in self.sweep.runs}
+            numbers = {key: one.value for key, one in made.items() if one is not None}
+            frame[metric.name] = frame["key"].map(numbers).where(frame["final"]).astype(float)
         settings = pd.DataFrame.from_dict(told, orient="index")
         return frame.join(settings, on="key")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field
 
@@ -114,6 +114,16 @@ class Anchors(Strict):
     reference: Anchor
 
 
+class Metric(Strict):
+    """A number of each run, made by a function of the user's own: see harness/own.py."""
+
+    name: Name  # in claims and tables
+    target: Target  # "module:function"
+    of: Literal["episode", "run"]  # what the function is given
+    version: str  # a digest of its source
+    about: str  # the first line of its docstring
+
+
 class ReportOptions(Strict):
     """Options of the report."""
 
@@ -129,6 +139,11 @@ class ReportOptions(Strict):
         description="Training metrics, such as rollout/remote: one table each, of the mean over "
         "the last 20 % of training.",
     )
+    figures: tuple[str, ...] = Field(
+        (),
+        description="Figures of your own, module:function each: it is given what the report knows "
+        "and returns a plot of the report's own kinds.",
+    )
 
 
 class ResolvedSweep(BaseModel, frozen=True):
@@ -140,6 +155,7 @@ class ResolvedSweep(BaseModel, frozen=True):
     arms: tuple[str, ...]  # in the file's order
     envs: tuple[Target, ...]
     claims: tuple[Claim, ...] = ()
+    metrics: tuple[Metric, ...] = ()
     report: ReportOptions = ReportOptions()
     anchors: dict[str, Anchors] = {}
     components: dict[str, tuple[str, ...]] = {}  # arm -> what it is made of, where that is known

@@ -17,7 +17,7 @@ from harness.config.strict import UserError
 from harness.sweep.expand import expand
 from harness.testing import check_agent, check_env
 
-MODULES = ("corridor", "my_agent", "my_bonus")
+MODULES = ("corridor", "my_agent", "my_bonus", "my_metrics")
 
 
 @pytest.fixture

@@ -29,7 +29,8 @@ def sweep(
         store = verb.open_store(results)
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))
-        verb.train(list(resolved.runs), store, workers, executor, observer)
+        runs, metrics = list(resolved.runs), resolved.metrics
+        verb.train(runs, store, workers, executor, observer, metrics=metrics)
         write_report(resolved, store, figures=figures, crosscheck=crosscheck)
-        if store.missing(resolved.runs):
+        if store.missing(runs) or store.unmeasured(runs, metrics):
             raise typer.Exit(verb.SOME_FAILED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.agents import Layer
     from harness.config.strict import UserError
     from harness.envs import Card
-    from harness.spec import ResolvedSweep, RunSpec
+    from harness.spec import Metric, ResolvedSweep, RunSpec
     from harness.store.files import Damage
     from harness.store.reader import Store
 
@@ -224,12 +224,15 @@ def train(
     observers: list[str] | None = None,
     experience: Store | None = None,
     quiet: bool = False,
+    metrics: Sequence[Metric] = (),
 ) -> None:
     """Train what is missing; see `train.missing.train_missing`."""
     from harness.train.missing import train_missing
 
     shown = Console(file=io.StringIO()) if quiet else console()
-    train_missing(specs, store, cores(workers), shown, executor, tuple(observers or ()), experience)
+    train_missing(
+        specs, store, cores(workers), shown, executor, tuple(observers or ()), experience, metrics
+    )
 
 
 def console() -> Console:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from collections.abc import Callable
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,13 @@ def not_usable(target: str, error: Exception) -> str:
     line = error.lineno if isinstance(error, SyntaxError) else at.lineno
     file = error.filename if isinstance(error, SyntaxError) else at.filename
     return f"'{target}' cannot be imported: {type(error).__name__}: {text} ({file}:{line})"
+
+
+def failed(function: Callable[..., Any], error: Exception) -> str:
+    """What went wrong in a function of the user's own, with the line of its file."""
+    code = getattr(function, "__code__", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    file, line = (code.co_filename, code.co_firstlineno) if code else frames[-1][:2]
+    line = next((each.lineno for each in reversed(frames) if each.filename == file), line)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({Path(file).name}:{line})"

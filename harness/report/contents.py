@@ -137,7 +137,8 @@ def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> 
         kind = FIGURES[name]
         if kind.section != section or (kind.aggregate and evidence.no_aggregates):
             continue
-        for subject in subjects[kind.per]:
+        own = evidence.measured if kind.per == "score" and not kind.aggregate else ()
+        for subject in (*subjects[kind.per], *own):
             plot = kind.plot(evidence, subject)
             if not isinstance(plot, str):
                 figures.append(_saved(plot, evidence, folder, options, name, subject))

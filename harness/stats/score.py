@@ -104,12 +104,11 @@ def normalise(returns: Array, anchors: Anchors) -> Array:
 
 
 def score_matrix(
-    curves_of: Mapping[RunId, Curve],
+    numbers: Mapping[RunId, float],
     runs: Sequence[RunSpec],
-    score: str,
     anchors: Mapping[str, Anchors] | None = None,
 ) -> Scores:
-    """The scores of a sweep's runs, raw, or normalised where anchors are given."""
+    """A number of each of a sweep's runs, raw, or normalised where anchors are given."""
     arms, envs = _unique(run.arm for run in runs), _unique(run.env for run in runs)
     seeds = tuple(sorted({run.seed for run in runs}))
     values = {arm: np.full((len(seeds), len(envs)), np.nan) for arm in arms}
@@ -118,9 +117,7 @@ def score_matrix(
     for run in runs:
         cell = row[run.seed], column[run.env]
         planned[run.arm][cell] = True
-        curve = curves_of.get((run.arm, run.env, run.seed))
-        if curve is not None:
-            values[run.arm][cell] = SCORES[score](curve)
+        values[run.arm][cell] = numbers.get((run.arm, run.env, run.seed), np.nan)
     if anchors is not None:
         for matrix in values.values():
             for i, env in enumerate(envs):

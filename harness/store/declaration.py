@@ -49,7 +49,9 @@ def content_of(claim: Claim, sweep: ResolvedSweep) -> str:
     arms = _definitions(sweep)
     envs = [claim.env] if claim.env else sorted(sweep.envs)
     sides = [{env: arms[arm].get(env) for env in envs} for arm in (claim.better, claim.worse)]
-    return hashlib.sha256(canonical([*sides, claim.score]).encode()).hexdigest()[:16]
+    made = {each.name: f"{each.target} {each.version}" for each in sweep.metrics}
+    score = made.get(claim.score, claim.score)  # a metric that was changed is another one
+    return hashlib.sha256(canonical([*sides, score]).encode()).hexdigest()[:16]
 
 
 def _definitions(sweep: ResolvedSweep) -> dict[str, dict[str, str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,12 +21,12 @@ import pandas as pd
 from pydantic import ValidationError
 
 from harness.config.name import as_file, is_name
-from harness.spec import ResolvedSweep, RunSpec
+from harness.spec import Metric, ResolvedSweep, RunSpec
 from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
 from harness.store.health import Symptom, symptoms
 from harness.store.layout import FAILURE, LOCK, PROGRESS, RESULT, SPEC, TRAIN
-from harness.store.run_files import COSTS, RunFiles, Visits
+from harness.store.run_files import COSTS, Measured, RunFiles, Visits
 
 # damaged: there is a result, and its files are not those that the run wrote
 State = Literal["finished", "failed", "running", "interrupted", "damaged", "missing"]
@@ -175,6 +176,25 @@ class Store:
         lines = files.read_lines(self.folder(spec) / TRAIN).rows
         values = [row[name] for row in lines if name in row and row["step"] > 0.8 * spec.steps]
         return None if not values or None in values else float(np.mean(values))  # type: ignore[arg-type]
+
+    def measured(self, spec: RunSpec, metric: Metric) -> Measured | None:
+        """What a metric made of a finished run; None: nothing yet, or nothing that can be read."""
+        result = self.result(spec)
+        if result is None:
+            return None
+        with suppress(Damaged):
+            return run_files.measured(self.folder(spec), metric, str(result.get("weights")))
+        return None
+
+    def unmeasured(self, specs: Iterable[RunSpec], metrics: Sequence[Metric]) -> list[RunSpec]:
+        """The finished runs that a metric has not made a number of, each key once."""
+        unique = {spec.key: spec for spec in specs}.values() if metrics else ()
+        return [
+            spec
+            for spec in unique
+            if self.finished(spec)
+            and not all((made := self.measured(spec, m)) and not made.error for m in metrics)
+        ]
 
     def visits(self, spec: RunSpec) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""

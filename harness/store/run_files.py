@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from harness.config.name import shortened
-from harness.spec import RunSpec
+from harness.config.name import as_file, shortened
+from harness.spec import Metric, RunSpec
 from harness.store import digest, files, layout
 from harness.store.files import Damage, Damaged
 
@@ -53,6 +53,14 @@ _REPETITIONS: Mapping[str, files.Kinds] = {
     "failed": {},
 }
 _MEASURES: files.Kinds = {"version": int, "weights": str}
+_METRIC: files.Kinds = {"metric": str, "version": str, "weights": str, "values": list, "error": str}
+
+
+class Measured(NamedTuple):
+    """What a metric of the user's own made of a run."""
+
+    value: float | None  # of episodes the mean; None: it failed
+    error: str = ""  # why
 
 
 class Visits(NamedTuple):
@@ -216,6 +224,11 @@ def _row(text: str) -> dict[str, Any]:
     return row
 
 
+def training(folder: Path) -> list[dict[str, Any]]:
+    """What training logged, a row each."""
+    return list(files.read_lines(folder / layout.TRAIN).rows)
+
+
 def visits(folder: Path) -> Visits | None:
     """None: its states are no cells, or nobody counted."""
     path = folder / layout.VISITS
@@ -278,6 +291,31 @@ def certificate(folder: Path) -> dict[str, Any] | None:
 def model_report(folder: Path) -> Path:
     """The folder of what `harness model-report` says of a run."""
     return folder / layout.MODEL_REPORT
+
+
+def metric_path(folder: Path, metric: Metric) -> Path:
+    """The file of what a metric made of a run; another version of it has another file."""
+    return folder / layout.METRICS / f"{as_file(metric.target)}-{metric.version}.json"
+
+
+def measured(folder: Path, metric: Metric, weights: str) -> Measured | None:
+    """What a metric made of a run; None: nothing yet.
+
+    :param weights: the fingerprint of what the run learned.
+    :raises Damaged: if that cannot be read.
+    """
+    path = metric_path(folder, metric)
+    facts = files.read_json(path, _METRIC)
+    if facts is None or facts["weights"] != weights:
+        return None
+    if (facts["metric"], facts["version"]) != (metric.target, metric.version):
+        raise Damaged(path, f"it is swapped: it is that of {shortened(facts['metric'])}")
+    if facts["error"]:
+        return Measured(None, facts["error"])
+    values = facts["values"]
+    if not values or not all(type(each) in _NUMBER and math.isfinite(each) for each in values):
+        raise Damaged(path, "'values' is no list of numbers")
+    return Measured(float(np.mean(values)))
 
 
 def attempts(folder: Path) -> files.Log:

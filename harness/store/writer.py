@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.config.secret import without_password
-from harness.spec import RunSpec
+from harness.spec import Metric, RunSpec
 from harness.store import digest, files, layout, run_files
 from harness.store.files import Damage, append_json, write_json
 from harness.store.health import Symptom, diverged, of_error
@@ -218,6 +218,21 @@ def write_failure(
 def certify(folder: Path, certificate: Mapping[str, Any]) -> None:
     """Write what came of making a run, or the runs of a sweep, once more."""
     write_json(run_files.certificate_path(folder), certificate)
+
+
+def measured(
+    folder: Path, metric: Metric, weights: str, values: Sequence[float], error: str = ""
+) -> None:
+    """Write what a metric of the user's own made of a run.
+
+    :param weights: the fingerprint of what the run learned.
+    :param values: one for each episode, or one.
+    :param error: why there are none.
+    """
+    path = run_files.metric_path(folder, metric)
+    path.parent.mkdir(exist_ok=True)
+    facts = {"metric": metric.target, "version": metric.version, "weights": weights}
+    write_json(path, {**facts, "values": list(values), "error": error})
 
 
 @contextmanager

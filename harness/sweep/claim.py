@@ -15,20 +15,29 @@ SENTENCE = re.compile(
 
 
 def read(
-    texts: Sequence[str], arms: Collection[str], envs: Collection[str], problems: Problems
+    texts: Sequence[str],
+    arms: Collection[str],
+    envs: Collection[str],
+    problems: Problems,
+    metrics: Collection[str] = (),
 ) -> dict[int, Claim]:
-    """The claims about these arms and environments that can be true together, by their place."""
+    """The claims about these arms and environments that can be true together, by their place.
+
+    :param metrics: scores of the user's own, by their names.
+    """
     claims: dict[int, Claim] = {}
     for i, text in enumerate(texts):
         sentence = SENTENCE.fullmatch(text)
         if sentence is None:
-            message = f"'{text}' does not read 'A > B [on ENV] by {'|'.join(SCORES)}'"
+            scores = "|".join((*SCORES, *metrics))
+            message = f"'{text}' does not read 'A > B [on ENV] by {scores}'"
             problems.add(("claims", i), message)
             continue
         claim = Claim(text=text, **sentence.groupdict())
         if len(envs) == 1 and claim.env is None:  # nothing to average over, so to normalise
             claim = claim.model_copy(update={"env": next(iter(envs))})
-        wrong = [*_unknown(claim, arms, envs), *_excluded(claim, claims.values())]
+        unknown = _unknown(claim, arms, envs, metrics)
+        wrong = [*unknown, *_excluded(claim, claims.values())]
         for message in wrong:
             problems.add(("claims", i), message)
         if not wrong:
@@ -36,14 +45,18 @@ def read(
     return claims
 
 
-def _unknown(claim: Claim, arms: Collection[str], envs: Collection[str]) -> Iterable[str]:
+def _unknown(
+    claim: Claim, arms: Collection[str], envs: Collection[str], metrics: Collection[str]
+) -> Iterable[str]:
     for arm in (claim.better, claim.worse):
         if arm not in arms:
             yield f"no arm '{arm}'.{suggest(arm, arms)}"
     if claim.env and claim.env not in envs:
         yield f"'{claim.env}' is not among `envs`.{suggest(claim.env, envs)}"
-    if claim.score not in SCORES:
-        yield f"no score '{claim.score}'.{suggest(claim.score, SCORES)}"
+    if claim.score in metrics and claim.env is None:
+        yield f"{claim.score} has no anchors to be averaged over environments by: add 'on ENV'"
+    if claim.score not in (*SCORES, *metrics):
+        yield f"no score '{claim.score}'.{suggest(claim.score, (*SCORES, *metrics))}"
 
 
 def _excluded(claim: Claim, others: Iterable[Claim]) -> Iterable[str]:

@@ -8,12 +8,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from harness import agents, stats
+from harness import agents, own, stats
 from harness.agents import Layer, Settings
 from harness.config import study
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
-from harness.spec import ResolvedSweep, RunSpec
+from harness.spec import Metric, ResolvedSweep, RunSpec
 from harness.sweep import claim
 from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
@@ -69,6 +69,7 @@ def expand(
     arms = compose(file, problems)
     _check_arms(file, arms, problems)
     _check_report(file, arms, problems)
+    metrics = _metrics(file, problems)
     seeds = _seeds(file, arms, problems)
     asked, runs = list[Request](), list[RunSpec]()
     for arm in arms.composed:
@@ -82,7 +83,8 @@ def expand(
         _check_distinct(file, runs, problems)
     complete = not problems
     known = arms.known(word for text in file.claims for word in text.split())
-    claims = claim.read(file.claims, known, file.envs, problems)
+    scores = [metric.name for metric in metrics]
+    claims = claim.read(file.claims, known, file.envs, problems, scores)
     if not complete:
         raise problems.error()
     sweep = ResolvedSweep(
@@ -92,6 +94,7 @@ def expand(
         arms=tuple(arms.labels),
         envs=tuple(cards),
         claims=tuple(claims.values()),
+        metrics=tuple(metrics),
         report=file.report,
         anchors={name: scale for name, card in cards.items() if (scale := card.scale())},
         components={a.label: a.components for a in arms.composed if a.components is not None},
@@ -174,6 +177,32 @@ def _check_report(file: SweepFile, arms: Arms, problems: Problems) -> None:
             problems.add(("report", "scores", i), message)
     problems.twice(("report", "scores"), report.scores)
     problems.twice(("report", "metrics"), report.metrics)
+    problems.twice(("report", "figures"), report.figures)
+    study.name(*report.figures)
+    for i, target in enumerate(report.figures):
+        try:
+            own.function(target)
+        except ValueError as error:
+            problems.add(("report", "figures", i), str(error))
+
+
+def _metrics(file: SweepFile, problems: Problems) -> list[Metric]:
+    """The user's own, each found and with a name of its own."""
+    metrics: dict[str, Metric] = {}
+    study.name(*file.metrics)
+    for i, target in enumerate(file.metrics):
+        place = ("metrics", i)
+        try:
+            made = own.metric(target)
+        except ValueError as error:
+            problems.add(place, str(error))
+            problems.leave_out(("claims",))  # they may name it
+            continue
+        other = metrics.setdefault(made.name, made)
+        if other is not made:
+            both = f"'{other.target}' and '{target}'"
+            problems.add(place, f"{both} are both called '{made.name}': rename one")
+    return list(metrics.values())
 
 
 def _place_of(label: str, file: SweepFile) -> Place:

@@ -112,6 +112,11 @@ class SweepFile(Experiment):
     components: dict[str, Component] = Field(
         default_factory=dict, description="The components that `design` combines."
     )
+    metrics: list[str] = Field(
+        default_factory=list,
+        description="Scores of your own, module:function each, by which claims may compare: "
+        "f(episode) of each episode after training, of which a run has the mean, or f(run).",
+    )
     claims: list[str] = Field(
         default_factory=list,
         description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all "

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.config import study
 from harness.config.strict import Problem, UserError
-from harness.spec import RunSpec
+from harness.spec import Metric, RunSpec
 from harness.store.estimate import Experience
 from harness.store.reader import Store
 from harness.store.writer import mend
@@ -28,10 +28,12 @@ def train_missing(
     executor: str = "processes",
     observers: tuple[str, ...] = (),
     experience: Store | None = None,
+    metrics: Sequence[Metric] = (),
 ) -> None:
     """
     :param observers: of Sacred, beside its files, by URL.
     :param experience: the store whose finished runs say what such runs take; default: `store`.
+    :param metrics: are made of every run, those that are finished already among them.
     :raises UserError: if there is no such executor, or an observer cannot be reached.
     """
     try:
@@ -44,14 +46,18 @@ def train_missing(
     for folder in dict.fromkeys(store.folder(spec) for spec in specs):
         for line in mend(folder, store.root, deep=True):
             print(line, file=sys.stderr)
-    missing = store.missing(specs)
+    missing, unmeasured = store.missing(specs), store.unmeasured(specs, metrics)
     finished = len({spec.key for spec in specs}) - len(missing)
     if finished:
         console.print(f"{finished} runs are finished already")
+    job = Job(store.root, observers, study.folder(), tuple(metrics))
     if missing:
         store.root.mkdir(parents=True, exist_ok=True)
         known = Experience(experience or store)
         with Display(missing, store, console, known) as display:
             batches = plan(missing, known.seconds)
-            job = Job(store.root, observers, study.folder())
             execute(batches, job, workers, display.tick)
+    if unmeasured:
+        names = ", ".join(metric.name for metric in metrics)
+        console.print(f"{len(unmeasured)} of them are measured: {names}")
+        execute(plan(unmeasured), job, workers, lambda: None)

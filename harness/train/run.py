@@ -14,10 +14,11 @@ import numpy as np
 from baselines.api import Agent, NoProgress
 from harness import agents, envs, provenance
 from harness.config import study
-from harness.spec import Batch, RunSpec
+from harness.spec import Batch, Metric, RunSpec
 from harness.store import writer
 from harness.store.reader import Store
 from harness.train import sacred_log
+from harness.train.measure import measure
 from harness.train.task import current, learning_task
 from harness.train.watch import Watch
 
@@ -30,10 +31,11 @@ class Job(NamedTuple):
     root: Path  # the results folder
     observers: tuple[str, ...] = ()  # Sacred observers beside the files, by URL
     study: Path | None = None  # the folder of the user's own modules and cards
+    metrics: tuple[Metric, ...] = ()  # of the user's own, to be made of each run
 
 
 def run_batch(batch: Batch, job: Job) -> None:
-    """Train every run of the batch that is not finished yet.
+    """Train every run of the batch that is not finished yet, and make the job's metrics of it.
 
     :raises writer.Busy: if another process is at one of them.
     """
@@ -41,6 +43,8 @@ def run_batch(batch: Batch, job: Job) -> None:
         study.enter(job.study)
     for spec in batch.specs:
         run(spec, job)
+    for spec in batch.specs:
+        measure(spec, Store(job.root), job.metrics)
 
 
 def run(spec: RunSpec, job: Job) -> None:

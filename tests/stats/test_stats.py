@@ -404,7 +404,7 @@ def matrix_of(runs: list, missing: list) -> stats.Scores:
         for run in runs
         if (run.arm, run.env, run.seed) not in missing
     }
-    return stats.score_matrix(found, runs, "final")
+    return stats.score_matrix({run: stats.final(curve) for run, curve in found.items()}, runs)
 
 
 RUNS = [spec(arm, env, seed) for arm in "ab" for env in ("X", "Y") for seed in range(4)]

@@ -12,6 +12,7 @@ from typing import Literal
 from harness import stats
 from harness.report.evidence import Evidence
 from harness.report.number import fixed
+from harness.report.results import caption
 from harness.report.results.runs import account
 from harness.seeding import ROOM, episode_seeds
 from harness.spec import RunSpec
@@ -238,12 +239,11 @@ def runs(evidence: Evidence) -> Finding:
 
 
 def measure(evidence: Evidence) -> Finding:
-    return Finding(
-        "yes",
+    text = (
         "Interquartile means of raw returns over seeds, intervals by the bootstrap over whole "
-        "runs; normalisation by fixed anchors: see 'How it was made'.",
-        ("report.md",),
+        "runs; normalisation by fixed anchors: see 'How it was made'."
     )
+    return Finding("yes", " ".join([text, *caption.metrics(evidence)]), ("report.md",))
 
 
 def without_interval(evidence: Evidence) -> list[str]:
@@ -262,7 +262,8 @@ def without_interval(evidence: Evidence) -> list[str]:
 def variation(evidence: Evidence) -> Finding:
     bare = without_interval(evidence)
     scores = evidence.sweep.report.scores
-    files = tuple(f"table_{score}.csv" for score in scores)
+    tables = (caption.table_name(evidence, score) for score in (*scores, *evidence.measured))
+    files = tuple(f"{name}.csv" for name in tables)
     if bare:
         text = f"{len(bare)} estimates have no interval: {_lists(bare)}."
         return Finding("no", text, files)

@@ -13,18 +13,20 @@ from harness import stats
 from harness.config.tree import grouped
 from harness.report import number
 from harness.report.evidence import verdict
-from harness.spec import Anchors, Claim, ResolvedSweep, RunSpec
+from harness.spec import Anchors, Claim, Metric, ResolvedSweep, RunSpec
 from harness.stats import Array, Estimate, FewerSeeds, RunId, Scores, Studies
 from harness.store.declaration import ended_before, standing
 from harness.store.estimate import Experience, Progress, behind, progress, to_come
 from harness.store.files import Damaged
 from harness.store.reader import RunStatus, Store
+from harness.store.run_files import Measured
 
 MOST_JOINT_BANDS = 4  # in one panel
 # How many times as much CPU time one arm takes to learn as another before it is compared.
 FAR_APART = 2.0
 # The part of a budget that may go unused without a word.
 UNUSED = 0.01
+RETURN = "final"  # any of the scores that are returns: all of an environment are written alike
 _TICK = 0.001  # second: times are written down to it, and an axis of powers of ten has no 0
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,6 +60,11 @@ class Evidence:
         # By name: what finished runs told late in training.
         self.metrics = {
             name: _by_run(finished, partial(_late, store, name)) for name in sweep.report.metrics
+        }
+        # What metrics of the user's own made of finished runs, by name.
+        self.measured = {
+            metric.name: _by_run(finished, partial(_measured, store, metric))
+            for metric in sweep.metrics
         }
         # Where states are cells of a plane.
         self.visits = _by_run(self.statuses, lambda status: store.visits(status.spec))
@@ -179,19 +186,31 @@ class Evidence:
 
     @cached_property
     def raw(self) -> dict[str, Scores]:
-        """By score, those of the report and of the claims."""
-        return self._scores(None)
+        """By score: those of the report and of the claims, then the user's own metrics."""
+        values = {
+            name: {run: made.value for run, made in of.items() if made.value is not None}
+            for name, of in self.measured.items()
+        }
+        runs = self.sweep.runs
+        return self._returns(None) | {
+            name: stats.score_matrix(of, runs) for name, of in values.items()
+        }
 
     @cached_property
     def normalised(self) -> dict[str, Scores]:
-        """By score; empty when an environment has no anchors."""
-        return {} if self.no_anchors else self._scores(self.sweep.anchors)
+        """By score; empty when an environment has no anchors. A metric has none."""
+        return {} if self.no_anchors else self._returns(self.sweep.anchors)
 
-    def _scores(self, anchors: Mapping[str, Anchors] | None) -> dict[str, Scores]:
+    def _returns(self, anchors: Mapping[str, Anchors] | None) -> dict[str, Scores]:
         wanted = (*self.sweep.report.scores, *(claim.score for claim in self.sweep.claims))
         return {
-            score: stats.score_matrix(self.curves, self.sweep.runs, score, anchors)
+            score: stats.score_matrix(
+                {run: stats.SCORES[score](curve) for run, curve in self.curves.items()},
+                self.sweep.runs,
+                anchors,
+            )
             for score in dict.fromkeys(wanted)
+            if score not in self.measured
         }
 
     def scores(self, score: str, env: str | None) -> Scores:
@@ -226,7 +245,7 @@ class Evidence:
                 (arm, env): stats.estimate_arm(self.raw[score], arm, stats.iqm, [env])
                 for arm, env in self.pairs
             }
-            for score in self.sweep.report.scores
+            for score in (*self.sweep.report.scores, *self.measured)
         }
 
     def iqm(self, values: Sequence[float] | Array, arm: str, env: str, *names: str) -> Estimate:
@@ -239,33 +258,39 @@ class Evidence:
             return stats.unavailable(f"{len(values)} of {planned} runs")
         return stats.estimate(np.array(values)[:, None], stats.iqm, arm, env, *names)
 
-    def span(self, env: str | None) -> Array | None:
+    def anchors(self, env: str, score: str) -> Anchors | None:
+        """Of returns, where an environment has any; of a metric there are none."""
+        return None if score in self.measured else self.sweep.anchors.get(env)
+
+    def span(self, env: str | None, score: str = RETURN) -> Array | None:
         """The scores between which an environment's are expected, (2, tasks): its anchors.
 
         :param env: None: all environments, normalised.
         """
         if env is None:
             return np.tile([[0.0], [1.0]], (1, len(self.sweep.envs)))
-        anchors = self.sweep.anchors.get(env)
+        anchors = self.anchors(env, score)
         if anchors is None:
             return None
         return np.sort([[anchors.random.score], [anchors.reference.score]], axis=0)
 
-    def tenth(self, env: str) -> float:
+    def tenth(self, env: str, score: str = RETURN) -> float:
         """A tenth of the way from the random to the reference score; NaN without anchors."""
-        span = self.span(env)
+        span = self.span(env, score)
         return math.nan if span is None else float(np.ptp(span)) / 10
 
     @once
-    def format(self, env: str | None) -> number.Format:
-        """How scores on `env` are written; None: normalised ones."""
+    def format(self, env: str | None, score: str = RETURN) -> number.Format:
+        """How scores on `env` are written, returns or those of a metric; None: normalised ones."""
         if env is None:
             return number.fixed(number.NORMALISED_DECIMALS)
         column = self.sweep.envs.index(env)
-        seen = [np.abs(v[:, column]) for s in self.raw.values() for v in s.values.values()]
+        returns = [name for name in self.raw if name not in self.measured]
+        alike = [score] if score in self.measured else returns
+        seen = [np.abs(v[:, column]) for s in alike for v in self.raw[s].values.values()]
         finite = np.concatenate(seen)
         finite = finite[np.isfinite(finite)]
-        return number.raw(self.sweep.anchors.get(env), float(finite.max(initial=0.0)))
+        return number.raw(self.anchors(env, score), float(finite.max(initial=0.0)))
 
     @property
     def joint_bands(self) -> bool:
@@ -285,7 +310,7 @@ class Evidence:
             return None
         theirs_of_k = self._studies(score, self.baseline, env, k)
         ours_of_k = self._studies(score, arm, env, k)
-        return stats.fewer_seeds(ours_of_k, theirs_of_k, self.tenth(env))
+        return stats.fewer_seeds(ours_of_k, theirs_of_k, self.tenth(env, score))
 
     @once
     def _studies(self, score: str, arm: str, env: str, k: int) -> Studies:
@@ -307,13 +332,22 @@ class Evidence:
         state = self.progress(claim)
         if state.missing:
             return verdict.unexamined(claim, str(state), pending=True)
-        return verdict.examine(claim, scores, self.span(claim.env))
+        for arm in claim.arms if claim.score in self.measured else ():
+            have, planned = scores.count(arm, [claim.env] if claim.env else None)
+            if have < planned:
+                why = f"{have} of {planned} runs of {arm} have a number of it"
+                return verdict.unexamined(claim, why)
+        return verdict.examine(claim, scores, self.span(claim.env, claim.score))
 
 
 def _by_run(statuses: Iterable[RunStatus], read: Callable[[RunStatus], T | None]) -> dict[RunId, T]:
     """What can be read of runs."""
     each = ((status.spec, read(status)) for status in statuses)
     return {(run.arm, run.env, run.seed): found for run, found in each if found is not None}
+
+
+def _measured(store: Store, metric: Metric, status: RunStatus) -> Measured | None:
+    return store.measured(status.spec, metric)
 
 
 def _late(store: Store, name: str, status: RunStatus) -> float | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
+from harness.report.document import quoted
 from harness.report.evidence import Evidence, equal_tuning, origin
 from harness.store import health
 
@@ -14,6 +15,7 @@ def warnings(evidence: Evidence) -> list[str]:
     return [
         *_damaged(evidence),
         *_ill(evidence),
+        *_unmeasured(evidence),
         *_looked(evidence),
         *_allowed_anyway(evidence),
         *_unequal_budgets(evidence),
@@ -54,6 +56,21 @@ def _ill(evidence: Evidence) -> Iterable[str]:
             f"{len(ill)} of {len(evidence.unique)} runs show symptoms of a broken learner. They "
             f"count with the score that they have. {'; '.join(health.told(runs))}."
         )
+
+
+def _unmeasured(evidence: Evidence) -> Iterable[str]:
+    """Finished runs of which a metric of the user's own has made no number."""
+    finished = [status.spec for status in evidence.statuses if status.state == "finished"]
+    for name, of in evidence.measured.items():
+        made = [of.get((run.arm, run.env, run.seed)) for run in finished]
+        without = [i for i, one in enumerate(made) if one is None or one.value is None]
+        if without:
+            one, run = made[without[0]], finished[without[0]]
+            why = quoted(one.error) if one else "it was not measured: `harness sweep` does it"
+            yield (
+                f"{name} has no number of {len(without)} of {len(finished)} finished runs, first "
+                f"{run}: {why}."
+            )
 
 
 def _looked(evidence: Evidence) -> Iterable[str]:

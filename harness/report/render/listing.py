@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from harness import stats
 from harness.config.tree import canonical, grouped
 from harness.report.document import Runs
 from harness.report.evidence import Evidence
@@ -43,6 +42,10 @@ def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
         "envs": list(sweep.envs),
         "decimals": {env: decimals(evidence.format(env)) for env in sweep.envs},
         "scores": list(evidence.raw),
+        "own": {  # decimals of the metrics
+            name: {env: decimals(evidence.format(env, name)) for env in sweep.envs}
+            for name in evidence.measured
+        },
         "root": Path(os.path.relpath(store.root, folder)).as_posix(),
         "groups": list(groups.values()),
         "runs": runs,
@@ -78,11 +81,18 @@ def _run(evidence: Evidence, status: RunStatus, curve: bool) -> dict[str, Any]:
         "scores": {},
     }
     if seen := evidence.curves.get((spec.arm, spec.env, spec.seed)):
-        run["scores"] = {name: plain(stats.SCORES[name](seen), digits) for name in evidence.raw}
+        run["scores"] = {name: _score(evidence, spec, name) for name in evidence.raw}
         if curve:
             y = [plain(value, digits) for value in seen.returns]
             run["curve"] = {"x": np.asarray(seen.steps, dtype=int).tolist(), "y": y}
     return run
+
+
+def _score(evidence: Evidence, spec: RunSpec, name: str) -> float | None:
+    scores = evidence.raw[name]
+    cell = scores.seeds.index(spec.seed), scores.envs.index(spec.env)
+    digits = decimals(evidence.format(spec.env, name))
+    return plain(float(scores.values[spec.arm][cell]), digits)
 
 
 def _cost(status: RunStatus, field: str, of: Callable[[list[float]], float], digits: int) -> Any:

@@ -74,9 +74,14 @@ def write(evidence: Evidence, of: Document, questions: Document, report: Path, v
 def _grids(evidence: Evidence, known: dict[str, Table]) -> list[Table]:
     """The scores of every arm."""
     marks = caption.brackets(evidence).replace("`", "")
-    words = f"IQM over {caption.seeds(evidence)}; higher is better. {marks}"
-    names = (f"table_{score}" for score in evidence.sweep.report.scores)
-    return [replace(known[name], about=words) for name in names]
+    better = dict.fromkeys(evidence.sweep.report.scores, "; higher is better")
+    return [
+        replace(
+            known[caption.table_name(evidence, score)],
+            about=f"IQM over {caption.seeds(evidence)}{better.get(score, '')}. {marks}",
+        )
+        for score in (*better, *evidence.measured)
+    ]
 
 
 def _save(path: Path, content: str) -> None:

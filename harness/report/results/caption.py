@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from harness import stats
 from harness.config.name import joined
+from harness.report.document import quoted
 from harness.report.evidence import Evidence
 from harness.report.number import count, stamp
+from harness.spec import Metric
 
 _BAR = "a 95 % interval of the stratified bootstrap over the seeds of each environment"
 _BAND = "a 95 % interval of the bootstrap over whole runs, stratified by environment"
@@ -44,7 +46,7 @@ def fill(
         envs=f"{tasks} environment{'s' if tasks > 1 else ''}",
         seeds=seeds(evidence),
         baseline=evidence.baseline,
-        anchors=_ANCHORS if evidence.sweep.anchors else "",
+        anchors=_ANCHORS if evidence.sweep.anchors and score not in evidence.measured else "",
         **dict.fromkeys(marks, ""),
     )
     if evidence.unequal:
@@ -112,12 +114,42 @@ def brackets(evidence: Evidence) -> str:
     return " ".join(text)
 
 
+def table_name(evidence: Evidence, score: str) -> str:
+    """Of the files of a score's table: no metric may be called like another table."""
+    return f"table_metric_{score}" if score in evidence.measured else f"table_{score}"
+
+
 def describe_score(evidence: Evidence, score: str) -> str:
+    for metric in evidence.sweep.metrics:
+        if metric.name == score:
+            return describe_metric(evidence, metric)
     if score == "auc":
         return "area under the learning curve (trapezoids from step 0, divided by steps)"
+    return f"final score (mean return of {_episodes(evidence)} episodes after training)"
+
+
+def describe_metric(evidence: Evidence, metric: Metric) -> str:
+    """What it says of itself, and of what a run's number is made."""
+    of = "of the run's records"
+    if metric.of == "episode":
+        of = f"mean of the {_episodes(evidence)} episodes after training"
+    about = metric.about.rstrip(".")
+    about = about[:1].lower() + about[1:] if about[1:2].islower() else about  # no abbreviation
+    return f"{metric.name} ({about}; {of})"
+
+
+def metrics(evidence: Evidence) -> list[str]:
+    """What the metrics of the user's own are, a sentence each, with what proves it."""
+    return [
+        f"The metric {describe_metric(evidence, metric)} is {quoted(metric.target)}, of source "
+        f"{quoted(metric.version)}."
+        for metric in evidence.sweep.metrics
+    ]
+
+
+def _episodes(evidence: Evidence) -> str:
     counts = sorted({run.evaluation.final_episodes for run in evidence.sweep.runs})
-    episodes = " or ".join(str(n) for n in counts)
-    return f"final score (mean return of {episodes} episodes after training)"
+    return " or ".join(str(n) for n in counts)
 
 
 def _seed_counts(evidence: Evidence) -> list[int]:

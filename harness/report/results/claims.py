@@ -34,7 +34,9 @@ def section(evidence: Evidence) -> Section:
 
 def sentence(evidence: Evidence, verdict: Verdict) -> str:
     """With its numbers, and with what makes it doubtful."""
-    text = answer(verdict, evidence.format(verdict.claim.env))
+    claim = verdict.claim
+    number, own = evidence.format(claim.env, claim.score), claim.score in evidence.measured
+    text = answer(verdict, number, own)
     return " ".join([text, *(f"**{doubt}**" for doubt in _doubts(evidence, verdict.claim))])
 
 
@@ -58,6 +60,11 @@ def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
         yield f"The two arms differ in {apart}, and not only in what they compare."
 
 
+# Of a metric of the user's own nobody has said whether more is better.
+_OWN: dict[Outcome, str] = {
+    "supported": "**Supported: {better} lies above {worse} {where}** ({score})",
+    "contradicted": "**Contradicted: {better} lies below {worse} {where}** ({score})",
+}
 HEADLINES: dict[Outcome, str] = {
     "supported": "**Supported: {better} beats {worse} {where}** ({score})",
     "contradicted": "**Contradicted: {better} does worse than {worse} {where}** ({score})",
@@ -67,10 +74,14 @@ HEADLINES: dict[Outcome, str] = {
 SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
 
 
-def answer(verdict: Verdict, number: Format) -> str:
-    """The answer to one claim, with its numbers."""
+def answer(verdict: Verdict, number: Format, own: bool = False) -> str:
+    """The answer to one claim, with its numbers.
+
+    :param own: it is by a metric of the user's own.
+    """
     claim, found = verdict.claim, verdict.finding
-    headline = HEADLINES[verdict.outcome].format(
+    headlines = HEADLINES | _OWN if own else HEADLINES
+    headline = headlines[verdict.outcome].format(
         better=claim.better,
         worse=claim.worse,
         where=f"on {claim.env}" if claim.env else "over all environments",

@@ -10,7 +10,7 @@ import numpy as np
 from harness import stats
 from harness.config.name import joined
 from harness.report import plot
-from harness.report.evidence import Evidence
+from harness.report.evidence import RETURN, Evidence
 from harness.report.number import Format, decimals
 from harness.report.plot import Axis, End, Line, Look, Mark, Note, Panel, Plot, Points, Rule
 from harness.report.results import caption, cpu_time
@@ -122,17 +122,17 @@ def _panel(
     return Panel(x, y, (*rules, *marks), title=env, env=env, gaps=tuple(gaps))
 
 
-def _anchors(evidence: Evidence, env: str) -> list[tuple[Look, float]]:
-    pair = evidence.sweep.anchors.get(env)
+def _anchors(evidence: Evidence, env: str, score: str = RETURN) -> list[tuple[Look, float]]:
+    pair = evidence.anchors(env, score)
     if pair is None:
         return []
     return [(plot.REFERENCE, pair.reference.score), (plot.RANDOM, pair.random.score)]
 
 
-def score_axis(evidence: Evidence, env: str | None, label: str) -> Axis:
+def score_axis(evidence: Evidence, env: str | None, label: str, score: str = RETURN) -> Axis:
     """:param env: None: of normalised scores."""
-    span = 1.0 if env is None else float(np.nan_to_num(10 * evidence.tenth(env)))
-    return Axis(label, least=plot.LEAST * span, decimals=decimals(evidence.format(env)))
+    span = 1.0 if env is None else float(np.nan_to_num(10 * evidence.tenth(env, score)))
+    return Axis(label, least=plot.LEAST * span, decimals=decimals(evidence.format(env, score)))
 
 
 def seeds(evidence: Evidence, score: str) -> Plot | str:
@@ -143,8 +143,8 @@ def seeds(evidence: Evidence, score: str) -> Plot | str:
 def _strip(evidence: Evidence, env: str, score: str) -> Panel:
     """A row for each arm: its runs as points, and their IQM."""
     scores, arms, of_arm = evidence.raw[score], evidence.arms_on(env), looks(evidence)
-    column, number = scores.envs.index(env), evidence.format(env)
-    anchors = _anchors(evidence, env)
+    column, number = scores.envs.index(env), evidence.format(env, score)
+    anchors = _anchors(evidence, env, score)
     shown = np.concatenate([scores.values[arm][:, column] for arm in arms])
     shown = np.array([*shown[np.isfinite(shown)], *(value for _, value in anchors)])
     width = float(np.ptp(shown)) / 30 if len(shown) else 0.0
@@ -171,7 +171,7 @@ def _strip(evidence: Evidence, env: str, score: str) -> Panel:
         text = stats.bracket(found, number)
         middle = plot.estimate(_IQM, row, found, text, name=f"{arm}, IQM")
         marks.append(replace(middle, low=None, high=None) if isinstance(middle, Points) else middle)
-    axis = score_axis(evidence, env, RETURN_OF.get(score, score))
+    axis = score_axis(evidence, env, RETURN_OF.get(score, score), score)
     return Panel(axis, Axis(names=arms), tuple(marks), title=env, env=env)
 
 

@@ -13,7 +13,7 @@ from harness.report.citation import cite
 from harness.report.document import Text, quoted
 from harness.report.evidence import Evidence
 from harness.report.number import percent
-from harness.report.results import acting, protocol
+from harness.report.results import acting, caption, protocol
 
 # Beside the packages that environments come from; what else was installed is in the table.
 PACKAGES = ("stable-baselines3", "sb3-contrib", "gymnasium", "torch", "numpy", "sacred")
@@ -72,7 +72,7 @@ def _on(values: Iterable[tuple[str, str]]) -> list[str]:
 
 def _evaluation(evidence: Evidence) -> list[str]:
     sentences = [*protocol.evaluation(evidence), protocol.EVERYWHERE, acting.about(evidence)]
-    return [sentence for sentence in sentences if sentence]
+    return [sentence for sentence in (*sentences, *caption.metrics(evidence)) if sentence]
 
 
 def _statistics(evidence: Evidence) -> list[str]:

@@ -13,6 +13,7 @@ from harness.config.tree import canonical, flat, grouped
 from harness.report.document import Code, Items, Section, Table, Text
 from harness.report.evidence import Evidence, equal_tuning
 from harness.report.number import ranges
+from harness.report.results import caption
 from harness.spec import Evaluation, RunSpec
 
 
@@ -26,7 +27,8 @@ def _blocks(evidence: Evidence) -> Iterator[Table | Section | Text]:
         "Every hyper-parameter of every arm: [hyperparameters.csv](hyperparameters.csv); the "
         "environments and their wrappers: [environments.csv](environments.csv)."
     )
-    yield Section("Evaluation", (Items(tuple(evaluation(evidence))), Text(EVERYWHERE)))
+    own = map(Text, caption.metrics(evidence))
+    yield Section("Evaluation", (Items(tuple(evaluation(evidence))), Text(EVERYWHERE), *own))
     yield Section("Statistics", (Text(_STATISTICS), *coverage(evidence)))
     if evidence.sweep.anchors:
         words = Text("(return - random) / (reference - random), with fixed anchors:")

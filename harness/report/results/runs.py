@@ -77,13 +77,15 @@ def every(evidence: Evidence) -> Table:
     rows = []
     for status in evidence.statuses:
         spec = status.spec
-        curve = evidence.curves.get((spec.arm, spec.env, spec.seed))
-        each = (repr(f(curve)) if curve else "" for f in stats.SCORES.values())
+        run = spec.arm, spec.env, spec.seed
+        curve, made = evidence.curves.get(run), (of.get(run) for of in evidence.measured.values())
+        each = [repr(f(curve)) if curve else "" for f in stats.SCORES.values()]
+        each += ["" if one is None or one.value is None else repr(one.value) for one in made]
         used = str((status.result or {}).get("steps_trained", ""))
         what = (spec.env, spec.arm, str(spec.seed), str(spec.steps), used)
         rows.append((*what, status.state, *each, spec.key))
-    head = ("env", "arm", "seed", "steps", "steps_trained", "state", *stats.SCORES, "key")
-    return Table(head, tuple(rows))
+    head = ("env", "arm", "seed", "steps", "steps_trained", "state", *stats.SCORES)
+    return Table((*head, *evidence.measured, "key"), tuple(rows))
 
 
 # Of each arm -------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from harness.report.results.table import by_arm, by_pair
 from harness.stats import MissingRuns
 
 FEWER_SEEDS = (3, 5, 10)
+_OWN = "A metric of the sweep's own, of which neither direction counts as better"
 
 
 def section(evidence: Evidence) -> Section:
@@ -24,7 +25,7 @@ def section(evidence: Evidence) -> Section:
 
 
 def _blocks(evidence: Evidence) -> Iterator[Table | Section]:
-    for score in evidence.sweep.report.scores:
+    for score in (*evidence.sweep.report.scores, *evidence.measured):
         yield by_environment(evidence, score)
     yield from acting.blocks(evidence)
     yield from reference.blocks(evidence)
@@ -36,11 +37,12 @@ def _blocks(evidence: Evidence) -> Iterator[Table | Section]:
 
 def by_environment(evidence: Evidence, score: str) -> Table:
     """A score of every arm in every environment: arms down, environments across, anchors last."""
-    envs, anchors = evidence.sweep.envs, evidence.sweep.anchors
+    envs, own = evidence.sweep.envs, score in evidence.measured
+    anchors = {} if own else evidence.sweep.anchors
 
     def cell(arm: str, env: str) -> str:
         used = evidence.learned_from(arm, env)
-        text = stats.bracket(evidence.estimates[score][arm, env], evidence.format(env))
+        text = stats.bracket(evidence.estimates[score][arm, env], evidence.format(env, score))
         return f"{text} after {used} steps" if used else text
 
     rows = by_arm(evidence, cell)
@@ -60,8 +62,8 @@ def by_environment(evidence: Evidence, score: str) -> Table:
         ("arm", *heads),
         rows + foot,
         f"{title[:1].upper()}{title[1:]}",
-        f"table_{score}",
-        f"Higher is better; {caption.seeds(evidence)}.",
+        caption.table_name(evidence, score),
+        f"{_OWN if own else 'Higher is better'}; {caption.seeds(evidence)}.",
         listed=score_list(evidence, score),
         foot=len(foot),
     )
@@ -72,7 +74,7 @@ def score_list(evidence: Evidence, score: str) -> Table:
     rows = [
         (
             *(env, arm, score),
-            *parts(estimate, evidence.format(env)),
+            *parts(estimate, evidence.format(env, score)),
             *map(str, evidence.raw[score].count(arm, [env])),
         )
         for (arm, env), estimate in evidence.estimates[score].items()

@@ -41,7 +41,7 @@ function lineOf(row) {
     const value = of(row);
     if (name === "run") return make("td", {}, open);
     if (typeof value === "string") return make("td", { class: name === "state" && `state-${value}` }, value);
-    return make("td", { class: "right" }, fixed(value, name in row.scores ? DATA.decimals[row.env] : DECIMALS[name] ?? 0));
+    return make("td", { class: "right" }, fixed(value, name in row.scores ? (DATA.own[name] ?? DATA.decimals)[row.env] : DECIMALS[name] ?? 0));
   }));
   return line;
 }
