@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from baselines import target as targets
 from harness import provenance
-from harness.config import study
+from harness.config import declared, study
 from harness.config.name import shortened
+from harness.config.strict import suggest
 from harness.spec import Metric
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Function = Callable[[Any], Any]
 # Scores, and columns in which results are told.
 TAKEN = {
     "agent", "arm", "attempts", "auc", "env", "environment", "episodes", "final", "key", "mean",
@@ -53,41 +52,39 @@ class Run:
     costs: Mapping[str, float]  # wall_seconds, cpu_seconds, peak_memory_mb, steps_trained
 
 
-def function(target: str) -> Function:
-    """What "module:function" names.
-
-    :raises ValueError: if only a record names it, it cannot be imported, or it is no function.
-    """
-    if why := study.refused(target):
-        raise ValueError(why)
-    try:
-        made = targets.attribute(target)
-    except Exception as error:  # whatever a module raises while it is imported
-        raise ValueError(study.not_usable(target, error)) from None
-    if not callable(made) or isinstance(made, type):
-        raise ValueError(f"'{target}' is no function")
-    return cast(Function, made)
-
-
-def metric(target: str) -> Metric:
+def metric(given: str) -> Metric:
     """A metric of the user's own, and the digest of its source.
 
+    :param given: "module:function", or the name that a package declares one by.
     :raises ValueError: if there is none; the message tells the way out.
     """
-    made = function(target)
+    try:
+        target = declared.target("metrics", given, ())
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
+    if ":" not in target:
+        known = suggest(given, declared.names("metrics"))
+        raise ValueError(f"no metric '{given}': name one of your own, module:function.{known}")
+    made = study.function(target)
     taken = [p.name for p in inspect.signature(made).parameters.values() if p.default is p.empty]
     if taken not in (["episode"], ["run"]):
         shown = ", ".join(taken)
         raise ValueError(f"'{target}' takes ({shown}): it must take (episode) or (run)")
-    module, _, name = target.partition(":")
+    _, _, name = target.partition(":")
+    name = name if given == target else given
     if name in TAKEN:
         raise ValueError(f"'{name}' is taken by a column of results: rename the function")
     about = (inspect.getdoc(made) or "").partition("\n")[0].strip()
     if not about:
         raise ValueError(f"'{target}' has no docstring: the report prints its first line")
     of = cast(Literal["episode", "run"], taken[0])
-    version = provenance.fingerprint(module)
-    return Metric(name=name, target=target, of=of, version=version, about=shortened(about))
+    about = shortened(about)
+    return Metric(name=name, target=target, of=of, version=version(target), about=about)
+
+
+def version(target: str) -> str:
+    """A digest of the source of "module:function", which is imported."""
+    return provenance.fingerprint(target.partition(":")[0])
 
 
 def number(value: Any) -> float:

@@ -61,7 +61,7 @@ def test_imports_point_down(path):
         if parts[0] == "harness" and len(parts) > 1 and parts[1] in LEVEL and parts[1] != here:
             assert LEVEL[parts[1]] > LEVEL[here], f"{here} imports {parts[1]}"
         if parts[:2] == ["baselines", "target"]:  # where names become imports
-            assert here in {"envs", "cli", "config", "own"}
+            assert here in {"envs", "cli", "config"}
         elif parts[:2] == ["baselines", "space"]:  # the kinds of spaces
             assert here in {"envs", "agents", "testing"}
         elif parts[0] == "baselines":

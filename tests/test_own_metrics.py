@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from command import typed
+from package import install
 from tiny import ENTRIES, each, store_at, tiny
 
 from harness import own
@@ -59,17 +60,13 @@ auc = seed = length
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(no_study, tmp_path, monkeypatch):
     """A study with three metrics, and a process that has seen none yet."""
-    for name, fresh in (("_folder", None), ("_trusted", False), ("_named", set())):
-        monkeypatch.setattr(study, name, fresh)
-    monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     (tmp_path / "sweep.yaml").write_text(SWEEP)
     (tmp_path / "my_metrics.py").write_text(METRICS)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
-    sys.modules.pop("my_metrics", None)
+    return tmp_path
 
 
 def edit(path, old, new):
@@ -168,6 +165,19 @@ def test_a_metric_of_other_episodes_than_the_recorded_ones_is_refused(folder, mo
     assert all(not made.error for made, _ in numbers(folder, "last"))
 
 
+def test_a_metric_that_a_package_declares_is_called_by_its_name(folder, tmp_path):
+    site = tmp_path / "site-packages"
+    sys.path.insert(0, str(site))
+    files = {"their_pkg.py": METRICS}
+    install(site, "their-pkg", {"metrics": ["longest = their_pkg:length"]}, files)
+    edit(folder / "sweep.yaml", FUNCTION, "longest")
+    edit(folder / "sweep.yaml", "by length", "by longest")
+
+    metric = expand(folder / "sweep.yaml", anyway=True).sweep.metrics[0]
+
+    assert (metric.name, metric.target) == ("longest", "their_pkg:length")
+
+
 FUNCTION, TWICE = '"my_metrics:length"', '"my_metrics:length", "my_metrics:length"'
 WRONG = {  # the file, what is changed there, the key, and what is said
     "no such function": ("sweep.yaml", ":length", ":lenght", "metrics.0", "has no lenght"),
@@ -180,6 +190,7 @@ WRONG = {  # the file, what is changed there, the key, and what is said
     "no docstring": (
         "my_metrics.py", '"""Steps of an episode."""', "", "metrics.0", "has no docstring",
     ),
+    "a name alone": ("sweep.yaml", FUNCTION, "length", "metrics.0", "no metric 'length': name one"),
     "no function": ("sweep.yaml", ":length", ":np", "metrics.0", "is no function"),
     "two of one name": ("sweep.yaml", FUNCTION, TWICE, "metrics.1", "both called 'length'"),
     "a score's name": ("sweep.yaml", ":swing", ":auc", "metrics.1", "'auc' is taken"),
@@ -212,7 +223,7 @@ def test_what_only_a_record_names_is_not_measured(folder):
     study.enter(folder)
 
     with pytest.raises(ValueError, match="what a record names is not imported"):
-        own.function("my_metrics:length")
+        own.metric("my_metrics:length")
     assert "my_metrics" not in sys.modules
 
 

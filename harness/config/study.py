@@ -67,6 +67,17 @@ def thing(target: str) -> Any:
         raise ValueError(not_usable(target, error)) from None
 
 
+def function(target: str) -> Callable[..., Any]:
+    """The function that "module:function" names.
+
+    :raises ValueError: as `thing` does, or if it is no function.
+    """
+    made: Callable[..., Any] = thing(target)
+    if not callable(made) or isinstance(made, type):
+        raise ValueError(f"'{target}' is no function")
+    return made
+
+
 def beside(given: str) -> Path | None:
     """What a path in the user's file leads to, if that is in the study."""
     path = (_folder / given).resolve() if _folder else None

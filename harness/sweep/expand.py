@@ -181,7 +181,7 @@ def _check_report(file: SweepFile, arms: Arms, problems: Problems) -> None:
     study.name(*report.figures)
     for i, target in enumerate(report.figures):
         try:
-            own.function(target)
+            study.function(target)
         except ValueError as error:
             problems.add(("report", "figures", i), str(error))
 

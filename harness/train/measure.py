@@ -63,8 +63,8 @@ class _Count:
         self.values: dict[int, float] = {}  # by the place of the episode
         self.error = ""
         try:
-            self._function = own.function(metric.target)
-            if own.metric(metric.target).version != metric.version:
+            self._function = study.function(metric.target)
+            if own.version(metric.target) != metric.version:
                 self.error = "its source has changed since the sweep was started: start it again"
         except ValueError as error:
             self.error = str(error)
