@@ -107,10 +107,18 @@ class Anchor(Strict):
     source: str = Field(description="The source of the number, and its protocol.")
 
 
-class Anchors(Strict):
-    """The scores that become 0 and 1: (return - random) / (reference - random)."""
+class KnownAnchors(Strict):
+    """The scores that become 0 and 1, as far as they are known."""
 
     random: Anchor
+    reference: Anchor | None = Field(
+        None, description="Without it, scores on this environment are not normalised."
+    )
+
+
+class Anchors(KnownAnchors):
+    """The scores that become 0 and 1: (return - random) / (reference - random)."""
+
     reference: Anchor
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from baselines import target as targets
 from harness.config import declared
+from harness.config.name import as_file
 
 CARDS = ("envs", "cards")  # the folders of a study in which cards are looked for
 
@@ -84,9 +85,9 @@ def beside(given: str) -> Path | None:
     return path if path and _folder and path.is_relative_to(_folder) else None
 
 
-def card_file(stem: str) -> Path | None:
+def card_file(env: str) -> Path | None:
     """The study's own card of an environment."""
-    places = [_folder / kind / f"{stem}.yaml" for kind in CARDS] if _folder else []
+    places = [_folder / kind / f"{as_file(env)}.yaml" for kind in CARDS] if _folder else []
     return next((place for place in places if place.is_file()), None)
 
 

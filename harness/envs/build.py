@@ -11,6 +11,7 @@ from gymnasium.wrappers import TimeLimit
 from baselines import target
 from baselines.space import shown
 from harness.envs.card import Card
+from harness.envs.endless import NoEnd
 from harness.envs.extra import need
 from harness.envs.plane import Plane
 from harness.envs.registered import known, registered
@@ -34,8 +35,8 @@ def make(
     env = _bare(card)
     if card.variants is not None:
         env = Varied(env, getattr(card.variants, split))
-    if card.max_episode_steps is not None:
-        env = TimeLimit(env, card.max_episode_steps)
+    limit = card.max_episode_steps
+    env = NoEnd(env, card.name) if limit is None else TimeLimit(env, limit)
     for wearing in (*card.wrappers, *wrappers):
         env = wear(env, wearing, training)
     return env

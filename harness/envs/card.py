@@ -26,7 +26,7 @@ from harness.envs.extra import Extra, need
 from harness.envs.plane import Plane
 from harness.envs.registered import known, registered
 from harness.envs.wrappers import check_wrapper, complete
-from harness.spec import Anchors
+from harness.spec import Anchors, KnownAnchors
 
 FAMILY = "-N"  # how the file of a family ends
 MEMBER = re.compile(r"^(?P<family>.+)-(?P<size>[1-9]\d*)$")
@@ -115,7 +115,9 @@ class Card(Strict):
         description="The discrete action that does nothing; default: the first. `harness "
         "model-report` uses it.",
     )
-    anchors: Anchors | None = Field(None, description="The scores that are normalised to 0 and 1.")
+    anchors: KnownAnchors | None = Field(
+        None, description="The scores that are normalised to 0 and 1."
+    )
     anchors_from: str | None = Field(
         None,
         description='For a family, instead of anchors: "module:function", called with the kwargs.',
@@ -167,12 +169,14 @@ class Card(Strict):
         return facts
 
     def scale(self) -> Anchors | None:
-        """The anchors, read from the card or computed from its kwargs; None: nobody knows them.
+        """Both anchors, read from the card or computed from its kwargs; None: one is not known.
 
         :raises ValueError: if `anchors_from` names something else, or refuses the kwargs.
         """
-        if self.anchors is not None or self.anchors_from is None:
-            return self.anchors
+        if self.anchors is not None and self.anchors.reference is not None:
+            return Anchors(random=self.anchors.random, reference=self.anchors.reference)
+        if self.anchors_from is None:
+            return None
         anchors = target.load(str(self.anchors_from), Anchors)(**self.kwargs)
         assert isinstance(anchors, Anchors), self.anchors_from
         return anchors
@@ -204,7 +208,7 @@ def card(name: str) -> Card:
     if thing := declared.find("envs", name, str(own or ships)):
         own = declared.card_file(thing)
     if own is not None:
-        return _of_study(own)
+        return _of_study(own, name)
     if made is not None and not made.sizes:
         return made
     if member := MEMBER.match(name):
@@ -250,7 +254,15 @@ def _read(stem: str) -> Card | None:
     return strict.read(path, Card).model_copy(update={"name": stem})
 
 
-def _of_study(path: Path) -> Card:
+def is_shipped(name: str) -> bool:
+    """Whether a card that ships serves an environment."""
+    member = MEMBER.match(name)
+    return _read(name) is not None or (
+        member is not None and _read(member["family"] + FAMILY) is not None
+    )
+
+
+def _of_study(path: Path, name: str) -> Card:
     """:raises UserError: if it is no card, or what it names cannot be imported."""
     document = strict.load(path)
     card = strict.parse(document, Card)
@@ -268,7 +280,7 @@ def _of_study(path: Path) -> Card:
     wrong = [(i, why) for i, wrapper in enumerate(card.wrappers) for why in check_wrapper(wrapper)]
     if wrong:
         raise strict.UserError(document.problem(("wrappers", i), why) for i, why in wrong)
-    return card.model_copy(update={"name": path.stem, "version": version})
+    return card.model_copy(update={"name": name, "version": version})
 
 
 # What Gymnasium's own environments need, by the module that they are in.

@@ -5,10 +5,12 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Literal
 
-Extra = Literal["atari", "box2d", "mujoco", "pixels", "robots"]  # extras in pyproject.toml
+# Extras in pyproject.toml.
+Extra = Literal["atari", "box2d", "minatar", "mujoco", "pixels", "robots"]
 MODULES: dict[Extra, str] = {
     "atari": "ale_py",
     "box2d": "Box2D",
+    "minatar": "minatar",
     "mujoco": "mujoco",
     "pixels": "cv2",
     "robots": "pybullet",

@@ -22,7 +22,7 @@ from harness.sweep.resolve import resolve
 MOST_POINTS = 100_000  # of a grid
 NO_ANCHORS = (
     "a mean over environments needs normalised scores, and {0} has no anchors: give it a card with "
-    "anchors (`harness calibrate-env {0}` measures the first), or search in it alone"
+    "anchors (`harness calibrate-env {0} --write`), or search in it alone"
 )
 
 

@@ -34,7 +34,8 @@ MEASURED = [name for name in NAMES if card(name).scale().random.standard_error i
 ENDS_EARLY = {"CartPole-v1", "CartPoleLengths-v1", "Hopper-v5", "Pong-v5", "Rockfall-v0"}
 # Its limit is 4,500 steps, which take seconds.
 ENDS_EARLY |= {"MontezumaRevenge-v5"}
-SHORT = 6
+ENDS_EARLY |= {name for name in NAMES if name.startswith("MinAtar")}
+SHORT = 5
 
 
 def cards(names, slow=()):

@@ -12,6 +12,7 @@ from harness.envs.varied import Varied
 VARYING = [n for n in card_names() if card(n).variants and extra.installed(card(n).extra)]
 # An environment and options with which each wrapper can be tried.
 TRIALS = {
+    "flatten": ("Blackjack-v1", {}),
     "flat_image": ("MiniGrid-Unlock-v0", {}),
     "action_masks": ("MiniGrid-Unlock-v0", {}),
     "frame_stack": ("Acrobot-v1", {"frames": 3}),

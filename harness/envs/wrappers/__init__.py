@@ -22,6 +22,7 @@ from harness.envs.wrappers.wrapper import Wrapper, options
 # Part of the task: in training and in evaluation.
 _BOTH: dict[str, tuple[Callable[..., Env], str]] = {
     # What the agent sees.
+    "flatten": (observation.flatten, "All that is observed as one vector; categories as 0 and 1"),
     "flat_image": (observation.flat_image, "MiniGrid's view as a flat vector in [0, 1]"),
     "action_masks": (observation.action_masks, "MiniGrid tells which actions change something"),
     "frame_stack": (observation.frame_stack, "The last few observations together"),

@@ -38,6 +38,13 @@ def action_masks(env: Env) -> Env:
     return ActionMasks(env)
 
 
+def flatten(env: Env) -> Env:
+    space = env.observation_space
+    if not space.is_np_flattenable:
+        raise TypeError(f"flatten is for observations that have one length, not for {space}")
+    return single_precision(stock.FlattenObservation(env))
+
+
 def time_aware(env: Env) -> Env:
     return stock.TimeAwareObservation(env, flatten=True, normalize_time=True)
 
