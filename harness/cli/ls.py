@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from harness.envs import Card
-    from harness.spec import Anchors
+    from harness.spec import KnownAnchors
     from harness.store.files import Damage
     from harness.store.reader import Store
 
@@ -90,20 +90,22 @@ def envs(store: Store, long: bool) -> RenderableType:
     return rows
 
 
-def _facts(card: Card, anchors: Anchors | None, long: bool) -> list[str]:
+def _facts(card: Card, anchors: KnownAnchors | None, long: bool) -> list[str]:
     limit = str(card.max_episode_steps or "")
     if anchors is None:
         sources = [card.summary, "", ""]
         return [card.actions, limit, "", "", "", *(sources if long else ())]
-    error = anchors.random.standard_error
-    cells = [card.actions, limit, f"{anchors.random.score:.4g}"]
-    cells += ["" if error is None else f"{error:.2g}", f"{anchors.reference.score:.4g}"]
-    sources = [card.summary, anchors.random.source, anchors.reference.source]
+    random, reference = anchors.random, anchors.reference
+    error = random.standard_error
+    cells = [card.actions, limit, f"{random.score:.4g}"]
+    cells += ["" if error is None else f"{error:.2g}"]
+    cells += ["" if reference is None else f"{reference.score:.4g}"]
+    sources = [card.summary, random.source, "" if reference is None else reference.source]
     return [*cells, *(sources if long else ())]
 
 
 def wrappers(store: Store, long: bool) -> RenderableType:
-    from harness.envs import WRAPPERS, wrapper
+    from harness.envs.wrappers import WRAPPERS, wrapper
 
     rows = verb.table("wrapper", "in", "what it is", "from")
     for name, target, origin in _all("wrappers", WRAPPERS):
