@@ -22,7 +22,7 @@ from harness.config import study
 from harness.config.strict import Problem, UserError, suggest
 from harness.config.tree import flat
 from harness.report import Options, write
-from harness.spec import ResolvedSweep, RunSpec
+from harness.spec import ResolvedSweep, Run, RunSpec
 from harness.store.reader import Store
 from harness.sweep.expand import expand
 from harness.sweep.record import keep
@@ -50,7 +50,7 @@ class Sweep:
         return cls(expand(Path(path), anyway=anyway, rehearse=True).sweep)
 
     @property
-    def runs(self) -> tuple[RunSpec, ...]:
+    def runs(self) -> tuple[Run, ...]:
         return self.resolved.runs
 
     def run(self, workers: int = 1, folder: str | Path = FOLDER) -> Results:
@@ -64,7 +64,7 @@ class Sweep:
         for line in keep(self.resolved, store):
             warnings.warn(line, stacklevel=2)
         metrics = self.resolved.metrics
-        train_missing(list(self.runs), store, workers, Console(), metrics=metrics)
+        train_missing(list(self.resolved.made), store, workers, Console(), metrics=metrics)
         return Results(self.resolved, store)
 
 
@@ -84,7 +84,7 @@ class Results:
         """
         frame = self.store.frame(self.sweep.runs).rename(columns={"mean": "score"})
         told = {
-            run.key: {"agent": run.agent}
+            run.key: {"agent": run.agent if isinstance(run, RunSpec) else ""}
             | {f"hparams.{name}": value for name, value in flat(run.hparams).items()}
             for run in self.sweep.runs
         }
@@ -95,7 +95,7 @@ class Results:
         settings = pd.DataFrame.from_dict(told, orient="index")
         return frame.join(settings, on="key")
 
-    def missing(self) -> list[RunSpec]:
+    def missing(self) -> list[Run]:
         """The runs that are not finished: no number of `frame` is of them."""
         return self.store.missing(self.sweep.runs)
 

@@ -76,6 +76,49 @@ class RunSpec(Strict):
         return f"{self.arm or self.agent} on {self.env}, seed {self.seed}"
 
 
+class Origin(Strict):
+    """Where scores come from that were not made here: all that is known of how they were made."""
+
+    name: Name  # of the import, and of the sweep that it made
+    arm: str  # its label there
+    format: Literal["table", "monitor", "tensorboard", "wandb", "mlflow"]
+    score: str  # the column, tag or metric that was read
+    file: str  # as it was named; not part of the key
+    sha256: str  # of what was read of the run
+
+
+class ImportedRun(Strict):
+    """A run that was not made here. Nothing is known of its evaluation, seeds or settings but what
+    stands here; two with one `key` have the same scores.
+    """
+
+    origin: Origin
+    env: Target
+    seed: int  # as its file calls it
+    steps: int  # of its last score: its budget may have been larger; 0: its file has no steps
+    points: int  # of its curve; 1: a single score
+    # Those that its file tells, of nobody knows how many.
+    hparams: dict[str, Any] = Field(default_factory=dict)
+    arm: str = ""  # its label in the sweep: not part of the key
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of what was imported, wherever the file lay."""
+        facts = self.model_dump(mode="json", exclude={"arm": True, "origin": {"file"}})
+        return hashlib.sha256(canonical(facts).encode()).hexdigest()[:16]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        copy = super().model_copy(update=update, deep=deep)
+        copy.__dict__.pop("key", None)
+        return copy
+
+    def __str__(self) -> str:
+        return f"{self.arm or self.origin.arm} on {self.env}, seed {self.seed}"
+
+
+Run = RunSpec | ImportedRun
+
+
 class Batch(BaseModel, frozen=True):
     """Runs that one process trains together: one, or the seeds of one experiment."""
 
@@ -170,4 +213,15 @@ class ResolvedSweep(BaseModel, frozen=True):
     # arm -> environment -> the environments on which its settings were tuned; left out: nothing is
     tuned_on: dict[str, dict[str, tuple[str, ...]]] = {}
     anyway: tuple[str, ...] = ()  # objections to the claims that `--anyway` overrode
-    runs: tuple[RunSpec, ...] = ()  # each with its arm; two arms may share a key
+    runs: tuple[Run, ...] = ()  # each with its arm; two arms may share a key
+    command: str = ""  # that imported its runs; empty: a sweep file says what they are
+
+    @property
+    def made(self) -> tuple[RunSpec, ...]:
+        """The runs that are made here."""
+        return tuple(run for run in self.runs if isinstance(run, RunSpec))
+
+    @property
+    def imported(self) -> tuple[ImportedRun, ...]:
+        """Those that were made elsewhere."""
+        return tuple(run for run in self.runs if isinstance(run, ImportedRun))

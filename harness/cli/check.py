@@ -146,7 +146,7 @@ def unused_steps(sweep: ResolvedSweep) -> list[str]:
     from harness.report.evidence import UNUSED
 
     texts = []
-    for run in {(run.arm, run.env): run for run in sweep.runs}.values():
+    for run in {(run.arm, run.env): run for run in sweep.made}.values():
         used = config(run.agent, run.hparams).trained_steps(run.steps)
         if used < (1 - UNUSED) * run.steps:
             where = f"{run.arm} on {run.env}"
@@ -205,8 +205,8 @@ def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
         not_counted,
     )
 
-    unique = len({spec.key for spec in sweep.runs})
-    missing = store.missing(sweep.runs)
+    unique = len({spec.key for spec in sweep.made})
+    missing = store.missing(sweep.made)
     estimate = Experience(store).estimate(missing)
     rows = verb.table("", "", title="\ncost")
     rows.add_row("runs", f"{unique}, of which {unique - len(missing)} are finished")

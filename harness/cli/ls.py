@@ -152,6 +152,7 @@ def ablations(store: Store, long: bool) -> RenderableType:
 
 
 def runs(store: Store, long: bool) -> RenderableType:
+    from harness.spec import RunSpec
     from harness.store import run_files
     from harness.store.files import Damaged
 
@@ -165,7 +166,8 @@ def runs(store: Store, long: bool) -> RenderableType:
             continue
         spec = status.spec
         score = "" if status.result is None else f"{status.result['final']['mean']:.4g}"
-        where = [spec.agent, spec.env, str(spec.seed), f"{spec.steps:,}"]
+        whose = spec.agent if isinstance(spec, RunSpec) else f"{spec.origin.name}/{spec.origin.arm}"
+        where = [whose, spec.env, str(spec.seed), f"{spec.steps:,}"]
         rows.add_row(*where, status.state, score, folder.name)
         damages += [*status.broken, *status.aside]
     return Group(rows, *verb.damage_lines(damages))

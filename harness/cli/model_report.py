@@ -36,7 +36,7 @@ def model_report(
             shown.print(f"report: {page}", soft_wrap=True)
             return
         sweep = verb.find_sweep(what, store)
-        runs = {run.key: run for run in sweep.runs if model_folder.has_model(run)}
+        runs = {run.key: run for run in sweep.made if model_folder.has_model(run)}
         if not runs:
             message = f"no agent of {sweep.name} has a model of its environment"
             raise verb.user_error("model-report", message)

@@ -58,6 +58,7 @@ def sweeps(store: Store) -> RenderableType:
 
 def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     """Run states by arm and environment, why runs failed, and what is missing."""
+    from harness.spec import RunSpec
     from harness.store import cost
     from harness.store.estimate import Experience, behind, progress, to_come
     from harness.store.health import told
@@ -83,8 +84,13 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     parts += ["symptoms of a broken learner:", *ill, ""] if ill else []
     known = Experience(store)
     unique = {each.spec.key: each for each in statuses}.values()
-    seconds = {s.spec.key: known.seconds(s.spec) for s in unique if to_come(s)}
-    parts += [f"{progress(statuses, seconds)}.", cost.spent(unique).sentence]
+    made = ((s.spec, s) for s in unique if isinstance(s.spec, RunSpec))
+    seconds = {spec.key: known.seconds(spec) for spec, each in made if to_come(each)}
+    parts += [f"{progress(statuses, seconds)}."]
+    if sweep.made:
+        parts.append(cost.spent(unique).sentence)
+    if sweep.imported:
+        parts.append(f"{len(sweep.imported)} runs were not made here, but imported.")
     if sweep.claims:
         answers = verb.table("claim", "", title="\nclaims")
         for claim in sweep.claims:

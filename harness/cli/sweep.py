@@ -29,7 +29,7 @@ def sweep(
         store = verb.open_store(results)
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))
-        runs, metrics = list(resolved.runs), resolved.metrics
+        runs, metrics = list(resolved.made), resolved.metrics
         verb.train(runs, store, workers, executor, observer, metrics=metrics)
         write_report(resolved, store, figures=figures, crosscheck=crosscheck)
         if store.missing(runs) or store.unmeasured(runs, metrics):

@@ -19,17 +19,21 @@ def verify(
 ) -> None:
     """Repeat finished runs and compare every evaluation and the weights."""
     with verb.users_errors("What was compared is recorded; the same command starts again."):
-        from harness.store.run_files import certificate_path, spec
+        from harness.store.run_files import certificate_path, made_here
         from harness.train import verify as verifying
 
         verb.enter(study)
         store = verb.open_store(results)
         folder = verb.find_run("verify", what, store)
         if folder is not None:
-            cases, sample, home = [verifying.Case(spec(folder), folder)], "1", None
+            run = made_here(folder, "repeat")
+            cases, sample, home = [verifying.Case(run, folder)], "1", None
         else:
             resolved = verb.find_sweep(what, store)
-            cases = [verifying.Case(run, store.folder(run)) for run in resolved.runs]
+            if resolved.runs and not resolved.made:
+                message = "its runs were not made here, but imported: they cannot be made again"
+                raise verb.user_error(resolved.name, message)
+            cases = [verifying.Case(run, store.folder(run)) for run in resolved.made]
             home = store.sweep_folder(resolved.name)
         drawn = verifying.draw(cases, sample, seed)
         certificates = verifying.repeat(
@@ -40,6 +44,8 @@ def verify(
         shown = verb.console()
         for line in verifying.account(drawn, certificates):
             shown.print(line, markup=False, soft_wrap=True)
+        if home is not None and resolved.imported:
+            shown.print(f"{len(resolved.imported)} were not made here, and cannot be made again")
         if home is not None:
             verifying.keep(drawn, certificates, home)
         if home is not None or certificates:

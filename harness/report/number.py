@@ -54,6 +54,14 @@ def ranges(numbers: Iterable[int], between: str = ", ") -> str:
     return between.join(f"{s[0]}-{s[-1]}" if len(s) > 1 else f"{s[0]}" for s in spans)
 
 
+def budget(steps: Iterable[int]) -> str:
+    """The steps of some runs: `50,000`, or `49,812 to 50,003`; 0: imported without steps."""
+    known = sorted({*steps})
+    if not known[-1]:
+        return "not known"
+    return f"{known[0]:,}" if len(known) == 1 else f"{known[0]:,} to {known[-1]:,}"
+
+
 def count(seeds: int) -> str:
     return f"{seeds} seed" if seeds == 1 else f"{seeds} seeds"
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.spec import Anchors, RunSpec
+from harness.spec import Anchors, Run
 from harness.stats.aggregate import Array
 
 RunId = tuple[str, str, int]  # arm, environment, seed
@@ -21,7 +21,10 @@ class MissingRuns(ValueError):
 
 
 class Curve(NamedTuple):
-    """The evaluations of one run: from step 0 to its budget, whose evaluation is the final one."""
+    """The evaluations of one run: from step 0 to its budget, whose evaluation is the final one.
+
+    What was imported begins where its file begins, and may be a single score.
+    """
 
     steps: Array
     returns: Array  # mean raw return of each evaluation's episodes
@@ -90,8 +93,12 @@ def final(curve: Curve) -> float:
 
 
 def auc(curve: Curve) -> float:
-    """Area under the curve over [0, steps], by trapezoids, divided by steps: a mean return."""
-    return float(np.trapezoid(curve.returns, curve.steps) / curve.steps[-1])
+    """Area under the curve over [0, steps], by trapezoids, divided by steps: a mean return.
+
+    Of a curve that begins later, over the steps that it has; NaN where that is a single one.
+    """
+    steps = curve.steps[-1] - curve.steps[0]
+    return float(np.trapezoid(curve.returns, curve.steps) / steps) if steps else np.nan
 
 
 SCORES: dict[str, Callable[[Curve], float]] = {"final": final, "auc": auc}
@@ -105,7 +112,7 @@ def normalise(returns: Array, anchors: Anchors) -> Array:
 
 def score_matrix(
     numbers: Mapping[RunId, float],
-    runs: Sequence[RunSpec],
+    runs: Sequence[Run],
     anchors: Mapping[str, Anchors] | None = None,
 ) -> Scores:
     """A number of each of a sweep's runs, raw, or normalised where anchors are given."""

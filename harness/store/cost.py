@@ -23,11 +23,10 @@ from pydantic import Field
 
 from harness.config.model import Strict
 from harness.config.shipped import shipped
-from harness.config.strict import read
+from harness.config.strict import UserError, read
 from harness.config.tree import canonical
 from harness.spec import RunSpec
 from harness.store import run_files
-from harness.store.files import Damaged
 from harness.store.reader import Attempt, RunStatus
 
 MOST_READ = 100  # finished runs to look at for one agent in one environment
@@ -105,7 +104,7 @@ def of_run(folder: Path) -> Measured | None:
     if result is None:
         return None
     try:
-        spec = run_files.spec(folder)
+        spec = run_files.made_here(folder, "measure")
         evaluation = float(result["evaluation_seconds"])
         training = max(0.0, result["cpu_seconds"] - evaluation)
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -115,7 +114,7 @@ def of_run(folder: Path) -> Measured | None:
             memory_mb=result["peak_memory_mb"],
             disk_mb=size / 2**20,
         )
-    except (Damaged, OSError, ValueError, KeyError, TypeError):
+    except (UserError, OSError, ValueError, KeyError, TypeError):
         return None
     return Measured(settings(spec), cost)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.config.name import as_file
-from harness.spec import Claim, RunSpec
+from harness.spec import Claim, ImportedRun, Run, RunSpec
 from harness.store import cost
 from harness.store.cost import Cost, Measured
 from harness.store.reader import RunStatus, Store
@@ -223,10 +223,16 @@ def progress(statuses: Iterable[RunStatus], seconds: Mapping[str, float | None])
     states = Counter(status.state for status in runs.values())
     missing = [status.spec for status in runs.values() if to_come(status)]
     known = [time for spec in missing if (time := seconds.get(spec.key)) is not None]
-    unknown = Counter(spec.agent for spec in missing if seconds.get(spec.key) is None)
+    unknown = Counter(_whose(spec) for spec in missing if seconds.get(spec.key) is None)
     return Progress(
         len(runs), states["finished"], states["failed"], len(missing), sum(known), unknown
     )
+
+
+def _whose(run: Run) -> str:
+    if isinstance(run, ImportedRun):
+        return f"what is damaged of the import {run.origin.name}"
+    return run.agent
 
 
 def not_counted(unknown: Counter[str]) -> str:

@@ -7,6 +7,7 @@ and the same sweep trains it again. Nothing here changes a file.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,14 +15,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from harness.config.name import as_file, is_name
-from harness.spec import Metric, ResolvedSweep, RunSpec
+from harness.spec import ImportedRun, Metric, ResolvedSweep, Run
 from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
 from harness.store.health import Symptom, symptoms
@@ -33,6 +34,7 @@ State = Literal["finished", "failed", "running", "interrupted", "damaged", "miss
 
 SWEEP, HISTORY = "sweep.json", "history.jsonl"  # in the folder of a sweep
 STARTS_ANEW = "`harness sweep` with its file writes it again"
+R = TypeVar("R", bound=Run)
 FRAME_COLUMNS = ["arm", "env", "seed", "key", "step", "final", "mean", "sd", "episodes"]
 
 
@@ -52,7 +54,7 @@ class Attempt(NamedTuple):
 class RunStatus(RunFiles):
     """One run of a sweep as the store knows it."""
 
-    spec: RunSpec
+    spec: Run
     state: State
     tries: tuple[Attempt, ...]  # oldest first
     error: str | None  # why it failed, or which of its files is damaged
@@ -70,8 +72,15 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def folder(self, spec: RunSpec) -> Path:
+    def folder(self, spec: Run) -> Path:
+        """An imported run lies where no agent's can: `import` is no name of a module."""
+        if isinstance(spec, ImportedRun):
+            return self.imported(spec.origin.name) / as_file(spec.env) / spec.key
         return self.root / "runs" / as_file(spec.agent) / as_file(spec.env) / spec.key
+
+    def imported(self, name: str) -> Path:
+        """The folder of all runs of an import."""
+        return self.root / "runs" / f"import.{_named(name)}"
 
     def sweep_folder(self, name: str) -> Path:
         return self.root / "sweeps" / _named(name)
@@ -79,24 +88,24 @@ class Store:
     def search_folder(self, name: str) -> Path:
         return self.root / "searches" / _named(name)
 
-    def finished(self, spec: RunSpec) -> bool:
+    def finished(self, spec: Run) -> bool:
         """Whether it has a result, and all of its files are as it left them."""
         return self.result(spec) is not None
 
-    def missing(self, specs: Iterable[RunSpec]) -> list[RunSpec]:
+    def missing(self, specs: Iterable[R]) -> list[R]:
         """Those that are not finished, each key once, in the order given."""
         unique = {spec.key: spec for spec in specs}
         return [spec for spec in unique.values() if not self.finished(spec)]
 
-    def running(self, spec: RunSpec) -> bool:
+    def running(self, spec: Run) -> bool:
         """Whether a living process, of this sweep or another, holds the run."""
         return files.lock_is_held(self.folder(spec) / LOCK)
 
-    def result(self, spec: RunSpec) -> dict[str, Any] | None:
+    def result(self, spec: Run) -> dict[str, Any] | None:
         """result.json of a finished run."""
         return run_files.finished(self.folder(spec))[0]
 
-    def step(self, spec: RunSpec, within: float) -> float:
+    def step(self, spec: Run, within: float) -> float:
         """The step that a run has reached; 0 if it has said nothing for so many seconds."""
         written = _written(self.folder(spec) / PROGRESS)
         if written is None or time.time() - written > within:
@@ -104,12 +113,12 @@ class Store:
         progress = run_files.look(self.folder(spec)).progress
         return float(progress["step"]) if progress else 0.0
 
-    def failed_since(self, spec: RunSpec, moment: float) -> bool:
+    def failed_since(self, spec: Run, moment: float) -> bool:
         """Whether an attempt has failed since then, in seconds since 1970."""
         written = _written(self.folder(spec) / FAILURE)
         return written is not None and written >= moment
 
-    def status(self, spec: RunSpec) -> RunStatus:
+    def status(self, spec: Run) -> RunStatus:
         folder = self.folder(spec)
         run = run_files.look(folder)
         state, error = self._state(spec, run), None
@@ -127,12 +136,12 @@ class Store:
             **vars(run),
             spec=spec,
             state=state,
-            tries=tuple(_tries(run, last)),
+            tries=() if isinstance(spec, ImportedRun) else tuple(_tries(run, last)),
             error=error,
             symptoms=symptoms(rows),
         )
 
-    def _state(self, spec: RunSpec, run: RunFiles) -> State:
+    def _state(self, spec: Run, run: RunFiles) -> State:
         folder = self.folder(spec)
         if run.result:
             return "finished"
@@ -144,11 +153,12 @@ class Store:
             return "failed"
         return "interrupted" if run.log else "missing"
 
-    def frame(self, specs: Iterable[RunSpec]) -> pd.DataFrame:
+    def frame(self, specs: Iterable[Run]) -> pd.DataFrame:
         """Every evaluation of the finished runs among `specs`: one row each, FRAME_COLUMNS.
 
         `mean` and `sd` are over the raw returns of that evaluation's episodes; `final` marks the
-        one after training, whose `step` is the budget. Rows follow `specs`, then `step`.
+        one after training, whose `step` is the budget. Rows follow `specs`, then `step`. Of an
+        imported score the episodes may not be known: `sd` and `episodes` are NaN.
         """
         rows: list[tuple[Any, ...]] = []
         read: dict[str, list[tuple[Any, ...]]] = {}
@@ -159,8 +169,11 @@ class Store:
             rows += [(spec.arm, spec.env, spec.seed, key, *values) for values in read[key]]
         return pd.DataFrame(rows, columns=FRAME_COLUMNS)
 
-    def _evaluations(self, spec: RunSpec) -> Iterator[tuple[Any, ...]]:
+    def _evaluations(self, spec: Run) -> Iterator[tuple[Any, ...]]:
         for line in run_files.evaluations(self.folder(spec)):
+            if "mean" in line:
+                yield line["step"], line["final"], line["mean"], math.nan, math.nan
+                continue
             returns = np.array(line["returns"], dtype=float)
             mean, sd = float(returns.mean()), float(returns.std())
             yield line["step"], line["final"], mean, sd, len(returns)
@@ -171,13 +184,13 @@ class Store:
         runs = (each for each in folders if any(os.path.lexists(each / n) for n in (SPEC, RESULT)))
         return next(runs, None)
 
-    def late_metric(self, spec: RunSpec, name: str) -> float | None:
+    def late_metric(self, spec: Run, name: str) -> float | None:
         """The mean of a number that training told, over the last fifth of its budget."""
         lines = files.read_lines(self.folder(spec) / TRAIN).rows
         values = [row[name] for row in lines if name in row and row["step"] > 0.8 * spec.steps]
         return None if not values or None in values else float(np.mean(values))  # type: ignore[arg-type]
 
-    def measured(self, spec: RunSpec, metric: Metric) -> Measured | None:
+    def measured(self, spec: Run, metric: Metric) -> Measured | None:
         """What a metric made of a finished run; None: nothing yet, or nothing that can be read."""
         result = self.result(spec)
         if result is None:
@@ -186,7 +199,7 @@ class Store:
             return run_files.measured(self.folder(spec), metric, str(result.get("weights")))
         return None
 
-    def unmeasured(self, specs: Iterable[RunSpec], metrics: Sequence[Metric]) -> list[RunSpec]:
+    def unmeasured(self, specs: Iterable[R], metrics: Sequence[Metric]) -> list[R]:
         """The finished runs that a metric has not made a number of, each key once."""
         unique = {spec.key: spec for spec in specs}.values() if metrics else ()
         return [
@@ -196,7 +209,7 @@ class Store:
             and not all((made := self.measured(spec, m)) and not made.error for m in metrics)
         ]
 
-    def visits(self, spec: RunSpec) -> Visits | None:
+    def visits(self, spec: Run) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""
         return run_files.visits(self.folder(spec)) if self.finished(spec) else None
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.config.name import as_file, shortened
-from harness.spec import Metric, RunSpec
+from harness.config.strict import Problem, UserError
+from harness.spec import ImportedRun, Metric, Run, RunSpec
 from harness.store import digest, files, layout
 from harness.store.files import Damage, Damaged
 
@@ -43,7 +44,7 @@ _SCORES: Mapping[str, files.Kinds] = {
     OTHER_MODE: {"mean": _NUMBER, "deterministic": bool},
     "test": {"mean": _NUMBER},
 }
-_EVALUATION: files.Kinds = {"step": int, "final": bool, "returns": list}
+_EVALUATION: files.Kinds = {"step": int, "final": bool}
 _FAILURE: files.Kinds = {"error": str, "traceback": str}
 _PROGRESS: files.Kinds = {"step": _NUMBER}
 _CERTIFICATE: files.Kinds = {"key": str, "outcome": str, "weights": str}
@@ -164,7 +165,7 @@ def finished(folder: Path, deep: bool = False) -> tuple[dict[str, Any] | None, l
 # What it is, and what it scored -------------------------------------------------------------------
 
 
-def spec(folder: Path) -> RunSpec:
+def spec(folder: Path) -> Run:
     """spec.json.
 
     :raises Damaged: if there is none, or it is that of another run.
@@ -174,7 +175,7 @@ def spec(folder: Path) -> RunSpec:
     if content is None:
         raise Damaged(path, "it is gone")
     try:
-        run_spec = RunSpec.model_validate_json(content)
+        run_spec = _kind(content).model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         why = first["msg"].removeprefix("Value error, ")
@@ -186,6 +187,31 @@ def spec(folder: Path) -> RunSpec:
         why = f"it is that of the run {run_spec.key}, or of another version of the harness"
         raise Damaged(path, why)
     return run_spec
+
+
+def made_here(folder: Path, what: str) -> RunSpec:
+    """spec.json of a run that was made here.
+
+    :param what: cannot be done with one that was not.
+    :raises UserError: for an imported one.
+    :raises Damaged: as `spec` does.
+    """
+    run = spec(folder)
+    if isinstance(run, ImportedRun):
+        why = (
+            f"it was not made here, but imported from {run.origin.file}: there is no agent and no "
+            f"setting to {what}"
+        )
+        raise UserError([Problem(str(folder), None, "", why)])
+    return run
+
+
+def _kind(content: bytes) -> type[ImportedRun] | type[RunSpec]:
+    try:
+        facts = json.loads(content)
+    except ValueError:
+        return RunSpec  # which says what is wrong
+    return ImportedRun if isinstance(facts, dict) and "origin" in facts else RunSpec
 
 
 def evaluations(folder: Path, name: str = layout.EVALS) -> list[dict[str, Any]]:
@@ -247,7 +273,11 @@ def model(folder: Path) -> Path:
 def _wrong_evaluation(row: Mapping[str, Any]) -> str:
     numbers = row.get("returns")
     flaw = files.unlike(row, _EVALUATION)
-    if not flaw and not (numbers and all(type(number) in _NUMBER for number in numbers)):
+    if not flaw and "mean" in row:  # imported: which episodes it is the mean of is not known
+        flaw = files.unlike(row, {"mean": _NUMBER})
+    elif not flaw and not (
+        isinstance(numbers, list) and numbers and all(type(each) in _NUMBER for each in numbers)
+    ):
         flaw = "'returns' is no list of numbers"
     if not flaw and OTHER_MODE in row and not (row[OTHER_MODE] is True and row["final"]):
         flaw = f"'{OTHER_MODE}' marks no final evaluation"

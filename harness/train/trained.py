@@ -37,7 +37,7 @@ def trained(folder: Path, device: str | None = None, trust: bool = False) -> Tra
     :raises UserError: if the run is not finished or is damaged, its agent or card has changed
         since, its sources are not to be trusted, or there is no such device here.
     """
-    spec = run_files.spec(folder)
+    spec = run_files.made_here(folder, "load")
     result, broken = run_files.finished(folder, deep=True)
     if broken:
         raise UserError(

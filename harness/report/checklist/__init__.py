@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -41,6 +41,8 @@ class ChecklistFile(Strict):
     )
 
 
+# Files of a report that it has only where runs were made here.
+OF_MADE = ("versions.csv", "table_compute.csv")
 Answers = dict[str, AuthorsAnswer]
 
 
@@ -104,10 +106,14 @@ class Entry:
 
 
 def fill(evidence: Evidence, answers: Answers) -> list[Entry]:
-    return [
-        Entry(name, question, question.records(evidence), answers.get(name))
-        for name, question in QUESTIONS.items()
-    ]
+    entries = []
+    for name, question in QUESTIONS.items():
+        found = question.records(evidence)
+        if not evidence.sweep.made:
+            there = (each for each in found.pointers if each not in OF_MADE)
+            found = replace(found, pointers=tuple(there))
+        entries.append(Entry(name, question, found, answers.get(name)))
+    return entries
 
 
 def table(entries: list[Entry]) -> Table:

@@ -10,7 +10,8 @@ from itertools import islice
 from typing import Literal
 
 from harness import stats
-from harness.report.evidence import Evidence
+from harness.config.name import joined
+from harness.report.evidence import Evidence, imported
 from harness.report.number import fixed
 from harness.report.results import caption
 from harness.report.results.runs import account
@@ -60,6 +61,16 @@ def _lists(names: Iterable[str], most: int = 4) -> str:
     return ", ".join(found[:most]) + more
 
 
+def _unknown(evidence: Evidence, what: str) -> str:
+    """What no record of imported runs shows; empty where all runs were made here."""
+    names = joined(evidence.imported)
+    return f"{names}: not made here, and {what} not known." if names else ""
+
+
+def _also(*texts: str) -> str:
+    return " ".join(text for text in texts if text)
+
+
 def _without(evidence: Evidence, fact: str) -> int:
     """How many of the finished runs do not tell it."""
     return sum(not result.get(fact) for result in evidence.results)
@@ -67,25 +78,31 @@ def _without(evidence: Evidence, fact: str) -> int:
 
 def _example(evidence: Evidence, file: str) -> tuple[str, ...]:
     """A file of the first finished run."""
-    finished = (status.spec for status in evidence.statuses if status.state == "finished")
-    return tuple(f"runs/{s.agent}/{s.env}/{s.key}/{file}" for s in islice(finished, 1))
+    made = (s.spec for s in evidence.statuses if s.state == "finished")
+    found = (s for s in made if isinstance(s, RunSpec))
+    return tuple(f"runs/{s.agent}/{s.env}/{s.key}/{file}" for s in islice(found, 1))
 
 
 # Models and algorithms ---------------------------------------------------------------------------
 
 
 def setting(evidence: Evidence) -> Finding:
-    agents = _lists((f"{r.agent} (version {r.agent_version})" for r in evidence.sweep.runs), 10)
+    agents = _lists((f"{r.agent} (version {r.agent_version})" for r in evidence.sweep.made), 10)
+    named = (
+        f"The records name the algorithms, {agents}, with every setting, and the environments with "
+        "their limits and wrappers; the mathematics is the author's."
+    )
     return Finding(
         "ask",
-        f"The records name the algorithms, {agents}, with every setting, and the environments with "
-        "their limits and wrappers; the mathematics is the author's.",
+        _also(named if agents else "", _unknown(evidence, "their algorithms and settings are")),
         ("hyperparameters.csv", "environments.csv", *_example(evidence, "spec.json")),
     )
 
 
 def complexity(evidence: Evidence) -> Finding:
-    steps = sorted({run.steps for run in evidence.sweep.runs})
+    steps = sorted({run.steps for run in evidence.sweep.made})
+    if not steps:
+        return Finding("ask", "Nothing was measured: the runs were not made here.")
     return Finding(
         "ask",
         "Measured: wall and CPU seconds and peak memory of the runs of each arm, at "
@@ -100,19 +117,24 @@ def complexity(evidence: Evidence) -> Finding:
 @once_ended
 def statistics(evidence: Evidence) -> Finding:
     trained = sum(result.get("steps_trained", 0) for result in evidence.results)
-    envs = len(evidence.sweep.envs)
+    envs, made = len(evidence.sweep.envs), len(evidence.made_results)
+    runs = [f"{made} finished runs, {trained:,} environment steps of training in all"]
+    parts = (runs if evidence.sweep.made else []) + [
+        f"{n} runs that were not made here" for n in [len(evidence.results) - made] if n
+    ]
     return settled(
         bool(evidence.results),
-        f"{envs} environment{'s' if envs > 1 else ''}; {len(evidence.results)} finished runs, "
-        f"{trained:,} environment steps of training in all.",
+        f"{envs} environment{'s' if envs > 1 else ''}; {', and '.join(parts)}.",
         "budgets.csv", "environments.csv", "scores.csv",
     )  # fmt: skip
 
 
 def splits(evidence: Evidence) -> Finding:
     """Training, evaluations along the way and the final one must not share a reset seed."""
+    if evidence.imported:
+        return Finding("no", _unknown(evidence, "the reset seeds of their evaluation are"))
     pairs: dict[tuple[str, int], RunSpec] = {}
-    for run in evidence.sweep.runs:
+    for run in evidence.sweep.made:
         pairs.setdefault((run.env, run.seed), run)
     meet = [f"{env}, seed {seed}" for (env, seed), run in pairs.items() if _shared(run)]
     text = (
@@ -136,12 +158,16 @@ def excluded(evidence: Evidence) -> Finding:
     states = Counter(status.state for status in evidence.unique)
     gone = ", ".join(f"{n} {state}" for state, n in sorted(states.items()) if state != "finished")
     ill = sum(bool(status.symptoms) for status in evidence.unique if status.state == "finished")
-    return Finding(
-        "yes",
+    text = (
         "No run was left out of a number: "
         + (f"{gone} are counted and stop the estimates that need them." if gone else "none failed.")
         + (f" With symptoms of a broken learner, and in the numbers: {ill} runs." if ill else "")
-        + " What changes observations, actions or rewards is listed as wrappers.",
+        + " What changes observations, actions or rewards is listed as wrappers."
+    )
+    unknown = _unknown(evidence, "what was left out before, and their wrappers, are")
+    return Finding(
+        "ask" if unknown else "yes",
+        _also(text, unknown),
         ("runs.csv", "scores.csv", "environments.csv", "hyperparameters.csv"),
     )
 
@@ -151,7 +177,7 @@ def environment_link(evidence: Evidence) -> Finding:
     for result in evidence.results:
         packages |= result.get("packages") or {}
     own, public = [], []
-    for run in {run.env: run for run in evidence.sweep.runs}.values():
+    for run in {run.env: run for run in evidence.sweep.made}.values():
         name, module = str(run.card.get("id") or ""), str(run.card.get("entry_point") or "")
         if module:
             own.append(run.env)
@@ -161,7 +187,9 @@ def environment_link(evidence: Evidence) -> Finding:
     text = f"Public packages: {_lists(public, 10)}." if public else ""
     if own:
         text += f" Defined in this code: {_lists(own, 10)}; say where it can be downloaded."
-    return Finding("ask" if own else "yes", text.strip(), ("environments.csv", "versions.csv"))
+    unknown = _unknown(evidence, "the versions of their environments are")
+    files = ("environments.csv", "versions.csv") if evidence.sweep.made else ("environments.csv",)
+    return Finding("ask" if own or unknown else "yes", _also(text.strip(), unknown), files)
 
 
 # Code --------------------------------------------------------------------------------------------
@@ -202,6 +230,11 @@ def models(evidence: Evidence) -> Finding:
 
 def readme(evidence: Evidence) -> Finding:
     text = "report.md has the tables of results, and at its end the command that made them."
+    if evidence.imported:
+        names = joined(evidence.imported)
+        return Finding(
+            "no", f"No command makes the runs of {names}: not made here.", ("report.md",)
+        )
     return settled(bool(evidence.results), text, "report.md")
 
 
@@ -209,10 +242,12 @@ def readme(evidence: Evidence) -> Finding:
 
 
 def hyperparameters(evidence: Evidence) -> Finding:
+    if evidence.imported:
+        return Finding("no", _unknown(evidence, "their settings are"), ("hyperparameters.csv",))
     known: dict[str, set[str]] = {}
-    for run in evidence.sweep.runs:
+    for run in evidence.sweep.made:
         known.setdefault(run.agent, set()).update(run.hparams)
-    partial = [str(run) for run in evidence.sweep.runs if set(run.hparams) != known[run.agent]]
+    partial = [str(run) for run in evidence.sweep.made if set(run.hparams) != known[run.agent]]
     if partial:
         text = f"The settings of {len(partial)} runs are incomplete: {_lists(partial, 2)}."
         return Finding("no", text, ("hyperparameters.csv",))
@@ -228,7 +263,12 @@ def hyperparameters(evidence: Evidence) -> Finding:
 def runs(evidence: Evidence) -> Finding:
     states = Counter(status.state for status in evidence.unique)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
-    first = evidence.sweep.runs[0].evaluation
+    if evidence.imported:
+        known = Counter(map(imported.state, evidence.unique))
+        counts = ", ".join(f"{n} {state}" for state, n in sorted(known.items()))
+        missing = _unknown(evidence, "how many runs there were, and their evaluations, are")
+        return Finding("no", f"{len(evidence.unique)} training runs: {counts}. {missing}")
+    first = evidence.sweep.made[0].evaluation
     return settled(
         set(states) == {"finished"},
         f"{len(evidence.unique)} training runs planned: {counts}. Each is evaluated every "
@@ -239,11 +279,13 @@ def runs(evidence: Evidence) -> Finding:
 
 
 def measure(evidence: Evidence) -> Finding:
+    unknown = _unknown(evidence, "whether their returns are raw, and of which episodes, are")
     text = (
-        "Interquartile means of raw returns over seeds, intervals by the bootstrap over whole "
-        "runs; normalisation by fixed anchors: see 'How it was made'."
+        f"Interquartile means of {'' if unknown else 'raw '}returns over seeds, intervals by the "
+        "bootstrap over whole runs; normalisation by fixed anchors: see 'How it was made'."
     )
-    return Finding("yes", " ".join([text, *caption.metrics(evidence)]), ("report.md",))
+    words = _also(text, *caption.metrics(evidence), unknown)
+    return Finding("ask" if unknown else "yes", words, ("report.md",))
 
 
 def without_interval(evidence: Evidence) -> list[str]:
@@ -356,5 +398,5 @@ def licences(evidence: Evidence) -> Finding:
     first = evidence.results[0] if evidence.results else {}
     packages = sorted((first.get("packages") or {}).items())
     used = ", ".join(f"{name} {each}" for name, each in packages if each != "not installed")
-    text = f"The runs used {used}; " if used else ""
-    return Finding("ask", f"{text}their licences are for the author to name.", ("versions.csv",))
+    text = f"The runs used {used}; their licences" if used else "Licences"
+    return Finding("ask", f"{text} are for the author to name.", ("versions.csv",))

@@ -13,7 +13,7 @@ from harness import stats
 from harness.config.tree import grouped
 from harness.report import number
 from harness.report.evidence import verdict
-from harness.spec import Anchors, Claim, Metric, ResolvedSweep, RunSpec
+from harness.spec import Anchors, Claim, ImportedRun, Metric, ResolvedSweep, Run, RunSpec
 from harness.stats import Array, Estimate, FewerSeeds, RunId, Scores, Studies
 from harness.store.declaration import ended_before, standing
 from harness.store.estimate import Experience, Progress, behind, progress, to_come
@@ -85,7 +85,7 @@ class Evidence:
         self.seconds_to_come = {
             status.spec.key: known.seconds(status.spec)
             for status in self.statuses
-            if to_come(status)
+            if to_come(status) and isinstance(status.spec, RunSpec)
         }
 
     # Runs -----------------------------------------------------------------------------------------
@@ -119,8 +119,19 @@ class Evidence:
         """By seed, as in `Scores.matrix`."""
         return self._statuses.get((arm, env), [])
 
-    def specs(self, arm: str, env: str) -> list[RunSpec]:
+    def specs(self, arm: str, env: str) -> list[Run]:
         return [status.spec for status in self.statuses_of(arm, env)]
+
+    @cached_property
+    def imported(self) -> dict[str, list[ImportedRun]]:
+        """By arm, the runs that were not made here."""
+        return grouped((run.arm, run) for run in self.sweep.imported)
+
+    @cached_property
+    def made_results(self) -> list[dict[str, Any]]:
+        """Of the finished runs that were made here, each once."""
+        made = (status for status in self.unique if isinstance(status.spec, RunSpec))
+        return [status.result for status in made if status.result]
 
     def arms_on(self, env: str) -> tuple[str, ...]:
         return tuple(arm for arm in self.sweep.arms if (arm, env) in self._statuses)
@@ -158,8 +169,12 @@ class Evidence:
 
     @cached_property
     def unequal(self) -> tuple[str, ...]:
-        """The environments on which arms were trained for different numbers of steps."""
-        return tuple(env for env in self.sweep.envs if len(self.budgets(env)) > 1)
+        """The environments on which arms were trained for different numbers of steps.
+
+        A last score that was imported need not stand at the very end of its budget.
+        """
+        steps = {env: self.budgets(env) for env in self.sweep.envs}
+        return tuple(env for env in steps if max(steps[env]) * (1 - UNUSED) > min(steps[env]))
 
     def budgets(self, env: str) -> dict[int, list[str]]:
         """The arms by their number of steps."""

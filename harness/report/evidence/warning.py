@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
+from harness.config.name import joined
+from harness.config.tree import grouped
 from harness.report.document import quoted
 from harness.report.evidence import Evidence, equal_tuning, origin
+from harness.report.number import budget
 from harness.store import health
 
 
 def warnings(evidence: Evidence) -> list[str]:
     return [
+        *_imported(evidence),
         *_damaged(evidence),
         *_ill(evidence),
         *_unmeasured(evidence),
@@ -28,13 +32,24 @@ def warnings(evidence: Evidence) -> list[str]:
     ]
 
 
+def _imported(evidence: Evidence) -> Iterable[str]:
+    """Arms of which the records prove nothing but their scores."""
+    if evidence.imported:
+        runs = sum(map(len, evidence.imported.values()))
+        yield (
+            f"Not made here, but imported: {joined(evidence.imported)} ({runs} runs). Nothing "
+            "proves how they were evaluated, with which seeds and settings, and that none was left "
+            "out: see 'Evaluation'."
+        )
+
+
 def _damaged(evidence: Evidence) -> Iterable[str]:
     """Runs that are no longer as they were when they finished, and what else cannot be read."""
     broken = [status for status in evidence.unique if status.state == "damaged"]
     if broken:
         yield (
             f"{len(broken)} of {len(evidence.unique)} runs are damaged and count as missing, first "
-            f"{broken[0].spec} ({broken[0].error}). The same sweep trains them again."
+            f"{broken[0].spec} ({broken[0].error}). The same command makes them again."
         )
     beside = Counter(each.path.name for status in evidence.unique for each in status.aside)
     for name, n in sorted(beside.items()):
@@ -112,7 +127,11 @@ def _allowed_anyway(evidence: Evidence) -> Iterable[str]:
 
 def _unequal_budgets(evidence: Evidence) -> Iterable[str]:
     for env in evidence.unequal:
-        each = (f"{steps:,}: {', '.join(of)}" for steps, of in evidence.budgets(env).items())
+        of_arms = grouped(
+            (budget(run.steps for run in evidence.specs(arm, env)), arm)
+            for arm in evidence.arms_on(env)
+        )
+        each = (f"{steps}: {', '.join(arms)}" for steps, arms in of_arms.items())
         yield f"Unequal budgets on {env}, in steps ({'; '.join(each)}): not a fair comparison."
 
 

@@ -16,7 +16,7 @@ from harness.report.document import Runs
 from harness.report.evidence import Evidence
 from harness.report.number import decimals, ranges
 from harness.report.render.script import plain
-from harness.spec import RunSpec
+from harness.spec import Run, RunSpec
 from harness.store.reader import RunStatus, Store
 
 MOST_CURVE_POINTS = 40_000  # of single runs; beyond, the page shows what they add up to
@@ -28,7 +28,7 @@ def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
     :param folder: of the page.
     """
     sweep, records = evidence.sweep, store.sacred_records()
-    groups = {(s.spec.arm, s.spec.env): _shared(evidence, s.spec) for s in evidence.statuses}
+    groups = {(s.spec.arm, s.spec.env): _shared(evidence, s.spec, store) for s in evidence.statuses}
     places = {at: i for i, at in enumerate(groups)}
     few = sum(len(curve.steps) for curve in evidence.curves.values()) <= MOST_CURVE_POINTS
     runs = []
@@ -52,15 +52,16 @@ def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
     }
 
 
-def _shared(evidence: Evidence, spec: RunSpec) -> dict[str, Any]:
+def _shared(evidence: Evidence, spec: Run, store: Store) -> dict[str, Any]:
     """What an arm's runs on an environment share: all but the seed."""
-    command = repeat(spec)
+    command = repeat(spec) if isinstance(spec, RunSpec) else ""
     return {
         "arm": evidence.sweep.arms.index(spec.arm),
         "env": spec.env,
-        "folder": f"runs/{spec.agent}/{spec.env}/",
+        "folder": store.folder(spec).parent.relative_to(store.root).as_posix() + "/",
         "spec": spec.model_dump(mode="json", exclude={"arm", "seed"}),
-        "command": command[: command.rindex(" ") + 1],  # the seed comes last
+        # The seed comes last; empty: it was not made here.
+        "command": command[: command.rindex(" ") + 1] if command else "",
     }
 
 
@@ -88,7 +89,7 @@ def _run(evidence: Evidence, status: RunStatus, curve: bool) -> dict[str, Any]:
     return run
 
 
-def _score(evidence: Evidence, spec: RunSpec, name: str) -> float | None:
+def _score(evidence: Evidence, spec: Run, name: str) -> float | None:
     scores = evidence.raw[name]
     cell = scores.seeds.index(spec.seed), scores.envs.index(spec.env)
     digits = decimals(evidence.format(spec.env, name))

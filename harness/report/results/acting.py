@@ -9,6 +9,7 @@ import numpy as np
 from harness import stats
 from harness.report.document import Section, Table, Text, behind
 from harness.report.evidence import Evidence, once
+from harness.spec import RunSpec
 from harness.stats import Array, Estimate
 
 TITLE = "Acting greedily and by sampling"
@@ -43,7 +44,8 @@ def pairs(evidence: Evidence) -> list[Pair]:
     for arm, env in evidence.pairs:
         results = _in_both(evidence, arm, env)
         if results and len(results) == len(evidence.specs(arm, env)):
-            greedily = evidence.specs(arm, env)[0].evaluation.deterministic
+            spec = evidence.specs(arm, env)[0]
+            greedily = isinstance(spec, RunSpec) and spec.evaluation.deterministic
             found.append(compared(env, arm, greedily, np.array([*map(_scores, results)])))
     return found
 

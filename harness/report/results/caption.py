@@ -8,7 +8,7 @@ from typing import NamedTuple
 from harness import stats
 from harness.config.name import joined
 from harness.report.document import quoted
-from harness.report.evidence import Evidence
+from harness.report.evidence import Evidence, imported
 from harness.report.number import count, stamp
 from harness.spec import Metric
 
@@ -44,6 +44,7 @@ def fill(
     words = caption.format(
         score=describe_score(evidence, score),
         envs=f"{tasks} environment{'s' if tasks > 1 else ''}",
+        returns="return" if evidence.imported else "raw return",
         seeds=seeds(evidence),
         baseline=evidence.baseline,
         anchors=_ANCHORS if evidence.sweep.anchors and score not in evidence.measured else "",
@@ -124,8 +125,12 @@ def describe_score(evidence: Evidence, score: str) -> str:
         if metric.name == score:
             return describe_metric(evidence, metric)
     if score == "auc":
-        return "area under the learning curve (trapezoids from step 0, divided by steps)"
-    return f"final score (mean return of {_episodes(evidence)} episodes after training)"
+        first = {curve.steps[0] for curve in evidence.curves.values()}
+        start = "step 0" if first <= {0.0} else "the first step that there is"
+        return f"area under the learning curve (trapezoids from {start}, divided by steps)"
+    made = f"mean return of {_episodes(evidence)} episodes after training"
+    parts = (made if evidence.sweep.made else "", imported.scores_of(evidence))
+    return f"final score ({'; '.join(part for part in parts if part)})"
 
 
 def describe_metric(evidence: Evidence, metric: Metric) -> str:
@@ -148,7 +153,7 @@ def metrics(evidence: Evidence) -> list[str]:
 
 
 def _episodes(evidence: Evidence) -> str:
-    counts = sorted({run.evaluation.final_episodes for run in evidence.sweep.runs})
+    counts = sorted({run.evaluation.final_episodes for run in evidence.sweep.made})
     return " or ".join(str(n) for n in counts)
 
 

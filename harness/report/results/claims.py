@@ -44,6 +44,9 @@ def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
     for standing in evidence.standings:
         if standing.claim == claim:
             yield from standing.doubts
+    elsewhere = [arm for arm in claim.arms if arm in evidence.imported]
+    if len(elsewhere) == 1:
+        yield f"{elsewhere[0]} was not made here: the two had no common protocol that is known."
     envs = [claim.env] if claim.env else evidence.sweep.envs
     if set(envs) & set(evidence.unequal):
         yield "Their budgets differ."

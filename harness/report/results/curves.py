@@ -17,6 +17,7 @@ from harness.report.results import caption, cpu_time
 from harness.stats import Array, Band, Estimate, MissingRuns
 
 UNFINISHED = "the runs that it needs have not finished"
+_MOST_STEPS = 200  # along a line; what was imported may have a point for every episode
 _MOST_SIZES = 10  # of studies with fewer seeds: beyond, a line is smooth
 _IQM = Look("IQM of the arm", plot.INK, "|", line=False, size=12)
 _THREE = Look("3 seeds", plot.GREY, dashes=(1, 2))
@@ -45,6 +46,8 @@ def groups(evidence: Evidence, arms: Sequence[str]) -> list[list[str]]:
 
 def learning_curves(evidence: Evidence, score: str) -> Plot | str:
     """The raw return along training; `score` is not used: this is the whole curve."""
+    if evidence.curves and all(len(curve.steps) < 2 for curve in evidence.curves.values()):
+        return "single scores were imported, without a curve"
     return replace(_per_env(evidence, Axis("environment steps"), _learning_curve), runs=True)
 
 
@@ -54,7 +57,12 @@ def _learning_curve(evidence: Evidence, arm: str, env: str, look: Look) -> tuple
     if not runs:
         return [], f"run by run: {arm} (0 of {planned} runs)"
     steps = np.unique(np.concatenate([run.steps for run in runs]))
-    steps = steps[steps <= min(run.steps[-1] for run in runs)]
+    first, last = max(run.steps[0] for run in runs), min(run.steps[-1] for run in runs)
+    steps = steps[(steps >= first) & (steps <= last)]
+    if len(steps) < 2 and arm in evidence.imported:
+        return [], f"no curve was imported: {arm}"
+    if len(steps) > _MOST_STEPS:
+        steps = np.linspace(first, last, _MOST_STEPS)
     returns = [np.interp(steps, run.steps, run.returns) for run in runs]
     if len(runs) < planned:
         each = [Line(look, steps, values, thin=True) for values in returns]

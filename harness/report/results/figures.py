@@ -107,6 +107,8 @@ def profiles(evidence: Evidence, score: str) -> Plot | str:
 
 def sample_efficiency(evidence: Evidence, score: str) -> Plot | str:
     """Along training, over all environments; `score` is not used: this is the whole curve."""
+    if any(len(curve.steps) < 2 for curve in evidence.curves.values()):
+        return "single scores were imported, without a curve"
     budgets = {run.steps for run in evidence.sweep.runs}
     fractions = _common_grid(evidence)
     steps = budgets.pop() if len(budgets) == 1 else 0
@@ -126,7 +128,8 @@ def _common_grid(evidence: Evidence) -> Array:
     grid = np.unique(np.concatenate(seen)) if seen else np.linspace(0, 1, 2)
     if len(grid) > 60:  # more evaluations than a figure can show
         grid = np.linspace(0, 1, 51)
-    return grid
+    # What was imported may begin later than at step 0.
+    return grid[grid >= max((steps[0] for steps in seen), default=0)]
 
 
 def _along(evidence: Evidence, arm: str, fractions: Array) -> Array:
@@ -163,7 +166,7 @@ def _lines(
 FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
     "curves": Kind(
         "Learning curves",
-        "The IQM of the raw return over {seeds}, along training. {band} An arm with missing runs "
+        "The IQM of the {returns} over {seeds}, along training. {band} An arm with missing runs "
         "is drawn run by run, thin. {anchors}",
         curves.learning_curves,
         aggregate=False,
@@ -213,7 +216,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
     ),
     "equal_cpu": Kind(
         "Score against CPU time",
-        "The IQM of the raw return over {seeds}, along CPU seconds of learning, evaluation left "
+        "The IQM of the {returns} over {seeds}, along CPU seconds of learning, evaluation left "
         "out: of each run its latest evaluation by then. A line begins when all runs of the arm "
         "have been evaluated since training began, and ends when the first has. {band} Hollow: the "
         "final score, when the last of them has ended, its bar as the band. An arm with missing "

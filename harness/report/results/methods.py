@@ -11,7 +11,7 @@ from harness.config.tree import grouped
 from harness.report.checklist import records
 from harness.report.citation import cite
 from harness.report.document import Text, quoted
-from harness.report.evidence import Evidence
+from harness.report.evidence import Evidence, imported
 from harness.report.number import percent
 from harness.report.results import acting, caption, protocol
 
@@ -27,21 +27,18 @@ def paragraphs(evidence: Evidence) -> list[Text]:
 
 def _runs(evidence: Evidence) -> list[str]:
     sweep = evidence.sweep
-    agents = {run.arm: run.agent for run in sweep.runs}
-    arms = grouped((agents[arm], arm) for arm in sweep.arms)
-    learners = joined(
-        f"{joined(map(quoted, names))} ({agent}{cite(f'agent:{agent}')})"
-        for agent, names in arms.items()
-    )
-    counts = Counter(status.state for status in evidence.unique)
+    agents = {run.arm: f"{run.agent}{cite(f'agent:{run.agent}')}" for run in sweep.made}
+    arms = grouped((agents.get(arm, "imported, not made here"), arm) for arm in sweep.arms)
+    learners = joined(f"{joined(map(quoted, names))} ({agent})" for agent, names in arms.items())
+    counts = Counter(map(imported.state, evidence.unique))
     ended = joined(f"{n} {state}" for state, n in sorted(counts.items()))
     number = len(sweep.arms)
     clauses = [
         f"We compare {number} arm{'s' if number > 1 else ''}, {learners}, on "
         f"{_environments(evidence)}.",
         f"{_budgets(evidence)}",
-        f"All {len(evidence.unique)} training runs finished."
-        if set(counts) == {"finished"}
+        f"All {len(evidence.unique)} training runs {'finished' if sweep.made else 'are imported'}."
+        if set(counts) in ({"finished"}, {"imported"})
         else f"Of {len(evidence.unique)} training runs, {ended}.",
     ]
     if evidence.unequal:
@@ -51,8 +48,9 @@ def _runs(evidence: Evidence) -> list[str]:
 
 def _environments(evidence: Evidence) -> str:
     """Those that cite the same work together."""
-    cards = {run.env: run.card for run in evidence.sweep.runs}
-    made = {env: cards[env].get("id") or cards[env].get("entry_point") or env for env in cards}
+    cards = {run.env: run.card for run in evidence.sweep.made}
+    made = {env: env for env in evidence.sweep.envs}
+    made |= {env: cards[env].get("id") or cards[env].get("entry_point") or env for env in cards}
     cited = grouped((cite(f"env:{made[env]}"), env) for env in evidence.sweep.envs)
     return joined(f"{joined(envs)}{source}" for source, envs in cited.items())
 
@@ -71,7 +69,8 @@ def _on(values: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _evaluation(evidence: Evidence) -> list[str]:
-    sentences = [*protocol.evaluation(evidence), protocol.EVERYWHERE, acting.about(evidence)]
+    words = protocol.everywhere(evidence)
+    sentences = [*protocol.evaluation(evidence), words, acting.about(evidence)]
     return [sentence for sentence in (*sentences, *caption.metrics(evidence)) if sentence]
 
 
@@ -112,8 +111,10 @@ def _statistics(evidence: Evidence) -> list[str]:
 def _made(evidence: Evidence) -> list[str]:
     if not evidence.results:
         return ["No run has finished."]
+    if not evidence.sweep.made:
+        return ["With which code, packages and machines the runs were made is not known."]
     versions = evidence.recorded("packages")
-    made_by = {str(run.card.get("id") or "").partition(":")[0] for run in evidence.sweep.runs}
+    made_by = {str(run.card.get("id") or "").partition(":")[0] for run in evidence.sweep.made}
     wanted = dict.fromkeys((*PACKAGES, *(name for name in versions if name in made_by)))
     named = [
         f"{name} {' or '.join(versions[name])}{cite(f'package:{name}')}"
@@ -124,7 +125,8 @@ def _made(evidence: Evidence) -> list[str]:
     clauses = []
     if named:
         python = f"Python {' or '.join(pythons)} and " if pythons else ""
-        clauses.append(f"The runs recorded {python}{joined(named)}.")
+        whose = "The runs that were made here" if evidence.imported else "The runs"
+        clauses.append(f"{whose} recorded {python}{joined(named)}.")
     if commits := evidence.recorded("git").get("commit"):
         clauses.append(f"Commits of the code: {joined(quoted(commit[:12]) for commit in commits)}.")
     clauses.append(f"Machine: {records.infrastructure(evidence).text}")

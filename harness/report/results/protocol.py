@@ -11,10 +11,10 @@ from harness import stats
 from harness.config.name import joined
 from harness.config.tree import canonical, flat, grouped
 from harness.report.document import Code, Items, Section, Table, Text
-from harness.report.evidence import Evidence, equal_tuning
-from harness.report.number import ranges
+from harness.report.evidence import Evidence, equal_tuning, imported
+from harness.report.number import budget, ranges
 from harness.report.results import caption
-from harness.spec import Evaluation, RunSpec
+from harness.spec import Evaluation, ImportedRun, Run, RunSpec
 
 
 def section(evidence: Evidence) -> Section:
@@ -23,24 +23,36 @@ def section(evidence: Evidence) -> Section:
 
 def _blocks(evidence: Evidence) -> Iterator[Table | Section | Text]:
     yield budgets(evidence)
+    known = "Every hyper-parameter of every arm"
+    if evidence.sweep.imported:
+        both = f"{known} that was made here, and what is told of those of the others"
+        known = both if evidence.sweep.made else "What is told of hyper-parameters"
     yield Text(
-        "Every hyper-parameter of every arm: [hyperparameters.csv](hyperparameters.csv); the "
-        "environments and their wrappers: [environments.csv](environments.csv)."
+        f"{known}: [hyperparameters.csv](hyperparameters.csv); the environments and their "
+        "wrappers: [environments.csv](environments.csv)."
     )
-    own = map(Text, caption.metrics(evidence))
-    yield Section("Evaluation", (Items(tuple(evaluation(evidence))), Text(EVERYWHERE), *own))
+    notes = [words for words in (everywhere(evidence), *caption.metrics(evidence)) if words]
+    yield Section("Evaluation", (Items(tuple(evaluation(evidence))), *map(Text, notes)))
     yield Section("Statistics", (Text(_STATISTICS), *coverage(evidence)))
     if evidence.sweep.anchors:
-        words = Text("(return - random) / (reference - random), with fixed anchors:")
+        same = "That imported scores are of the same environment is taken from its name. "
+        words = Text(
+            same * bool(evidence.imported)
+            + "(return - random) / (reference - random), with fixed anchors:"
+        )
         yield Section("Normalisation", (words, anchors(evidence)))
-    if len(evidence.sweep.arms) > 1:
+    if len(evidence.sweep.arms) > 1 and evidence.sweep.made:
         yield departures(evidence)
     made = versions(evidence)
     if made is not None:
         yield made
     yield from map(Text, repetition(evidence))
-    again = f"harness sweep {evidence.sweep.source}\nharness report {evidence.sweep.name}"
-    yield Section("To repeat it", (Code(again),))
+    again = evidence.sweep.command or f"harness sweep {evidence.sweep.source}"
+    lines = Code(f"{again}\nharness report {evidence.sweep.name}")
+    if evidence.sweep.made:
+        yield Section("To repeat it", (lines,))
+    else:
+        yield Section("To repeat the report", (lines, Text("The runs cannot be repeated here.")))
 
 
 _STATISTICS = (
@@ -61,12 +73,15 @@ def beside(evidence: Evidence) -> Iterator[Table]:
 
 
 def evaluation(evidence: Evidence) -> list[str]:
-    """One sentence for each protocol in the sweep."""
-    envs = grouped(dict.fromkeys((run.evaluation, run.env) for run in evidence.sweep.runs))
-    return [
-        f"{'The' if len(envs) == 1 else f'On {joined(where)}, the'} policy is {_protocol(protocol)}"
+    """One sentence for each protocol in the sweep, and what is known of scores from elsewhere."""
+    envs = grouped(dict.fromkeys((run.evaluation, run.env) for run in evidence.sweep.made))
+    whose = "policy of each arm that was made here" if evidence.sweep.imported else "policy"
+    made = [
+        f"{'The' if len(envs) == 1 else f'On {joined(where)}, the'} {whose} is "
+        f"{_protocol(protocol)}"
         for protocol, where in envs.items()
     ]
+    return made + imported.about(evidence)
 
 
 def _protocol(protocol: Evaluation) -> str:
@@ -115,17 +130,32 @@ def _printed(evidence: Evidence, statistic: str, seeds: int, tasks: int) -> bool
     return stats.has_interval(stats.gate(statistic, seeds, tasks))
 
 
-EVERYWHERE = (
-    "Scores are raw returns of the environment. Evaluation episodes are reset with seeds that "
-    "training never sees and that are the same for every arm."
-)
+def everywhere(evidence: Evidence) -> str:
+    """What holds of every score that was made here."""
+    if not evidence.sweep.imported:
+        return (
+            "Scores are raw returns of the environment. Evaluation episodes are reset with seeds "
+            "that training never sees and that are the same for every arm."
+        )
+    if not evidence.sweep.made:
+        return ""
+    return (
+        "Scores that were made here are raw returns of the environment, of episodes that are reset "
+        "with seeds that training never sees and that are the same for each of these arms. The two "
+        "sides had no common protocol that is known: part of a difference may be one of protocol."
+    )
 
 
 def budgets(evidence: Evidence) -> Table:
     """The steps of each environment."""
     rows = []
     for env in evidence.sweep.envs:
-        steps = ", ".join(f"{n:,}" for n in sorted(evidence.budgets(env)))
+        steps = ", ".join(
+            dict.fromkeys(
+                budget(run.steps for run in evidence.specs(arm, env))
+                for arm in evidence.arms_on(env)
+            )
+        )
         seeds = ranges(run.seed for run in evidence.sweep.runs if run.env == env)
         rows.append((env, steps, seeds))
     return Table(("environment", "steps", "seeds"), tuple(rows), "Budgets and seeds", "budgets")
@@ -166,7 +196,11 @@ def departures(evidence: Evidence) -> Table:
     return Table(head, tuple(rows), f"What the arms change against {evidence.baseline}")
 
 
-def _changes(baseline: RunSpec, arm: RunSpec) -> list[tuple[str, str, str]]:
+def _changes(baseline: Run, arm: Run) -> list[tuple[str, str, str]]:
+    if isinstance(baseline, ImportedRun) or isinstance(arm, ImportedRun):
+        known = {True: "not known: imported", False: "made here"}
+        one, other = (known[isinstance(run, ImportedRun)] for run in (baseline, arm))
+        return [("all settings", one, other)]
     before, after = _settings(baseline), _settings(arm)
     names = dict.fromkeys((*before, *after))
     shown = [(name, before.get(name, "-"), after.get(name, "-")) for name in names]
@@ -195,6 +229,10 @@ def settings(evidence: Evidence) -> Table:
     known = sorted(evidence.pairs, key=lambda pair: evidence.sweep.arms.index(pair[0]))
     for arm, env in known:
         spec = evidence.specs(arm, env)[0]
+        if isinstance(spec, ImportedRun):
+            for name, value in {"agent": "not known: imported", **spec.hparams}.items():
+                places[name][_show(value)].append((arm, env))
+            continue
         facts: dict[str, Any] = {"agent": spec.agent, "wrappers": list(spec.wrappers)}
         if env in evidence.sweep.tuned_on.get(arm, {}):
             tuned_on = evidence.sweep.tuned_on[arm][env]
@@ -228,12 +266,16 @@ def environments(evidence: Evidence) -> Table:
     """What each environment is, and what stands between it and the agents."""
     rows = []
     for env in evidence.sweep.envs:
-        card = evidence.specs(evidence.arms_on(env)[0], env)[0].card
-        made = str(card.get("id") or card.get("entry_point") or env)
+        made = [run for run in evidence.sweep.made if run.env == env]
+        if not made:
+            rows.append((env, "not known: imported", "", "", ""))
+            continue
+        card = made[0].card
+        made_from = str(card.get("id") or card.get("entry_point") or env)
         limit = card.get("max_episode_steps")
         steps = "" if limit is None else f"{limit:,}"
         wrappers = ", ".join(_named(wrapper) for wrapper in card.get("wrappers") or ())
-        rows.append((env, made, _options(card.get("kwargs") or {}), steps, wrappers))
+        rows.append((env, made_from, _options(card.get("kwargs") or {}), steps, wrappers))
     head = ("environment", "made from", "with", "limit in steps", "wrappers")
     return Table(head, tuple(rows), name="environments")
 
@@ -268,9 +310,9 @@ def repetition(evidence: Evidence) -> list[str]:
 
 def versions(evidence: Evidence) -> Table | None:
     """Packages and machine of the first finished run; `warnings` tells when others differ."""
-    if not evidence.results:
+    if not evidence.made_results:
         return None
-    result = evidence.results[0]
+    result = evidence.made_results[0]
     facts = {name: result.get(name) or {} for name in ("machine", "git", "sources", "packages")}
     machine, git, packages = (
         [(name, str(value)) for name, value in sorted(facts[kind].items())]

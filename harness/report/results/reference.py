@@ -140,6 +140,7 @@ def compare(evidence: Evidence) -> list[Comparison]:
     beside = [
         Comparison(run, file, public, *_ours(evidence, run, file.acting(public)))
         for run in (evidence.specs(arm, env)[0] for arm, env in evidence.pairs)
+        if isinstance(run, RunSpec)
         for file in references()
         for public in file.scores
         if (public.agent, public.env) == (run.agent, run.env)

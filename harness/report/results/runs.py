@@ -18,7 +18,7 @@ from harness.report.document import (
     behind,
     quoted,
 )
-from harness.report.evidence import Evidence
+from harness.report.evidence import Evidence, imported
 from harness.report.number import fixed
 from harness.report.results import table
 from harness.store.cost import Spent, spent
@@ -55,21 +55,29 @@ def _reasons(evidence: Evidence) -> Iterator[Text | Items]:
 
 
 def section(evidence: Evidence) -> Section:
-    states = Counter(status.state for status in evidence.unique)
+    states = Counter(map(imported.state, evidence.unique))
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
     several = [cpu_seconds(evidence)] if len(evidence.sweep.envs) > 1 else []
     listing = Listing("Every run with its scores in full: [scores.csv](scores.csv).")
     return Section(
         "Runs",
         (
-            Text(f"{len(evidence.unique)} runs: {counts}."),
+            Text(f"{len(evidence.unique)} runs: {counts}.{_elsewhere(evidence)}"),
             _flow(evidence),
             by_arm(evidence),
-            *several,
-            cost(evidence),
+            *(several if evidence.sweep.made else []),
+            *([cost(evidence)] if evidence.sweep.made else []),
             listing,
         ),
     )
+
+
+def _elsewhere(evidence: Evidence) -> str:
+    runs = sum(map(len, evidence.imported.values()))
+    if not runs:
+        return ""
+    which = f"{runs} of them were" if evidence.sweep.made else "They were"
+    return f" {which} not made here: what they cost, and which others were left out, is not known."
 
 
 def every(evidence: Evidence) -> Table:
@@ -82,8 +90,9 @@ def every(evidence: Evidence) -> Table:
         each = [repr(f(curve)) if curve else "" for f in stats.SCORES.values()]
         each += ["" if one is None or one.value is None else repr(one.value) for one in made]
         used = str((status.result or {}).get("steps_trained", ""))
-        what = (spec.env, spec.arm, str(spec.seed), str(spec.steps), used)
-        rows.append((*what, status.state, *each, spec.key))
+        steps = str(spec.steps) if spec.steps else ""  # of an imported run it may not be known
+        what = (spec.env, spec.arm, str(spec.seed), steps, used)
+        rows.append((*what, imported.state(status), *each, spec.key))
     head = ("env", "arm", "seed", "steps", "steps_trained", "state", *stats.SCORES)
     return Table((*head, *evidence.measured, "key"), tuple(rows))
 
@@ -96,13 +105,20 @@ Statuses = Sequence[RunStatus]
 def by_arm(evidence: Evidence) -> Table:
     """What became of the runs of each arm, and what one of them cost."""
     rows = []
+    shown = STATES | (IMPORTED if evidence.imported else {})
     for arm in evidence.sweep.arms:
         mine = [status for status in evidence.statuses if status.spec.arm == arm]
-        counted = ([status for status in mine if holds(status)] for holds in STATES.values())
-        states = (Cell(str(len(of)), (status.spec.key for status in of)) for of in counted)
+        # Of what was planned and failed elsewhere nothing is known.
+        of_arm = IMPORTED if arm in evidence.imported else STATES
+        counted = {name: [status for status in mine if of_arm[name](status)] for name in of_arm}
+        states = (
+            Cell(str(len(counted[name])), (status.spec.key for status in counted[name]))
+            if name in counted else "-"
+            for name in shown
+        )  # fmt: skip
         costs = (mean(mine, field) for field in COSTS.values())
         rows.append((arm, *states, *behind(costs, evidence.keys(arm))))
-    return Table(("arm", *STATES, *COSTS), tuple(rows), "What became of the runs", "runs")
+    return Table(("arm", *shown, *COSTS), tuple(rows), "What became of the runs", "runs")
 
 
 def cpu_seconds(evidence: Evidence) -> Table:
@@ -123,6 +139,10 @@ STATES: dict[str, Callable[[RunStatus], object]] = {
     "running": lambda status: status.state == "running",
     "damaged": lambda status: status.state == "damaged",
     "symptoms": lambda status: status.symptoms,
+}
+IMPORTED: dict[str, Callable[[RunStatus], object]] = {
+    "imported": lambda status: status.state == "finished",
+    "damaged": STATES["damaged"],
 }
 COSTS = {
     "wall s / run": "wall_seconds",
@@ -157,7 +177,7 @@ def cost(evidence: Evidence) -> Table:
     whole = account(evidence)
     unit, name = (_HOUR, "h") if whole.total.cpu_seconds > _HOUR else (1.0, "s")
     rows = []
-    for arm in evidence.sweep.arms:
+    for arm in (arm for arm in evidence.sweep.arms if arm not in evidence.imported):
         mine = [status for status in evidence.statuses if status.spec.arm == arm]
         rows.append((arm, *behind(_spent(mine, unit), evidence.keys(arm))))
     if several := len(rows) > 1:
@@ -207,6 +227,7 @@ def _flow(evidence: Evidence) -> Flow:
     unused = [status for status in where("finished") if status.spec.key not in whole]
     dropped = {seed for change in evidence.history for seed in change["seeds"]}
     dropped -= {run.seed for run in evidence.sweep.runs}
+    or_imported = " or imported" if evidence.imported else ""
     gone = Step(len(dropped), "seeds dropped since the first start", ())
     failures = (step(state, where(state), because=True) for state in ("failed", "damaged"))
     others = (step(state, where(state)) for state in ("interrupted", "running"))
@@ -216,9 +237,14 @@ def _flow(evidence: Evidence) -> Flow:
     )
     return Flow(
         (
-            step("planned", evidence.unique, step("not launched yet", where("missing")), gone),
-            step("launched", launched, *failures, *others),
-            step("finished", where("finished"), step(why_unused, unused)),
+            step(
+                f"planned{or_imported}",
+                evidence.unique,
+                step("not launched yet", where("missing")),
+                gone,
+            ),
+            step(f"launched{or_imported}", launched, *failures, *others),
+            step(f"finished{or_imported}", where("finished"), step(why_unused, unused)),
             step("in the estimates", (s for s in where("finished") if s.spec.key in whole)),
         )
     )

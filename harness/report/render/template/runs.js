@@ -66,13 +66,14 @@ function detail(row) {
     copy.textContent = "Copied";
   } } }, "Copy");
   return make("div", {},
-    make("p", {}, make("b", {}, `${ARMS[row.arm].name} on ${row.env}, seed ${row.seed}`), ` (${row.key}): ${row.state}, ${row.attempts} ${row.attempts === 1 ? "attempt" : "attempts"}. `,
+    make("p", {}, make("b", {}, `${ARMS[row.arm].name} on ${row.env}, seed ${row.seed}`), ` (${row.key}): ${row.command ? `${row.state}, ${row.attempts} ${row.attempts === 1 ? "attempt" : "attempts"}` : "imported"}. `,
       row.repeated && `Repeated by harness verify: ${row.repeated}.`),
     row.error && make("p", { class: "state-failed" }, make("code", {}, row.error)),
     row.curve && sparkline(row),
-    row.attempts && list("Files", files),
+    (row.attempts || !row.command) && list("Files", files),
     list("Sacred's records", row.sacred.map(tail => link(`${DATA.root}/sacred/${row.key}-${tail}/run.json`, `${row.key}-${tail}`))),
-    make("p", {}, "To repeat it: ", copy), make("pre", { tabindex: 0 }, command),
+    ...(row.command ? [make("p", {}, "To repeat it: ", copy), make("pre", { tabindex: 0 }, command)]
+      : [make("p", {}, "It was not made here, and cannot be repeated.")]),
     make("details", {}, make("summary", {}, "Its spec"), make("pre", { tabindex: 0 }, JSON.stringify({ ...row.spec, seed: row.seed }, null, 1))));
 }
 

@@ -1,0 +1,78 @@
+"""What is known of runs that were not made here, and what is not: said wherever it matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.config.name import joined
+from harness.config.tree import grouped
+from harness.report.document import quoted
+from harness.report.evidence import Evidence
+from harness.spec import ImportedRun, Origin
+from harness.store.reader import RunStatus
+
+# By format: what was read, and which of it is the final score.
+READ = {
+    "table": "column {score} of a table",
+    "monitor": "returns of training episodes in Stable-Baselines3's monitor files",
+    "tensorboard": "tag {score} of TensorBoard event files",
+    "wandb": "metric {score} of a Weights & Biases export",
+    "mlflow": "metric {score} of an MLflow export",
+}
+LAST = "the last score of each run"
+FINAL = {"monitor": "the mean return of the last 100 training episodes of each run"}
+# Metrics of Stable-Baselines3 that are about training, with the exploration and wrappers of it.
+TRAINING = ("rollout/",)
+
+
+def final(origin: Origin) -> str:
+    """What stands for the final score."""
+    return FINAL.get(origin.format, LAST)
+
+
+def of_training(origin: Origin) -> bool:
+    """Whether the scores are known to be of training, and not of an evaluation."""
+    return origin.format == "monitor" or origin.score.startswith(TRAINING)
+
+
+def state(status: RunStatus) -> str:
+    """What became of a run, in a word."""
+    elsewhere = isinstance(status.spec, ImportedRun) and status.state == "finished"
+    return "imported" if elsewhere else status.state
+
+
+def about(evidence: Evidence) -> list[str]:
+    """A sentence or two for each source of scores in the sweep; empty: all were made here."""
+    sources = grouped((_source(run), (arm, run)) for arm, run in _each(evidence))
+    return [
+        _told(dict.fromkeys(arm for arm, _ in of), [r for _, r in of]) for of in sources.values()
+    ]
+
+
+def _each(evidence: Evidence) -> Iterator[tuple[str, ImportedRun]]:
+    return ((arm, run) for arm, runs in evidence.imported.items() for run in runs)
+
+
+def _source(run: ImportedRun) -> tuple[str, str, str]:
+    return run.origin.name, run.origin.format, run.origin.score
+
+
+def _told(arms: Iterable[str], runs: list[ImportedRun]) -> str:
+    origin, files = runs[0].origin, sorted({run.origin.file for run in runs})
+    which = files[0] if len(files) == 1 else f"{len(files)} files, the first {files[0]}"
+    read = READ[origin.format].format(score=quoted(origin.score))
+    kind = "They are returns of training episodes, and no evaluation. " * of_training(origin)
+    return (
+        f"{joined(arms)}: {len(runs)} runs that were not made here. The scores are the {read}, "
+        f"imported as {origin.name} from {quoted(which)}; the final score is {final(origin)}. "
+        f"{kind}How they were made is not known: with which episodes, seeds, settings and code, "
+        "whether returns are the environment's own, and which runs were left out before."
+    )
+
+
+def scores_of(evidence: Evidence) -> str:
+    """What the final score of the arms is that were not made here; empty: there are none."""
+    rules = grouped((final(run.origin), arm) for arm, run in _each(evidence))
+    if len(rules) == 1 and not evidence.sweep.made:
+        return next(iter(rules))
+    return "; ".join(f"of {joined(dict.fromkeys(arms))} {rule}" for rule, arms in rules.items())

@@ -1,0 +1,1 @@
+"""Scores from elsewhere: files of other programs, read as runs that were not made here."""

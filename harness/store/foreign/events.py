@@ -1,0 +1,75 @@
+"""TensorBoard event files, read with the package `tensorboard`: one tag of each run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from harness.config.strict import Problem, UserError, suggest
+from harness.store.foreign.names import Names
+from harness.store.foreign.series import ONE_RUN, Cell, Flaws, Score, Series, digest
+
+FILES = "events.out.tfevents.*"
+# What Stable-Baselines3 logs: returns of training, and of its EvalCallback.
+USUAL = ("eval/mean_reward", "rollout/ep_rew_mean")
+
+
+def runs(root: Path, tag: str, names: Names) -> list[Series]:
+    """Those below a folder: each folder with event files is one.
+
+    :raises UserError: without the package, or with all that is wrong.
+    """
+    files = sorted(root.rglob(FILES)) if root.is_dir() else [root]
+    flaws, found = Flaws(), []
+    for folder in dict.fromkeys(file.parent for file in files):
+        mine = [file for file in files if file.parent == folder]
+        base = root if root.is_dir() else root.parent
+        whose = names.of(folder.relative_to(base).as_posix(), flaws, folder)
+        scores = _scores(mine[0] if not root.is_dir() else folder, tag, flaws)
+        if whose is not None and scores:
+            found.append(Series(*whose, mine[0], digest(*mine), tag, scores))
+    flaws.check()
+    return found
+
+
+def _scores(place: Path, tag: str, flaws: Flaws) -> list[Score]:
+    scores: list[Score] = []
+    for step, value in _read(place, tag):
+        cell = Cell(place, 0, tag, str(value))
+        number = cell.number(flaws)
+        if number is None:
+            continue
+        if scores and step <= scores[-1].step:
+            cell.wrong(flaws, f"step {step:,} after step {scores[-1].step:,}: {ONE_RUN}; keep "
+                       "each run's event files in a folder of its own")  # fmt: skip
+            return []
+        scores.append(Score(step, number))
+    return scores
+
+
+def _read(place: Path, tag: str) -> list[tuple[int, float]]:
+    """Steps and values of a tag, whichever way it was logged."""
+    try:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        from tensorboard.util import tensor_util
+    except ImportError:
+        message = (
+            "reading event files needs the package tensorboard: "
+            "pip install 'rl-ablation-harness[import]'"
+        )
+        raise UserError([Problem(str(place), None, "", message)]) from None
+    events: Any = EventAccumulator(str(place), size_guidance={"scalars": 0, "tensors": 0})
+    events.Reload()
+    tags = events.Tags()
+    if tag in tags["scalars"]:
+        return [(event.step, event.value) for event in events.Scalars(tag)]
+    if tag in tags["tensors"]:
+        return [
+            (event.step, float(tensor_util.make_ndarray(event.tensor_proto)))
+            for event in events.Tensors(tag)
+        ]
+    known = [*tags["scalars"], *tags["tensors"]]
+    usual = next((each for each in USUAL if each in known), "")
+    hint = f" --tag {usual}?" if usual else suggest(tag, known)
+    message = f"no tag '{tag}'.{hint}" if tag else f"which tag? Give --tag.{suggest('', known)}"
+    raise UserError([Problem(str(place), None, "", message)])

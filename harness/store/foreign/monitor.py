@@ -1,0 +1,125 @@
+"""Stable-Baselines3's `monitor.csv`: the return r, length l and time t of every training episode.
+
+They are returns of training, with its exploration and below whatever wraps the Monitor. The curve
+is the mean of the last 100 episodes, as in SB3's own `rollout/ep_rew_mean`; so is the final score.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from harness.store.foreign.names import Names
+from harness.store.foreign.series import Flaws, Score, Series, digest
+from harness.store.foreign.table import read, text_of
+
+SUFFIX = "monitor.csv"
+WINDOW = 100  # episodes; `stats_window_size` of SB3
+POINTS = 100  # of a curve, at most
+HEAD = "#"  # begins the first line, and JSON follows
+
+
+class Episode(NamedTuple):
+    """One of training."""
+
+    time: float
+    steps: int
+    episode_return: float
+
+
+def is_monitor(path: Path) -> bool:
+    return text_of(path).startswith(HEAD + "{")
+
+
+def runs(root: Path, names: Names) -> list[Series]:
+    """Those below a folder, or the one of a file.
+
+    The files of one folder are the environments of one run, as SB3 reads them, unless --run is a
+    pattern of files.
+    """
+    flaws = Flaws()
+    found = [
+        run for name, files in _groups(root, names) if (run := _run(name, files, names, flaws))
+    ]
+    flaws.check()
+    return found
+
+
+def _groups(root: Path, names: Names) -> Iterator[tuple[str, list[Path]]]:
+    files = sorted(root.rglob(f"*{SUFFIX}")) if root.is_dir() else [root]
+    folders: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        place = file if names.of_files or not root.is_dir() else file.parent
+        base = root if root.is_dir() else root.parent
+        folders[place.relative_to(base).as_posix()].append(file)
+    return iter(folders.items())
+
+
+def _run(name: str, files: list[Path], names: Names, flaws: Flaws) -> Series | None:
+    episodes: list[Episode] = []
+    known: dict[str, str] = {}
+    for file in files:
+        head = _head(file, flaws)
+        if head is None:
+            continue
+        if isinstance(head.get("env_id"), str) and head["env_id"] != "None":
+            known["env"] = head["env_id"]
+        episodes += _episodes(file, float(head.get("t_start", 0.0)), flaws)
+    whose = names.of(name, flaws, files[0], known)
+    if whose is None or not episodes:
+        return None
+    episodes.sort(key=lambda episode: episode.time)
+    return Series(*whose, files[0], digest(*files), "r", _curve(episodes))
+
+
+def _head(file: Path, flaws: Flaws) -> dict[str, Any] | None:
+    first = text_of(file).partition("\n")[0]
+    try:
+        head = json.loads(first.removeprefix(HEAD))
+        if first.startswith(HEAD) and isinstance(head, dict):
+            return head
+    except ValueError:
+        pass
+    message = f"no monitor file of Stable-Baselines3: its first line is {HEAD}{{...}}"
+    flaws.add(file, 1, "", message)
+    return None
+
+
+def _episodes(file: Path, start: float, flaws: Flaws) -> Iterator[Episode]:
+    table = read(file, skip=1)
+    if missing := [column for column in "rlt" if column not in table.head]:
+        flaws.add(file, 2, "", f"no column '{missing[0]}': a monitor file has r, l and t")
+        return
+    for row in table.rows:
+        value, length = table.cell(row, "r").number(flaws), table.cell(row, "l").whole(flaws)
+        time = table.cell(row, "t").number(flaws)
+        if value is not None and length is not None and time is not None:
+            if length < 1:
+                table.cell(row, "l").wrong(flaws, "an episode has at least one step")
+            yield Episode(start + time, length, value)
+
+
+def _curve(episodes: list[Episode]) -> list[Score]:
+    """The mean of the last episodes, at even distances that seeds of one budget share."""
+    total = sum(episode.steps for episode in episodes)
+    every = _round(total / POINTS)
+    scores, step = list[Score](), 0
+    for i, episode in enumerate(episodes, start=1):
+        before, step = step, step + episode.steps
+        if i == len(episodes) or step // every > before // every:
+            latest = tuple(each.episode_return for each in episodes[max(0, i - WINDOW) : i])
+            at = step if i == len(episodes) else step // every * every
+            scores.append(Score(at, float(np.mean(latest)), latest))
+    return scores
+
+
+def _round(distance: float) -> int:
+    """The next of 1, 2, 5, 10, 20, ..."""
+    size = 10 ** math.floor(math.log10(max(1.0, distance)))
+    return next(int(size * factor) for factor in (1, 2, 5, 10) if size * factor >= distance)

@@ -1,0 +1,112 @@
+"""Whose a run is, where its file does not say it: told by its name, a table, or one for all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.config.strict import Problem, UserError, suggest
+from harness.store.foreign.series import Flaws, environment, label
+
+PARTS = {"arm": "[^/]+?", "env": "[^/]+?", "seed": "[0-9]+"}
+_PIECE = re.compile(r"\{(?P<part>\w*)\}|(?P<any>\*)|(?P<text>[^{}*]+)|(?P<stray>.)")
+WAYS = {
+    "arm": "--arm NAME, {arm} in --run, or a table of --names",
+    "env": "--env NAME, {env} in --run, or a table of --names",
+    "seed": "--seed N, {seed} in --run, or a table of --names",
+}
+
+
+class Whose(NamedTuple):
+    """What a run is of."""
+
+    arm: str
+    env: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the user says of runs whose files do not."""
+
+    fixed: Mapping[str, str] = field(default_factory=dict)  # of all runs: arm, env, seed
+    pattern: str = ""  # of names: "{arm}/{env}_{seed}"; * stands for anything
+    table: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by name
+
+    def of(
+        self, name: str, flaws: Flaws, where: Path, known: Mapping[str, str] | None = None
+    ) -> Whose | None:
+        """Whose the run of that name is; None: it is not told, and the flaw is noted.
+
+        :param known: what its file says.
+        """
+        parts = {**(known or {}), **self._read(name, flaws, where), **self.fixed}
+        missing = [part for part in PARTS if part not in parts]
+        for part in missing:
+            message = f"nothing tells the {part} of the run '{name}': give {WAYS[part]}"
+            flaws.add(where, None, "", message)
+
+        def wrong(message: str) -> None:
+            flaws.add(where, None, name, message)
+
+        if missing:
+            return None
+        arm, env = label(parts["arm"], wrong), environment(parts["env"], wrong)
+        if re.fullmatch("-?[0-9]+", parts["seed"]) is None:
+            wrong(f"the seed '{parts['seed']}' is not a whole number")
+            return None
+        return Whose(arm, env, int(parts["seed"])) if arm and env else None
+
+    def _read(self, name: str, flaws: Flaws, where: Path) -> dict[str, str]:
+        if self.table:
+            if name in self.table:
+                return dict(self.table[name])
+            hint = suggest(name, self.table)
+            flaws.add(where, None, "", f"the table of --names has no run '{name}'.{hint}")
+        if not self.pattern:
+            return {}
+        match = re.fullmatch(_expression(self.pattern), name)
+        if match is None:
+            flaws.add(where, None, "", f"'{name}' does not read --run '{self.pattern}'")
+            return {}
+        return match.groupdict()
+
+    @property
+    def of_files(self) -> bool:
+        """Whether the pattern is one of files, and not of folders."""
+        return self.pattern.endswith(".csv")
+
+
+def _expression(pattern: str) -> str:
+    """:raises UserError: if it cannot be read."""
+    written, seen = "", set[str]()
+    for piece in _PIECE.finditer(pattern):
+        part = piece["part"]
+        if piece["text"]:
+            written += re.escape(piece["text"])
+        elif piece["any"]:
+            written += "[^/]*"
+        elif part in PARTS and part not in seen:
+            written += f"(?P<{part}>{PARTS[part]})"
+            seen.add(part)
+        else:
+            what = f"'{piece[0]}' " + ("stands there twice" if part in seen else "is no part")
+            message = f"{what}: a pattern has {{arm}}, {{env}}, {{seed}}, and * for anything"
+            raise UserError([Problem("--run", None, pattern, message)])
+    return written
+
+
+def names_of(path: Path, rows: Callable[[Path], list[dict[str, str]]]) -> dict[str, dict[str, str]]:
+    """The table of --names: columns run, arm, env and seed, the last three as far as needed."""
+    table = {}
+    for row in rows(path):
+        unknown = row.keys() - {"run", *PARTS}
+        if "run" not in row or unknown:
+            what = f"unknown column '{min(unknown)}'" if unknown else "no column 'run'"
+            message = f"{what}: the table of --names has run, arm, env, seed"
+            raise UserError([Problem(str(path), 1, "", message)])
+        table[row["run"]] = {part: text for part, text in row.items() if part in PARTS and text}
+    return table

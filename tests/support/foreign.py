@@ -1,0 +1,54 @@
+"""Files of other programs, as those write them; and the call that reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.store.foreign.names import Names
+from harness.store.foreign.series import Series
+from harness.store.foreign.source import Source, runs
+
+HEAD = "arm,env,seed,step,return\n"
+
+
+def table(path: Path, *lines: str, head: str = HEAD) -> Path:
+    path.write_text(head + "".join(f"{line}\n" for line in lines))
+    return path
+
+
+def tidy(
+    path: Path, arms: Mapping[str, float], envs: Iterable[str] = ("CartPole-v1",), seeds: int = 8
+) -> Path:
+    """A table of curves that end at these scores, a little apart."""
+    return table(path, *(
+        f"{arm},{env},{seed},{step},{(top + seed / 8) * step / 1000}"
+        for arm, top in arms.items() for env in envs for seed in range(seeds)
+        for step in (0, 500, 1000)
+    ))  # fmt: skip
+
+
+def monitor(
+    path: Path,
+    episodes: Iterable[tuple[float, int, float]],
+    env: str = "CartPole-v1",
+    start: float = 1_700_000_000.0,
+) -> Path:
+    """As `stable_baselines3.common.monitor.ResultsWriter` writes it: (r, l, t) of each episode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{r},{length},{t}\n" for r, length, t in episodes)
+    path.write_text(f"#{json.dumps({'t_start': start, 'env_id': env})}\nr,l,t\n{rows}")
+    return path
+
+
+def taken(path: Path, format_: str = "", tag: str = "", columns: Mapping[str, str] | None = None,
+          **names: Any) -> list[Series]:  # fmt: skip
+    """The runs of a file.
+
+    :param names: arm, env or seed of all, `pattern` or `table`.
+    """
+    more = {name: names.pop(name) for name in ("pattern", "table") if name in names}
+    fixed = {name: str(value) for name, value in names.items()}
+    return runs(Source(path, format_, tag, columns or {}, Names(fixed, **more)))[1]
