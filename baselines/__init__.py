@@ -54,6 +54,19 @@ class Taker:
     reaches: tuple[str, ...]  # of REACHES
 
 
+# What trains the learners of Stable-Baselines3: itself, or lockstep, the same algorithms compiled.
+SB3, LOCKSTEP = "sb3", "lockstep"
+ENGINES = (SB3, LOCKSTEP)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A learner under the engine lockstep."""
+
+    target: str  # "module:class"
+    version: int  # raise it whenever a change can move scores under this engine alone
+
+
 @dataclass(frozen=True)
 class Entry:
     """One learner, described without importing it."""
@@ -65,7 +78,7 @@ class Entry:
     actions: tuple[str, ...] = ("discrete", "continuous")  # of ACTIONS
     observations: tuple[str, ...] = (*FLAT, "image", "dict", "goals")  # of OBSERVATIONS
     envs: tuple[str, ...] = ()  # the only environments it can act in; empty: any
-    seed_batch: bool = False  # trains many seeds at once in one process
+    lockstep: Twin | None = None  # None: only its own engine trains it
     learns: bool = True
     samples: bool = True  # may act otherwise where it is not to act greedily
     bonuses: Taker | None = None  # None: it takes none
@@ -79,6 +92,14 @@ class Entry:
     def goals(self) -> bool:
         """Whether it needs observations in `api.GOAL_PARTS`, and `api.GOAL_METHODS`."""
         return self.observations == ("goals",)
+
+    def under(self, engine: str) -> Entry:
+        """It, trained by an engine of ENGINES that can (`lockstep`)."""
+        if engine == SB3:
+            return self
+        assert self.lockstep is not None
+        target, version = self.lockstep.target, f"{self.version}.{self.lockstep.version}"
+        return replace(self, target=target, version=version)
 
     def load(self) -> Any:
         """The class behind `target`.
@@ -121,6 +142,7 @@ AGENTS: dict[str, Entry] = {
         "Proximal policy optimisation (Schulman et al., 2017)",
         BOTH + SEVERAL,
         bonuses=ROLLOUTS,
+        lockstep=Twin("baselines.lockstep.ppo:PPO", 1),
     ),
     "a2c": Entry(
         "baselines.sb3:a2c",
@@ -357,6 +379,7 @@ def entry(agent: str) -> Entry:
         summary=f"{learner} with {kind.summary}",
         actions=tuple(each for each in plain.actions if each in kind.actions),
         observations=tuple(each for each in plain.observations if each in FLAT),
+        lockstep=None,
     )
 
 

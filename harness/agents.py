@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache, partial
+from importlib.util import find_spec
 from typing import Any, NamedTuple, cast
 
 import gymnasium as gym
 from pydantic import Field
 
 import baselines
-from baselines import AGENTS, BONUSES, BOTH, OBSERVATIONS, Entry, names, split, takes
+from baselines import AGENTS, BONUSES, BOTH, LOCKSTEP, OBSERVATIONS, SB3, Entry, names, split, takes
 from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
@@ -23,6 +24,10 @@ from harness.config.shipped import shipped
 from harness.config.space import Range
 from harness.config.strict import Document, Problem, UserError, load, parse, suggest, validate
 from harness.config.tree import Place, dotted, flat, merged, walk
+from harness.spec import Engine
+
+# What engines beside the learner's own are compiled by: the extra of that name has it.
+COMPILERS = {LOCKSTEP: ("numba", "llvmlite", "scipy", "threadpoolctl")}
 
 
 class Tuned(Strict):
@@ -85,11 +90,17 @@ class Settings(NamedTuple):
     problem: Callable[[Place, str], Problem]  # what is wrong with one, at the place that set it
 
 
-def entry(name: str) -> Entry:
+def entry(name: str, engine: str = SB3) -> Entry:
     """What an agent is, and the version of one of the user's own.
 
-    :raises KeyError: with a suggestion, if there is no such agent, or its module cannot be used.
+    :param engine: what trains it.
+    :raises KeyError: with a suggestion or the way out, if there is no such agent, its module cannot
+        be used, or the engine cannot train it.
     """
+    if engine != SB3:
+        if why := untrained(name, engine):
+            raise KeyError(why)
+        return entry(name).under(engine)
     own = [part for part in name.split("+") if baselines.is_target(part)]
     why = next(filter(None, map(study.refused, own)), "")
     if why:
@@ -117,6 +128,39 @@ def named(name: str) -> str:
     learner, plus, bonus = name.partition("+")
     learner = declared.target("agents", learner, names())
     return f"{learner}{plus}{declared.target('bonuses', bonus, BONUSES)}"
+
+
+def modules(name: str, engine: str) -> tuple[str, ...]:
+    """What decides an agent's bits besides all that it imports of ours: itself, its compilers."""
+    return entry(name, engine).module, *COMPILERS.get(engine, ())
+
+
+def untrained(name: str, engine: str) -> str:
+    """Why an engine does not train an agent here; empty: it does."""
+    if engine == SB3:
+        return ""
+    if entry(name).lockstep is None:
+        able = joined(each for each, other in AGENTS.items() if other.lockstep)
+        return f"the engine {engine} does not train {name}, only {able}: take the engine {SB3}"
+    if missing := next((each for each in COMPILERS[engine] if find_spec(each) is None), None):
+        return f"the engine {engine} needs {missing}: pip install 'rl-ablation-harness[{engine}]'"
+    return ""
+
+
+def refused(name: str, engine: Engine, hparams: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What an engine that trains an agent cannot do of what is asked: (key, why).
+
+    Keys of the engine begin with `engine.`, others are hyper-parameters.
+    """
+    if engine.name == SB3:
+        return
+    way_out = f"take the engine {SB3}"
+    for key, asked, able in (("threads", engine.threads, 1), ("device", engine.device, "cpu")):
+        if asked != able:
+            yield f"engine.{key}", f"the engine {engine.name} has {key} {able} only: {way_out}"
+    learner = entry(name, engine.name).load()
+    for key, why in learner.refuses(config(name, hparams)):
+        yield key, f"the engine {engine.name} cannot train {name} so, {why}: {way_out}"
 
 
 def known(name: str) -> bool:
@@ -149,13 +193,14 @@ def with_bonus(agent: str, bonus: str) -> str:
     return baselines.name(learner, bonus)
 
 
-def make(name: str, task: Task, hparams: Mapping[str, Any]) -> Agent:
+def make(name: str, task: Task, hparams: Mapping[str, Any], engine: str = SB3) -> Agent:
     """The learner `name` with complete hyper-parameters, ready to learn.
 
+    :param engine: what trains it.
     :raises RuntimeError: if the task's device is not here, or the learner went to another one.
     :raises ValueError: if it cannot read the observations of the environment, or take its actions.
     """
-    learner = entry(name).load()
+    learner = entry(name, engine).load()
     missing = no_device(task.device)
     if missing:
         raise RuntimeError(missing)

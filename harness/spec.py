@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import (
+    BaseModel,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 from harness.config.model import Strict
 from harness.config.name import Name, Target
@@ -38,12 +46,47 @@ class Evaluation(Strict):
 
 
 class Engine(Strict):
-    """Threads and device. They are part of a run's key, because they change rounding."""
+    """What trains, with how many threads and where: part of a run's key, for it changes rounding.
 
+    A word is its name: `engine: lockstep`.
+    """
+
+    name: Literal["sb3", "lockstep"] = Field(
+        "sb3",
+        description="sb3: the learner as its library has it. lockstep: Stable-Baselines3's "
+        "algorithm compiled, several times as fast on small networks; see docs/lockstep.md.",
+    )
     threads: int = Field(
         1, ge=1, le=1_024, description="Threads per run. Small networks are fastest with one."
     )
     device: str = Field("cpu", description="The torch device: cpu, cuda, cuda:1, ...")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name(cls, given: Any) -> Any:
+        return {"name": given} if isinstance(given, str) else given
+
+    def merged(self, other: Engine) -> Engine:
+        """With what the other says."""
+        said = {name: getattr(other, name) for name in other.model_fields_set}
+        return self.model_copy(update=said)
+
+    @model_serializer(mode="wrap")
+    def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only another engine than the learner's own is said: what is not said moves no key."""
+        said: dict[str, Any] = write(self)
+        if self.name == "sb3":
+            said.pop("name", None)
+        return said
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """An object, or its name alone."""
+        keys = handler.resolve_ref_schema(handler(core_schema))
+        name = keys["properties"]["name"]
+        return {"anyOf": [{"type": "string", "enum": name["enum"]}, dict(keys)]}
 
 
 class RunSpec(Strict):

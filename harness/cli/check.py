@@ -25,14 +25,16 @@ def check(
     results: option.Results = option.DEFAULT_RESULTS,
     workers: option.Workers = 0,
     set_: option.Settings = None,
+    engine: option.Engine = None,
     anyway: option.Anyway = False,
 ) -> None:
     """Show what a sweep or a search would run, its settings and its cost. Trains nothing."""
     with verb.users_errors():
         path, store, shown = verb.find_file(file), verb.open_store(results), verb.console()
-        parts = of_sweep(path, store, set_, anyway, verb.cores(workers))
+        parts = of_sweep(path, store, set_, engine, anyway, verb.cores(workers))
         if verb.kind_of(path) == "search":
-            for name in ["--set"] * bool(set_) + ["--anyway"] * anyway:
+            options = {"--set": set_, "--engine": engine, "--anyway": anyway}
+            for name in (name for name, given in options.items() if given):
                 raise verb.user_error(name, f"{file} is a search, and this is for sweeps only")
             parts = of_search(path, store)
         for part in parts:
@@ -40,12 +42,18 @@ def check(
 
 
 def of_sweep(
-    path: Path, store: Store, set_: option.Settings, anyway: bool, workers: int
+    path: Path,
+    store: Store,
+    set_: option.Settings,
+    engine: option.Engine,
+    anyway: bool,
+    workers: int,
 ) -> Iterator[RenderableType]:
     from harness.report.evidence import equal_tuning
     from harness.sweep.expand import expand
 
-    expansion = expand(path, verb.overrides(set_), anyway, rehearse=True)
+    chosen = verb.engine(engine)
+    expansion = expand(path, verb.overrides(set_), anyway, rehearse=True, engine=chosen)
     sweep = expansion.sweep
     yield matrix(sweep)
     yield acting(expansion)

@@ -34,6 +34,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a hyper-parameter: learning_rate=1e-3."),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option("--engine", help="What trains, as in a sweep file: lockstep, or {threads: 2}."),
+]
 Anyway = Annotated[
     bool,
     typer.Option(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,9 +20,6 @@ Evaluation = Annotated[
     str | None,
     typer.Option("--evaluation", help="As in a sweep file: {every: 10000, final_episodes: 100}."),
 ]
-Engine = Annotated[
-    str | None, typer.Option("--engine", help="As in a sweep file: {threads: 1, device: cpu}.")
-]
 
 
 def run(
@@ -35,7 +32,7 @@ def run(
     set_: option.Settings = None,
     wrapper: Wrappers = None,
     evaluation: Evaluation = None,
-    engine: Engine = None,
+    engine: option.Engine = None,
 ) -> None:
     """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
     with verb.users_errors():
@@ -46,8 +43,11 @@ def run(
 
         study.enter(Path())
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
-        texts = {"evaluation": evaluation, "engine": engine}
-        protocol = {name: spoken(f"--{name}", text, text) for name, text in texts.items() if text}
+        protocol: dict[str, Any] = {}
+        if evaluation:
+            protocol["evaluation"] = spoken("--evaluation", evaluation, evaluation)
+        if chosen := verb.engine(engine):
+            protocol["engine"] = chosen
         request = Request(agent, env, steps, seed, verb.overrides(set_), wrappers, **protocol)
         spec = resolve(request, rehearse=True)
         store = verb.open_store(results)

@@ -14,6 +14,7 @@ def sweep(
     executor: option.Executor = "processes",
     observer: option.Observers = None,
     set_: option.Settings = None,
+    engine: option.Engine = None,
     anyway: option.Anyway = False,
     figures: option.Figures = True,
     crosscheck: option.Crosscheck = True,
@@ -25,7 +26,8 @@ def sweep(
         from harness.sweep.record import keep
 
         path = verb.find_file(file, "sweep")
-        resolved = expand(path, verb.overrides(set_), anyway, rehearse=True).sweep
+        chosen = verb.engine(engine)
+        resolved = expand(path, verb.overrides(set_), anyway, rehearse=True, engine=chosen).sweep
         store = verb.open_store(results)
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))

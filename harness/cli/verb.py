@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.agents import Layer
     from harness.config.strict import UserError
     from harness.envs import Card
-    from harness.spec import Metric, ResolvedSweep, RunSpec
+    from harness.spec import Engine, Metric, ResolvedSweep, RunSpec
     from harness.store.files import Damage
     from harness.store.reader import Store
 
@@ -202,6 +202,23 @@ def overrides(pairs: list[str] | None) -> tuple[Layer, ...]:
     from harness.config.option import assignments
 
     return (Layer("--set", assignments(pairs)),) if pairs else ()
+
+
+def engine(text: str | None) -> Engine | None:
+    """What `--engine` says: a word, or keys and values as in a sweep file."""
+    if not text:
+        return None
+    from harness.config.option import spoken
+    from harness.config.strict import Problem, UserError, validate
+    from harness.spec import Engine
+
+    said = spoken("--engine", text, text)
+    value, wrong = validate({"name": said} if isinstance(said, str) else said, Engine)
+    if value is None:
+        raise UserError(
+            Problem("--engine", None, ".".join(("engine", *map(str, at))), why) for at, why in wrong
+        )
+    return value
 
 
 def cores(workers: int) -> int:

@@ -13,7 +13,7 @@ from harness.agents import Layer, Settings
 from harness.config import study
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
-from harness.spec import Metric, ResolvedSweep, RunSpec
+from harness.spec import Engine, Metric, ResolvedSweep, RunSpec
 from harness.sweep import claim
 from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
@@ -49,12 +49,17 @@ class Expansion(NamedTuple):
 
 
 def expand(
-    path: Path, overrides: Sequence[Layer] = (), anyway: bool = False, rehearse: bool = False
+    path: Path,
+    overrides: Sequence[Layer] = (),
+    anyway: bool = False,
+    rehearse: bool = False,
+    engine: Engine | None = None,
 ) -> Expansion:
     """Every run of a sweep. Looks at nothing but the file, its folder and what is shipped.
 
     :param overrides: hyper-parameters that win over everything, from `--set`.
     :param anyway: allow claims that no outcome could support; the objections are recorded.
+    :param engine: what it says wins over the file, too, from `--engine`.
     :param rehearse: look at this machine, too, and make each learner once, as before training.
     :raises UserError: with everything that is wrong at once, before anything trains.
     """
@@ -75,6 +80,8 @@ def expand(
     for arm in arms.composed:
         for request in requests(file, document, arm, cards, problems):
             request = request._replace(layers=(*request.layers, *overrides))
+            if engine is not None:
+                request = request._replace(engine=request.engine.merged(engine))
             asked.append(request)
             with problems.gathered():
                 spec = resolve(request, rehearse)

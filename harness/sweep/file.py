@@ -37,6 +37,9 @@ class Departure(Strict):
         description="The environments on which the hyper-parameters were tuned; []: none. "
         "Default: those of the settings that they change, or of the best.yaml.",
     )
+    engine: Engine | None = Field(
+        None, description="What trains, if it differs from the sweep's: a name, or keys."
+    )
     wrappers: list[dict[str, Any] | str] | None = Field(
         None,
         description="Wrappers on top of the environment card's: a name from `harness ls wrappers` "

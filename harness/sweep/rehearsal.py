@@ -33,6 +33,7 @@ def misfits(
     env: str,
     make_env: Callable[[], gym.Env[Any, Any]],
     steps: int,
+    engine: str,
 ) -> Iterator[tuple[str, str]]:
     """Why such a run cannot be: (hyper-parameter, or "", and what is wrong with the way out)."""
     try:
@@ -57,7 +58,7 @@ def misfits(
     else:
         try:
             with untouched_rng(0):
-                agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams)
+                agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams, engine)
         except Exception as error:  # whatever a library raises for what it cannot do
             yield "", f"{agent} cannot be made for {env}: {_in_a_line(error)}"
     for each in made:

@@ -52,6 +52,7 @@ def requests(
 ) -> Iterator[Request]:
     """:param cards: the environments that there are. Without any, the first stands in for them."""
     wrappers_place, wrappers = arm.last("wrappers")
+    engine_place, engine = arm.last("engine")
     agent_place, agent = _agent(arm, problems)
     if agent is None:
         return
@@ -60,6 +61,7 @@ def requests(
         place, steps = arm.budget(env, file.steps)
         places: dict[str, Place] = {"env": ("envs", file.envs.index(env)), "steps": place}
         places |= {"agent": agent_place, "wrappers": wrappers_place, "arm": arm.place}
+        places |= {} if engine is None else {"engine": engine_place}
         yield Request(
             agent,
             env,
@@ -67,7 +69,7 @@ def requests(
             layers=layers,
             wrappers=wrappers or (),
             evaluation=file.evaluation,
-            engine=file.engine,
+            engine=file.engine if engine is None else file.engine.merged(engine),
             arm=arm.label,
             source=Source(document, places | {"seed": ("seeds",)}),
         )

@@ -55,6 +55,11 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     except KeyError as error:
         problems.add(("agent",), error.args[0])
         raise problems.error() from None
+    try:
+        entry = agents.entry(agent, engine.name)
+    except KeyError as error:
+        problems.add(("agent",), error.args[0])
+        engine = Engine()  # to see the rest
     if card is not None:
         _check_fit(agent, card, wrappers, problems)
     settings = None
@@ -64,8 +69,14 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
         raise problems.error()
     if not wrong and (short := agents.too_short(agent, settings.hparams, steps or 0)):
         problems.add(("arm",), f"{steps} steps on {card.name} {short}")
+    for key, why in agents.refused(agent, engine, settings.hparams):
+        if key.startswith("engine."):
+            problems.add(tuple(key.split(".")), why)
+        else:
+            problems.take(settings.problem(tuple(key.split(".")), why))
     if rehearse and not problems:
-        _rehearse(request._replace(agent=agent), card, wrappers, settings, problems)
+        asked = request._replace(agent=agent)
+        _rehearse(asked, card, wrappers, settings, engine.name, problems)
     problems.check()
     acts = {"deterministic": acting_in(card, evaluation, source.document.file).deterministic}
     return RunSpec(
@@ -161,13 +172,14 @@ def _rehearse(
     card: envs.Card,
     wrappers: tuple[dict[str, Any], ...],
     settings: Settings,
+    engine: str,
     problems: Problems,
 ) -> None:
     """Whether this machine can hold the learner, and the learner can be made."""
     make_env = partial(envs.make, card, wrappers)
     agent, hparams = request.agent, settings.hparams
     steps = request.steps or 0
-    for key, message in rehearsal.misfits(agent, hparams, card.name, make_env, steps):
+    for key, message in rehearsal.misfits(agent, hparams, card.name, make_env, steps, engine):
         if key:
             problems.take(settings.problem(tuple(key.split(".")), message))
         else:

@@ -91,7 +91,7 @@ def learning(run: Trained, episodes: Episodes, last: Mapping[str, Any]) -> dict[
     steps = [0, *budgets(run)]
     for budget in steps:
         task = replace(run.task, steps=budget)
-        agent = agents.make(run.spec.agent, task, run.spec.hparams)
+        agent = agents.make(run.spec.agent, task, run.spec.hparams, run.spec.engine.name)
         if budget:
             agent.learn(NoProgress())
         for name, each in episodes.items():

@@ -96,13 +96,18 @@ def _train(spec: RunSpec, log: writer.Record, sacred_run: Any) -> dict[str, Any]
     """Learn to the end of the budget under the watch of the protocol; return result.json."""
     started, clock = writer.now(), writer.Clock()
     card = current(spec)
-    visits, origins = envs.Visits(spec.steps), {__name__, agents.entry(spec.agent).module}
+    visits, origins = (
+        envs.Visits(spec.steps),
+        {__name__, *agents.modules(spec.agent, spec.engine.name)},
+    )
 
     def watched(env: envs.Env) -> envs.Env:
         origins.update(provenance.modules_of(env))
         return visits.watch(env, card)
 
-    agent = agents.make(spec.agent, learning_task(spec, card, watched), spec.hparams)
+    agent = agents.make(
+        spec.agent, learning_task(spec, card, watched), spec.hparams, spec.engine.name
+    )
     sacred_run.info.update(provenance.facts(agent, origins))
     watch = Watch(spec, card, agent, log, sacred_run, clock)
     watch.at(0)
@@ -139,7 +144,9 @@ def rehearse(spec: RunSpec, look: Callable[[Agent], T]) -> T:
 
     :param look: is shown the agent before it learns; what it returns may be filled on the way.
     """
-    agent = agents.make(spec.agent, learning_task(spec, current(spec)), spec.hparams)
+    agent = agents.make(
+        spec.agent, learning_task(spec, current(spec)), spec.hparams, spec.engine.name
+    )
     seen = look(agent)
     agent.learn(NoProgress())
     return seen

@@ -52,7 +52,7 @@ def trained(folder: Path, device: str | None = None, trust: bool = False) -> Tra
         raise UserError([Problem(str(folder), None, "", why)])
     card = envs.card(spec.env)
     task = learning_task(spec, card, device=device)
-    agent = agents.make(spec.agent, task, spec.hparams)
+    agent = agents.make(spec.agent, task, spec.hparams, spec.engine.name)
     model = run_files.model(folder)
     try:
         with warnings.catch_warnings():
@@ -67,7 +67,7 @@ def trained(folder: Path, device: str | None = None, trust: bool = False) -> Tra
 def _other_sources(spec: RunSpec, result: Mapping[str, Any]) -> str:
     """Which sources of the agent and the environment the run was not made from; empty: none."""
     recorded = result.get("sources")
-    needed = {agents.entry(spec.agent).module}
+    needed = {agents.entry(spec.agent, spec.engine.name).module}
     if entry_point := envs.card(spec.env).entry_point:
         needed.add(entry_point.partition(":")[0])
     changes = provenance.changed(recorded if isinstance(recorded, dict) else {}, needed)

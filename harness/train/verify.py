@@ -112,12 +112,13 @@ def unrepeatable(spec: RunSpec, result: Mapping[str, Any]) -> str:
     """Why the code and packages of today do not mean the same run; empty: they do."""
     if spec.key != result["key"]:
         return "its spec is read in another way by this version of the harness"
-    return moved(spec) or _other_packages(result) or agents.no_device(spec.engine.device)
+    return moved(spec) or _other_packages(spec, result) or agents.no_device(spec.engine.device)
 
 
-def _other_packages(result: Mapping[str, Any]) -> str:
+def _other_packages(spec: RunSpec, result: Mapping[str, Any]) -> str:
     """A package that the run did not have is none that it used."""
-    then, now = result.get("packages") or {}, provenance.packages()
+    modules = agents.modules(spec.agent, spec.engine.name)
+    then, now = result.get("packages") or {}, provenance.packages(modules)
     moved = [
         f"{name} was {version} and is {now[name]}"
         for name, version in sorted(then.items())

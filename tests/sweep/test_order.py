@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 
 import pytest
 
-from baselines import AGENTS
 from harness.sweep.batch import plan
 from harness.sweep.expand import expand
 from harness.train.executors.processes import _preload
@@ -62,17 +60,6 @@ def test_a_resumed_sweep_begins_with_the_seeds_that_are_furthest_behind(runs):
     order = [batch.specs[0].seed for batch in plan(left)]
 
     assert order == sorted(order)
-
-
-def test_seeds_that_train_together_are_one_batch_at_the_place_of_the_first(runs, monkeypatch):
-    together = replace(AGENTS["dqn"], seed_batch=True)
-    monkeypatch.setitem(AGENTS, "dqn", together)
-
-    batches = plan(runs, lambda spec: SECONDS[spec.agent])
-
-    sizes = [(batch.specs[0].arm, len(batch.specs)) for batch in batches]
-    assert sizes[:2] == [("slower", 6)] * 2
-    assert {size for arm, size in sizes if arm != "slower"} == {1}
 
 
 # What the server of workers imports for all of them -------------------------------------------

@@ -215,8 +215,13 @@ def _settings(spec: RunSpec) -> dict[str, str]:
         "wrappers": _show(list(spec.wrappers)),
         **{name: _show(value) for name, value in sorted(spec.hparams.items())},
         **{f"evaluation.{name}": _show(value) for name, value in spec.evaluation},
-        **{f"engine.{name}": _show(value) for name, value in spec.engine},
+        **{name: _show(value) for name, value in _engine(spec)},
     }
+
+
+def _engine(spec: RunSpec) -> Iterator[tuple[str, Any]]:
+    for name, value in spec.engine:
+        yield "engine" if name == "name" else f"engine.{name}", value
 
 
 def _show(value: Any) -> str:
@@ -238,7 +243,7 @@ def settings(evidence: Evidence) -> Table:
             tuned_on = evidence.sweep.tuned_on[arm][env]
             facts["tuned on"] = ", ".join(tuned_on) or equal_tuning.NOWHERE
         hparams = dict(sorted(flat(spec.hparams).items()))
-        for name, value in (facts | hparams | dict(spec.engine)).items():
+        for name, value in (facts | hparams | dict(_engine(spec))).items():
             places[name][_show(value)].append((arm, env))
     rows = [
         (name, value, _where(where, known))

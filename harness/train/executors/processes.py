@@ -71,8 +71,8 @@ def processes(
 
 def _preload(batches: Sequence[Batch]) -> list[str]:
     """The modules that the runs will need: the server imports them once."""
-    names = {spec.agent for batch in batches for spec in batch.specs}
-    targets = sorted({agents.entry(name).module for name in names})
+    chosen = {(spec.agent, spec.engine.name) for batch in batches for spec in batch.specs}
+    targets = sorted({agents.entry(*each).module for each in chosen})
     libraries = ["harness.train.run", "sacred", "sacred.observers", *targets]
     return [*libraries, "harness.train.executors.warm"]
 

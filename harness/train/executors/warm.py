@@ -1,7 +1,7 @@
 """The last module that the server of workers imports: what each run would else do by itself.
 
-The first optimizer that torch makes imports torch._dynamo, which takes a second of CPU. The sources
-of what is imported by then are hashed once for all runs.
+The first optimizer that torch makes imports torch._dynamo, which takes a second of CPU, and the
+engine lockstep is compiled. The sources of what is imported by then are hashed once for all runs.
 """
 
 import sys
@@ -10,5 +10,8 @@ from harness import provenance
 
 if "torch" in sys.modules:
     import torch._dynamo  # noqa: F401 - for what importing it leaves behind
+
+if (lockstep := sys.modules.get("baselines.lockstep.ppo")) is not None:
+    lockstep.warm()
 
 provenance.snapshot()

@@ -1,0 +1,251 @@
+"""Perceptrons forwards and backwards, and Adam, compiled: one flat vector holds what is learned.
+
+Products go to SciPy's BLAS on one thread; everything else is a loop over numbers that lie in
+the processor's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple, ParamSpec, TypeVar
+
+import numba
+import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401 - what Numba's products call, loaded before the limit
+import torch
+from threadpoolctl import threadpool_limits
+from torch import nn
+
+# With more threads than one the order of a sum would depend on their number.
+threadpool_limits(1, "blas")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compiled when it is first called, and kept on disk where that is possible."""
+    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(CACHE or "")
+    try:
+        # `reassoc` lets sums be vectorised. Not `nnan`: what has diverged must be seen.
+        math = {"contract", "nsz", "reassoc"}
+        made: Callable[P, R] = numba.njit(
+            fastmath=math, error_model="numpy", nogil=True, cache=CACHE is not None
+        )(function)
+    finally:
+        numba.config.CACHE_DIR = before
+    return made
+
+
+def _cache() -> Path | None:
+    """A folder for these sources: by itself Numba takes what it compiled of a function for good
+    although one that it calls has changed."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = root / "rl-ablation-harness" / f"lockstep-{digest}"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # RuntimeError: no home
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+CACHE = _cache()
+F = np.float32
+ZERO, ONE, TWO = F(0), F(1), F(2)
+TANH, RELU, LINEAR = np.int64(0), np.int64(1), np.int64(2)  # not `int`: a type for each of them
+ACTIVATIONS: dict[type[nn.Module], np.int64] = {nn.Tanh: TANH, nn.ReLU: RELU}
+
+
+class Net(NamedTuple):
+    """A perceptron in a flat vector: layer by layer a matrix (out, in), then its bias."""
+
+    start: int
+    widths: np.ndarray  # of its input, its layers and its output
+    activation: np.int64  # between layers
+
+    @property
+    def end(self) -> int:
+        return self.start + sum((i + 1) * o for i, o in pairwise(self.widths.tolist()))
+
+
+# Tanh as a quotient of polynomials, good to 5e-7; from Eigen, generic_fast_tanh_float.
+LIMIT = F(7.90531110763549805)
+A1, A3, A5, A7, A9, A11, A13 = map(
+    F,
+    (
+        4.89352455891786e-03, 6.37261928875436e-04, 1.48572235717979e-05, 5.12229709037114e-08,
+        -8.60467152213735e-11, 2.00018790482477e-13, -2.76076847742355e-16,
+    ),
+)  # fmt: skip
+B0, B2, B4, B6 = map(
+    F, (4.89352518554385e-03, 2.26843463243900e-03, 1.18534705686654e-04, 1.19825839466702e-06)
+)
+
+
+@compiled
+def tanh(x):
+    x = LIMIT if x > LIMIT else x  # `min` would swallow a NaN
+    x = -LIMIT if x < -LIMIT else x
+    y = x * x
+    odd = A1 + y * (A3 + y * (A5 + y * (A7 + y * (A9 + y * (A11 + y * A13)))))
+    return x * odd / (B0 + y * (B2 + y * (B4 + y * B6)))
+
+
+@compiled
+def activate(z, bias, kind):  # z (n, width)
+    """Add the bias, then the activation, in place."""
+    rows, width = z.shape
+    for i in range(rows):
+        if kind == TANH:
+            for j in range(width):
+                z[i, j] = tanh(z[i, j] + bias[j])
+        elif kind == RELU:
+            for j in range(width):
+                x = z[i, j] + bias[j]
+                z[i, j] = ZERO if x < ZERO else x
+        else:
+            for j in range(width):
+                z[i, j] += bias[j]
+
+
+@compiled
+def through_activation(delta, h, bias_gradient, kind):  # delta, h (n, width)
+    """The gradient before the activation, in place, and its sum over rows: the bias's."""
+    rows, width = delta.shape
+    bias_gradient[:] = ZERO
+    for i in range(rows):
+        if kind == TANH:
+            for j in range(width):
+                delta[i, j] *= ONE - h[i, j] * h[i, j]
+        elif kind == RELU:
+            for j in range(width):
+                delta[i, j] = delta[i, j] if h[i, j] > ZERO else ZERO
+        for j in range(width):
+            bias_gradient[j] += delta[i, j]
+
+
+@compiled
+def forward(p, net, x, layers):  # x (n, widths[0]) -> (n, widths[-1])
+    """:param layers: flat, n * sum(widths[1:]): filled with what each layer puts out."""
+    n, at, h = x.shape[0], 0, x
+    start, widths = net.start, net.widths
+    last = widths.size - 2
+    for k in range(last + 1):
+        into, out = widths[k], widths[k + 1]
+        matrix = p[start : start + into * out].reshape(out, into)
+        z = layers[at : at + n * out].reshape(n, out)
+        np.dot(h, matrix.T, z)
+        start += into * out
+        activate(z, p[start : start + out], net.activation if k < last else LINEAR)
+        start, at, h = start + out, at + n * out, z
+    return h
+
+
+@compiled
+def backward(p, g, net, x, layers, delta, spare):
+    """Write the gradient of a network's numbers into g.
+
+    :param layers: as `forward` filled it.
+    :param delta: flat, n * max(widths): begins with the gradient of the outputs (n, widths[-1]).
+    :param spare: as large.
+    """
+    start, widths = net.start, net.widths
+    n, last = x.shape[0], widths.size - 2
+    at, kind = 0, LINEAR
+    for k in range(last + 1):
+        at += n * widths[k + 1]
+        start += (widths[k] + 1) * widths[k + 1]
+    for k in range(last, -1, -1):
+        into, out = widths[k], widths[k + 1]
+        at -= n * out
+        start -= (into + 1) * out
+        bias = start + into * out
+        d = delta[: n * out].reshape(n, out)
+        h = layers[at : at + n * out].reshape(n, out)
+        through_activation(d, h, g[bias : bias + out], kind)
+        before = x
+        if k > 0:
+            before = layers[at - n * into : at].reshape(n, into)
+            matrix = p[start : start + into * out].reshape(out, into)
+            np.dot(d, matrix, spare[: n * into].reshape(n, into))
+        np.dot(d.T, before, g[start : start + into * out].reshape(out, into))
+        delta, spare, kind = spare, delta, net.activation
+
+
+@compiled
+def clip_norm(g, most):
+    """torch.nn.utils.clip_grad_norm_ over all of it."""
+    total = ZERO
+    for i in range(g.size):
+        total += g[i] * g[i]
+    factor = F(most) / (np.sqrt(total) + F(1e-6))
+    if not factor >= ONE:  # also where it is no number
+        for i in range(g.size):
+            g[i] *= factor
+
+
+@compiled
+def adam(p, g, m, v, step, rate, eps):
+    """torch.optim.Adam with its own betas; `step` counts from 1."""
+    size = F(rate / (1 - 0.9**step))
+    scale = F(1 / np.sqrt(1 - 0.999**step))
+    for i in range(g.size):
+        m[i] += (g[i] - m[i]) * F(0.1)
+        v[i] = v[i] * F(0.999) + g[i] * g[i] * F(0.001)
+        p[i] -= size * m[i] / (np.sqrt(v[i]) * scale + F(eps))
+
+
+class Flat:
+    """The parameters of torch modules and Adam's moments, laid into flat vectors.
+
+    Torch's own tensors become views of them, so what a compiled update moves, torch sees moved.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], adam: torch.optim.Adam) -> None:
+        size = sum(parameter.numel() for parameter in parameters)
+        self.values, self.gradient, self.first, self.second = np.zeros((4, size), F)
+        self._steps = np.zeros(len(parameters), F)
+        at = 0
+        for i, parameter in enumerate(parameters):
+            part, shape = slice(at, at := at + parameter.numel()), parameter.shape
+            self.values[part] = parameter.detach().numpy().ravel()
+            parameter.data = torch.from_numpy(self.values[part]).view(shape)
+            if before := adam.state.get(parameter):
+                self.first[part] = before["exp_avg"].numpy().ravel()
+                self.second[part] = before["exp_avg_sq"].numpy().ravel()
+                self._steps[i] = float(before["step"])
+            adam.state[parameter] = {
+                "step": torch.from_numpy(self._steps[i : i + 1]).view(()),
+                "exp_avg": torch.from_numpy(self.first[part]).view(shape),
+                "exp_avg_sq": torch.from_numpy(self.second[part]).view(shape),
+            }
+
+    @property
+    def steps(self) -> int:
+        """Updates so far."""
+        return int(self._steps[0])
+
+    @steps.setter
+    def steps(self, count: int) -> None:
+        self._steps[:] = count
+
+
+def linears(*modules: nn.Module) -> list[nn.Linear]:
+    """The layers of a perceptron that may be spread over modules, first to last."""
+    return [each for module in modules for each in module.modules() if isinstance(each, nn.Linear)]
+
+
+def net(start: int, layers: list[nn.Linear], activation: type[nn.Module]) -> Net:
+    widths = np.array([layers[0].in_features, *(each.out_features for each in layers)])
+    return Net(start, widths, ACTIVATIONS[activation])
+
+
+def parameters(layers: list[nn.Linear]) -> list[nn.Parameter]:
+    """In the order in which a network lies in the flat vector."""
+    return [part for each in layers for part in (each.weight, each.bias)]

@@ -1,0 +1,151 @@
+"""What the engine lockstep saves: CPU time per environment step beside SB3's, in one process.
+
+    python -m benchmarks.lockstep ppo CartPole-v1
+
+Both learn with the shipped settings, seed by seed one after the other, so that a busy machine slows
+both. Printed: medians over the seeds, where lockstep's time goes, how fast its products are beside
+a large one of the same minutes, what is compiled when, and the ratio. Nothing is evaluated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from baselines.api import NoProgress, Task
+from harness import agents, envs
+
+MOST_GFLOPS_SIDE = 512
+
+
+class Timed:
+    """CPU seconds inside a function, while it stands in its place."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner, self.name, self.seconds = owner, name, 0.0
+
+    def __enter__(self) -> Timed:
+        self.before: Callable[..., Any] = getattr(self.owner, self.name)
+
+        def timed(*given: Any, **named: Any) -> Any:
+            start = time.process_time()
+            try:
+                return self.before(*given, **named)
+            finally:
+                self.seconds += time.process_time() - start
+
+        setattr(self.owner, self.name, timed)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        setattr(self.owner, self.name, self.before)
+
+
+class Learner:
+    """One agent in one environment under both engines."""
+
+    def __init__(self, agent: str, env: str, steps: int, settings: dict[str, Any]) -> None:
+        self.agent, self.card, self.steps, self.hparams = agent, envs.card(env), steps, settings
+
+    def made(self, engine: str, seed: int, steps: int = 0) -> Any:
+        task = Task(lambda: envs.make(self.card), steps or self.steps, seed=seed, env_seed=seed)
+        return agents.make(self.agent, task, self.hparams, engine)
+
+    def seconds(self, engine: str, seed: int, steps: int = 0) -> float:
+        """CPU seconds of one step of learning, without the making of the agent."""
+        agent = self.made(engine, seed, steps)
+        start = time.process_time()
+        done = agent.learn(NoProgress())
+        return (time.process_time() - start) / done
+
+
+def work(model: Any) -> float:
+    """Floating-point operations of the products of one gradient step, for one row of it."""
+    total = 0
+    for net in (model.nets.policy, model.nets.value):
+        layers = [a * b for a, b in zip(net.widths[:-1], net.widths[1:], strict=True)]
+        total += 2 * (3 * sum(layers) - layers[0])  # the first layer hands no gradient back
+    return float(total)
+
+
+def ceiling() -> float:
+    """Operations per second of a product of large matrices."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, MOST_GFLOPS_SIDE, MOST_GFLOPS_SIDE)).astype(np.float32)
+    times = []
+    for _ in range(20):
+        start = time.process_time()
+        a @ b
+        times.append(time.process_time() - start)
+    return 2 * MOST_GFLOPS_SIDE**3 / median(times)
+
+
+def shares(learner: Learner, seed: int) -> None:
+    """Where the time of one more seed goes."""
+    from baselines.lockstep.steps import Steps
+
+    agent = learner.made("lockstep", seed)
+    model, size = agent.model, agent.config.n_envs * agent.config.n_steps
+    with Timed(Steps, "step") as stepping, Timed(type(model), "train") as training:
+        start = time.process_time()
+        done = agent.learn(NoProgress())
+        whole = time.process_time() - start
+    parts = {"environments": stepping.seconds, "update": training.seconds}
+    parts["acting"] = whole - sum(parts.values())
+    print(", ".join(f"{name} {part / whole:.0%}" for name, part in parts.items()))
+    operations = work(model) * agent.config.n_epochs * size * (done // size)
+    print(
+        f"update: {operations / training.seconds / 1e9:.0f} GFLOP/s of products; a product of "
+        f"{MOST_GFLOPS_SIDE} x {MOST_GFLOPS_SIDE}: {ceiling() / 1e9:.0f} GFLOP/s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("agent")
+    parser.add_argument("env")
+    parser.add_argument("--seeds", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=6_400)
+    parser.add_argument("--set", action="append", default=[], help="key=value, as for a sweep")
+    options = parser.parse_args()
+    from harness.config.option import assignments
+
+    changed = agents.Layer("--set", assignments(options.set))
+    settings = agents.resolve(options.agent, options.env, [changed]).hparams
+    torch.set_num_threads(1)
+    learner = Learner(options.agent, options.env, options.steps, settings)
+    start = time.process_time()
+    learner.seconds("lockstep", seed=0)
+    first = time.process_time() - start
+    start = time.process_time()
+    learner.seconds("lockstep", seed=0)
+    compiling = first - (time.process_time() - start)
+    learner.seconds("sb3", seed=0, steps=options.steps // 4)  # torch's first calls are slow
+    taken: dict[str, list[float]] = {"sb3": [], "lockstep": []}
+    for seed in range(options.seeds):
+        for engine, each in taken.items():
+            each.append(learner.seconds(engine, seed))
+    print(f"{options.agent} on {options.env}, {options.seeds} seeds of {options.steps:,} steps")
+    print(f"importing and compiling, once a process: {compiling:.1f} s (less when kept on disk)")
+    shares(learner, seed=0)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak memory {peak / (2**20 if sys.platform == 'darwin' else 2**10):,.0f} MB")
+    for engine, each in taken.items():
+        print(f"{engine}: {median(each) * 1e6:.1f} us CPU/step, {1 / median(each):,.0f} steps/s")
+    ratio = median(taken["sb3"]) / median(taken["lockstep"])
+    print(f"lockstep takes {ratio:.1f} times less CPU time per environment step than sb3")
+
+
+if __name__ == "__main__":
+    main()

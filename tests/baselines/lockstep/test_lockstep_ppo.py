@@ -1,0 +1,292 @@
+"""Lockstep's PPO is SB3's: the same rollout moves the same parameters, and company moves no bit."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("numba")
+
+from baselines.api import NoProgress, Task
+from baselines.lockstep.ppo import PPO, flattened
+from baselines.lockstep.steps import Steps
+from baselines.sb3 import agent_class
+
+BASE = {"n_envs": 4, "n_steps": 50, "batch_size": 20, "n_epochs": 5, "learning_rate": 1e-3}
+ENVS = {"discrete": "CartPole-v1", "continuous": "Pendulum-v1"}
+SETTINGS = {
+    "defaults": {},
+    "value clipping": {"clip_range_vf": 0.05},
+    "an entropy bonus": {"ent_coef": 0.05},
+    "advantages as they are": {"normalize_advantage": False},
+    "a last minibatch that is smaller": {"batch_size": 32, "n_epochs": 7},
+    "a gradient that is never clipped": {"max_grad_norm": 1e6, "vf_coef": 0.1},
+    "schedules": {"learning_rate": "lin_1e-3", "clip_range": "lin_0.1"},
+    "other networks": {
+        "policy_kwargs": {"net_arch": {"pi": [32, 16, 8], "vf": [24]}, "activation_fn": "relu"}
+    },
+    "linear networks": {"policy_kwargs": {"net_arch": []}},
+}
+
+
+def made(kind, env, seed=3, **hparams):
+    """An agent, ready to learn."""
+    config = kind.Config.model_validate(BASE | hparams)
+    return kind(Task(lambda: gym.make(env), 10_000, seed=seed, env_seed=11), config)
+
+
+def twins(env, **hparams):
+    """SB3's learner and lockstep's with one rollout in the buffers of both."""
+    theirs, ours = made(agent_class("ppo"), env, **hparams), made(PPO, env, **hparams)
+    for name, value in theirs.weights().items():
+        assert np.array_equal(value, ours.weights()[name]), f"{name} begins elsewhere"
+    for each in (theirs.model, ours.model):
+        _, callback = each._setup_learn(10_000, None)
+        each._update_current_progress_remaining(2_000, 10_000)
+    model = ours.model
+    model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+    buffer = theirs.model.rollout_buffer
+    buffer.reset()
+    for name in ("actions", "rewards", "returns", "values", "log_probs", "advantages"):
+        getattr(buffer, name)[:] = getattr(model.rollout_buffer, name)
+    buffer.observations[:] = model.seen[:-1].reshape(buffer.observations.shape)
+    buffer.pos, buffer.full = buffer.buffer_size, True
+    return theirs, ours
+
+
+def train_both(theirs, ours, epochs):
+    """One `train` each, with the same minibatches."""
+    model, total = ours.model, ours.model.rollout_buffer.rewards.size
+    np.random.seed(5)
+    orders = np.stack([np.random.permutation(total) for _ in range(epochs)])
+    model._update_learning_rate(model.policy.optimizer)
+    group = model.policy.optimizer.param_groups[0]
+    told = model.fit(model.settings(group["lr"], group["eps"]), flattened(model.seen[:-1]), orders)
+    np.random.seed(5)
+    theirs.model.n_epochs = epochs
+    theirs.model.train()
+    return told
+
+
+def apart(theirs, ours):
+    ours = ours.weights()
+    return max(abs(value - ours[name]).max() for name, value in theirs.weights().items())
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+@pytest.mark.parametrize("name", SETTINGS)
+def test_fifty_updates_move_the_parameters_as_sb3_does(env, name):
+    theirs, ours = twins(env, **SETTINGS[name])
+    start = theirs.weights()
+
+    train_both(theirs, ours, ours.config.n_epochs)
+
+    steps = ours.model.flat.steps
+    assert steps >= 49
+    assert apart(theirs, ours) < 1e-4
+    moved = [abs(value - start[each]).max() for each, value in theirs.weights().items()]
+    assert max(moved) > 1e-3, "the test would pass if nothing moved"
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+def test_one_update_moves_the_parameters_as_sb3_does(env):
+    theirs, ours = twins(env, batch_size=200)
+
+    train_both(theirs, ours, 1)
+
+    assert ours.model.flat.steps == 1
+    assert apart(theirs, ours) < 1e-5
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+def test_what_is_logged_is_what_sb3_logs(env):
+    theirs, ours = twins(env, clip_range_vf=0.05, ent_coef=0.01)
+    logged = {}
+    for agent in (theirs, ours):
+        agent.model.logger.name_to_value.clear()
+
+    told = train_both(theirs, ours, 5)
+    ours.model._log(told, ours.model.settings(1e-3, 1e-5))
+
+    for key, agent in (("theirs", theirs), ("ours", ours)):
+        logged[key] = dict(agent.model.logger.name_to_value)
+    assert set(logged["ours"]) == set(logged["theirs"])
+    for name, value in logged["theirs"].items():
+        assert logged["ours"][name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+def test_an_update_stops_at_the_same_divergence_as_sb3(env):
+    theirs, ours = twins(env, target_kl=0.001, learning_rate=0.01)
+
+    train_both(theirs, ours, 5)
+
+    steps = int(next(iter(theirs.model.policy.optimizer.state.values()))["step"])
+    assert 0 < steps < 50 and ours.model.flat.steps == steps
+    assert ours.model._n_updates == theirs.model._n_updates
+    assert apart(theirs, ours) < 1e-4
+
+
+def test_advantages_and_the_values_they_start_from_are_sb3s():
+    _, ours = twins("Pendulum-v1")
+    model, buffer = ours.model, ours.model.rollout_buffer
+    with torch.no_grad():
+        seen = torch.as_tensor(model.seen)
+        values = model.policy.predict_values(seen.reshape(-1, seen.shape[-1])).reshape(51, 4)
+        actions = torch.as_tensor(buffer.actions[7])
+        _, log_prob, _ = model.policy.evaluate_actions(seen[7], actions)
+    assert np.allclose(buffer.values, values[:-1], atol=1e-5)
+    assert np.allclose(buffer.log_probs[7], log_prob, atol=1e-5)
+    mine = buffer.advantages.copy(), buffer.returns.copy()
+
+    buffer.compute_returns_and_advantage(values[-1], model._last_episode_starts)
+
+    assert np.allclose(mine[0], buffer.advantages, atol=1e-4)
+    assert np.allclose(mine[1], buffer.returns, atol=1e-4)
+
+
+@pytest.mark.parametrize("normalize", [False, True, {"obs": False}, {"reward": False}])
+@pytest.mark.parametrize("env", [*ENVS.values(), "FrozenLake-v1"])
+def test_environments_are_stepped_as_sb3_steps_them(env, normalize):
+    if env == "FrozenLake-v1" and normalize is not False:
+        normalize = {"obs": False}  # VecNormalize takes no numbers of a set
+    theirs, ours = (
+        made(kind, env, normalize=normalize).model.env for kind in (agent_class("ppo"), PPO)
+    )
+    for each in (theirs, ours):
+        each.seed(11)
+    assert np.array_equal(theirs.reset(), ours.reset())
+    steps, rng, ends = Steps(ours), np.random.default_rng(0), 0
+    for _ in range(450):
+        if isinstance(theirs.action_space, gym.spaces.Discrete):
+            actions = rng.integers(theirs.action_space.n, size=4)
+        else:
+            actions = rng.uniform(-2, 2, (4, 1)).astype(np.float32)
+
+        wanted, found = theirs.step(actions), steps.step(list(actions))
+
+        for theirs_each, ours_each in zip(wanted[:3], found[:3], strict=True):
+            assert np.array_equal(theirs_each, ours_each)
+        cut = {
+            i: info["terminal_observation"]
+            for i, info in enumerate(wanted[3])
+            if info["TimeLimit.truncated"]
+        }
+        assert set(cut) == set(steps.cut)
+        assert all(np.array_equal(steps.cut[i][0], cut[i]) for i in cut)
+        ends += int(wanted[2].sum())
+    assert ends > 3
+
+
+class Cut(gym.Wrapper):
+    """Pays 1 for every step, and is cut short after five, or ends by itself."""
+
+    def __init__(self, ends):
+        super().__init__(gym.make("CartPole-v1"))
+        self.ends = ends
+
+    def reset(self, **given):
+        self.steps = 0
+        return self.env.reset(**given)
+
+    def step(self, action):
+        self.steps += 1
+        seen, *_ = self.env.step(action)
+        over = self.steps == 5
+        return seen, 1.0, over and self.ends, over and not self.ends, {}
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["truncated", "terminated"])
+def test_what_a_time_limit_cuts_off_is_worth_its_value_and_an_end_is_worth_nothing(ends):
+    config = PPO.Config(n_steps=20, batch_size=20, gamma=0.5)
+    agent = PPO(Task(lambda: Cut(ends), 100, env_seed=1), config)
+    model = agent.model
+    _, callback = model._setup_learn(100, None)
+
+    model.collect_rollouts(model.env, callback, model.rollout_buffer, 20)
+
+    rewards = model.rollout_buffer.rewards[:, 0]
+    last = [t for t in range(20) if t % 5 == 4]
+    assert all((rewards[t] == 1.0) == (ends or t not in last) for t in range(20))
+    starts = model.rollout_buffer.episode_starts[:, 0]
+    assert starts.tolist() == [float(t % 5 == 0) for t in range(20)]
+
+
+# Company, repetition and evaluation ---------------------------------------------------------------
+
+
+class Watching:
+    """Acts in the middle of learning, as evaluation does."""
+
+    def __init__(self, agent):
+        self.agent, self.due = agent, 0
+
+    def at(self, step):
+        if step >= self.due:
+            self.due += 150
+            obs = np.zeros((20, *self.agent.model.observation_space.shape), np.float32)
+            np.random.seed(step)
+            self.agent.predict(obs, deterministic=step % 2 == 0)
+            self.agent.weights()
+
+    def log(self, step, metrics): ...
+
+
+def learned(env, seed, watched=False):
+    config = PPO.Config.model_validate(BASE | {"n_epochs": 2, "normalize": env == "Pendulum-v1"})
+    agent = PPO(Task(lambda: gym.make(env), 600, seed=seed, env_seed=seed), config)
+    agent.learn(Watching(agent) if watched else NoProgress())
+    return agent.weights()
+
+
+def same_bits(one, other):
+    return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+def test_a_seed_learns_the_same_bits_alone_and_among_others(env):
+    alone = learned(env, seed=3)
+
+    for company in (8, 32):
+        with ThreadPoolExecutor(4) as pool:
+            among = list(pool.map(partial(learned, env), range(company)))
+        assert same_bits(alone, among[3])
+        assert not same_bits(alone, among[4]), "another seed learns something else"
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+def test_evaluating_changes_nothing_that_is_learned(env):
+    assert same_bits(learned(env, seed=1), learned(env, seed=1, watched=True))
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+def test_what_is_saved_sb3_loads_and_acts_alike(env, tmp_path):
+    agent = made(PPO, env)
+    agent.learn(NoProgress())
+    agent.save(tmp_path)
+    again, sb3 = made(PPO, env, seed=9), made(agent_class("ppo"), env, seed=9)
+
+    again.load(tmp_path)
+    sb3.load(tmp_path)
+
+    obs = np.stack([gym.make(env).reset(seed=seed)[0] for seed in range(20)])
+    action = agent.predict(obs)[0]
+    assert same_bits(agent.weights(), again.weights()) and same_bits(agent.weights(), sb3.weights())
+    assert np.array_equal(action, again.predict(obs)[0])
+    assert np.allclose(action, sb3.predict(obs)[0], atol=1e-5)
+    assert agent.model.flat.steps == again.model.flat.steps > 0
+
+
+# What it refuses ----------------------------------------------------------------------------------
+
+
+def test_what_is_not_compiled_is_refused_by_name():
+    config = PPO.Config.model_validate({"use_sde": True, "policy_kwargs": {"activation_fn": "elu"}})
+
+    assert [key for key, _ in PPO.refuses(config)] == ["use_sde", "policy_kwargs.activation_fn"]
+    assert not list(PPO.refuses(PPO.Config()))
