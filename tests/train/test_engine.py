@@ -9,16 +9,19 @@ import pytest
 
 pytest.importorskip("numba")
 
-from harness import agents, python
+from harness import agents, envs
 from harness.config import strict
 from harness.report.results import protocol
+from harness.seeding import episode_seeds
 from harness.spec import Batch, Engine
 from harness.store.reader import Store
 from harness.sweep.expand import expand
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
+from harness.train.evaluate import Evaluator
 from harness.train.executors.serial import serial
 from harness.train.run import Job
+from harness.train.trained import trained as load
 
 HEAD = "name: twins\nquestion: q\nenvs: [CartPole-v1]\nseeds: 2\nsteps: 400\n"
 HEAD += "evaluation: {every: 200, episodes: 2, final_episodes: 2}\n"
@@ -171,10 +174,12 @@ def test_a_trained_run_can_be_loaded_and_acts_as_it_did(twins):
     sweep, store = twins
     spec = next(run for run in sweep.runs if run.engine.name == "lockstep")
 
-    loaded = python.load(spec, store.root)
+    loaded = load(store.folder(spec))
 
-    observation = loaded.make_env().reset(seed=0)[0]
-    assert loaded.predict(observation[None])[0].shape == (1,)
+    evaluator = Evaluator(lambda: envs.make(loaded.card, training=False))
+    seeds = episode_seeds("final", spec.env, spec.seed, spec.evaluation.final_episodes)
+    played = evaluator.play(loaded.agent, seeds)
+    assert sum(played.returns) / len(played.returns) == store.result(spec)["final"]["mean"]
 
 
 def test_the_report_names_the_engine_of_each_arm(twins):
@@ -185,8 +190,6 @@ def test_the_report_names_the_engine_of_each_arm(twins):
 
 
 def test_a_run_whose_environment_raises_fails_alone_and_the_rest_go_on(tmp_path, monkeypatch):
-    from harness import envs
-
     sweep = expanded(tmp_path, SMALL + "arms: {a: {engine: lockstep}}\n")
     store, make = Store(tmp_path / "results"), envs.make
     Fragile.steps = 0
