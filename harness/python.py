@@ -41,13 +41,15 @@ class Sweep:
         self.resolved = resolved
 
     @classmethod
-    def load(cls, path: str | Path, anyway: bool = False) -> Self:
+    def load(cls, path: str | Path, anyway: bool = False, folder: str | Path = FOLDER) -> Self:
         """Read a sweep file, and make each learner once; trains nothing.
 
         :param anyway: allow claims that no outcome could support.
+        :param folder: where what its arms import lies.
         :raises UserError: with everything that is wrong with it at once.
         """
-        return cls(expand(Path(path), anyway=anyway, rehearse=True).sweep)
+        store = Store(Path(folder))
+        return cls(expand(Path(path), anyway=anyway, rehearse=True, store=store).sweep)
 
     @property
     def runs(self) -> tuple[Run, ...]:

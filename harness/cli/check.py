@@ -52,8 +52,8 @@ def of_sweep(
     from harness.report.evidence import equal_tuning
     from harness.sweep.expand import expand
 
-    chosen = verb.engine(engine)
-    expansion = expand(path, verb.overrides(set_), anyway, rehearse=True, engine=chosen)
+    chosen, layers = verb.engine(engine), verb.overrides(set_)
+    expansion = expand(path, layers, anyway, rehearse=True, engine=chosen, store=store)
     sweep = expansion.sweep
     yield matrix(sweep)
     yield acting(expansion)

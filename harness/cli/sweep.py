@@ -26,9 +26,10 @@ def sweep(
         from harness.sweep.record import keep
 
         path = verb.find_file(file, "sweep")
-        chosen = verb.engine(engine)
-        resolved = expand(path, verb.overrides(set_), anyway, rehearse=True, engine=chosen).sweep
+        chosen, layers = verb.engine(engine), verb.overrides(set_)
         store = verb.open_store(results)
+        expansion = expand(path, layers, anyway, rehearse=True, engine=chosen, store=store)
+        resolved = expansion.sweep
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))
         runs, metrics = list(resolved.made), resolved.metrics

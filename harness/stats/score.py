@@ -41,8 +41,9 @@ class Scores:
     planned: dict[str, NDArray[np.bool_]]  # arm -> (seeds, envs): the sweep asks for the run
 
     def complete(self, arms: Iterable[str]) -> bool:
-        """Whether these arms are asked for on every environment, with all seeds."""
-        return all(self.planned[arm].all() for arm in arms)
+        """Whether these arms are asked for on every environment, each with as many seeds."""
+        asked = [self.planned[arm][self.planned[arm].any(axis=1)] for arm in arms]
+        return all(each.all() for each in asked) and len({len(each) for each in asked}) == 1
 
     def count(self, arm: str, envs: Sequence[str] | None = None) -> tuple[int, int]:
         """How many runs of an arm have a score, and how many were planned."""

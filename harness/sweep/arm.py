@@ -25,6 +25,7 @@ class Composed(NamedTuple):
     envs: list[str] | None = None
     steps: Steps = None
     components: tuple[str, ...] | None = None  # None: it is not said what it is made of
+    imported: str | None = None  # what stands in the place of its runs
 
     def last(self, name: str) -> tuple[Place, Any]:
         """The last departure that sets `name`, and where it stands."""
@@ -96,7 +97,8 @@ def compose(file: SweepFile, problems: Problems) -> Arms:
             suffix = ",".join(f"{key}={value}" for key, value in point.items())
             name = f"{label}[{suffix}]" if suffix else label
             both = (base, (place, arm))
-            arms.composed.append(Composed(name, place, both, point, arm.envs, arm.steps, parts))
+            more = (arm.envs, arm.steps, parts, arm.imported)
+            arms.composed.append(Composed(name, place, both, point, *more))
     for label, chosen in _subsets(file, problems):
         departures = (base, *_sides(file, chosen))
         arms.composed.append(

@@ -13,8 +13,9 @@ from harness.agents import Layer, Settings
 from harness.config import study
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
-from harness.spec import Engine, Metric, ResolvedSweep, RunSpec
-from harness.sweep import claim
+from harness.spec import Engine, Metric, ResolvedSweep, Run
+from harness.store.reader import Store
+from harness.sweep import claim, imported
 from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
 from harness.sweep.claim import SCORES
@@ -54,13 +55,16 @@ def expand(
     anyway: bool = False,
     rehearse: bool = False,
     engine: Engine | None = None,
+    store: Store | None = None,
 ) -> Expansion:
-    """Every run of a sweep. Looks at nothing but the file, its folder and what is shipped.
+    """Every run of a sweep. Looks at nothing but the file, its folder, what is shipped, and what
+    its arms say was imported.
 
     :param overrides: hyper-parameters that win over everything, from `--set`.
     :param anyway: allow claims that no outcome could support; the objections are recorded.
     :param engine: what it says wins over the file, too, from `--engine`.
     :param rehearse: look at this machine, too, and make each learner once, as before training.
+    :param store: where what was imported lies.
     :raises UserError: with everything that is wrong at once, before anything trains.
     """
     document = load(path)
@@ -76,8 +80,11 @@ def expand(
     _check_report(file, arms, problems)
     metrics = _metrics(file, problems)
     seeds = _seeds(file, arms, problems)
-    asked, runs = list[Request](), list[RunSpec]()
+    asked, runs = list[Request](), list[Run]()
     for arm in arms.composed:
+        if arm.imported is not None:
+            runs += imported.runs_of(arm, file, store, problems)
+            continue
         for request in requests(file, document, arm, cards, problems):
             request = request._replace(layers=(*request.layers, *overrides))
             if engine is not None:
@@ -102,7 +109,7 @@ def expand(
         envs=tuple(cards),
         claims=tuple(claims.values()),
         metrics=tuple(metrics),
-        report=file.report,
+        report=imported.report(file, runs, claims, problems),
         anchors={name: scale for name, card in cards.items() if (scale := card.scale())},
         components={a.label: a.components for a in arms.composed if a.components is not None},
         tuned_on=_tuned_on(asked),
@@ -216,7 +223,7 @@ def _place_of(label: str, file: SweepFile) -> Place:
     return ("arms", label) if label in file.arms else ("components",)
 
 
-def _check_distinct(file: SweepFile, runs: Iterable[RunSpec], problems: Problems) -> None:
+def _check_distinct(file: SweepFile, runs: Iterable[Run], problems: Problems) -> None:
     """Two arms that are one and the same would compare an arm with itself."""
     keys: dict[str, list[str]] = {}
     for run in runs:

@@ -59,6 +59,12 @@ class Arm(Departure):
         "effect of each. A `design` sets it by itself.",
     )
     envs: list[str] | None = Field(None, description="A subset of the sweep's environments.")
+    imported: str | None = Field(
+        None,
+        alias="import",
+        description="Scores from elsewhere in the place of runs: theirs/ppo is the arm ppo of what "
+        "`harness import` took as theirs. They have their own seeds and budgets.",
+    )
     steps: int | dict[str, int] | None = Field(
         None, description="The budget in environment steps, if it differs from the sweep's."
     )

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
 from harness import envs
-from harness.config.name import RULE, is_name
-from harness.config.strict import Problem, Problems, UserError
-from harness.spec import Anchors, ReportOptions, ResolvedSweep
+from harness.config.name import RULE, is_name, joined
+from harness.config.strict import Problem, Problems, UserError, suggest
+from harness.spec import Anchors, Claim, ImportedRun, ReportOptions, ResolvedSweep, Run
 from harness.store.files import Damaged
 from harness.store.foreign.keep import keep as keep_runs
 from harness.store.foreign.source import Source, runs
 from harness.store.reader import Store
 from harness.sweep import claim, record
+from harness.sweep.arm import Composed
+from harness.sweep.file import SweepFile
+
+CURVE = "auc"  # the score that needs a curve
+# What an arm may say beside `import`: it has no settings of ours.
+BESIDE = {"imported", "envs", "components"}
 
 
 class Import(NamedTuple):
@@ -43,7 +49,7 @@ def take(
     problems = Problems(lambda place, message: Problem("--claim", None, "", message))
     made = claim.read(claims, arms, envs_of, problems)
     for each in made.values():
-        if each.score == "auc" and not curves:
+        if each.score == CURVE and not curves:
             problems.add((), f"'{each.text}': no curve is imported, only single scores")
     problems.check()
     kept = keep_runs(name, kind, series, store)
@@ -54,12 +60,65 @@ def take(
         arms=arms,
         envs=envs_of,
         claims=tuple(made.values()),
-        report=ReportOptions(scores=("final", "auc") if curves else ("final",)),
+        report=ReportOptions(scores=("final", CURVE) if curves else ("final",)),
         anchors=anchors(envs_of),
         runs=kept.runs,
         command=command,
     )
     return Import(sweep, kept.before, record.keep(sweep, store))
+
+
+def runs_of(
+    arm: Composed, file: SweepFile, store: Store | None, problems: Problems
+) -> list[ImportedRun]:
+    """The runs of an arm that was imported, in the sweep's environments; none if it is wrong."""
+    place = (*arm.place, "import")
+    for key in sorted(file.arms[str(arm.place[-1])].model_fields_set - BESIDE):
+        problems.add((*arm.place, key), "an imported arm has no settings of ours: drop it")
+    name, _, label = str(arm.imported).partition("/")
+    if store is None or not is_name(name):
+        where = "a results folder" if store is None else f"theirs/ppo, not '{arm.imported}'"
+        problems.add(place, f"an import is named as it stands in {where}")
+        return []
+    try:
+        runs = store.sweep(name).imported
+    except FileNotFoundError:
+        message = f"nothing was imported as '{name}' into {store.root}: harness import FILE --as "
+        problems.add(place, f"{message}{name}.{suggest(name, store.sweeps())}")
+        return []
+    except Damaged as error:
+        problems.add(place, error.damage.why)
+        return []
+    arms = list(dict.fromkeys(run.origin.arm for run in runs))
+    label = label or (arms[0] if len(arms) == 1 else "")
+    mine = [run for run in runs if run.origin.arm == label]
+    here = [run for run in mine if run.env in arm.among(file.envs)]
+    if not runs:
+        problems.add(place, f"the sweep '{name}' was made here: its arms are no imports")
+    elif not mine:
+        each = joined((f"{name}/{one}" for one in arms), "or")
+        problems.add(place, f"no arm '{label}' in it: name {each}" if label else f"name {each}")
+    elif not here:
+        has = joined(dict.fromkeys(run.env for run in mine))
+        problems.add(place, f"it has no run on the environments of this sweep, only on {has}")
+    return [run.model_copy(update={"arm": arm.label}) for run in here]
+
+
+def report(
+    file: SweepFile, runs: Iterable[Run], claims: Mapping[int, Claim], problems: Problems
+) -> ReportOptions:
+    """The file's options of the report, without a curve's score where single scores stand."""
+    single = {run.arm for run in runs if isinstance(run, ImportedRun) and run.points == 1}
+    if not single or CURVE not in file.report.scores:
+        return file.report
+    why = f"no curve was imported of {joined(sorted(single))}, only single scores"
+    if "scores" in file.report.model_fields_set:
+        problems.add(("report", "scores"), f"{CURVE}: {why}")
+    for i, made in claims.items():
+        if made.score == CURVE and single & set(made.arms):
+            problems.add(("claims", i), f"'{made.text}': {why}")
+    scores = tuple(score for score in file.report.scores if score != CURVE)
+    return file.report.model_copy(update={"scores": scores})
 
 
 def _check_free(name: str, store: Store) -> None:

@@ -11,6 +11,7 @@ from harness.config.tree import grouped
 from harness.report.document import quoted
 from harness.report.evidence import Evidence, equal_tuning, origin
 from harness.report.number import budget
+from harness.spec import RunSpec
 from harness.store import health
 
 
@@ -75,7 +76,11 @@ def _ill(evidence: Evidence) -> Iterable[str]:
 
 def _unmeasured(evidence: Evidence) -> Iterable[str]:
     """Finished runs of which a metric of the user's own has made no number."""
-    finished = [status.spec for status in evidence.statuses if status.state == "finished"]
+    finished = [
+        status.spec
+        for status in evidence.statuses
+        if status.state == "finished" and isinstance(status.spec, RunSpec)
+    ]
     for name, of in evidence.measured.items():
         made = [of.get((run.arm, run.env, run.seed)) for run in finished]
         without = [i for i, one in enumerate(made) if one is None or one.value is None]
