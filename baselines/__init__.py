@@ -6,7 +6,7 @@ A learner that takes bonuses makes an agent with each of them: `ppo_rnd` is `ppo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,8 @@ ACTIONS = (
 )
 
 FLAT = ("vector", "discrete", "multibinary", "multidiscrete")
+
+SPACES: dict[str, Collection[str]] = {"observations": OBSERVATIONS, "actions": ACTIONS}
 
 # How far a bonus looks, and so which learners can pay it.
 REACHES = {
@@ -337,7 +339,13 @@ def load_bonus(name: str) -> Any:
     """
     if not is_target(name):
         return target.attribute(BONUSES[name])
-    return target.load(name, target.attribute("baselines.curiosity.bonus:Bonus"))
+    kind: Any = target.load(name, target.attribute("baselines.curiosity.bonus:Bonus"))
+    wrong = list(unknown({each: getattr(kind, each) for each in ("reach", *SPACES)}))
+    if not issubclass(kind.Config, target.attribute("baselines.api:Config")):
+        wrong.append("Config: not derived from baselines.api.Config")
+    if wrong:
+        raise ValueError(f"'{name}' says of itself what there is not, {'; '.join(wrong)}")
+    return kind
 
 
 def split(agent: str) -> tuple[str, str]:
@@ -378,9 +386,21 @@ def entry(agent: str) -> Entry:
         version=version,
         summary=f"{learner} with {kind.summary}",
         actions=tuple(each for each in plain.actions if each in kind.actions),
-        observations=tuple(each for each in plain.observations if each in FLAT),
+        observations=tuple(each for each in plain.observations if each in kind.observations),
         lockstep=None,
     )
+
+
+def unknown(told: Mapping[str, Any]) -> Iterator[str]:
+    """What a class of the user's own says of itself that there is not, and what there is."""
+    for name, known in {**SPACES, "reach": REACHES}.items():
+        words = told.get(name, ())
+        if isinstance(words, str) and name != "reach":
+            yield f'{name}: "{words}" (write ("{words}",), with a comma)'
+            continue
+        odd = {words} - set(known) if isinstance(words, str) else set(words) - set(known)
+        if odd:
+            yield f"{name}: {', '.join(sorted(map(str, odd)))} (there are {', '.join(known)})"
 
 
 def own(agent: str) -> Entry:
@@ -391,12 +411,7 @@ def own(agent: str) -> Entry:
     plain = Entry(agent, None, "", (*BOTH, *SEVERAL))
     made = plain.load()
     told = {name: getattr(made, name) for name in SAID if hasattr(made, name)}
-    wrong = [
-        f"{name}: {', '.join(sorted(unknown))}"
-        for name, known in (("actions", ACTIONS), ("observations", OBSERVATIONS))
-        if (unknown := set(told.get(name, ())) - set(known))
-    ]
-    if wrong:
+    if wrong := list(unknown(told)):
         raise ValueError(f"'{agent}' says of itself what there is not, {'; '.join(wrong)}")
     first = (made.__doc__ or "").strip().partition("\n")[0]
     return replace(plain, summary=first, **told)

@@ -109,7 +109,8 @@ def test_the_bonus_that_contributing_adds_pays_less_for_what_it_has_seen(tmp_pat
     assert takes("ppo", name) and takes("dqn", name)
 
     kind = load_bonus(name)
-    bonus = kind(2, gym.spaces.Discrete(2), kind.Config(), torch.Generator().manual_seed(0))
+    seen = gym.spaces.Box(-1, 1, (2,))
+    bonus = kind(seen, gym.spaces.Discrete(2), kind.Config(), torch.Generator().manual_seed(0))
     obs, ended = torch.ones(3, 1, 2), torch.zeros(3, 1, dtype=torch.bool)
     steps = Transitions(obs, torch.zeros(3, 1, 1), obs, ended, ended)
     first = bonus.reward(steps)

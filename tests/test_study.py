@@ -156,6 +156,9 @@ WRONG = {
         "my_agent.py", "import annotations", "import annotation", "my_agent.py:",
     ),
     "kinds that there are not": ("my_agent.py", '("vector",)', '("vektor",)', "vektor"),
+    "a word instead of a tuple": ("my_agent.py", '("vector",)', '("vector")', "with a comma"),
+    "a reach that there is not": ("my_bonus.py", '"step"', '"steps"', "reach: steps (there are"),
+    "a Config that is none": ("my_bonus.py", "(api.Config)", "", "Config: not derived from"),
     "a card that is not there": (
         "sweep.yaml", "corridor.yaml", "korridor.yaml", "no card of this study",
     ),

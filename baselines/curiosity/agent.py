@@ -5,14 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, ClassVar
 
-from gymnasium import spaces
 from pydantic import BaseModel, create_model
-from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.vec_env import VecEnv
 
-from baselines import AGENTS, load_bonus, name, sb3, target
+from baselines import AGENTS, OBSERVATIONS, load_bonus, name, sb3, target
 from baselines.curiosity.learner import Curious
 from baselines.sb3_config import config_of
+from baselines.space import observation_kind, shown
 
 
 class CuriosityAgent(sb3.SB3Agent):
@@ -26,10 +25,12 @@ class CuriosityAgent(sb3.SB3Agent):
     settings: ClassVar[type[BaseModel]]  # what all bonuses of this algorithm share
 
     def _arguments(self, env: VecEnv) -> dict[str, Any]:
-        space = env.observation_space
-        if isinstance(space, spaces.Dict) or is_image_space(space):
-            raise ValueError(f"{self.name} reads flat observations, not {space}: add a wrapper")
         given = super()._arguments(env)
+        space = env.observation_space
+        read = load_bonus(self.bonus).observations
+        if observation_kind(space) not in read:
+            what = " or ".join(OBSERVATIONS[kind] for kind in read)
+            raise ValueError(f"{self.name} reads {what}, not {shown(space)}: add a wrapper")
         return given | {
             "bonus": self.bonus,
             "curiosity": _take(given, self.settings),

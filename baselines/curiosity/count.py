@@ -41,9 +41,13 @@ class Count(Bonus):
     summary: ClassVar[str] = "exact counts (Strehl and Littman, 2008)"
 
     def __init__(
-        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        config: Config,
+        generator: torch.Generator,
     ) -> None:
-        super().__init__(obs_dim, action_space, config, generator)
+        super().__init__(observation_space, action_space, config, generator)
         if config.count_scope != "lifelong":
             self.reach = "episode"
         self.visits = Visits()

@@ -61,10 +61,14 @@ class ICM(Bonus):
     actions = feature.ACTIONS
 
     def __init__(
-        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        config: Config,
+        generator: torch.Generator,
     ) -> None:
-        super().__init__(obs_dim, action_space, config, generator)
-        self.features = Features(obs_dim, action_space, config, generator, nn.ELU)
+        super().__init__(observation_space, action_space, config, generator)
+        self.features = Features(self.obs_dim, action_space, config, generator, nn.ELU)
         dim, action_dim = self.features.dim, self.features.actions.dim
         self.forward_model = mlp([dim + action_dim, *config.forward_net, dim], nn.ReLU, generator)
 

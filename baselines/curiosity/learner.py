@@ -21,7 +21,8 @@ class Curious:
     """
 
     reaches: ClassVar[tuple[str, ...]]  # of the bonuses that it takes
-    action_space: Any  # the algorithm's
+    observation_space: Any  # the algorithm's, as its policy sees it
+    action_space: Any
     fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {}  # of the Config, as SB3Agent's
 
     @staticmethod
@@ -43,10 +44,10 @@ class Curious:
         self.curiosity_config = curiosity or self.settings(kind.reach)()
         super().__init__(*args, **kwargs)
 
-    def _make_bonus(self, obs_dim: int, generator: torch.Generator) -> Bonus:
+    def _make_bonus(self, generator: torch.Generator) -> Bonus:
         """:raises ValueError: if this learner cannot take the bonus as it is set."""
         kind = load_bonus(self.bonus_name)
-        bonus: Bonus = kind(obs_dim, self.action_space, self.bonus_config, generator)
+        bonus: Bonus = kind(self.observation_space, self.action_space, self.bonus_config, generator)
         if bonus.reach not in self.reaches:
             able = " or ".join(f"that prices {REACHES[reach]}" for reach in self.reaches)
             raise ValueError(

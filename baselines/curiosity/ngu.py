@@ -74,13 +74,19 @@ class NGU(Bonus):
     actions = feature.ACTIONS
 
     def __init__(
-        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        config: Config,
+        generator: torch.Generator,
     ) -> None:
-        super().__init__(obs_dim, action_space, config, generator)
-        self.features = Features(obs_dim, action_space, config, generator)
+        super().__init__(observation_space, action_space, config, generator)
+        self.features = Features(self.obs_dim, action_space, config, generator)
         self.episode = EpisodeMemory(self.features.dim, limit=config.memory_size)
         self.distances = RunningMoments()  # squared, to the nearest neighbours
-        self.rnd = rnd.RND(obs_dim, action_space, config, generator) if config.lifelong else None
+        self.rnd = None
+        if config.lifelong:
+            self.rnd = rnd.RND(observation_space, action_space, config, generator)
         self.errors = RunningMoments()  # of RND
 
     @torch.no_grad()

@@ -19,7 +19,6 @@ from typing import Annotated, Any, ClassVar
 import torch
 from pydantic import AfterValidator
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 
 from baselines.bound import Positive
 from baselines.curiosity.learner import Curious
@@ -51,9 +50,7 @@ class CuriousOffPolicy(Curious):
         super()._setup_model()
         # Generators of its own: with int_coef 0 this is the plain algorithm bit for bit.
         seed = 0 if self.seed is None else self.seed
-        bonus = self._make_bonus(
-            get_flattened_obs_dim(self.observation_space), torch.Generator().manual_seed(seed)
-        )
+        bonus = self._make_bonus(torch.Generator().manual_seed(seed))
         self.novelty = Novelty(
             bonus, self.curiosity_config, gamma=self.gamma, n_envs=self.n_envs, seed=seed
         ).to(self.device)

@@ -17,17 +17,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from gymnasium.spaces.utils import flatdim
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.preprocessing import preprocess_obs
+from stable_baselines3.common.torch_layers import NatureCNN
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor, nn
 
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Transitions, told
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.episodic import forget_episodes
 from baselines.curiosity.learner import Curious
-from baselines.curiosity.network import mlp
+from baselines.curiosity.network import Convolutions, mlp
 from baselines.curiosity.settings import settings_of
 from baselines.curiosity.stream import Stream
 
@@ -55,10 +57,8 @@ class CuriousRollouts(Curious):
         self._rng = np.random.default_rng(seed)
         self._random_actions = copy.deepcopy(self.action_space)
         self._random_actions.seed(seed)
-        space = self.observation_space
-        obs_dim = self._encode(np.zeros((1, *space.shape), space.dtype)).shape[-1]
-        bonus = self._make_bonus(obs_dim, generator)
-        critic = mlp([obs_dim, *config.int_net_arch, 1], nn.Tanh, generator, last_gain=1.0)
+        bonus = self._make_bonus(generator)
+        critic = self._make_critic(generator)
         self.stream = Stream(bonus, critic, config, self.n_envs).to(self.device)
         learned = [p for p in self.stream.bonus.parameters() if p.requires_grad]
         self.stream_optimizer = torch.optim.Adam(
@@ -70,10 +70,22 @@ class CuriousRollouts(Curious):
             fused=True,  # the plain one costs more than the networks themselves
         )
         self._ends: list[End] = []
+        self._infos: list[dict[str, np.ndarray]] = []  # what the bonus asks for, step by step
+        self._callback: BaseCallback | None = None  # knows the rewards of a step
         self._time = 0
         self._rollout: tuple[Transitions, Tensor] | None = None  # with its intrinsic returns (T, B)
         self._random_rollouts: list[Transitions] = []
         self._diagnostic = Diagnostic()
+
+    def _make_critic(self, generator: torch.Generator) -> nn.Sequential:
+        """A perceptron, behind convolutions like the policy's where that has some."""
+        space = self.observation_space
+        torso, width = [], flatdim(space)
+        if isinstance(self.policy.features_extractor, NatureCNN):
+            torso = [Convolutions(space.shape, generator)]
+            width = torso[0].width
+        widths = [width, *self.curiosity_config.int_net_arch, 1]
+        return nn.Sequential(*torso, *mlp(widths, nn.Tanh, generator, last_gain=1.0))
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
         before = self._last_obs
@@ -89,7 +101,8 @@ class CuriousRollouts(Curious):
         rollout_buffer: RolloutBuffer,
         n_rollout_steps: int,
     ) -> bool:
-        self._ends, self._time, self._rollout = [], 0, None
+        self._ends, self._infos, self._time, self._rollout = [], [], 0, None
+        self._callback = callback
         config = self.curiosity_config
         if self.stream.random_rollouts < config.random_rollouts:
             return self._collect_random_rollout(env, callback, n_rollout_steps)
@@ -170,8 +183,7 @@ class CuriousRollouts(Curious):
     def _warm_up(self) -> None:
         if self.stream.random_rollouts < self.curiosity_config.random_rollouts:
             return
-        parts = zip(*(steps.flat() for steps in self._random_rollouts), strict=True)
-        steps = Transitions(*(torch.cat(part) for part in parts))
+        steps = Transitions.joined([steps.flat() for steps in self._random_rollouts])
         for _ in range(self.curiosity_config.warmup_epochs):
             self._learn(steps, None)
         self._random_rollouts = []
@@ -184,6 +196,10 @@ class CuriousRollouts(Curious):
         for i in np.flatnonzero(dones):
             truncated = bool(infos[i].get("TimeLimit.truncated", False))
             self._ends.append(End(self._time, int(i), infos[i]["terminal_observation"], truncated))
+        if self.stream.bonus.infos:
+            scaled = self._vec_normalize_env
+            rewards = scaled.get_original_reward() if scaled else self._callback.locals["rewards"]
+            self._infos.append(told(self.stream.bonus.infos, rewards, infos))
         self._time += 1
 
     def _steps(self, obs: np.ndarray, actions: np.ndarray) -> tuple[Transitions, Tensor]:
@@ -200,7 +216,11 @@ class CuriousRollouts(Curious):
             truncated[t, i] = torch.tensor(cut, device=self.device)
             terminated[t, i] = ~truncated[t, i]
         taken = torch.as_tensor(actions, device=self.device)
-        steps = Transitions(seen[:-1], taken, next_obs, terminated, truncated)
+        infos = {
+            key: torch.as_tensor(np.stack([step[key] for step in self._infos]), device=self.device)
+            for key in self.stream.bonus.infos
+        }
+        steps = Transitions(seen[:-1], taken, next_obs, terminated, truncated, infos)
         return steps, self.stream.values(seen)
 
     def _learn(self, steps: Transitions, returns: Tensor | None) -> dict[str, float]:
@@ -233,5 +253,5 @@ class CuriousRollouts(Curious):
         return [*names, "stream", "stream_optimizer"], variables
 
     def _excluded_save_params(self) -> list[str]:
-        ours = ["_rollout", "_random_rollouts", "_ends", "_diagnostic"]
+        ours = ["_rollout", "_random_rollouts", "_ends", "_infos", "_callback", "_diagnostic"]
         return [*super()._excluded_save_params(), *ours]

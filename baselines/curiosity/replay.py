@@ -21,7 +21,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import Tensor, nn
 
 from baselines.bound import Repeats0
-from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.bonus import Transitions, told
 from baselines.curiosity.scale import Scaled
 from baselines.curiosity.settings import BonusConfig
 
@@ -124,13 +124,24 @@ class CuriousReplay(ReplayBuffer):
         self.novelty: Novelty | None = None
         self.int_coef = self.ext_coef = 1.0  # the learner sets them before each update
         self._waiting = 0  # rows that the bonus has not learned from
+        self._infos: dict[str, np.ndarray] = {}  # (size, n_envs, ...): what the bonus asks for
 
     def attach(self, novelty: Novelty, vec_normalize: VecNormalize | None) -> None:
         """Pay for this novelty, of observations as this wrapper shows them to the policy."""
         self.novelty, self._vec_normalize = novelty, vec_normalize
 
-    def add(self, *args: Any, **kwargs: Any) -> None:
-        super().add(*args, **kwargs)
+    def add(
+        self,
+        obs: np.ndarray,
+        next_obs: np.ndarray,
+        action: np.ndarray,
+        reward: np.ndarray,
+        done: np.ndarray,
+        infos: list[dict[str, Any]],
+    ) -> None:
+        if self.novelty is not None:
+            self._keep(reward, infos)
+        super().add(obs, next_obs, action, reward, done, infos)
         if self.novelty is None:
             return
         config, warm = self.novelty.config, bool(self.novelty.warm)
@@ -144,6 +155,8 @@ class CuriousReplay(ReplayBuffer):
     def _get_samples(
         self, batch_inds: np.ndarray, env: VecNormalize | None = None
     ) -> ReplayBufferSamples:
+        wanted = self._infos and self.novelty is not None
+        env_inds = self._next_env_inds(batch_inds) if wanted else batch_inds
         samples = super()._get_samples(batch_inds, env)
         rewards = samples.rewards  # (M, 1), after VecNormalize
         if self.ext_coef != 1:
@@ -156,8 +169,9 @@ class CuriousReplay(ReplayBuffer):
                 self._encode(samples.next_observations),
                 terminated,
                 torch.zeros_like(terminated),
+                self._told(batch_inds, env_inds),
             )
-            bonus = self.novelty.price(Transitions(*(part[None] for part in steps)))  # (1, M)
+            bonus = self.novelty.price(steps.each(lambda part: part[None]))  # (1, M)
             rewards = rewards + self.int_coef * bonus[0, :, None]
         return samples._replace(rewards=rewards)
 
@@ -170,7 +184,26 @@ class CuriousReplay(ReplayBuffer):
         )
         done, truncated = (self.to_torch(marks[at]).bool() for marks in (self.dones, self.timeouts))
         taken = self._unscale(self.to_torch(self.actions[at]))
-        return Transitions(obs, taken, next_obs, done & ~truncated, truncated)
+        infos = self._told(at)
+        return Transitions(obs, taken, next_obs, done & ~truncated, truncated, infos)
+
+    def _keep(self, rewards: np.ndarray, infos: list[dict[str, Any]]) -> None:
+        """Of the step that is about to be stored, what the bonus asks for."""
+        assert self.novelty is not None
+        for key, values in told(self.novelty.bonus.infos, rewards, infos).items():
+            if key not in self._infos:
+                self._infos[key] = np.zeros((self.buffer_size, *values.shape), np.float32)
+            self._infos[key][self.pos] = values
+
+    def _told(self, *at: np.ndarray) -> dict[str, Tensor]:
+        return {key: self.to_torch(values[at]) for key, values in self._infos.items()}
+
+    def _next_env_inds(self, batch_inds: np.ndarray) -> np.ndarray:
+        """The environments of which the next samples are: SB3 2.9.2 draws them first, and alone."""
+        state = np.random.get_state()
+        drawn = np.random.randint(0, high=self.n_envs, size=(len(batch_inds),))
+        np.random.set_state(state)
+        return drawn
 
     def _encode(self, obs: Tensor) -> Tensor:
         """Observations (..., *shape) as the policy's network sees them, flat: (..., D) float32."""

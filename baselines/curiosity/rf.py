@@ -61,10 +61,14 @@ class RF(Bonus):
     actions = feature.ACTIONS
 
     def __init__(
-        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        config: Config,
+        generator: torch.Generator,
     ) -> None:
-        super().__init__(obs_dim, action_space, config, generator)
-        self.features = Features(obs_dim, action_space, config, generator)
+        super().__init__(observation_space, action_space, config, generator)
+        self.features = Features(self.obs_dim, action_space, config, generator)
         self.dynamics = Dynamics(
             config.members,
             self.features.dim,

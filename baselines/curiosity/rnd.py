@@ -69,14 +69,18 @@ class RND(Bonus):
     reach = "step"
 
     def __init__(
-        self, obs_dim: int, action_space: spaces.Space, config: Config, generator: torch.Generator
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        config: Config,
+        generator: torch.Generator,
     ) -> None:
-        super().__init__(obs_dim, action_space, config, generator)
-        target = [obs_dim, *config.target_net, config.features_dim]
-        predictor = [obs_dim, *config.predictor_net, config.features_dim]
+        super().__init__(observation_space, action_space, config, generator)
+        target = [self.obs_dim, *config.target_net, config.features_dim]
+        predictor = [self.obs_dim, *config.predictor_net, config.features_dim]
         self.target = mlp(target, nn.LeakyReLU, generator).requires_grad_(False)
         self.predictor = mlp(predictor, nn.LeakyReLU, generator)
-        self.moments = RunningMoments(obs_dim)
+        self.moments = RunningMoments(self.obs_dim)
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)

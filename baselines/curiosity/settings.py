@@ -112,7 +112,9 @@ class Config(BonusConfig):
 
     def memory(self, sizes: api.Sizes) -> dict[str, float]:
         critic = api.TRAINED * api.weights_of(sizes.obs, *self.int_net_arch, 1)
-        return super().memory(sizes) | {"int_net_arch": critic}
+        needed = super().memory(sizes)
+        rollout = 2 * api.NUMBER * self.rollout() * sizes.obs  # before and after each step
+        return needed | {"int_net_arch": critic, "n_steps": needed.get("n_steps", 0.0) + rollout}
 
     def coefficients(self, done: float) -> tuple[float, float]:
         """The weights of the two advantages when a share of the budget is done: (ext, int)."""

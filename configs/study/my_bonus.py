@@ -27,11 +27,15 @@ class Novelty(Bonus):
     reach = "step"  # each step is priced by itself, so that replay may pay it too
 
     def __init__(
-        self, obs_dim: int, action_space: spaces.Space[Any], config: Any, generator: torch.Generator
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        config: Any,
+        generator: torch.Generator,
     ) -> None:
-        super().__init__(obs_dim, action_space, config, generator)
+        super().__init__(observation_space, action_space, config, generator)
         # A buffer: whatever saves the module saves it.
-        self.register_buffer("seen", torch.zeros(config.novelty_memory, obs_dim))
+        self.register_buffer("seen", torch.zeros(config.novelty_memory, self.obs_dim))
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B) -> (T, B)

@@ -1,18 +1,14 @@
 import torch
 
-from baselines import api
 from baselines.curiosity.bonus import Bonus
 
 
 class Novelty(Bonus):
     """How far an observation lies from the nearest of those seen last."""
 
-    Config = api.Config
-    summary = "distance to the nearest observation seen before"
-
-    def __init__(self, obs_dim, action_space, config, generator):
-        super().__init__(obs_dim, action_space, config, generator)
-        self.register_buffer("seen", torch.zeros(256, obs_dim))
+    def __init__(self, observation_space, action_space, config, generator):
+        super().__init__(observation_space, action_space, config, generator)
+        self.register_buffer("seen", torch.zeros(256, self.obs_dim))
 
     @torch.no_grad()
     def reward(self, steps):  # (T, B) -> (T, B)

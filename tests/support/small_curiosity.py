@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from gymnasium import spaces
 
@@ -43,7 +44,8 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 def make(kind, seed=0, space=None, obs_dim=D, **fields):
     kind = load_bonus(kind) if isinstance(kind, str) else kind
     generator = torch.Generator().manual_seed(seed)
-    return kind(obs_dim, space or spaces.Discrete(2), kind.Config(**fields), generator)
+    seen = spaces.Box(-np.inf, np.inf, (obs_dim,))
+    return kind(seen, space or spaces.Discrete(2), kind.Config(**fields), generator)
 
 
 def walk(places, ends=None):

@@ -297,7 +297,7 @@ def test_the_elliptical_bonus_is_the_same_in_one_rollout_and_in_two():
     ends[3, 0] = ends[T - 1, 1] = ends[T + 2, 2] = True
     steps, bonus = walk(places, ends), make(E3B)
     whole = bonus.reward(steps)
-    parts = [Transitions(*(x[part] for x in steps)) for part in (slice(T), slice(T, None))]
+    parts = [steps.at(part) for part in (slice(T), slice(T, None))]
     first = bonus.reward(parts[0])
     bonus.update(parts[0])
     torch.testing.assert_close(torch.cat([first, bonus.reward(parts[1])]), whole)

@@ -35,7 +35,6 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from baselines import BONUSES, load_bonus
 from baselines.api import NoProgress, Task
 from baselines.curiosity.agent import agent_class
-from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.diagnostic import Diagnostic
 from baselines.curiosity.feature import Actions
 from baselines.curiosity.icm import ICM
@@ -149,7 +148,7 @@ def test_the_bonus_of_what_comes_again_falls_and_of_what_is_new_stays(name):
     new = walk(places[torch.tensor([4, 5])][:, None].expand(-1, B, -1))
 
     def bonuses():
-        first = Transitions(*(part[:1] for part in seen))
+        first = seen.each(lambda part: part[:1])
         return bonus.reward(first).mean(), bonus.reward(new).mean()
 
     before = bonuses()

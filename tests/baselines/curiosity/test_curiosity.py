@@ -35,6 +35,7 @@ from baselines.curiosity.stream import Stream, advantages
 
 PPO_RND = agent_class("ppo", "rnd")
 PLAIN = {"random_rollouts": 0}
+SEEN = spaces.Box(-np.inf, np.inf, (D,))
 
 
 class Forked(gym.Env):
@@ -82,7 +83,7 @@ def make_ppo(
 
 def make_rnd(seed: int = 0, **fields) -> RND:
     generator = torch.Generator().manual_seed(seed)
-    return RND(D, spaces.Discrete(2), RND.Config(**fields), generator)
+    return RND(SEEN, spaces.Discrete(2), RND.Config(**fields), generator)
 
 
 def make_stream(bonus: torch.nn.Module | None = None) -> Stream:
@@ -207,7 +208,7 @@ def test_a_bonus_is_a_number_per_step_and_all_its_state_is_saved(name):
     make = load_bonus(name)
     steps = transitions(draw(T, B, D))
     first, second = (
-        make(D, spaces.Discrete(2), make.Config(), torch.Generator().manual_seed(seed))
+        make(SEEN, spaces.Discrete(2), make.Config(), torch.Generator().manual_seed(seed))
         for seed in (0, 1)
     )
     first.update(steps)
@@ -338,7 +339,7 @@ def test_a_learner_of_flat_observations_refuses_images():
         def reset(self, *, seed=None, options=None):
             return np.zeros((64, 64, 3), np.uint8), {}
 
-    with pytest.raises(ValueError, match="flat observations"):
+    with pytest.raises(ValueError, match="reads a vector"):
         PPO_RND(Task(Pixels, 1000), PPO_RND.Config(**SMALL))
 
 

@@ -26,6 +26,7 @@ STEPWISE = [name for name in BONUSES if load_bonus(name).reach == "step"]
 DQN_RND = agent_class("dqn", "rnd")
 SMALL = {"learning_starts": 20, "buffer_size": 500, "batch_size": 16, "train_freq": 4}
 NET = {"net_arch": [8]}
+LINE = spaces.Box(-1, 100, (1,), np.float32)
 SOON = {"warmup_steps": 20, "bonus_batch_size": 8}
 
 
@@ -34,6 +35,8 @@ class Novel(torch.nn.Module):
 
     Worth 1 for observations up to 10 and 100 beyond, divided by one more than its visits.
     """
+
+    infos = ()
 
     def __init__(self, obs_dim=1):
         super().__init__()
@@ -72,8 +75,7 @@ def make(algorithm="dqn", env=None, vec=None, n_envs=2, seed=0, sb3_fields=None,
 
 def replay(bonus=None, n_envs=1, env=None, size=100, **options) -> CuriousReplay:
     """A buffer of one-dimensional observations, already attached."""
-    space = spaces.Box(-1, 100, (1,), np.float32)
-    buffer = CuriousReplay(size * n_envs, space, spaces.Discrete(2), "cpu", n_envs=n_envs)
+    buffer = CuriousReplay(size * n_envs, LINE, spaces.Discrete(2), "cpu", n_envs=n_envs)
     config = Config(
         **{"warmup_steps": 0, "bonus_batch_size": 4, "normalize_reward": False} | options
     )
@@ -108,7 +110,7 @@ def test_a_stored_step_is_paid_what_it_is_worth_when_it_is_sampled():
 
 
 def test_sampling_a_step_again_and_again_does_not_make_it_less_new():
-    buffer = replay(RND(1, spaces.Discrete(2), RND.Config(), torch.Generator().manual_seed(0)))
+    buffer = replay(RND(LINE, spaces.Discrete(2), RND.Config(), torch.Generator().manual_seed(0)))
     for place in (1, 2, 3, 4):
         put(buffer, [place])
     first = rewards_of(buffer, [0, 1, 2, 3])
@@ -149,7 +151,7 @@ def test_the_reward_is_the_weighted_sum_of_the_two(int_coef, ext_coef):
 
 
 def test_nothing_is_paid_for_the_first_steps_and_the_deviation_begins_after_they_were_learned():
-    bonus = RND(1, spaces.Discrete(2), RND.Config(), torch.Generator().manual_seed(0))
+    bonus = RND(LINE, spaces.Discrete(2), RND.Config(), torch.Generator().manual_seed(0))
     options = {"warmup_steps": 12, "warmup_epochs": 20, "normalize_reward": True}
     buffer = replay(bonus, **options, bonus_learning_rate=1e-2)
     for time in range(11):
@@ -358,7 +360,7 @@ def test_a_learner_of_flat_observations_refuses_images():
         def reset(self, *, seed=None, options=None):
             return np.zeros((64, 64, 3), np.uint8), {}
 
-    with pytest.raises(ValueError, match="dqn_rnd reads flat observations"):
+    with pytest.raises(ValueError, match="dqn_rnd reads a vector"):
         DQN_RND(Task(Pixels, 1000), DQN_RND.Config(**SMALL))
 
 
@@ -376,10 +378,10 @@ def test_a_bonus_prices_a_sample_as_it_would_price_each_step_alone(algorithm, na
         Task(env_of(algorithm), 100), cls.Config(**SMALL | SOON, policy_kwargs=NET)
     ).model.learn(100)
     steps = model.replay_buffer._latest(20)
-    steps = Transitions(*(torch.cat([part, part]).flatten(0, 1)[None] for part in steps))
+    steps = steps.each(lambda part: torch.cat([part, part]).flatten(0, 1)[None])
     together = model.novelty.price(steps)
     for i in range(20):
-        alone = model.novelty.price(Transitions(*(part[:, i : i + 1] for part in steps)))
+        alone = model.novelty.price(steps.each(lambda part, i=i: part[:, i : i + 1]))
         torch.testing.assert_close(alone, together[:, [i]], rtol=1e-3, atol=1e-6)
 
 
