@@ -368,15 +368,15 @@ def tuned_on(name: str, env: str, layers: Iterable[Layer] = ()) -> tuple[str, ..
 def search_space(name: str) -> dict[str, tuple[Range, Document]]:
     """The ranges that a search tries by default, and where their errors are.
 
-    A bonus adds its own, which stand in its class, to its learner's; an agent's file has the last
-    word.
+    A bonus adds its own, which stand in its class, to its learner's, and so does an agent of the
+    user's own; an agent's file has the last word.
     """
     learner, bonus = split(name)
     document, file = _shipped(name)
     like = learner if bonus else file.search_like
     space = search_space(like) if like else {}
     parts = [(file.search, document)]
-    if bonus:
+    if bonus or baselines.is_target(name):
         pair = entry(name)
         raw = pair.load().Config.search
         ranges = {key: one and Range.model_validate(one) for key, one in raw.items()}

@@ -14,6 +14,7 @@ from baselines.api import Config
 from harness import agents, envs
 from harness.config import study
 from harness.config.strict import UserError
+from harness.search import study as search
 from harness.sweep.expand import expand
 from harness.testing import check_agent, check_env
 
@@ -46,6 +47,15 @@ def test_a_new_study_names_its_own_things_and_can_be_checked(folder):
         "ppo", "ppo+my_bonus:Novelty", "my_agent:HillClimber",
     }  # fmt: skip
     assert "my_agent" in typed("check", "sweep.yaml", cwd=folder)
+
+
+def test_an_agent_of_the_current_folder_is_tuned_in_the_ranges_that_its_config_says(folder):
+    (plan,) = search.shipped("my_agent:HillClimber", "corridor", 120, 2)
+
+    assert (plan.file.name, plan.label) == ("my_agent.HillClimber-corridor", "my_agent.HillClimber")
+    assert plan.agent == "my_agent:HillClimber" and set(plan.space) == {"noise"}
+    (other,) = search.shipped("ppo+my_bonus:Novelty", "corridor", 9_000, 2)
+    assert other.label == "ppo.my_bonus.Novelty" and "int_coef" in other.space
 
 
 def test_a_folder_with_files_is_not_written_over(folder):

@@ -14,6 +14,11 @@ from baselines import api
 class Config(api.Config):
     """Its hyper-parameters."""
 
+    # What `harness tune --agent my_agent:HillClimber` tries.
+    search: ClassVar[dict[str, Any]] = {
+        "noise": {"why": "How far a step of the search goes.", "low": 0.01, "high": 10, "log": True}
+    }
+
     noise: float = Field(0.5, gt=0, description="Standard deviation of a change of the weights.")
 
 

@@ -37,7 +37,7 @@ def tune(
         if file is not None:
             plans = study.read(verb.find_file(file, "search"), rehearse=True)
         elif agent and env:
-            plans = study.shipped(agent, env, steps, trials)
+            plans = study.shipped(agent, env, steps, trials, rehearse=True)
         else:
             raise verb.user_error("tune", "give a search file, or --agent and --env")
         store, shown = verb.open_store(results), verb.console()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from harness import agents, envs
 from harness.agents import Layer
 from harness.config import study
+from harness.config.name import as_file
 from harness.config.space import Range, order_problems
 from harness.config.strict import Document, Problem, Problems, UserError, load, suggest, survey
 from harness.config.tree import Place, get, put
@@ -37,22 +38,29 @@ def read(path: Path, rehearse: bool = False) -> list[Plan]:
 
 
 def shipped(
-    agent: str, env: str, steps: int, trials: int, arm: Mapping[str, Any] | None = None
+    agent: str,
+    env: str,
+    steps: int,
+    trials: int,
+    arm: Mapping[str, Any] | None = None,
+    rehearse: bool = False,
 ) -> list[Plan]:
-    """The plan of a search that was asked for without a file.
+    """The plan of a search that was asked for without a file, in the current folder.
 
     :param arm: as a search file has it; default: the agent, and nothing else.
+    :param rehearse: make the learner of the default trial once, too, as before training.
     :raises UserError: if there is no such agent or environment, or no space for the agent.
     """
     data = {
-        "name": f"{agent}-{env}",
+        "name": as_file(f"{agent}-{env}"),
         "envs": [env],
         "steps": steps,
         "evaluation": {"every": steps, "episodes": 1, "final_episodes": 50},
-        "arms": {agent: dict(arm or {"agent": agent})},
+        "arms": {as_file(agent): dict(arm or {"agent": agent})},
         "budget": {"trials": trials},
     }
-    return _plans(Document("harness tune", data, {}))
+    study.enter(Path())
+    return _plans(Document("harness tune", data, {}), rehearse)
 
 
 def _plans(document: Document, rehearse: bool = False) -> list[Plan]:
