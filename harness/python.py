@@ -20,9 +20,9 @@ from rich.console import Console
 from harness import envs
 from harness.config import study
 from harness.config.strict import Problem, UserError, suggest
-from harness.config.tree import flat
 from harness.report import Options, write
 from harness.spec import ResolvedSweep, Run, RunSpec
+from harness.store.export import evaluations
 from harness.store.reader import Store
 from harness.sweep.expand import expand
 from harness.sweep.record import keep
@@ -84,18 +84,7 @@ class Results:
         of the sweep's own, in the row of the evaluation after training, and each hyper-parameter
         as `hparams.<name>`, nested ones dotted.
         """
-        frame = self.store.frame(self.sweep.runs).rename(columns={"mean": "score"})
-        told = {
-            run.key: {"agent": run.agent if isinstance(run, RunSpec) else ""}
-            | {f"hparams.{name}": value for name, value in flat(run.hparams).items()}
-            for run in self.sweep.runs
-        }
-        for metric in self.sweep.metrics:
-            made = {run.key: self.store.measured(run, metric) for run in self.sweep.runs}
-            numbers = {key: one.value for key, one in made.items() if one is not None}
-            frame[metric.name] = frame["key"].map(numbers).where(frame["final"]).astype(float)
-        settings = pd.DataFrame.from_dict(told, orient="index")
-        return frame.join(settings, on="key")
+        return evaluations(self.sweep, self.store)
 
     def missing(self) -> list[Run]:
         """The runs that are not finished: no number of `frame` is of them."""

@@ -10,6 +10,7 @@ import typer
 from harness.cli.calibrate import calibrate
 from harness.cli.calibrate_env import calibrate_env
 from harness.cli.check import check
+from harness.cli.export import export
 from harness.cli.import_ import import_
 from harness.cli.ls import ls
 from harness.cli.model_report import model_report
@@ -30,8 +31,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    new, sweep, run, report, import_, verify, status, check, ls, tune, calibrate_env, calibrate,
-    preview, model_report,
+    new, sweep, run, report, import_, export, verify, status, check, ls, tune, calibrate_env,
+    calibrate, preview, model_report,
 ):  # fmt: skip
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import foreign
 import pytest
 from foreign import monitor, table, taken
 
@@ -166,20 +167,11 @@ def test_a_file_that_is_no_monitor_is_told(tmp_path):
 
 @pytest.fixture
 def events(tmp_path):
-    """Event files of two runs, by TensorBoard's own writer."""
-    writer = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-
+    """Event files of two runs."""
+    pytest.importorskip("tensorboard")
     for seed in (0, 1):
-        log = writer.EventFileWriter(str(tmp_path / f"PPO_{seed}"))
-        for step in (2048, 4096):
-            values = [
-                Summary.Value(tag=tag, simple_value=value)
-                for tag, value in (("rollout/ep_rew_mean", step / 64 + seed), ("loss", 1.0))
-            ]
-            log.add_event(Event(step=step, summary=Summary(value=values)))
-        log.close()
+        means = [(step, step / 64 + seed) for step in (2048, 4096)]
+        foreign.events(tmp_path / f"PPO_{seed}", {"rollout/ep_rew_mean": means, "loss": [(1, 1.0)]})
     return tmp_path
 
 

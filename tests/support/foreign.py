@@ -43,6 +43,21 @@ def monitor(
     return path
 
 
+def events(folder: Path, tags: Mapping[str, Iterable[tuple[int, float]]]) -> Path:
+    """Event files by TensorBoard's own writer, of scalars as PyTorch and SB3 log them."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    log = EventFileWriter(str(folder))
+    for tag, points in tags.items():
+        for step, value in points:
+            summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
+            log.add_event(Event(step=step, summary=summary))
+    log.close()
+    return folder
+
+
 def taken(path: Path, format_: str = "", tag: str = "", columns: Mapping[str, str] | None = None,
           **names: Any) -> list[Series]:  # fmt: skip
     """The runs of a file.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.config.strict import Problem, UserError, suggest
+from harness.store.export import COLUMNS, METRIC, SETTING
 from harness.store.foreign.names import Names
 from harness.store.foreign.series import (
     ONE_RUN,
@@ -23,12 +24,8 @@ from harness.store.foreign.series import (
 )
 
 OURS = ("arm", "env", "seed", "step", "return")
-SETTING = "hparams."
-# Columns of `harness export` of which nothing is taken over: they are about runs made there.
-PASSED = frozenset({
-    "agent", "key", "state", "final", "sd", "episodes", "steps", "steps_trained", "wall_seconds",
-    "cpu_seconds", "evaluation_seconds", "peak_memory_mb", "attempts",
-})  # fmt: skip
+# Columns of `harness export` of which nothing is taken over: they are about how runs were made.
+PASSED = frozenset(COLUMNS) - {*OURS}
 
 
 class Row(NamedTuple):
@@ -141,7 +138,8 @@ def _columns(found: Csv, columns: Mapping[str, str], names: Names, flaws: Flaws)
             )
             flaws.add(found.file, 1, "", message)
     for column in found.head:
-        known = column in at.values() or column in PASSED or column.startswith(SETTING)
+        passed = column in PASSED or column.startswith((SETTING, METRIC))
+        known = column in at.values() or passed
         if not known:
             message = (
                 f"unknown column: call it {SETTING}{column} if it is a setting, name it with "
@@ -175,8 +173,10 @@ def _scores(
     before: Row | None = None
     for row in rows:
         mean = found.cell(row, at["return"]).number(flaws)
+        if mean is None:
+            continue
         step = found.cell(row, at["step"]).whole(flaws) if "step" in at else 0
-        if mean is None or step is None:
+        if step is None:
             continue
         cell = Cell(found.file, row.line, at.get("step", ""), "")
         if step < 0:
