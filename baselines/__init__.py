@@ -159,6 +159,7 @@ AGENTS: dict[str, Entry] = {
         DISCRETE,
         samples=False,
         bonuses=REPLAY,
+        lockstep=Twin("baselines.lockstep.dqn:DQN", 1),
     ),
     "dqn_reset": Entry(
         "baselines.reset:DQNReset",

@@ -15,6 +15,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -26,7 +27,7 @@ import torch
 from baselines.api import NoProgress, Task
 from harness import agents, envs
 
-MOST_GFLOPS_SIDE = 512
+SIDE = 512
 
 
 class Timed:
@@ -70,25 +71,30 @@ class Learner:
         return (time.process_time() - start) / done
 
 
-def work(model: Any) -> float:
-    """Floating-point operations of the products of one gradient step, for one row of it."""
-    total = 0
-    for net in (model.nets.policy, model.nets.value):
-        layers = [a * b for a, b in zip(net.widths[:-1], net.widths[1:], strict=True)]
-        total += 2 * (3 * sum(layers) - layers[0])  # the first layer hands no gradient back
-    return float(total)
+def operations(agent: Any) -> float:
+    """Floating-point operations of the products of all updates."""
+    model, per_row = agent.model, 0
+    value_based = hasattr(model, "target")  # and the target network is asked as well
+    for net in [model.net] if value_based else [model.nets.policy, model.nets.value]:
+        layers = [int(a) * int(b) for a, b in pairwise(net.widths)]
+        # Forwards and back to weights and to inputs, but the first layer's are asked by nobody.
+        per_row += 2 * ((4 if value_based else 3) * sum(layers) - layers[0])
+    if value_based:
+        return float(per_row * model.flat.steps * model.batch_size)
+    rollout = model.n_envs * model.n_steps
+    return float(per_row * model.n_epochs * (model.num_timesteps // rollout) * rollout)
 
 
 def ceiling() -> float:
     """Operations per second of a product of large matrices."""
     rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((2, MOST_GFLOPS_SIDE, MOST_GFLOPS_SIDE)).astype(np.float32)
+    a, b = rng.standard_normal((2, SIDE, SIDE)).astype(np.float32)
     times = []
     for _ in range(20):
         start = time.process_time()
         a @ b
         times.append(time.process_time() - start)
-    return 2 * MOST_GFLOPS_SIDE**3 / median(times)
+    return 2 * SIDE**3 / median(times)
 
 
 def shares(learner: Learner, seed: int) -> None:
@@ -96,18 +102,16 @@ def shares(learner: Learner, seed: int) -> None:
     from baselines.lockstep.steps import Steps
 
     agent = learner.made("lockstep", seed)
-    model, size = agent.model, agent.config.n_envs * agent.config.n_steps
-    with Timed(Steps, "step") as stepping, Timed(type(model), "train") as training:
+    with Timed(Steps, "step") as stepping, Timed(type(agent.model), "train") as training:
         start = time.process_time()
-        done = agent.learn(NoProgress())
+        agent.learn(NoProgress())
         whole = time.process_time() - start
     parts = {"environments": stepping.seconds, "update": training.seconds}
-    parts["acting"] = whole - sum(parts.values())
+    parts["acting and the rest"] = whole - sum(parts.values())
     print(", ".join(f"{name} {part / whole:.0%}" for name, part in parts.items()))
-    operations = work(model) * agent.config.n_epochs * size * (done // size)
     print(
-        f"update: {operations / training.seconds / 1e9:.0f} GFLOP/s of products; a product of "
-        f"{MOST_GFLOPS_SIDE} x {MOST_GFLOPS_SIDE}: {ceiling() / 1e9:.0f} GFLOP/s"
+        f"update: {operations(agent) / training.seconds / 1e9:.0f} GFLOP/s of products; a product of "
+        f"{SIDE} x {SIDE}: {ceiling() / 1e9:.0f} GFLOP/s"
     )
 
 

@@ -16,9 +16,7 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import numba
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401 - what Numba's products call, loaded before the limit
-import torch
 from threadpoolctl import threadpool_limits
-from torch import nn
 
 # With more threads than one the order of a sum would depend on their number.
 threadpool_limits(1, "blas")
@@ -59,7 +57,6 @@ CACHE = _cache()
 F = np.float32
 ZERO, ONE, TWO = F(0), F(1), F(2)
 TANH, RELU, LINEAR = np.int64(0), np.int64(1), np.int64(2)  # not `int`: a type for each of them
-ACTIVATIONS: dict[type[nn.Module], np.int64] = {nn.Tanh: TANH, nn.ReLU: RELU}
 
 
 class Net(NamedTuple):
@@ -199,53 +196,3 @@ def adam(p, g, m, v, step, rate, eps):
         m[i] += (g[i] - m[i]) * F(0.1)
         v[i] = v[i] * F(0.999) + g[i] * g[i] * F(0.001)
         p[i] -= size * m[i] / (np.sqrt(v[i]) * scale + F(eps))
-
-
-class Flat:
-    """The parameters of torch modules and Adam's moments, laid into flat vectors.
-
-    Torch's own tensors become views of them, so what a compiled update moves, torch sees moved.
-    """
-
-    def __init__(self, parameters: list[nn.Parameter], adam: torch.optim.Adam) -> None:
-        size = sum(parameter.numel() for parameter in parameters)
-        self.values, self.gradient, self.first, self.second = np.zeros((4, size), F)
-        self._steps = np.zeros(len(parameters), F)
-        at = 0
-        for i, parameter in enumerate(parameters):
-            part, shape = slice(at, at := at + parameter.numel()), parameter.shape
-            self.values[part] = parameter.detach().numpy().ravel()
-            parameter.data = torch.from_numpy(self.values[part]).view(shape)
-            if before := adam.state.get(parameter):
-                self.first[part] = before["exp_avg"].numpy().ravel()
-                self.second[part] = before["exp_avg_sq"].numpy().ravel()
-                self._steps[i] = float(before["step"])
-            adam.state[parameter] = {
-                "step": torch.from_numpy(self._steps[i : i + 1]).view(()),
-                "exp_avg": torch.from_numpy(self.first[part]).view(shape),
-                "exp_avg_sq": torch.from_numpy(self.second[part]).view(shape),
-            }
-
-    @property
-    def steps(self) -> int:
-        """Updates so far."""
-        return int(self._steps[0])
-
-    @steps.setter
-    def steps(self, count: int) -> None:
-        self._steps[:] = count
-
-
-def linears(*modules: nn.Module) -> list[nn.Linear]:
-    """The layers of a perceptron that may be spread over modules, first to last."""
-    return [each for module in modules for each in module.modules() if isinstance(each, nn.Linear)]
-
-
-def net(start: int, layers: list[nn.Linear], activation: type[nn.Module]) -> Net:
-    widths = np.array([layers[0].in_features, *(each.out_features for each in layers)])
-    return Net(start, widths, ACTIVATIONS[activation])
-
-
-def parameters(layers: list[nn.Linear]) -> list[nn.Parameter]:
-    """In the order in which a network lies in the flat vector."""
-    return [part for each in layers for part in (each.weight, each.bias)]

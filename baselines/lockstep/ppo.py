@@ -17,28 +17,24 @@ from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
-from torch import nn
 
 from baselines.api import Config
+from baselines.lockstep.flat import CompiledAgent, Flat, FlatModel, linears, net, parameters
 from baselines.lockstep.kernel import (
-    ACTIVATIONS,
     ONE,
+    TANH,
     TWO,
     ZERO,
     F,
-    Flat,
     Net,
     adam,
     backward,
     clip_norm,
     compiled,
     forward,
-    linears,
-    net,
-    parameters,
 )
-from baselines.lockstep.steps import Steps, features, refused_space
-from baselines.sb3 import SB3Agent, agent_class
+from baselines.lockstep.steps import Steps, features
+from baselines.sb3 import agent_class
 
 HALF_LOG_TWO_PI = F(0.5 * np.log(2 * np.pi))
 METRICS = ("policy_gradient_loss", "value_loss", "entropy_loss", "clip_fraction", "approx_kl",
@@ -271,7 +267,7 @@ def update(p, g, m, v, step, nets, s, obs, batch, advantage, orders, told):
 def warm() -> None:
     """Compile it all, or read it from disk, for the processes that are forked from this one."""
     widths = np.array([2, 3, 1])
-    policy = Net(0, widths, ACTIVATIONS[nn.Tanh])
+    policy = Net(0, widths, TANH)
     value = Net(policy.end, widths, policy.activation)
     nets, shape = Nets(policy, value, discrete=False), (2, 1, 1)
     p, g, m, v = np.zeros((4, value.end + 1), F)
@@ -291,22 +287,12 @@ def warm() -> None:
 # The learner --------------------------------------------------------------------------------------
 
 
-class CompiledPPO(stable_baselines3.PPO):
+class CompiledPPO(FlatModel, stable_baselines3.PPO):
     """SB3's PPO, which collects and trains by the functions above."""
 
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self.generator = np.random.default_rng(self.seed)
-        self._lay_flat()
+    OURS = (*FlatModel.OURS, "nets", "seen")
 
-    def set_parameters(self, *given: Any, **named: Any) -> None:
-        super().set_parameters(*given, **named)
-        self._lay_flat()  # Adam has moments of its own now
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "nets", "flat", "generator", "seen"]
-
-    def _lay_flat(self) -> None:
+    def lay_flat(self) -> None:
         made = self.policy
         policy = linears(made.mlp_extractor.policy_net, made.action_net)
         value = linears(made.mlp_extractor.value_net, made.value_net)
@@ -447,26 +433,17 @@ def flattened(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.swapaxes(0, 1)).reshape(-1, *values.shape[2:])
 
 
-class PPO(SB3Agent):
+class PPO(CompiledAgent):
     """`baselines.sb3:ppo` with compiled rollouts and updates."""
 
     algorithm = CompiledPPO
     Config = agent_class("ppo").Config
 
-    @staticmethod
-    def refuses(config: Config) -> Iterator[tuple[str, str]]:
-        """What it cannot train that SB3's can: hyper-parameter, and why."""
+    @classmethod
+    def refuses(cls, config: Config) -> Iterator[tuple[str, str]]:
         if config.use_sde:
             yield "use_sde", "state-dependent exploration is not compiled yet"
-        chosen = config.policy_kwargs.activation_fn
-        if chosen not in (None, "tanh", "relu"):
-            yield "policy_kwargs.activation_fn", f"{chosen} is not compiled yet, tanh and relu are"
-
-    def __init__(self, task: Any, config: Any, env: VecEnv | None = None) -> None:
-        super().__init__(task, config, env)
-        model = self.model
-        if why := refused_space(model.observation_space, model.action_space):
-            raise ValueError(why)
+        yield from super().refuses(config)
 
     def predict(
         self,

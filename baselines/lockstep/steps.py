@@ -49,8 +49,9 @@ class Steps:
         space = vector.observation_space
         self._shape = (len(self._envs), *(space.shape or ()))
         self._dtype = space.dtype
-        # Last observations of episodes that a time limit cut short: the value of what would have
-        # followed belongs to their reward. (1, ...) each, by environment.
+        # Of the last step, by environment: the last observation (1, ...) of an episode that ended,
+        # and those that a time limit cut short, of which more would have followed.
+        self.last: dict[int, np.ndarray] = {}
         self.cut: dict[int, np.ndarray] = {}
 
     def step(
@@ -59,20 +60,21 @@ class Steps:
         """Observations, rewards, ends and infos; an environment whose episode ends is reset."""
         obs = np.empty(self._shape, self._dtype)
         rewards, dones = np.zeros(len(actions), np.float32), np.zeros(len(actions), bool)
-        infos, cut = [], {}
+        infos, last, cut = [], {}, set()
         for i, (env, action) in enumerate(zip(self._envs, actions, strict=True)):
             seen, rewards[i], terminated, truncated, info = env.step(action)
             if terminated or truncated:
                 dones[i] = True
+                last[i] = np.asarray(seen)[None]
                 if not terminated:
-                    cut[i] = np.asarray(seen)[None]
+                    cut.add(i)
                 seen, _ = env.reset()
             obs[i] = seen
             infos.append(info)
         if self._normalize is not None:
             obs, rewards = self._normalized(self._normalize, obs, rewards, dones)
-            cut = {i: self._normalize.normalize_obs(last) for i, last in cut.items()}
-        self.cut = cut
+            last = {i: self._normalize.normalize_obs(each) for i, each in last.items()}
+        self.last, self.cut = last, {i: last[i] for i in cut}
         return obs, rewards, dones, infos
 
     @staticmethod

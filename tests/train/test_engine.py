@@ -80,8 +80,8 @@ def test_an_engine_decides_the_key_and_the_own_one_is_not_said():
 
 
 REFUSED = {
-    "arms: {a: {}, b: {agent: dqn, hparams: {}}}\nbase: {agent: ppo}\n": (
-        "arms.b.agent", "the engine lockstep does not train dqn, only ppo",
+    "arms: {a: {}, b: {agent: a2c, hparams: {}}}\nbase: {agent: ppo}\n": (
+        "arms.b.agent", "the engine lockstep does not train a2c, only ppo and dqn",
     ),
     "arms: {a: {}}\nbase: {agent: ppo, hparams: {use_sde: true}}\nenvs: [Pendulum-v1]\n": (
         "base.hparams.use_sde", "state-dependent exploration is not compiled yet",

@@ -11,7 +11,7 @@ from harness import provenance
 if "torch" in sys.modules:
     import torch._dynamo  # noqa: F401 - for what importing it leaves behind
 
-if (lockstep := sys.modules.get("baselines.lockstep.ppo")) is not None:
-    lockstep.warm()
+for name in [name for name in sys.modules if name.startswith("baselines.lockstep.")]:
+    getattr(sys.modules[name], "warm", lambda: None)()
 
 provenance.snapshot()

@@ -1,9 +1,6 @@
-"""Lockstep's PPO is SB3's: the same rollout moves the same parameters, and company moves no bit."""
+"""Lockstep's PPO is SB3's: the same rollout moves the same parameters."""
 
 from __future__ import annotations
-
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import gymnasium as gym
 import numpy as np
@@ -12,7 +9,7 @@ import torch
 
 pytest.importorskip("numba")
 
-from baselines.api import NoProgress, Task
+from baselines.api import Task
 from baselines.lockstep.ppo import PPO, flattened
 from baselines.lockstep.steps import Steps
 from baselines.sb3 import agent_class
@@ -215,71 +212,6 @@ def test_what_a_time_limit_cuts_off_is_worth_its_value_and_an_end_is_worth_nothi
     assert all((rewards[t] == 1.0) == (ends or t not in last) for t in range(20))
     starts = model.rollout_buffer.episode_starts[:, 0]
     assert starts.tolist() == [float(t % 5 == 0) for t in range(20)]
-
-
-# Company, repetition and evaluation ---------------------------------------------------------------
-
-
-class Watching:
-    """Acts in the middle of learning, as evaluation does."""
-
-    def __init__(self, agent):
-        self.agent, self.due = agent, 0
-
-    def at(self, step):
-        if step >= self.due:
-            self.due += 150
-            obs = np.zeros((20, *self.agent.model.observation_space.shape), np.float32)
-            np.random.seed(step)
-            self.agent.predict(obs, deterministic=step % 2 == 0)
-            self.agent.weights()
-
-    def log(self, step, metrics): ...
-
-
-def learned(env, seed, watched=False):
-    config = PPO.Config.model_validate(BASE | {"n_epochs": 2, "normalize": env == "Pendulum-v1"})
-    agent = PPO(Task(lambda: gym.make(env), 600, seed=seed, env_seed=seed), config)
-    agent.learn(Watching(agent) if watched else NoProgress())
-    return agent.weights()
-
-
-def same_bits(one, other):
-    return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
-
-
-@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
-def test_a_seed_learns_the_same_bits_alone_and_among_others(env):
-    alone = learned(env, seed=3)
-
-    for company in (8, 32):
-        with ThreadPoolExecutor(4) as pool:
-            among = list(pool.map(partial(learned, env), range(company)))
-        assert same_bits(alone, among[3])
-        assert not same_bits(alone, among[4]), "another seed learns something else"
-
-
-@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
-def test_evaluating_changes_nothing_that_is_learned(env):
-    assert same_bits(learned(env, seed=1), learned(env, seed=1, watched=True))
-
-
-@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
-def test_what_is_saved_sb3_loads_and_acts_alike(env, tmp_path):
-    agent = made(PPO, env)
-    agent.learn(NoProgress())
-    agent.save(tmp_path)
-    again, sb3 = made(PPO, env, seed=9), made(agent_class("ppo"), env, seed=9)
-
-    again.load(tmp_path)
-    sb3.load(tmp_path)
-
-    obs = np.stack([gym.make(env).reset(seed=seed)[0] for seed in range(20)])
-    action = agent.predict(obs)[0]
-    assert same_bits(agent.weights(), again.weights()) and same_bits(agent.weights(), sb3.weights())
-    assert np.array_equal(action, again.predict(obs)[0])
-    assert np.allclose(action, sb3.predict(obs)[0], atol=1e-5)
-    assert agent.model.flat.steps == again.model.flat.steps > 0
 
 
 # What it refuses ----------------------------------------------------------------------------------

@@ -1,0 +1,143 @@
+"""What holds for every learner under lockstep: company and evaluation move no bit; SB3 loads it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from baselines import AGENTS, LOCKSTEP
+from baselines.api import NoProgress, Task
+from baselines.sb3 import agent_class
+
+ON_POLICY = {"n_envs": 4, "n_steps": 50, "batch_size": 20, "n_epochs": 2}
+OFF_POLICY = {"learning_starts": 50, "train_freq": 8, "batch_size": 16, "learning_rate": 1e-3}
+OFF_POLICY |= {"buffer_size": 100, "target_update_interval": 40, "gradient_steps": 2}
+STEPS = 400
+
+
+class Case(NamedTuple):
+    agent: str
+    env: str
+    hparams: dict
+
+
+CASES = {
+    "ppo, discrete": Case("ppo", "CartPole-v1", ON_POLICY),
+    "ppo, continuous": Case("ppo", "Pendulum-v1", ON_POLICY | {"normalize": True}),
+    "ppo, numbers of a set": Case("ppo", "FrozenLake-v1", ON_POLICY),
+    "dqn": Case("dqn", "CartPole-v1", OFF_POLICY),
+    "dqn, several environments": Case("dqn", "CartPole-v1", OFF_POLICY | {"n_envs": 3}),
+    "dqn, episodes": Case("dqn", "CartPole-v1", OFF_POLICY | {"train_freq": [1, "episode"]}),
+    "dqn, numbers of a set": Case("dqn", "FrozenLake-v1", OFF_POLICY),
+}
+of_every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+
+
+def test_every_learner_that_the_engine_trains_is_tried():
+    able = {name for name, entry in AGENTS.items() if entry.lockstep}
+
+    assert able == {case.agent for case in CASES.values()}
+
+
+def made(case, seed, kind=None):
+    kind = kind or AGENTS[case.agent].under(LOCKSTEP).load()
+    config = kind.Config.model_validate(case.hparams)
+    return kind(Task(lambda: gym.make(case.env), STEPS, seed=seed, env_seed=seed), config)
+
+
+class Watching:
+    """Acts in the middle of learning, as evaluation does."""
+
+    def __init__(self, agent):
+        self.agent, self.due = agent, 0
+
+    def at(self, step):
+        if step >= self.due:
+            self.due += 150
+            np.random.seed(step)
+            self.agent.predict(observations(self.agent), deterministic=step % 2 == 0)
+            self.agent.weights()
+
+    def log(self, step, metrics): ...
+
+
+def observations(agent):
+    space = agent.model.observation_space
+    space.seed(4)
+    return np.stack([np.clip(space.sample(), -2, 15) for _ in range(20)])
+
+
+def learned(agent, watched=False):
+    steps = agent.learn(Watching(agent) if watched else NoProgress())
+    assert 0 < steps <= STEPS
+    return agent.weights()
+
+
+def same_bits(one, other):
+    return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+@of_every_case
+@pytest.mark.parametrize("company", [8, pytest.param(32, marks=pytest.mark.slow)])
+def test_a_seed_learns_the_same_bits_alone_and_among_others(case, company):
+    alone = learned(made(case, seed=3))
+    crowd = [made(case, seed) for seed in range(company)]  # SB3 seeds torch's own generator here
+
+    with ThreadPoolExecutor(4) as pool:
+        among = list(pool.map(learned, crowd))
+
+    assert same_bits(alone, among[3])
+    assert not same_bits(alone, among[4]), "another seed learns something else"
+
+
+@of_every_case
+def test_evaluating_changes_nothing_that_is_learned(case):
+    assert same_bits(learned(made(case, 1)), learned(made(case, 1), watched=True))
+
+
+@of_every_case
+def test_what_is_saved_sb3_loads_and_acts_alike(case, tmp_path):
+    agent = made(case, seed=2)
+    begun = agent.weights()
+    agent.learn(NoProgress())
+    agent.save(tmp_path)
+    again, sb3 = made(case, seed=9), made(case, 9, agent_class(case.agent))
+
+    again.load(tmp_path)
+    sb3.load(tmp_path)
+
+    obs = observations(agent)
+    assert not same_bits(agent.weights(), begun)
+    assert same_bits(agent.weights(), again.weights()) and same_bits(agent.weights(), sb3.weights())
+    action = agent.predict(obs)[0]
+    assert np.array_equal(action, again.predict(obs)[0])
+    assert np.allclose(action, sb3.predict(obs)[0], atol=1e-5)
+    assert agent.model.flat.steps == again.model.flat.steps > 0
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "dqn, episodes"])
+def test_it_learns_from_as_many_steps_as_sb3_and_logs_by_the_same_names(name):
+    case, told = CASES[name], {}
+
+    class Told:
+        def __init__(self, name):
+            self.metrics = told[name] = {}
+
+        def at(self, step): ...
+
+        def log(self, step, metrics):
+            self.metrics.update(metrics)
+
+    ours, theirs = made(case, 1), made(case, 1, agent_class(case.agent))
+
+    assert ours.learn(Told("ours")) == theirs.learn(Told("theirs"))
+    assert set(told["ours"]) == set(told["theirs"])
+    assert ours.model.flat.steps == int(
+        next(iter(theirs.model.policy.optimizer.state.values()))["step"]
+    )
