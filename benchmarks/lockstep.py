@@ -109,9 +109,10 @@ def shares(learner: Learner, seed: int) -> None:
     parts = {"environments": stepping.seconds, "update": training.seconds}
     parts["acting and the rest"] = whole - sum(parts.values())
     print(", ".join(f"{name} {part / whole:.0%}" for name, part in parts.items()))
+    rate = operations(agent) / training.seconds / 1e9
     print(
-        f"update: {operations(agent) / training.seconds / 1e9:.0f} GFLOP/s of products; a product of "
-        f"{SIDE} x {SIDE}: {ceiling() / 1e9:.0f} GFLOP/s"
+        f"products of the update: {rate:.0f} GFLOP/s; of {SIDE} x {SIDE}: "
+        f"{ceiling() / 1e9:.0f} GFLOP/s"
     )
 
 
