@@ -6,7 +6,7 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 from harness import provenance
 from harness.config import declared, study
@@ -52,34 +52,53 @@ class Run:
     costs: Mapping[str, float]  # wall_seconds, cpu_seconds, peak_memory_mb, steps_trained
 
 
-def metric(given: str) -> Metric:
-    """A metric of the user's own, and the digest of its source.
+class Found(NamedTuple):
+    """A function of the user's own, or of a package."""
 
+    name: str  # by which the user calls it
+    target: str  # "module:function"
+    takes: str  # the name of its one argument
+    about: str  # the first line of its docstring
+
+
+def find(group: str, given: str, takes: Sequence[str]) -> Found:
+    """
+    :param group: "metrics" or "figures".
     :param given: "module:function", or the name that a package declares one by.
-    :raises ValueError: if there is none; the message tells the way out.
+    :param takes: what its one argument may be called.
+    :raises ValueError: if there is no such function; the message tells the way out.
     """
     try:
-        target = declared.target("metrics", given, ())
+        target = declared.target(group, given, ())
     except KeyError as error:
         raise ValueError(error.args[0]) from None
     if ":" not in target:
-        known = suggest(given, declared.names("metrics"))
-        raise ValueError(f"no metric '{given}': name one of your own, module:function.{known}")
+        known = suggest(given, declared.names(group))
+        raise ValueError(f"'{given}' is none of the {group}: name yours, module:function.{known}")
     made = study.function(target)
     taken = [p.name for p in inspect.signature(made).parameters.values() if p.default is p.empty]
-    if taken not in (["episode"], ["run"]):
-        shown = ", ".join(taken)
-        raise ValueError(f"'{target}' takes ({shown}): it must take (episode) or (run)")
-    _, _, name = target.partition(":")
-    name = name if given == target else given
-    if name in TAKEN:
-        raise ValueError(f"'{name}' is taken by a column of results: rename the function")
+    if len(taken) != 1 or taken[0] not in takes:
+        able = " or ".join(f"({name})" for name in takes)
+        raise ValueError(f"'{target}' takes ({', '.join(taken)}): it must take {able}")
     about = (inspect.getdoc(made) or "").partition("\n")[0].strip()
     if not about:
         raise ValueError(f"'{target}' has no docstring: the report prints its first line")
-    of = cast(Literal["episode", "run"], taken[0])
-    about = shortened(about)
+    name = target.partition(":")[2] if given == target else given
+    return Found(name, target, taken[0], shortened(about))
+
+
+def metric(given: str) -> Metric:
+    """A metric, and the digest of its source; see `find`."""
+    name, target, takes, about = find("metrics", given, ("episode", "run"))
+    if name in TAKEN:
+        raise ValueError(f"'{name}' is taken by a column of results: rename the function")
+    of = cast(Literal["episode", "run"], takes)
     return Metric(name=name, target=target, of=of, version=version(target), about=about)
+
+
+def figure(given: str) -> Found:
+    """A figure of a report; see `find`, and harness/report/own.py for what it is given."""
+    return find("figures", given, ("data",))
 
 
 def version(target: str) -> str:

@@ -97,11 +97,16 @@ class Results:
         return write(self.sweep, self.store, folder, options).page
 
 
-def results(name: str, folder: str | Path = FOLDER) -> Results:
+def results(
+    name: str, folder: str | Path = FOLDER, study_folder: str | Path | None = None
+) -> Results:
     """The results of a sweep, as it was last started, by its name.
 
+    :param study_folder: the folder of your own modules, if its report has figures of yours.
     :raises UserError: if none of that name was started there.
     """
+    if study_folder is not None:
+        study.enter(Path(study_folder), trusted=True)
     store = Store(Path(folder))
     try:
         return Results(store.sweep(name), store)

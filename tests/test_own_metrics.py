@@ -190,11 +190,21 @@ WRONG = {  # the file, what is changed there, the key, and what is said
     "no docstring": (
         "my_metrics.py", '"""Steps of an episode."""', "", "metrics.0", "has no docstring",
     ),
-    "a name alone": ("sweep.yaml", FUNCTION, "length", "metrics.0", "no metric 'length': name one"),
+    "a name alone": (
+        "sweep.yaml", FUNCTION, "length", "metrics.0", "'length' is none of the metrics",
+    ),
     "no function": ("sweep.yaml", ":length", ":np", "metrics.0", "is no function"),
     "two of one name": ("sweep.yaml", FUNCTION, TWICE, "metrics.1", "both called 'length'"),
     "a score's name": ("sweep.yaml", ":swing", ":auc", "metrics.1", "'auc' is taken"),
     "a column's name": ("sweep.yaml", ":swing", ":seed", "metrics.1", "'seed' is taken"),
+    "a figure that is not there": (
+        "sweep.yaml", "claims:", "report: {figures: ['my_metrics:gap']}\nclaims:",
+        "report.figures.0", "has no gap",
+    ),
+    "a figure of something else": (
+        "sweep.yaml", "claims:", "report: {figures: ['my_metrics:last']}\nclaims:",
+        "report.figures.0", "takes (run): it must take (data)",
+    ),
     "an unknown score": (
         "sweep.yaml", "by length", "by lenght",
         "claims.0", "no score 'lenght'. Did you mean 'length'?",

@@ -71,8 +71,8 @@ Study = Annotated[
     Path | None,
     typer.Option(
         "--study",
-        help="The folder with your own agents, bonuses and environments, if the run has any: "
-        "what a record names is imported from there only.",
+        help="The folder with your own agents, bonuses, environments and figures, if there are "
+        "any: what a record names is imported from there only.",
     ),
 ]
 SweepPath = Annotated[str, typer.Argument(help="A sweep file, such as ablations/rnd.yaml.")]

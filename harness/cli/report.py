@@ -40,9 +40,11 @@ def report(
     ] = False,
     figures: option.Figures = True,
     crosscheck: option.Crosscheck = True,
+    study: option.Study = None,
 ) -> None:
     """Write a sweep's figures, tables, checklist and paper from its finished runs."""
     with verb.users_errors():
+        verb.enter(study)
         store = verb.open_store(results)
         flaws = write_report(
             verb.find_sweep(name, store), store, style, format_.split(","), figures, crosscheck

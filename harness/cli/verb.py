@@ -155,13 +155,22 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def find_sweep(name: str, store: Store) -> ResolvedSweep:
-    """A sweep as it was last started, by its name or its file."""
+    """A sweep as it was last started, by its name or its file.
+
+    Figures that the file names may be drawn.
+    """
+    from harness.config import study
     from harness.config.name import RULE, is_name
     from harness.config.strict import read, suggest
     from harness.sweep.file import SweepFile
 
     if name.endswith((".yaml", ".yml")):
-        name = read(find_file(name, "sweep"), SweepFile).name
+        path = find_file(name, "sweep")
+        file = read(path, SweepFile)
+        if study.folder() is None:
+            study.enter(path.parent)
+        study.name(*file.report.figures)
+        name = file.name
     if not is_name(name):
         raise user_error("harness", f"'{name}' is no name of a sweep: it has {RULE}")
     try:

@@ -9,12 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.report import checklist, document
-from harness.report.document import Block, Document, Figure, Section, Table, Text
+from harness.config import study
+from harness.report import checklist, document, own
+from harness.report.document import (
+    Block,
+    Caution,
+    Document,
+    Figure,
+    Section,
+    Table,
+    Text,
+    quoted,
+)
 from harness.report.evidence import Evidence
 from harness.report.plot import Plot
 from harness.report.render import html, listing, markdown, paper, seaborn
 from harness.report.render.latex import tabular
+from harness.report.render.script import Script
 from harness.report.results import (
     caption,
     claims,
@@ -124,7 +135,30 @@ def _figures(evidence: Evidence, folder: Path, options: Options) -> Section:
         why = f"because {evidence.no_aggregates}"
         blocks.append(Text(f"Figures that aggregate over environments are left out, {why}."))
     drawn = _drawn(evidence, folder, options, FIGURES_SECTION)
-    return Section(FIGURES_SECTION, (*blocks, *drawn, *document.captioned(drawn)))
+    mine = (_own(evidence, folder, options, each) for each in evidence.sweep.report.figures)
+    return Section(FIGURES_SECTION, (*blocks, *drawn, *document.captioned(drawn), *mine))
+
+
+def _own(evidence: Evidence, folder: Path, options: Options, target: str) -> Figure | Caution:
+    """A figure of the user's own; whatever is wrong with it costs this one alone."""
+
+    def failed(why: str) -> Caution:
+        return Caution(f"{quoted(target)} is not drawn: {quoted(why)}.")
+
+    try:
+        made = own.figure(evidence, target)
+    except ValueError as error:
+        return failed(str(error))
+    try:
+        width = seaborn.save(made.plot, folder / made.file, _formats(options), options.venue)
+        Script().add(made.file, made.plot)  # what the page will do
+    except Exception as error:  # whatever a library raises for what it cannot draw
+        return failed(study.failed(study.function(target), error))
+    return Figure(made.file, made.title, made.caption, options.formats, "", width, made.plot)
+
+
+def _formats(options: Options) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*options.formats, "pdf")))  # the paper takes no other
 
 
 def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> list[Figure | Text]:
@@ -137,8 +171,8 @@ def _drawn(evidence: Evidence, folder: Path, options: Options, section: str) -> 
         kind = FIGURES[name]
         if kind.section != section or (kind.aggregate and evidence.no_aggregates):
             continue
-        own = evidence.measured if kind.per == "score" and not kind.aggregate else ()
-        for subject in (*subjects[kind.per], *own):
+        metrics = evidence.measured if kind.per == "score" and not kind.aggregate else ()
+        for subject in (*subjects[kind.per], *metrics):
             plot = kind.plot(evidence, subject)
             if not isinstance(plot, str):
                 figures.append(_saved(plot, evidence, folder, options, name, subject))
@@ -158,8 +192,7 @@ def _saved(
     """:param subject: the score, or the environment, that it is drawn for."""
     kind = FIGURES[name]
     file = name if kind.per == "sweep" else f"{name}_{subject}"
-    formats = dict.fromkeys((*options.formats, "pdf"))  # the paper takes no other
-    width = seaborn.save(plot, folder / file, tuple(formats), options.venue)
+    width = seaborn.save(plot, folder / file, _formats(options), options.venue)
     words = caption.fill(kind.caption, evidence, subject, kind.aggregate, kind.statistics)
     return Figure(
         file,

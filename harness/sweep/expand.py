@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from harness import agents, own, stats
 from harness.agents import Layer, Settings
@@ -78,7 +78,7 @@ def expand(
     arms = compose(file, problems)
     _check_arms(file, arms, problems)
     _check_report(file, arms, problems)
-    metrics = _metrics(file, problems)
+    metrics, figures = _metrics(file, problems), _figures(file, problems)
     seeds = _seeds(file, arms, problems)
     asked, runs = list[Request](), list[Run]()
     for arm in arms.composed:
@@ -109,7 +109,9 @@ def expand(
         envs=tuple(cards),
         claims=tuple(claims.values()),
         metrics=tuple(metrics),
-        report=imported.report(file, runs, claims, problems),
+        report=imported.report(file, runs, claims, problems).model_copy(
+            update={"figures": figures}
+        ),
         anchors={name: scale for name, card in cards.items() if (scale := card.scale())},
         components={a.label: a.components for a in arms.composed if a.components is not None},
         tuned_on=_tuned_on(asked),
@@ -191,32 +193,43 @@ def _check_report(file: SweepFile, arms: Arms, problems: Problems) -> None:
             problems.add(("report", "scores", i), message)
     problems.twice(("report", "scores"), report.scores)
     problems.twice(("report", "metrics"), report.metrics)
-    problems.twice(("report", "figures"), report.figures)
-    study.name(*report.figures)
-    for i, target in enumerate(report.figures):
-        try:
-            study.function(target)
-        except ValueError as error:
-            problems.add(("report", "figures", i), str(error))
 
 
 def _metrics(file: SweepFile, problems: Problems) -> list[Metric]:
     """The user's own, each found and with a name of its own."""
-    metrics: dict[str, Metric] = {}
-    study.name(*file.metrics)
-    for i, target in enumerate(file.metrics):
-        place = ("metrics", i)
+    found = _found(("metrics",), file.metrics, own.metric, problems)
+    if len(found) < len(file.metrics):
+        problems.leave_out(("claims",))  # they may name what is missing
+    return found
+
+
+def _figures(file: SweepFile, problems: Problems) -> tuple[str, ...]:
+    """The targets of the user's own."""
+    given = file.report.figures
+    found = _found(("report", "figures"), given, own.figure, problems)
+    return tuple(figure.target for figure in found)
+
+
+F = TypeVar("F", Metric, own.Found)
+
+
+def _found(
+    place: Place, given: Sequence[str], find: Callable[[str], F], problems: Problems
+) -> list[F]:
+    """Functions of the user's own, no two of one name."""
+    named: dict[str, F] = {}
+    study.name(*given)
+    for i, one in enumerate(given):
         try:
-            made = own.metric(target)
+            found = find(one)
         except ValueError as error:
-            problems.add(place, str(error))
-            problems.leave_out(("claims",))  # they may name it
+            problems.add((*place, i), str(error))
             continue
-        other = metrics.setdefault(made.name, made)
-        if other is not made:
-            both = f"'{other.target}' and '{target}'"
-            problems.add(place, f"{both} are both called '{made.name}': rename one")
-    return list(metrics.values())
+        other = named.setdefault(found.name, found)
+        if other is not found:
+            both = f"'{other.target}' and '{found.target}'"
+            problems.add((*place, i), f"{both} are both called '{found.name}': rename one")
+    return list(named.values())
 
 
 def _place_of(label: str, file: SweepFile) -> Place:

@@ -53,7 +53,7 @@ def test_a_metric_has_a_table_a_figure_and_a_column_and_returns_are_written_as_b
     page = write_report(store, sweep, ("seeds", "aggregates"))
 
     text = (page / "report.md").read_text()
-    assert "### Effort (force that is used; mean of the 100 episodes after training)" in text
+    assert "### Metric effort (force that is used; mean of the 100 episodes after training)" in text
     of_metric = {(row["env"], row["arm"]): row["iqm"] for row in rows(store, "table_metric_effort")}
     assert of_metric["DeepSea-20", "rnd"] == "103.5"
     assert "| ppo | 1.00 [1.00, 1.01] |" in (page / "table_final.md").read_text()

@@ -54,7 +54,8 @@ class Evidence:
     def __init__(self, sweep: ResolvedSweep, store: Store) -> None:
         self.sweep = sweep
         self.found: dict[str, Any] = {}  # see `once`
-        self.curves = stats.curves(store.frame(sweep.runs))
+        self.evaluations = store.frame(sweep.runs)
+        self.curves = stats.curves(self.evaluations)
         self.statuses = tuple(store.status(run) for run in sweep.runs)
         finished = [status for status in self.statuses if status.state == "finished"]
         # By name: what finished runs told late in training.
@@ -200,33 +201,35 @@ class Evidence:
     # Scores ---------------------------------------------------------------------------------------
 
     @cached_property
-    def raw(self) -> dict[str, Scores]:
-        """By score: those of the report and of the claims, then the user's own metrics."""
-        values = {
+    def numbers(self) -> dict[str, dict[RunId, float]]:
+        """Of each run that has one, by score: the returns, then the user's own metrics."""
+        returns = {
+            name: {run: score(curve) for run, curve in self.curves.items()}
+            for name, score in stats.SCORES.items()
+        }
+        return returns | {
             name: {run: made.value for run, made in of.items() if made.value is not None}
             for name, of in self.measured.items()
         }
-        runs = self.sweep.runs
-        return self._returns(None) | {
-            name: stats.score_matrix(of, runs) for name, of in values.items()
-        }
+
+    @cached_property
+    def raw(self) -> dict[str, Scores]:
+        """By score: those of the report and of the claims, and every metric."""
+        wanted = dict.fromkeys((*self._returns, *self.measured))
+        return {name: stats.score_matrix(self.numbers[name], self.sweep.runs) for name in wanted}
 
     @cached_property
     def normalised(self) -> dict[str, Scores]:
         """By score; empty when an environment has no anchors. A metric has none."""
-        return {} if self.no_anchors else self._returns(self.sweep.anchors)
+        runs, anchors = self.sweep.runs, self.sweep.anchors
+        wanted = () if self.no_anchors else self._returns
+        return {name: stats.score_matrix(self.numbers[name], runs, anchors) for name in wanted}
 
-    def _returns(self, anchors: Mapping[str, Anchors] | None) -> dict[str, Scores]:
+    @property
+    def _returns(self) -> list[str]:
+        """The scores of the report and of the claims that are returns."""
         wanted = (*self.sweep.report.scores, *(claim.score for claim in self.sweep.claims))
-        return {
-            score: stats.score_matrix(
-                {run: stats.SCORES[score](curve) for run, curve in self.curves.items()},
-                self.sweep.runs,
-                anchors,
-            )
-            for score in dict.fromkeys(wanted)
-            if score not in self.measured
-        }
+        return [score for score in dict.fromkeys(wanted) if score not in self.measured]
 
     def scores(self, score: str, env: str | None) -> Scores:
         """In an environment raw; None: over all, normalised."""
@@ -300,8 +303,7 @@ class Evidence:
         if env is None:
             return number.fixed(number.NORMALISED_DECIMALS)
         column = self.sweep.envs.index(env)
-        returns = [name for name in self.raw if name not in self.measured]
-        alike = [score] if score in self.measured else returns
+        alike = [score] if score in self.measured else self._returns
         seen = [np.abs(v[:, column]) for s in alike for v in self.raw[s].values.values()]
         finite = np.concatenate(seen)
         finite = finite[np.isfinite(finite)]

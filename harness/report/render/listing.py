@@ -81,19 +81,17 @@ def _run(evidence: Evidence, status: RunStatus, curve: bool) -> dict[str, Any]:
         "repeated": certificate and certificate["outcome"],
         "scores": {},
     }
-    if seen := evidence.curves.get((spec.arm, spec.env, spec.seed)):
-        run["scores"] = {name: _score(evidence, spec, name) for name in evidence.raw}
+    place = spec.arm, spec.env, spec.seed
+    if seen := evidence.curves.get(place):
+        run["scores"] = {
+            name: plain(evidence.numbers[name][place], decimals(evidence.format(spec.env, name)))
+            for name in evidence.raw
+            if place in evidence.numbers[name]
+        }
         if curve:
             y = [plain(value, digits) for value in seen.returns]
             run["curve"] = {"x": np.asarray(seen.steps, dtype=int).tolist(), "y": y}
     return run
-
-
-def _score(evidence: Evidence, spec: Run, name: str) -> float | None:
-    scores = evidence.raw[name]
-    cell = scores.seeds.index(spec.seed), scores.envs.index(spec.env)
-    digits = decimals(evidence.format(spec.env, name))
-    return plain(float(scores.values[spec.arm][cell]), digits)
 
 
 def _cost(status: RunStatus, field: str, of: Callable[[list[float]], float], digits: int) -> Any:

@@ -123,7 +123,7 @@ def table_name(evidence: Evidence, score: str) -> str:
 def describe_score(evidence: Evidence, score: str) -> str:
     for metric in evidence.sweep.metrics:
         if metric.name == score:
-            return describe_metric(evidence, metric)
+            return f"metric {describe_metric(evidence, metric)}"
     if score == "auc":
         first = {curve.steps[0] for curve in evidence.curves.values()}
         start = "step 0" if first <= {0.0} else "the first step that there is"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from harness import stats
 from harness.report.document import (
     Cell,
     Flow,
@@ -86,15 +85,13 @@ def every(evidence: Evidence) -> Table:
     for status in evidence.statuses:
         spec = status.spec
         run = spec.arm, spec.env, spec.seed
-        curve, made = evidence.curves.get(run), (of.get(run) for of in evidence.measured.values())
-        each = [repr(f(curve)) if curve else "" for f in stats.SCORES.values()]
-        each += ["" if one is None or one.value is None else repr(one.value) for one in made]
+        each = (repr(of[run]) if run in of else "" for of in evidence.numbers.values())
         used = str((status.result or {}).get("steps_trained", ""))
         steps = str(spec.steps) if spec.steps else ""  # of an imported run it may not be known
         what = (spec.env, spec.arm, str(spec.seed), steps, used)
         rows.append((*what, imported.state(status), *each, spec.key))
-    head = ("env", "arm", "seed", "steps", "steps_trained", "state", *stats.SCORES)
-    return Table((*head, *evidence.measured, "key"), tuple(rows))
+    head = ("env", "arm", "seed", "steps", "steps_trained", "state", *evidence.numbers, "key")
+    return Table(head, tuple(rows))
 
 
 # Of each arm -------------------------------------------------------------------------------------
