@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
@@ -99,6 +99,17 @@ def metric(given: str) -> Metric:
 def figure(given: str) -> Found:
     """A figure of a report; see `find`, and harness/report/own.py for what it is given."""
     return find("figures", given, ("data",))
+
+
+def figures(targets: Iterable[str]) -> dict[str, Callable[..., Any] | str]:
+    """The functions that draw a report's figures; in place of one, why it may not or cannot."""
+    found: dict[str, Callable[..., Any] | str] = {}
+    for target in targets:
+        try:
+            found[target] = study.function(target)
+        except ValueError as error:
+            found[target] = str(error)
+    return found
 
 
 def version(target: str) -> str:

@@ -17,7 +17,7 @@ import gymnasium as gym
 import pandas as pd
 from rich.console import Console
 
-from harness import envs
+from harness import envs, own
 from harness.config import study
 from harness.config.strict import Problem, UserError, suggest
 from harness.report import Options, write
@@ -93,7 +93,8 @@ class Results:
     def report(self, figures: bool = True) -> Path:
         """Write the report, as `harness report` does; its page."""
         folder = self.store.sweep_folder(self.sweep.name) / "report"
-        options = Options() if figures else Options(figures=())
+        functions = own.figures(self.sweep.report.figures)
+        options = Options(functions=functions) if figures else Options(figures=())
         return write(self.sweep, self.store, folder, options).page
 
 

@@ -63,6 +63,7 @@ def write_report(
     crosscheck: bool = True,
 ) -> list[str]:
     """Write the report of a sweep, print where it is, return what its checklist lacks."""
+    from harness import own
     from harness.config.strict import suggest
     from harness.report import Options, write
     from harness.report.render.style import FORMATS, VENUES
@@ -76,7 +77,9 @@ def write_report(
     if not {"png", "svg"} & set(formats):  # report.md and report.html show one of them
         formats = [*formats, "png"]
     names = tuple(FIGURES) if figures else ()
-    options = Options(style, tuple(formats), checklist_answers(sweep), names, crosscheck)
+    functions = own.figures(sweep.report.figures) if figures else {}
+    answers = checklist_answers(sweep)
+    options = Options(style, tuple(formats), answers, names, crosscheck, functions)
     folder = store.sweep_folder(sweep.name) / "report"
     verb.warn(make_way(folder))
     page, flaws = write(sweep, store, folder, options)

@@ -115,13 +115,3 @@ def not_usable(target: str, error: Exception) -> str:
     line = error.lineno if isinstance(error, SyntaxError) else at.lineno
     file = error.filename if isinstance(error, SyntaxError) else at.filename
     return f"'{target}' cannot be imported: {type(error).__name__}: {text} ({file}:{line})"
-
-
-def failed(function: Callable[..., Any], error: Exception) -> str:
-    """What went wrong in a function of the user's own, with the line of its file."""
-    code = getattr(function, "__code__", None)
-    frames = traceback.extract_tb(error.__traceback__)
-    file, line = (code.co_filename, code.co_firstlineno) if code else frames[-1][:2]
-    line = next((each.lineno for each in reversed(frames) if each.filename == file), line)
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} ({Path(file).name}:{line})"

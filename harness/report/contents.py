@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config import study
+from harness.config.failure import failed
 from harness.report import checklist, document, own
 from harness.report.document import (
     Block,
@@ -53,6 +54,8 @@ class Options:
     answers: checklist.Answers = field(default_factory=dict)
     figures: tuple[str, ...] = tuple(FIGURES)  # those to draw: most of the time of a report
     crosscheck: bool = True  # let rliable speak too: a second or so for each arm and score
+    # The functions of the sweep's own figures, by target; in place of one, why it is not drawn.
+    functions: Mapping[str, own.Function | str] = field(default_factory=dict)
 
 
 class Written(NamedTuple):
@@ -142,18 +145,21 @@ def _figures(evidence: Evidence, folder: Path, options: Options) -> Section:
 def _own(evidence: Evidence, folder: Path, options: Options, target: str) -> Figure | Caution:
     """A figure of the user's own; whatever is wrong with it costs this one alone."""
 
-    def failed(why: str) -> Caution:
+    def refused(why: str) -> Caution:
         return Caution(f"{quoted(target)} is not drawn: {quoted(why)}.")
 
+    function = options.functions.get(target, "nobody has loaded it")
+    if isinstance(function, str):
+        return refused(function)
     try:
-        made = own.figure(evidence, target)
+        made = own.figure(evidence, target, function)
     except ValueError as error:
-        return failed(str(error))
+        return refused(str(error))
     try:
         width = seaborn.save(made.plot, folder / made.file, _formats(options), options.venue)
         Script().add(made.file, made.plot)  # what the page will do
     except Exception as error:  # whatever a library raises for what it cannot draw
-        return failed(study.failed(study.function(target), error))
+        return refused(failed(function, error))
     return Figure(made.file, made.title, made.caption, options.formats, "", width, made.plot)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from harness import provenance
-from harness.config import study
+from harness.config.failure import failed
 from harness.config.tree import flat
 from harness.report import plot
 from harness.report.document import quoted
 from harness.report.evidence import Evidence
 from harness.report.plot import Line, Look, Mark, Plot, Points
 from harness.report.results import caption, curves
+from harness.spec import RunSpec
 
+Function = Callable[["Data"], Any]
 COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mb")
 _ROWS = ("x", "y", "low", "high", "low_all", "high_all", "shades")  # of a mark: one for each point
 
@@ -47,17 +49,16 @@ class Drawn(NamedTuple):
     plot: Plot
 
 
-def figure(evidence: Evidence, target: str) -> Drawn:
+def figure(evidence: Evidence, target: str, function: Function) -> Drawn:
     """What the function makes of the report's data.
 
-    :raises ValueError: if it cannot be used; the message tells why.
+    :raises ValueError: if it makes no plot; the message tells why.
     """
-    function = study.function(target)
     try:
         made = function(data(evidence))
         shown = made if isinstance(made, str) else _checked(made)
     except Exception as error:  # whatever a function of the user's own raises
-        raise ValueError(study.failed(function, error)) from None
+        raise ValueError(failed(function, error)) from None
     if isinstance(shown, str):  # why there is nothing to draw
         raise ValueError(shown)
     title, _, words = (inspect.getdoc(function) or "").partition("\n")
@@ -73,7 +74,8 @@ def data(evidence: Evidence) -> Data:
         spec, result = status.spec, status.result or {}
         run = spec.arm, spec.env, spec.seed
         facts: dict[str, Any] = dict(zip(("arm", "env", "seed"), run, strict=True))
-        facts |= {"agent": spec.agent, "key": spec.key, "steps": spec.steps, "state": status.state}
+        facts |= {"agent": spec.agent if isinstance(spec, RunSpec) else ""}
+        facts |= {"key": spec.key, "steps": spec.steps, "state": status.state}
         facts |= {name: of.get(run, np.nan) for name, of in evidence.numbers.items()}
         facts |= {name: result.get(name, np.nan) for name in COSTS}
         rows.append(facts | {f"hparams.{k}": value for k, value in flat(spec.hparams).items()})

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from harness import agents, own, stats
 from harness.agents import Layer, Settings
 from harness.config import study
+from harness.config.name import joined
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
 from harness.spec import Engine, Metric, ResolvedSweep, Run
@@ -99,6 +100,11 @@ def expand(
     known = arms.known(word for text in file.claims for word in text.split())
     scores = [metric.name for metric in metrics]
     claims = claim.read(file.claims, known, file.envs, problems, scores)
+    elsewhere = {arm.label for arm in arms.composed if arm.imported is not None}
+    for i, made in claims.items():
+        if made.score in scores and (outside := elsewhere & set(made.arms)):
+            message = f"{made.score} is made of runs that are trained here, and no run of"
+            problems.add(("claims", i), f"{message} {joined(sorted(outside))} is")
     if not complete:
         raise problems.error()
     sweep = ResolvedSweep(

@@ -19,6 +19,7 @@ import pandas as pd
 
 from harness import envs, own
 from harness.config import study
+from harness.config.failure import failed
 from harness.config.strict import UserError
 from harness.own import Episode, Run
 from harness.seeding import episode_seeds
@@ -75,7 +76,7 @@ class _Count:
         try:
             self.values[place] = own.number(self._function(given))
         except Exception as error:  # whatever a function of the user's own raises
-            self.error = study.failed(self._function, error)
+            self.error = failed(self._function, error)
             if self.metric.of == "episode":
                 self.error += f", in episode {place} (seed {given.seed})"
 

@@ -11,6 +11,7 @@ import pytest
 from fake_report import ONE_ENV, TWO_ARMS, with_gap, write_report
 
 from harness.config import study
+from harness.own import figures as own_functions
 from harness.report import own
 from harness.report.evidence import Evidence
 from harness.report.plot import Line, Points
@@ -81,15 +82,22 @@ def figures(no_study, tmp_path):
     study.name(*(f"mine:{name}" for name in re.findall(r"^def (\w+)", FIGURES, re.M)))
 
 
-def sweep(store, *names):
-    options = ReportOptions(baseline="ppo", figures=tuple(f"mine:{name}" for name in names))
+def drawn(store, *names):
+    """The report of a sweep with these of the figures."""
+    targets = [f"mine:{name}" for name in names]
+    made = sweep(store, targets)
+    return write_report(store, made, ("curves",), functions=own_functions(targets))
+
+
+def sweep(store, targets):
+    options = ReportOptions(baseline="ppo", figures=tuple(targets))
     made = fake_store.sweep(TWO_ARMS, ONE_ENV, 8, report=options)
     fake_store.write_sweep(store, made)
     return made
 
 
 def test_a_figure_of_ones_own_is_drawn_like_every_other_in_every_format(store, figures):
-    page = write_report(store, sweep(store, "costs"), ("curves",))
+    page = drawn(store, "costs")
 
     text = (page / "report.md").read_text()
     assert "### What it costs\n\n![What it costs](own_costs.png)" in text
@@ -114,7 +122,7 @@ WRONG = {
 
 
 def test_a_figure_that_fails_costs_itself_alone_and_says_where(store, figures):
-    page = write_report(store, sweep(store, *WRONG, "costs"), ("curves",))
+    page = drawn(store, *WRONG, "costs")
 
     text = (page / "report.md").read_text()
     for name, why in WRONG.items():
@@ -127,7 +135,7 @@ def test_a_figure_that_fails_costs_itself_alone_and_says_where(store, figures):
 def test_what_only_a_record_names_is_not_drawn_and_says_so(store, figures):
     study._named.clear()
 
-    page = write_report(store, sweep(store, "costs"), ("curves",))
+    page = drawn(store, "costs")
 
     assert "--study FOLDER" in (page / "report.md").read_text()
     assert "mine" not in sys.modules
