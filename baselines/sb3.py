@@ -29,7 +29,7 @@ from stable_baselines3.common.save_util import load_from_zip_file, recursive_get
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
-from baselines import SAID
+from baselines import SAID, jax_state
 from baselines.api import Config, Progress, Task
 from baselines.bound import Count, Positive
 from baselines.hindsight import GoalsEnd, ManyGoals, PaidAlike
@@ -40,6 +40,7 @@ from baselines.space import observation_kind, shown
 from baselines.target import load as load_target
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
+STATES = "states.npz"  # of networks that are not torch's
 LOG_EVERY = 1000  # steps: SAC alone would otherwise log after every one of them
 
 
@@ -159,9 +160,10 @@ class SB3Agent:
         """Through the policy: DQN's own `predict` draws from the action space of training."""
         if self._normalize is not None:
             observation = self._normalize.normalize_obs(observation)
-        return self.model.policy.predict(
-            observation, state, episode_start, deterministic, **self._masks(action_masks)
-        )
+        with jax_state.acting(self.model.policy):
+            return self.model.policy.predict(
+                observation, state, episode_start, deterministic, **self._masks(action_masks)
+            )
 
     def _masks(self, action_masks: np.ndarray | None) -> dict[str, Any]:
         return {}
@@ -177,6 +179,7 @@ class SB3Agent:
         for name in self.model._get_torch_save_params()[1] or []:
             found[name] = recursive_getattr(self.model, name)
         arrays = {name: value.detach().cpu().numpy().copy() for name, value in found.items()}
+        arrays |= jax_state.arrays(self.model)
         return arrays | {name: np.array(value) for name, value in self._statistics()}
 
     def _statistics(self) -> Iterator[tuple[str, Any]]:
@@ -197,6 +200,8 @@ class SB3Agent:
     def save(self, folder: Path) -> None:
         """SB3's own file, which SB3 loads without us, and VecNormalize's statistics beside it."""
         self.model.save(folder / "model.zip")
+        if states := jax_state.arrays(self.model):
+            np.savez(folder / STATES, **states)  # type: ignore[arg-type]
         if self._normalize is not None:
             np.savez(folder / "normalize.npz", **dict(self._statistics()))
 
@@ -212,6 +217,9 @@ class SB3Agent:
         self.model.set_parameters(modules, device=self.task.device)
         for name in self.model._get_torch_save_params()[1] or []:
             recursive_getattr(self.model, name).data.copy_((variables or {})[name].data)
+        if (folder / STATES).exists():
+            with np.load(folder / STATES) as saved:
+                jax_state.restore(self.model, saved)
         if self._normalize is not None:
             with np.load(folder / "normalize.npz") as saved:
                 for name, moments in self._moments().items():
@@ -391,8 +399,20 @@ def adapted(found: Any) -> Any:
 @cache
 def _adapted(algorithm: type[BaseAlgorithm]) -> type[SB3Agent]:
     body = {"algorithm": algorithm, "__module__": __name__, "__doc__": algorithm.__doc__}
+    if not _preprocesses(algorithm):
+        body["observations"] = ("vector", "image")
     body |= {name: getattr(algorithm, name) for name in SAID if name in vars(algorithm)}
     return type(algorithm.__name__, (SB3Agent,), body)
+
+
+def _preprocesses(algorithm: type[BaseAlgorithm]) -> bool:
+    """Whether its policies read observations as SB3's do: categories one by one, bytes over 255.
+
+    SBX's have a `predict` of their own, in which the number of a category is a number like others.
+    """
+    policy = next(iter(algorithm.policy_aliases.values()))
+    reads = next(base for base in policy.__mro__ if "predict" in vars(base))
+    return reads.__module__.partition(".")[0] in ("stable_baselines3", "sb3_contrib")
 
 
 def __getattr__(name: str) -> type[SB3Agent]:

@@ -33,6 +33,7 @@ PACKAGES = (
     "cma",
     "gymnasium",
     "minigrid",
+    "minatar",
     "sacred",
     "box2d",
     "pygame-ce",
@@ -41,6 +42,7 @@ PACKAGES = (
     "opencv-python-headless",
     "pybullet",
 )
+UNDECIDING = ("pydantic",)  # it holds an agent's hyper-parameters
 # The table of all learners: what it says of one, its version, stands in the spec.
 REGISTRY = "baselines"
 OURS = ("harness", "baselines")
@@ -98,8 +100,9 @@ def fingerprint(module: str) -> str:
     """A digest of an imported module and of what it imports that is neither installed nor ours."""
     own = {name: d for name, d in sources([module]).items() if name.partition(".")[0] not in OURS}
     file = getattr(sys.modules[module], "__file__", None)
-    if not own and file:  # an installed package's
+    if not own and file:  # an installed package's: of the rest of it, its version speaks
         own = {module: _source(file, "").digest}
+        own |= {name: _version(name) for name in _distributions().get(module.split(".")[0], ())}
     return hashlib.sha256(str(sorted(own.items())).encode()).hexdigest()[:16]
 
 
@@ -194,10 +197,11 @@ def facts(agent: object, modules: set[str]) -> dict[str, Any]:
     :param modules: of the harness, the agent and the environment; what the agent was made of
         counts, too.
     """
+    every = modules | modules_of(agent)
     return {
         "device": ", ".join(sorted(devices(agent))) or CPU,
-        "sources": sources(modules | modules_of(agent)),
-        "packages": packages(modules),
+        "sources": sources(every),
+        "packages": packages(every),
         "machine": machine(),
         "git": git(),
     }
@@ -235,10 +239,16 @@ def modules_of(whole: object) -> set[str]:
 
 
 def devices(agent: object) -> set[str]:
-    """Where its torch parameters are: "cpu", "cuda:0"; empty: it has none."""
-    torch = sys.modules.get("torch")
-    kind = torch.nn.Parameter if torch else ()
-    return {str(part.device) for part in parts(agent) if isinstance(part, kind)}
+    """Where its parameters are, torch's or JAX's: "cpu", "cuda:0"; empty: it has none."""
+    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
+    parameter, array = torch.nn.Parameter if torch else (), jax.Array if jax else ()
+    found: set[str] = set()
+    for part in parts(agent):
+        if isinstance(part, parameter):
+            found.add(str(part.device))
+        elif isinstance(part, array):
+            found |= {d.platform if d.platform == CPU else f"cuda:{d.id}" for d in part.devices()}
+    return found
 
 
 # Packages and machine -----------------------------------------------------------------------------
@@ -249,7 +259,8 @@ def packages(modules: Iterable[str] = ()) -> dict[str, str]:
 
     :param modules: of an agent or an environment: the package that brought them counts, too.
     """
-    known = {*OURS, *sys.stdlib_module_names, *(name.replace("-", "_") for name in PACKAGES)}
+    known = {*OURS, *UNDECIDING, *sys.stdlib_module_names}
+    known |= {name.replace("-", "_") for name in PACKAGES}
     tops = {name.partition(".")[0] for name in modules} - known
     brought = {
         name.lower().replace("_", "-") for top in tops for name in _distributions().get(top, ())

@@ -72,7 +72,7 @@ Study = Annotated[
     typer.Option(
         "--study",
         help="The folder with your own agents, bonuses, environments and figures, if there are "
-        "any: what a record names is imported from there only.",
+        "any: what a record names is imported from there only, and if a sweep file there names it.",
     ),
 ]
 SweepPath = Annotated[str, typer.Argument(help="A sweep file, such as ablations/rnd.yaml.")]

@@ -1,21 +1,23 @@
 """The study: the folder of the user's own files, whose modules and cards a command may use.
 
 Importing executes. What a file of the user's names may be imported from that file's folder; what
-only a record of a run names is not, unless the user says that the folder is his (`--study`).
+only a record of a run names is not, unless the user says that the folder is his (`--study`): then
+it may name what stands there, and what the folder's own sweep files name.
 """
 
 from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from baselines import target as targets
-from harness.config import declared
-from harness.config.name import as_file
+from harness.config import declared, strict
+from harness.config.name import as_file, is_target
+from harness.config.tree import walk
 
 CARDS = ("envs", "cards")  # the folders of a study in which cards are looked for
 
@@ -29,6 +31,20 @@ def enter(folder: Path, trusted: bool = False) -> None:
     global _folder, _trusted
     _folder, _trusted = folder.resolve(), trusted
     sys.path[:] = [str(_folder), *(path for path in sys.path if path != str(_folder))]
+    if trusted:
+        name(*_named_in(_folder))
+
+
+def _named_in(folder: Path) -> Iterator[str]:
+    """All that reads "module:Name" in the folder's own sweep files."""
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            data = strict.load(path).data
+        except strict.UserError:  # no sweep that anybody could run
+            continue
+        for _, value in walk(data, lists=True):
+            if isinstance(value, str) and ":" in value and is_target(value):
+                yield value
 
 
 def folder() -> Path | None:
@@ -51,7 +67,8 @@ def refused(target: str) -> str:
         return ""
     return (
         f"'{target}' is named by a record only, and what a record names is not imported: "
-        "--study FOLDER says that the folder with its code is yours"
+        "--study FOLDER says that the folder with its code, or with a sweep file that names it, is "
+        "yours"
     )
 
 

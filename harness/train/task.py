@@ -66,7 +66,11 @@ def moved(spec: RunSpec) -> str:
     installation's agent, and what its card names once the record's is equal.
     """
     try:
-        entry, card = agents.entry(spec.agent, spec.engine.name), envs.card(spec.env)
+        entry = agents.entry(spec.agent, spec.engine.name)
+    except KeyError as error:
+        return str(error.args[0])
+    try:
+        card = envs.card(spec.env)
         envs.need(card.extra, spec.env)
         if entry.version != spec.agent_version:
             return f"{spec.agent} was version {spec.agent_version} and is version {entry.version}"
