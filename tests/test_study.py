@@ -248,6 +248,17 @@ def test_a_folder_that_the_user_calls_his_may_be_imported_from_and_no_other_modu
     assert "this" not in sys.modules
 
 
+def test_a_sweep_file_in_a_folder_that_the_user_calls_his_says_what_a_record_may_name(folder):
+    (folder / "theirs.yaml").write_text('arms: {a: {agent: "json:JSONDecoder"}}\n')
+    (folder / "broken.yaml").write_text("arms: [")
+    study.enter(folder, trusted=True)
+
+    with pytest.raises(KeyError, match="is no agent"):  # it was imported, and looked at
+        agents.entry("json:JSONDecoder")
+    with pytest.raises(KeyError, match="what a record names is not imported"):
+        agents.entry("this:That")
+
+
 # Agents that each break one rule ------------------------------------------------------------------
 
 
