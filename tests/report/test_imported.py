@@ -95,7 +95,7 @@ def test_curves_that_begin_later_are_drawn_and_averaged_where_they_are(store, tm
 
     text = report(store, sweep, ("curves",))
 
-    assert "trapezoids from the first step that there is" in text
+    assert "trapezoids from its first step" in text
     assert [row["iqm"] for row in rows(store, "table_auc")] == ["750.0"]
 
 
@@ -131,3 +131,16 @@ def test_few_seeds_have_no_interval_whoever_made_them(store, tmp_path, seeds):
 
     assert "**Undecided: b against a on CartPole-v1**" in text
     assert f"{seeds} seeds give no interval, and decide nothing" in text
+
+
+def test_what_a_tracker_counts_is_not_called_environment_steps(store, tmp_path):
+    head = "run_id,key,value,step,timestamp\n"
+    lines = (f"r{seed},ret,{seed},{step},0" for seed in range(8) for step in (1, 2))
+    path = table(tmp_path / "m.csv", *lines, head=head)
+    names = Names({"arm": "a", "env": "E-v0"}, "r{seed}")
+
+    text = report(store, take(Source(path, names=names), "fake", store).sweep)
+
+    methods = (store.sweep_folder("fake") / "report" / "paper" / "methods.tex").read_text()
+    assert "what its steps count" in text and "Budgets in steps are" in methods
+    assert "environment steps" not in text

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fake_store
 import pytest
 from fake_report import constant, report
-from foreign import table, tidy
+from foreign import monitor, table, tidy
 
 from harness.config.strict import UserError
+from harness.store.foreign.names import Names
 from harness.store.foreign.source import Source
 from harness.sweep.expand import expand
 from harness.sweep.imported import take
@@ -121,3 +122,25 @@ def test_an_import_without_our_environment_is_told(store, study):
 
     with pytest.raises(UserError, match="no run on the environments of this sweep, only on Cart"):
         expand(study, store=store)
+
+
+def test_curves_that_begin_apart_are_warned_of_and_stamp_claims_by_their_area(store, tmp_path):
+    lines = (f"a,CartPole-v1,{seed},{step},{seed}" for seed in range(8) for step in (400, 1000))
+    take(Source(table(tmp_path / "t.csv", *lines)), "ppo_of_them", store)
+    (tmp_path / "s.yaml").write_text(SWEEP.replace("by final", "by auc"))
+
+    text = report(store, mixed(store, tmp_path / "s.yaml"))
+
+    assert "Curves on CartPole-v1 begin at different steps (0: random; 400: theirs)" in text
+    assert "**Their curves begin at different steps.**" in text
+
+
+def test_scores_of_training_beside_an_evaluation_stamp_the_claim(store, tmp_path):
+    for seed in range(8):
+        monitor(tmp_path / "m" / str(seed) / "monitor.csv", [(seed, 100, i) for i in range(10)])
+    take(Source(tmp_path / "m", names=Names({"arm": "a"}, "{seed}")), "ppo_of_them", store)
+    (tmp_path / "s.yaml").write_text(SWEEP)
+
+    text = report(store, mixed(store, tmp_path / "s.yaml"))
+
+    assert "that is known. The scores of theirs are of training episodes.**" in text

@@ -185,6 +185,22 @@ class Evidence:
             for steps in sorted({run.steps for run in self.specs(arm, env)})
         )
 
+    @cached_property
+    def begin_apart(self) -> dict[str, dict[str, int]]:
+        """The environments on which curves begin at different steps, as those from elsewhere may:
+        the latest first step of each arm.
+        """
+        found = {}
+        for env in self.sweep.envs:
+            curves = {arm: self.of(self.curves, arm, env) for arm in self.arms_on(env)}
+            first = {
+                arm: int(max(c.steps[0] for c in each)) for arm, each in curves.items() if each
+            }
+            budget = max(self.budgets(env))
+            if first and max(first.values()) - min(first.values()) > UNUSED * budget:
+                found[env] = first
+        return found
+
     @once
     def learned_from(self, arm: str, env: str) -> str:
         """The steps that finished runs learned from: `16,384`; empty where it is their budget.

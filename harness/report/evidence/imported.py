@@ -23,6 +23,8 @@ LAST = "the last score of each run"
 FINAL = {"monitor": "the mean return of the last 100 training episodes of each run"}
 # Metrics of Stable-Baselines3 that are about training, with the exploration and wrappers of it.
 TRAINING = ("rollout/",)
+# What counts environment steps: trackers count what their user logged by.
+COUNTED = ("table", "monitor")
 
 
 def final(origin: Origin) -> str:
@@ -62,12 +64,32 @@ def _told(arms: Iterable[str], runs: list[ImportedRun]) -> str:
     which = files[0] if len(files) == 1 else f"{len(files)} files, the first {files[0]}"
     read = READ[origin.format].format(score=quoted(origin.score))
     kind = "They are returns of training episodes, and no evaluation. " * of_training(origin)
+    steps = "" if origin.format in COUNTED else "what its steps count, "
     return (
         f"{joined(arms)}: {len(runs)} runs that were not made here. The scores are the {read}, "
         f"imported as {origin.name} from {quoted(which)}; the final score is {final(origin)}. "
         f"{kind}How they were made is not known: with which episodes, seeds, settings and code, "
-        "whether returns are the environment's own, and which runs were left out before."
+        f"whether returns are the environment's own, {steps}and which runs were left out before."
     )
+
+
+def steps(evidence: Evidence) -> str:
+    """What is counted along training."""
+    known = all(run.origin.format in COUNTED for run in evidence.sweep.imported)
+    return "environment steps" if known else "steps"
+
+
+def doubt(evidence: Evidence, arms: Iterable[str]) -> str:
+    """What two arms may differ in beside what they compare; empty: they come from one place."""
+    runs = {arm: evidence.imported.get(arm, []) for arm in arms}
+    if len({frozenset(map(_source, each)) for each in runs.values()}) == 1:
+        return ""
+    elsewhere = [arm for arm, each in runs.items() if each]
+    training = [arm for arm in elsewhere if any(of_training(run.origin) for run in runs[arm])]
+    only = f" The scores of {training[0]} are of training episodes." if len(training) == 1 else ""
+    were = "was" if len(elsewhere) == 1 else "were"
+    why = f"{joined(elsewhere)} {were} not made here: the two had no common protocol that is known."
+    return why + only
 
 
 def scores_of(evidence: Evidence) -> str:

@@ -24,6 +24,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_looked(evidence),
         *_allowed_anyway(evidence),
         *_unequal_budgets(evidence),
+        *_begin_apart(evidence),
         *equal_tuning.warnings(evidence.sweep),
         *_unused_budgets(evidence),
         *origin.warnings(evidence.statuses),
@@ -138,6 +139,16 @@ def _unequal_budgets(evidence: Evidence) -> Iterable[str]:
         )
         each = (f"{steps}: {', '.join(arms)}" for steps, arms in of_arms.items())
         yield f"Unequal budgets on {env}, in steps ({'; '.join(each)}): not a fair comparison."
+
+
+def _begin_apart(evidence: Evidence) -> Iterable[str]:
+    for env, first in evidence.begin_apart.items() if "auc" in evidence.raw else ():
+        arms = grouped((step, arm) for arm, step in first.items())
+        each = "; ".join(f"{step:,}: {', '.join(of)}" for step, of in arms.items())
+        yield (
+            f"Curves on {env} begin at different steps ({each}): the areas under them are over "
+            "different parts of training."
+        )
 
 
 def _unused_budgets(evidence: Evidence) -> Iterable[str]:

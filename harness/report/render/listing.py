@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.config.tree import canonical, grouped
 from harness.report.document import Runs
-from harness.report.evidence import Evidence
+from harness.report.evidence import Evidence, imported
 from harness.report.number import decimals, ranges
 from harness.report.render.script import plain
 from harness.spec import Run, RunSpec
@@ -40,6 +40,7 @@ def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
         runs.append(run)
     return {
         "envs": list(sweep.envs),
+        "steps": imported.steps(evidence),
         "decimals": {env: decimals(evidence.format(env)) for env in sweep.envs},
         "scores": list(evidence.raw),
         "own": {  # decimals of the metrics

@@ -126,7 +126,7 @@ def describe_score(evidence: Evidence, score: str) -> str:
             return f"metric {describe_metric(evidence, metric)}"
     if score == "auc":
         first = {curve.steps[0] for curve in evidence.curves.values()}
-        start = "step 0" if first <= {0.0} else "the first step that there is"
+        start = "step 0" if first <= {0.0} else "its first step"
         return f"area under the learning curve (trapezoids from {start}, divided by steps)"
     made = f"mean return of {_episodes(evidence)} episodes after training"
     parts = (made if evidence.sweep.made else "", imported.scores_of(evidence))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from harness import stats
 from harness.report.document import Answer, Caution, Items, Outcome, Section, Text
-from harness.report.evidence import Evidence, origin
+from harness.report.evidence import Evidence, imported, origin
 from harness.report.evidence.verdict import Verdict
 from harness.report.evidence.warning import warnings
 from harness.report.number import Format, fixed, percent, stamp
@@ -44,10 +44,12 @@ def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
     for standing in evidence.standings:
         if standing.claim == claim:
             yield from standing.doubts
-    elsewhere = [arm for arm in claim.arms if arm in evidence.imported]
-    if len(elsewhere) == 1:
-        yield f"{elsewhere[0]} was not made here: the two had no common protocol that is known."
+    if why := imported.doubt(evidence, claim.arms):
+        yield why
     envs = [claim.env] if claim.env else evidence.sweep.envs
+    begin = (evidence.begin_apart.get(env, {}) for env in envs if claim.score == "auc")
+    if any(len({first.get(arm) for arm in claim.arms}) > 1 for first in begin):
+        yield "Their curves begin at different steps."
     if set(envs) & set(evidence.unequal):
         yield "Their budgets differ."
     both = [

@@ -10,7 +10,7 @@ import numpy as np
 from harness import stats
 from harness.config.name import joined
 from harness.report import plot
-from harness.report.evidence import RETURN, Evidence
+from harness.report.evidence import RETURN, Evidence, imported
 from harness.report.number import Format, decimals
 from harness.report.plot import Axis, End, Line, Look, Mark, Note, Panel, Plot, Points, Rule
 from harness.report.results import caption, cpu_time
@@ -48,7 +48,7 @@ def learning_curves(evidence: Evidence, score: str) -> Plot | str:
     """The raw return along training; `score` is not used: this is the whole curve."""
     if evidence.curves and all(len(curve.steps) < 2 for curve in evidence.curves.values()):
         return "single scores were imported, without a curve"
-    return replace(_per_env(evidence, Axis("environment steps"), _learning_curve), runs=True)
+    return replace(_per_env(evidence, Axis(imported.steps(evidence)), _learning_curve), runs=True)
 
 
 def _learning_curve(evidence: Evidence, arm: str, env: str, look: Look) -> tuple[list[Line], str]:

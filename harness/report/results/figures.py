@@ -10,7 +10,7 @@ import numpy as np
 
 from harness import stats
 from harness.report import plot
-from harness.report.evidence import Evidence, once
+from harness.report.evidence import Evidence, imported, once
 from harness.report.number import fixed
 from harness.report.plot import Axis, Line, Look, Panel, Plot, Rule
 from harness.report.results import caption, components, cpu_time, curves, maps, models
@@ -117,7 +117,7 @@ def sample_efficiency(evidence: Evidence, score: str) -> Plot | str:
         scores, names = _along(evidence, arm, fractions), (arm, "curve")
         return stats.band(scores, stats.curve_iqm, names, joint=evidence.joint_bands)
 
-    x = Axis("environment steps" if steps else "fraction of the budget")
+    x = Axis(imported.steps(evidence) if steps else "fraction of the budget")
     y = curves.score_axis(evidence, None, "normalised return, IQM")
     return _lines(evidence, x, y, fractions * (steps or 1), band)
 

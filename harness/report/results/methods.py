@@ -59,7 +59,8 @@ def _budgets(evidence: Evidence) -> str:
     table = protocol.budgets(evidence).rows
     steps = _on((budget.replace(", ", " or "), env) for env, budget, _ in table)
     seeds = _on((seeds.replace("-", "\N{EN DASH}"), env) for env, _, seeds in table)
-    return f"Budgets in environment steps are {joined(steps)}; seeds are {'; '.join(seeds)}."
+    of = imported.steps(evidence)
+    return f"Budgets in {of} are {joined(steps)}; seeds are {'; '.join(seeds)}."
 
 
 def _on(values: Iterable[tuple[str, str]]) -> list[str]:

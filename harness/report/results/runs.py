@@ -102,7 +102,9 @@ Statuses = Sequence[RunStatus]
 def by_arm(evidence: Evidence) -> Table:
     """What became of the runs of each arm, and what one of them cost."""
     rows = []
-    shown = STATES | (IMPORTED if evidence.imported else {})
+    made = bool(evidence.sweep.made)
+    shown = (STATES if made else {}) | (IMPORTED if evidence.imported else {})
+    spent_on = COSTS if made else {}
     for arm in evidence.sweep.arms:
         mine = [status for status in evidence.statuses if status.spec.arm == arm]
         # Of what was planned and failed elsewhere nothing is known.
@@ -113,9 +115,9 @@ def by_arm(evidence: Evidence) -> Table:
             if name in counted else "-"
             for name in shown
         )  # fmt: skip
-        costs = (mean(mine, field) for field in COSTS.values())
+        costs = (mean(mine, field) for field in spent_on.values())
         rows.append((arm, *states, *behind(costs, evidence.keys(arm))))
-    return Table(("arm", *shown, *COSTS), tuple(rows), "What became of the runs", "runs")
+    return Table(("arm", *shown, *spent_on), tuple(rows), "What became of the runs", "runs")
 
 
 def cpu_seconds(evidence: Evidence) -> Table:

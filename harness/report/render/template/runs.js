@@ -79,7 +79,7 @@ function detail(row) {
 
 function sparkline({ arm, env, curve }) {
   const axis = (label, values, more) => ({ label, ends: [Math.min(...values), Math.max(...values) || 1], ...more });
-  const panel = { x: axis("environment steps", curve.x), y: axis("return", curve.y, { decimals: DATA.decimals[env] }), marks: [{ kind: "line", look: arm, ...curve }] };
+  const panel = { x: axis(DATA.steps, curve.x), y: axis("return", curve.y, { decimals: DATA.decimals[env] }), marks: [{ kind: "line", look: arm, ...curve }] };
   const shown = SHOWN.arms;
   SHOWN.arms = new Set([arm]);
   const drawn = drawPanel({}, panel, 420);
