@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -144,3 +145,16 @@ def test_what_a_tracker_counts_is_not_called_environment_steps(store, tmp_path):
     methods = (store.sweep_folder("fake") / "report" / "paper" / "methods.tex").read_text()
     assert "what its steps count" in text and "Budgets in steps are" in methods
     assert "environment steps" not in text
+
+
+def test_the_page_lists_imported_runs_without_attempts_or_a_command(store, tmp_path):
+    report(store, imported(store, tmp_path))
+    page = (store.sweep_folder("fake") / "report" / "report.html").read_text()
+    data = json.loads(re.search(r'<script [^>]*id="data"[^>]*>(.*?)</script>', page, re.S)[1])
+
+    assert {run["state"] for run in data["runs"]} == {"imported"}
+    assert {run["attempts"] for run in data["runs"]} == {None}
+    assert {group["command"] for group in data["groups"]} == {""}
+    folders = {store.root / group["folder"] / run["key"]
+               for run in data["runs"] for group in [data["groups"][run["group"]]]}  # fmt: skip
+    assert all((folder / "spec.json").exists() for folder in folders)

@@ -73,8 +73,8 @@ def _run(evidence: Evidence, status: RunStatus, curve: bool) -> dict[str, Any]:
     run: dict[str, Any] = {
         "key": spec.key,
         "seed": spec.seed,
-        "state": status.state,
-        "attempts": status.attempts,
+        "state": imported.state(status),
+        "attempts": status.attempts if isinstance(spec, RunSpec) else None,
         "wall": _cost(status, "wall_seconds", sum, 1),
         "cpu": _cost(status, "cpu_seconds", sum, 1),
         "memory": _cost(status, "peak_memory_mb", max, 0),

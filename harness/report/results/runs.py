@@ -234,16 +234,15 @@ def _flow(evidence: Evidence) -> Flow:
         "set aside: a run of the same arm and environment is missing, and an average over "
         "survivors would mislead"
     )
+    used = step("in the estimates", (s for s in where("finished") if s.spec.key in whole))
+    if not evidence.sweep.made:
+        return Flow((step("imported", evidence.unique, *failures), used))
+    waiting = step("not launched yet", where("missing"))
     return Flow(
         (
-            step(
-                f"planned{or_imported}",
-                evidence.unique,
-                step("not launched yet", where("missing")),
-                gone,
-            ),
+            step(f"planned{or_imported}", evidence.unique, waiting, gone),
             step(f"launched{or_imported}", launched, *failures, *others),
             step(f"finished{or_imported}", where("finished"), step(why_unused, unused)),
-            step("in the estimates", (s for s in where("finished") if s.spec.key in whole)),
+            used,
         )
     )

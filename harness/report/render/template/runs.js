@@ -58,7 +58,7 @@ function detail(row) {
   const folder = `${DATA.root}/${row.folder}${row.key}/`, command = row.command + row.seed;
   const link = (path, text) => make("a", { href: path }, text);
   const list = (name, links) => links.length && make("p", {}, `${name}: `, ...links.flatMap((each, i) => i ? [" · ", each] : [each]));
-  const names = row.state === "finished" ? ["spec.json", "result.json", "evals.jsonl"] : ["spec.json"];
+  const names = ["finished", "imported"].includes(row.state) ? ["spec.json", "result.json", "evals.jsonl"] : ["spec.json"];
   const files = [link(folder, "folder"), ...names.map(name => link(folder + name, name))];
   if (row.error) files.push(link(`${folder}failure.json`, "failure.json, with the traceback"));
   const copy = make("button", { type: "button", on: { click: async () => {
@@ -66,7 +66,7 @@ function detail(row) {
     copy.textContent = "Copied";
   } } }, "Copy");
   return make("div", {},
-    make("p", {}, make("b", {}, `${ARMS[row.arm].name} on ${row.env}, seed ${row.seed}`), ` (${row.key}): ${row.command ? `${row.state}, ${row.attempts} ${row.attempts === 1 ? "attempt" : "attempts"}` : "imported"}. `,
+    make("p", {}, make("b", {}, `${ARMS[row.arm].name} on ${row.env}, seed ${row.seed}`), ` (${row.key}): ${row.state}${row.command ? `, ${row.attempts} ${row.attempts === 1 ? "attempt" : "attempts"}` : ""}. `,
       row.repeated && `Repeated by harness verify: ${row.repeated}.`),
     row.error && make("p", { class: "state-failed" }, make("code", {}, row.error)),
     row.curve && sparkline(row),
