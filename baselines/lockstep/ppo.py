@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import stable_baselines3
+import torch
 from gymnasium import spaces
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -42,12 +43,19 @@ METRICS = ("policy_gradient_loss", "value_loss", "entropy_loss", "clip_fraction"
 KL, LOSS = 4, 5
 
 
+# What a policy puts out: logits; means, with a standard deviation for each action; or means, with
+# noise that depends on the state (gSDE, Raffin et al. 2021): a matrix of deviations (H, A), for the
+# last hidden layer's numbers, which no gradient reaches through it.
+CHOICE, GAUSSIAN, STATE_DEPENDENT = np.int64(0), np.int64(1), np.int64(2)
+LEAST_VARIANCE = F(1e-6)  # SB3's, of state-dependent noise
+
+
 class Nets(NamedTuple):
     """What a flat vector holds; last come the logarithms of standard deviations, if any."""
 
     policy: Net
     value: Net
-    discrete: bool
+    kind: np.int64
 
 
 class Settings(NamedTuple):
@@ -81,40 +89,97 @@ def log_softmax(logits):  # (A,), in place
 
 
 @compiled
-def log_normal(action, mean, log_std):  # (A,) each
+def log_normal(action, mean, variance):  # (A,) each
     total = ZERO
     for j in range(mean.size):
-        z = (action[j] - mean[j]) * np.exp(-log_std[j])
-        total -= F(0.5) * z * z + log_std[j] + HALF_LOG_TWO_PI
+        z = action[j] - mean[j]
+        total -= F(0.5) * (z * z / variance[j] + np.log(variance[j])) + HALF_LOG_TWO_PI
     return total
 
 
 @compiled
-def act(p, nets, obs, noise, t, actions, values, log_probs, layers):
+def last_hidden(net, x, layers):  # (n, H), where `forward` has left it
+    n, widths = x.shape[0], net.widths
+    if widths.size < 3:
+        return x
+    start = n * (widths[1:].sum() - widths[-1] - widths[-2])
+    return layers[start : start + n * widths[-2]].reshape(n, widths[-2])
+
+
+@compiled
+def variances(p, nets, hidden, variance):
+    """:param variance: (n, A): filled."""
+    n, width = variance.shape
+    if nets.kind == GAUSSIAN:
+        for j in range(width):
+            variance[:, j] = np.exp(TWO * p[p.size - width + j])
+        return
+    inner, start = hidden.shape[1], p.size - hidden.shape[1] * width
+    square = np.exp(TWO * p[start:])  # (H * A,)
+    for i in range(n):
+        variance[i] = LEAST_VARIANCE
+        for k in range(inner):
+            for j in range(width):
+                variance[i, j] += hidden[i, k] * hidden[i, k] * square[k * width + j]
+
+
+@compiled
+def variance_gradient(p, g, nets, hidden, variance, d_variance):
+    """From the gradient by each variance (n, A) to that by the logarithms of deviations, in g."""
+    n, width = variance.shape
+    if nets.kind == GAUSSIAN:
+        last = g[g.size - width :]
+        last[:] = ZERO
+        for i in range(n):
+            for j in range(width):
+                last[j] += TWO * variance[i, j] * d_variance[i, j]
+        return
+    inner, start = hidden.shape[1], p.size - hidden.shape[1] * width
+    square, last = np.exp(TWO * p[start:]), g[start:]
+    last[:] = ZERO
+    for i in range(n):
+        for k in range(inner):
+            for j in range(width):
+                last[k * width + j] += hidden[i, k] * hidden[i, k] * d_variance[i, j]
+    for k in range(last.size):
+        last[k] *= TWO * square[k]
+
+
+@compiled
+def act(p, nets, obs, noise, matrices, t, actions, values, log_probs, layers):
     """Draw the actions of one step of all environments.
 
     :param obs: (T + 1, E, D), of which row t is read.
     :param noise: (T, E, A) standard normal, or (T, E, 1) uniform where one of them is chosen.
+    :param matrices: (E, H, A) in place of noise that depends on the state.
     :param actions: (T, E, A), values and log_probs (T, E): row t is written.
     """
     value = forward(p, nets.value, obs[t], layers)
     for i in range(value.shape[0]):
         values[t, i] = value[i, 0]
     out = forward(p, nets.policy, obs[t], layers)
-    log_std = p[p.size - out.shape[1] :]
-    for i in range(out.shape[0]):
-        if nets.discrete:
+    n, width = out.shape
+    hidden, variance = last_hidden(nets.policy, obs[t], layers), np.empty((n, width), F)
+    if nets.kind != CHOICE:
+        variances(p, nets, hidden, variance)
+    for i in range(n):
+        if nets.kind == CHOICE:
             log_softmax(out[i])
             chosen, passed = 0, np.exp(out[i, 0])
-            while passed <= noise[t, i, 0] and chosen < out.shape[1] - 1:
+            while passed <= noise[t, i, 0] and chosen < width - 1:
                 chosen += 1
                 passed += np.exp(out[i, chosen])
             actions[t, i, 0] = chosen
             log_probs[t, i] = out[i, chosen]
         else:
-            for j in range(out.shape[1]):
-                actions[t, i, j] = out[i, j] + noise[t, i, j] * np.exp(log_std[j])
-            log_probs[t, i] = log_normal(actions[t, i], out[i], log_std)
+            for j in range(width):
+                moved = noise[t, i, j] * np.sqrt(variance[i, j])
+                if nets.kind == STATE_DEPENDENT:
+                    moved = ZERO
+                    for k in range(hidden.shape[1]):
+                        moved += hidden[i, k] * matrices[i, k, j]
+                actions[t, i, j] = out[i, j] + moved
+            log_probs[t, i] = log_normal(actions[t, i], out[i], variance[i])
 
 
 # Advantages and update ----------------------------------------------------------------------------
@@ -136,11 +201,12 @@ def advantages(rewards, values, starts, last_values, dones, gamma, lam, advantag
 
 @compiled
 def loss_gradient(
-    out, value, rows, batch, advantage, log_std, nets, s, d_out, d_value, d_log_std, told
+    out, value, variance, rows, batch, advantage, nets, s, d_out, d_value, d_variance, told
 ):
     """The gradient of PPO's loss by what the networks put out.
 
     :param out: (n, A) logits, which become log-probabilities, or means.
+    :param variance: (n, A), of the actions, if they are continuous.
     :param rows: of the batch: actions (N, A), old values, old log-probabilities, returns (N,).
     :param advantage: (n,), normalised if asked.
     :param told: METRICS: filled.
@@ -151,18 +217,17 @@ def loss_gradient(
     ent_coef, vf_coef, clip_vf = F(s.ent_coef), F(s.vf_coef), F(s.clip_range_vf)
     clips_values = s.clip_range_vf < np.inf
     policy_loss, value_loss, entropy, clipped, kl = ZERO, ZERO, ZERO, ZERO, ZERO
-    d_log_std[:] = ZERO
     for i in range(n):
         row, disorder = rows[i], ZERO
-        if nets.discrete:
+        if nets.kind == CHOICE:
             log_softmax(out[i])
             for j in range(width):
                 disorder -= np.exp(out[i, j]) * out[i, j]
             log_prob = out[i, int(actions[row, 0])]
         else:
             for j in range(width):
-                disorder += F(0.5) + HALF_LOG_TWO_PI + log_std[j]
-            log_prob = log_normal(actions[row], out[i], log_std)
+                disorder += F(0.5) + HALF_LOG_TWO_PI + F(0.5) * np.log(variance[i, j])
+            log_prob = log_normal(actions[row], out[i], variance[i])
         log_ratio = log_prob - old_log_probs[row]
         ratio = np.exp(log_ratio)
         bounded = low if ratio < low else (high if ratio > high else ratio)
@@ -172,7 +237,7 @@ def loss_gradient(
         entropy += disorder
         clipped += ONE if abs(ratio - ONE) > F(s.clip_range) else ZERO
         kl += ratio - ONE - log_ratio
-        if nets.discrete:
+        if nets.kind == CHOICE:
             chosen = int(actions[row, 0])
             for j in range(width):
                 prob = np.exp(out[i, j])
@@ -180,10 +245,10 @@ def loss_gradient(
             d_out[i, chosen] += d_log_prob
         else:
             for j in range(width):
-                narrow = np.exp(-log_std[j])
-                z = (actions[row, j] - out[i, j]) * narrow
+                z, narrow = actions[row, j] - out[i, j], ONE / variance[i, j]
                 d_out[i, j] = d_log_prob * z * narrow
-                d_log_std[j] += d_log_prob * (z * z - ONE) - ent_coef * share
+                d_spread = d_log_prob * (z * z * narrow - ONE) - ent_coef * share
+                d_variance[i, j] = F(0.5) * narrow * d_spread
         moved, passes = value[i, 0] - old_values[row], ONE
         if clips_values and abs(moved) > clip_vf:
             moved, passes = clip_vf if moved > ZERO else -clip_vf, ZERO
@@ -231,8 +296,7 @@ def update(p, g, m, v, step, nets, s, obs, batch, advantage, orders, told):
     policy_layers, value_layers = np.empty(most * policy_size, F), np.empty(most * value_size, F)
     d_out, d_value = np.empty(most * widest, F), np.empty(most * widest, F)
     spare, gain = np.empty(most * widest, F), np.empty(most, F)
-    deviations = p.size - (0 if nets.discrete else policy_widths[-1])
-    log_std, d_log_std = p[deviations:], g[deviations:]
+    variance, d_variance = np.empty((2, most, policy_widths[-1]), F)
     seen, epoch_start, epoch = 0, 0, 0
     for epoch in range(orders.shape[0]):
         epoch_start = seen
@@ -247,15 +311,19 @@ def update(p, g, m, v, step, nets, s, obs, batch, advantage, orders, told):
                 normalized(gains)
             out = forward(p, nets.policy, xs, policy_layers)
             value = forward(p, nets.value, xs, value_layers)
-            width = out.shape[1]
+            width, hidden = out.shape[1], last_hidden(nets.policy, xs, policy_layers)
+            if nets.kind != CHOICE:
+                variances(p, nets, hidden, variance[:n])
             loss_gradient(
-                out, value, rows, batch, gains, log_std, nets, s,
-                d_out[: n * width].reshape(n, width), d_value[:n].reshape(n, 1), d_log_std,
+                out, value, variance[:n], rows, batch, gains, nets, s,
+                d_out[: n * width].reshape(n, width), d_value[:n].reshape(n, 1), d_variance[:n],
                 told[seen],
             )  # fmt: skip
             seen += 1
             if told[seen - 1, KL] > F(s.target_kl):
                 return step, seen, epoch_start, epoch + 1
+            if nets.kind != CHOICE:
+                variance_gradient(p, g, nets, hidden, variance[:n], d_variance[:n])
             backward(p, g, nets.policy, xs, policy_layers, d_out, spare)
             backward(p, g, nets.value, xs, value_layers, d_value, spare)
             clip_norm(g, s.max_grad_norm)
@@ -269,13 +337,14 @@ def warm() -> None:
     widths = np.array([2, 3, 1])
     policy = Net(0, widths, TANH)
     value = Net(policy.end, widths, policy.activation)
-    nets, shape = Nets(policy, value, discrete=False), (2, 1, 1)
+    nets, shape = Nets(policy, value, GAUSSIAN), (2, 1, 1)
     p, g, m, v = np.zeros((4, value.end + 1), F)
     actions, values, starts, gain, returns = (
         np.zeros(each, F) for each in (shape, shape[:2], shape[:2], shape[:2], shape[:2])
     )
     obs, layers = np.zeros((2, 1, 2), F), np.zeros(8, F)
-    act(p, nets, obs, np.zeros(shape, F), 0, actions, values, starts, layers)
+    act(p, nets, obs, np.zeros(shape, F), np.zeros((1, 3, 1), F), 0, actions, values, starts,
+        layers)  # fmt: skip
     last = forward(p, value, obs[0], layers)[:, 0].copy()
     advantages(starts, values, starts, last, np.zeros(1, bool), 0.9, 0.9, gain, returns)
     settings = Settings(2, True, 0.2, np.inf, 0.0, 0.5, 0.5, np.inf, 1e-3, 1e-5)
@@ -297,10 +366,11 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         policy = linears(made.mlp_extractor.policy_net, made.action_net)
         value = linears(made.mlp_extractor.value_net, made.value_net)
         parts = [*parameters(policy), *parameters(value)]
-        discrete = isinstance(self.action_space, spaces.Discrete)
+        noisy = STATE_DEPENDENT if self.use_sde else GAUSSIAN
+        kind = CHOICE if isinstance(self.action_space, spaces.Discrete) else noisy
         actor = net(0, policy, made.activation_fn)
-        self.nets = Nets(actor, net(actor.end, value, made.activation_fn), discrete)
-        parts += [] if discrete else [made.log_std]
+        self.nets = Nets(actor, net(actor.end, value, made.activation_fn), kind)
+        parts += [] if kind == CHOICE else [made.log_std]
         self.flat = Flat(parts, made.optimizer)
 
     def layers(self, rows: int) -> np.ndarray:
@@ -323,13 +393,16 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         self.seen = np.empty((n_rollout_steps + 1, *first.shape), F)
         self.seen[0] = first
         shape = buffer.actions.shape
-        draw = self.generator.random if self.nets.discrete else self.generator.standard_normal
-        noise, layers = draw(shape, F), self.layers(len(first))
-        low, high = (None, None) if self.nets.discrete else self._bounds()
+        choice = self.nets.kind == CHOICE
+        draw = self.generator.random if choice else self.generator.standard_normal
+        noise, layers, matrices = draw(shape, F), self.layers(len(first)), self._matrices()
+        low, high = (None, None) if choice else self._bounds()
         for t in range(n_rollout_steps):
-            act(p, self.nets, self.seen, noise, t, buffer.actions, buffer.values,
+            if self.sde_sample_freq > 0 and t > 0 and t % self.sde_sample_freq == 0:
+                matrices = self._matrices()
+            act(p, self.nets, self.seen, noise, matrices, t, buffer.actions, buffer.values,
                 buffer.log_probs, layers)  # fmt: skip
-            if self.nets.discrete:
+            if choice:
                 chosen = buffer.actions[t, :, 0].astype(np.int64).tolist()
             else:
                 chosen = list(np.clip(buffer.actions[t], low, high))
@@ -356,8 +429,20 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
     def values(self, obs: np.ndarray, layers: np.ndarray) -> np.ndarray:  # (n, D) -> (n,)
         return forward(self.flat.values, self.nets.value, obs, layers)[:, 0].copy()
 
-    def deviations(self) -> np.ndarray:  # (A,)
+    def deviations(self) -> np.ndarray:  # (A,), or (H, A) where noise depends on the state
         return np.exp(self.policy.log_std.detach().numpy())
+
+    def _matrices(self) -> np.ndarray:  # (E, H, A)
+        """Noise that depends on the state, until more is drawn; empty: it does not.
+
+        SB3's distribution gets one of its own, which it samples with outside of training.
+        """
+        if self.nets.kind != STATE_DEPENDENT:
+            return np.zeros((1, 1, 1), F)
+        std = self.deviations()
+        drawn = std * self.generator.standard_normal((1 + self.n_envs, *std.shape), F)
+        self.policy.action_dist.exploration_mat = torch.from_numpy(drawn[0])
+        return drawn[1:]
 
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
         assert isinstance(self.action_space, spaces.Box)
@@ -412,7 +497,7 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         metrics["explained_variance"] = explained_variance(
             buffer.values.ravel(), buffer.returns.ravel()
         )
-        if not self.nets.discrete:
+        if self.nets.kind != CHOICE:
             metrics["std"] = self.deviations().mean()
         metrics |= {"n_updates": self._n_updates, "clip_range": settings.clip_range}
         if settings.clip_range_vf < np.inf:
@@ -441,8 +526,11 @@ class PPO(CompiledAgent):
 
     @classmethod
     def refuses(cls, config: Config) -> Iterator[tuple[str, str]]:
-        if config.use_sde:
-            yield "use_sde", "state-dependent exploration is not compiled yet"
+        for name in ("use_expln", "squash_output"):
+            if getattr(config.policy_kwargs, name):
+                yield f"policy_kwargs.{name}", "this kind of noise is not compiled yet"
+        if config.use_sde and config.policy_kwargs.full_std is False:
+            yield "policy_kwargs.full_std", "false is not compiled yet"
         yield from super().refuses(config)
 
     def predict(
@@ -454,12 +542,15 @@ class PPO(CompiledAgent):
         action_masks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Any]:
         """Draws from NumPy's global generator where it samples, which evaluation seeds."""
+        kind = self.model.nets.kind
+        if kind == STATE_DEPENDENT and not deterministic:
+            return super().predict(observation, state, episode_start, deterministic)
         if self._normalize is not None:
             observation = self._normalize.normalize_obs(observation)
         model = self.model
         seen = np.ascontiguousarray(features(model.observation_space, observation))
         out = forward(model.flat.values, model.nets.policy, seen, model.layers(len(seen)))
-        if model.nets.discrete:
+        if kind == CHOICE:
             noise = 0.0 if deterministic else np.random.gumbel(size=out.shape)  # noqa: NPY002
             return (out + noise).argmax(axis=1), state
         if not deterministic:

@@ -30,6 +30,7 @@ class Case(NamedTuple):
 CASES = {
     "ppo, discrete": Case("ppo", "CartPole-v1", ON_POLICY),
     "ppo, continuous": Case("ppo", "Pendulum-v1", ON_POLICY | {"normalize": True}),
+    "ppo, noise by the state": Case("ppo", "Pendulum-v1", ON_POLICY | {"use_sde": True}),
     "ppo, numbers of a set": Case("ppo", "FrozenLake-v1", ON_POLICY),
     "dqn": Case("dqn", "CartPole-v1", OFF_POLICY),
     "dqn, several environments": Case("dqn", "CartPole-v1", OFF_POLICY | {"n_envs": 3}),

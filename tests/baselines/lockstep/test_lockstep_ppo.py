@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("numba")
 
 from baselines.api import Task
-from baselines.lockstep.ppo import PPO, flattened
+from baselines.lockstep.ppo import PPO, CompiledPPO, flattened
 from baselines.lockstep.steps import Steps
 from baselines.sb3 import agent_class
 
@@ -27,6 +27,9 @@ SETTINGS = {
     "other networks": {
         "policy_kwargs": {"net_arch": {"pi": [32, 16, 8], "vf": [24]}, "activation_fn": "relu"}
     },
+    "noise by the state": {"use_sde": True, "ent_coef": 0.01, "sde_sample_freq": 4},
+    "little noise by the state": {"use_sde": True, "policy_kwargs": {"log_std_init": -3.0}},
+    "linear networks, noise by the state": {"use_sde": True, "policy_kwargs": {"net_arch": []}},
     "linear networks": {"policy_kwargs": {"net_arch": []}},
 }
 
@@ -78,6 +81,8 @@ def apart(theirs, ours):
 @pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
 @pytest.mark.parametrize("name", SETTINGS)
 def test_fifty_updates_move_the_parameters_as_sb3_does(env, name):
+    if "noise" in name and env == "CartPole-v1":
+        pytest.skip("noise belongs to continuous actions")
     theirs, ours = twins(env, **SETTINGS[name])
     start = theirs.weights()
 
@@ -129,8 +134,9 @@ def test_an_update_stops_at_the_same_divergence_as_sb3(env):
     assert apart(theirs, ours) < 1e-4
 
 
-def test_advantages_and_the_values_they_start_from_are_sb3s():
-    _, ours = twins("Pendulum-v1")
+@pytest.mark.parametrize("use_sde", [False, True])
+def test_advantages_and_the_values_they_start_from_are_sb3s(use_sde):
+    _, ours = twins("Pendulum-v1", use_sde=use_sde)
     model, buffer = ours.model, ours.model.rollout_buffer
     with torch.no_grad():
         seen = torch.as_tensor(model.seen)
@@ -145,6 +151,57 @@ def test_advantages_and_the_values_they_start_from_are_sb3s():
 
     assert np.allclose(mine[0], buffer.advantages, atol=1e-4)
     assert np.allclose(mine[1], buffer.returns, atol=1e-4)
+
+
+@pytest.mark.parametrize("settings", [{}, {"use_sde": True, "sde_sample_freq": 1}])
+def test_actions_are_spread_as_the_policy_says(settings):
+    _, ours = twins("Pendulum-v1", n_envs=50, **settings)
+    model, shape = ours.model, ours.model.rollout_buffer.actions.shape
+    with torch.no_grad():
+        seen = torch.as_tensor(model.seen[:-1]).reshape(-1, model.seen.shape[-1])
+        spread = model.policy.get_distribution(seen).distribution
+
+    z = (
+        model.rollout_buffer.actions - spread.mean.numpy().reshape(shape)
+    ) / spread.stddev.numpy().reshape(shape)
+
+    assert z.size == 2500 and abs(z.mean()) < 0.06 and abs(z.std() - 1) < 0.06
+    assert abs(np.corrcoef(z[:-1].ravel(), z[1:].ravel())[0, 1]) < 0.06, "drawn anew at every step"
+    between = [np.corrcoef(z[:, i, 0], z[:, i + 1, 0])[0, 1] for i in range(49)]
+    assert abs(np.mean(between)) < 0.06, "and for every environment"
+
+
+def test_noise_by_the_state_keeps_its_direction_until_it_is_drawn_anew(monkeypatch):
+    drawn, draw = [], CompiledPPO._matrices
+    monkeypatch.setattr(
+        CompiledPPO, "_matrices", lambda self: drawn.append(draw(self)) or drawn[-1]
+    )
+    _, ours = twins("Pendulum-v1", use_sde=True, sde_sample_freq=10)
+    seen, policy = torch.as_tensor(ours.model.seen[:-1]), ours.model.policy
+
+    with torch.no_grad():
+        hidden = policy.mlp_extractor.forward_actor(seen)
+        moved = ours.model.rollout_buffer.actions - policy.action_net(hidden).numpy()
+
+    assert len(drawn) == 5
+    matrices = np.repeat(drawn, 10, axis=0)
+    assert np.allclose(moved, np.einsum("teh,teha->tea", hidden.numpy(), matrices), atol=1e-4)
+
+
+def test_choices_are_drawn_with_the_probabilities_of_the_policy():
+    _, ours = twins("CartPole-v1", n_envs=50)
+    model = ours.model
+    with torch.no_grad():
+        for parameter in model.policy.action_net.parameters():
+            parameter.mul_(500)  # which at first hardly prefers one
+    callback = ours.model._setup_learn(10_000, None)[1]
+    model.collect_rollouts(model.env, callback, model.rollout_buffer, model.n_steps)
+    chosen = model.rollout_buffer.actions.ravel()
+    right = np.exp(model.rollout_buffer.log_probs.ravel())
+    right = np.where(chosen == 1, right, 1 - right)
+
+    off = (chosen - right) / np.sqrt(right * (1 - right))
+    assert right.std() > 0.1 and abs(off.mean()) < 0.06 and abs(off.std() - 1) < 0.06
 
 
 @pytest.mark.parametrize("normalize", [False, True, {"obs": False}, {"reward": False}])
@@ -218,7 +275,9 @@ def test_what_a_time_limit_cuts_off_is_worth_its_value_and_an_end_is_worth_nothi
 
 
 def test_what_is_not_compiled_is_refused_by_name():
-    config = PPO.Config.model_validate({"use_sde": True, "policy_kwargs": {"activation_fn": "elu"}})
+    chosen = {"activation_fn": "elu", "squash_output": True, "full_std": False}
+    config = PPO.Config.model_validate({"use_sde": True, "policy_kwargs": chosen})
 
-    assert [key for key, _ in PPO.refuses(config)] == ["use_sde", "policy_kwargs.activation_fn"]
+    refused = [key.removeprefix("policy_kwargs.") for key, _ in PPO.refuses(config)]
+    assert refused == ["squash_output", "full_std", "activation_fn"]
     assert not list(PPO.refuses(PPO.Config()))
