@@ -235,7 +235,7 @@ def text(root: Path, before: CostFile) -> str:
             agents[agent][env] = cost.model_copy(update=larger)
     folders = islice(root.glob("runs/*/*/*"), MOST_READ)
     results = (run_files.finished(folder)[0] for folder in folders)
-    machines = ", ".join(sorted({result["machine"]["cpu"] for result in results if result}))
+    machines = ", ".join(sorted({r["machine"]["cpu"] for r in results if r and "machine" in r}))
     lines = [
         "# yaml-language-server: $schema=schema/costs.json",
         "# Medians over finished runs, made by `python -m harness.store.cost results`: CPU",

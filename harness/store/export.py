@@ -42,6 +42,8 @@ COLUMNS = {
     "peak_memory_mb": "largest of all starts",
 }
 
+WHOLE = ("step", "episodes", "steps", "steps_trained", "attempts")  # numbers, where known
+
 
 class Exported(NamedTuple):
     """What was written, and why something was not."""
@@ -75,6 +77,9 @@ def table(sweep: ResolvedSweep, store: Store) -> pd.DataFrame:
     if without:
         frame = pd.concat([frame, pd.DataFrame(without)], ignore_index=True)
     frame = frame.join(pd.DataFrame.from_dict(facts, orient="index"), on="key")
+    for name in WHOLE:
+        frame[name] = frame[name].astype("Int64")
+    frame["final"] = frame["final"].astype("boolean")
     more = sorted(name for name in frame.columns if name.startswith((SETTING, METRIC)))
     for name in more:
         frame[name] = _plain(frame[name])

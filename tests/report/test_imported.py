@@ -123,7 +123,7 @@ def test_returns_of_training_are_called_so(store, tmp_path):
     text = report(store, take(Source(tmp_path / "runs", names=names), "fake", store).sweep)
 
     assert "They are returns of training episodes, and no evaluation" in text
-    assert "the mean return of the last 100 training episodes of each run" in text
+    assert "the mean return of the last training episodes of each run, at most 100" in text
 
 
 @pytest.mark.parametrize("seeds", [2, 3])

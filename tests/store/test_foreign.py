@@ -288,3 +288,14 @@ def test_what_is_nothing_that_could_be_imported_is_told(tmp_path):
     (tmp_path / "s.csv").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="not UTF-8"):
         taken(tmp_path / "s.csv")
+
+
+def test_a_pattern_adds_what_the_table_of_names_leaves_open_and_a_slip_is_one_line(tmp_path):
+    monitor(tmp_path / "loud-owl_3" / "monitor.csv", [(1, 5, 1.0)])
+
+    (run,) = taken(tmp_path, table={"loud-owl_3": {"arm": "ppo"}}, pattern="*_{seed}")
+    assert (run.arm, run.seed) == ("ppo", 3)
+
+    with pytest.raises(UserError) as caught:
+        taken(tmp_path, pattern="{arm}/{seed}")
+    assert len(caught.value.problems) == 1

@@ -14,13 +14,14 @@ from harness.store.reader import RunStatus
 # By format: what was read, and which of it is the final score.
 READ = {
     "table": "column {score} of a table",
-    "monitor": "returns of training episodes in Stable-Baselines3's monitor files",
+    "monitor": "returns of training episodes in Stable-Baselines3's monitor files, each point the "
+    "mean of the latest 100",
     "tensorboard": "tag {score} of TensorBoard event files",
     "wandb": "metric {score} of a Weights & Biases export",
     "mlflow": "metric {score} of an MLflow export",
 }
 LAST = "the last score of each run"
-FINAL = {"monitor": "the mean return of the last 100 training episodes of each run"}
+FINAL = {"monitor": "the mean return of the last training episodes of each run, at most 100"}
 # Metrics of Stable-Baselines3 that are about training, with the exploration and wrappers of it.
 TRAINING = ("rollout/",)
 # What counts environment steps: trackers count what their user logged by.

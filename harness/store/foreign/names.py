@@ -43,36 +43,38 @@ class Names:
 
         :param known: what its file says.
         """
-        parts = {**(known or {}), **self._read(name, flaws, where), **self.fixed}
+        read = self._read(name, flaws, where)
+        if read is None:
+            return None
+        parts = {**(known or {}), **read, **self.fixed}
         missing = [part for part in PARTS if part not in parts]
         for part in missing:
             message = f"nothing tells the {part} of the run '{name}': give {WAYS[part]}"
             flaws.add(where, None, "", message)
+        if missing:
+            return None
 
         def wrong(message: str) -> None:
             flaws.add(where, None, name, message)
 
-        if missing:
-            return None
         arm, env = label(parts["arm"], wrong), environment(parts["env"], wrong)
         if re.fullmatch("-?[0-9]+", parts["seed"]) is None:
             wrong(f"the seed '{parts['seed']}' is not a whole number")
             return None
         return Whose(arm, env, int(parts["seed"])) if arm and env else None
 
-    def _read(self, name: str, flaws: Flaws, where: Path) -> dict[str, str]:
-        if self.table:
-            if name in self.table:
-                return dict(self.table[name])
+    def _read(self, name: str, flaws: Flaws, where: Path) -> dict[str, str] | None:
+        """What the name says of the run; None: it is in no table, or does not fit the pattern."""
+        if self.table and name not in self.table:
             hint = suggest(name, self.table)
             flaws.add(where, None, "", f"the table of --names has no run '{name}'.{hint}")
-        if not self.pattern:
-            return {}
-        match = re.fullmatch(_expression(self.pattern), name)
-        if match is None:
+            return None
+        parts = dict(self.table.get(name, {}))
+        match = re.fullmatch(_expression(self.pattern), name) if self.pattern else None
+        if self.pattern and match is None:
             flaws.add(where, None, "", f"'{name}' does not read --run '{self.pattern}'")
-            return {}
-        return match.groupdict()
+            return None
+        return (match.groupdict() if match else {}) | parts
 
     @property
     def of_files(self) -> bool:
