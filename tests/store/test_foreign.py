@@ -58,6 +58,7 @@ def test_columns_may_be_called_otherwise_and_settings_are_kept(tmp_path):
          "first: line 2): a run has one score a step, and a second run a seed of its own"),
         ("", ["a,CartPole-v1,0,-1,1"], "s.csv:2: step: -1 is below 0"),
         ("", ["a b,CartPole-v1,0,1,1"], "s.csv:2: arm: 'a b' is no label of an arm: no spaces"),
+        ("", ["a|b,CartPole-v1,0,1,1"], "s.csv:2: arm: 'a|b' is no label of an arm: '|' would be"),
         ("", [",CartPole-v1,0,1,1"], "s.csv:2: arm: empty"),
         ("", ["a,Cart Pole,0,1,1"], "s.csv:2: env: 'Cart Pole' is no name of an environment"),
         ("", ["a,CartPole-v1,0,1"], "s.csv:2: 4 cells where the head has 5"),

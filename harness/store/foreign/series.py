@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from harness.config.name import LONGEST, is_target, shortened
 from harness.config.strict import MOST_PROBLEMS, Problem, UserError
 
 Format = Literal["table", "monitor", "tensorboard", "wandb", "mlflow"]
+MARKS = re.compile(r"[|<>`*]|\]\(")  # of Markdown, which nobody else may write into a report
 DROP = "fill it in, or drop the row"
 ONE_RUN = "a run has one score a step, and a second run a seed of its own"
 
@@ -96,9 +98,14 @@ class Cell(NamedTuple):
 
 def label(text: str, wrong: Callable[[str], None]) -> str | None:
     """An arm's label that claims can name; None: it is none, and `wrong` was told."""
-    if text and len(text.split()) == 1 and text.isprintable() and len(text) <= LONGEST:
+    if not text:
+        wrong("empty")
+    elif len(text.split()) != 1 or not text.isprintable() or len(text) > LONGEST:
+        wrong(f"'{shortened(text)}' is no label of an arm: no spaces, at most {LONGEST} letters")
+    elif marks := MARKS.search(text):
+        wrong(f"'{text}' is no label of an arm: '{marks[0]}' would be read as markup of a page")
+    else:
         return text
-    wrong(f"'{shortened(text)}' is no label of an arm: no spaces, please" if text else "empty")
     return None
 
 
