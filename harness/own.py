@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+
+import gymnasium as gym
+import numpy as np
 
 from harness import provenance
 from harness.config import declared, study
@@ -50,6 +54,46 @@ class Run:
     evaluations: pd.DataFrame  # step, final, mean, sd, episodes: a row for each evaluation
     training: pd.DataFrame  # step, seconds (CPU), and what training logged
     costs: Mapping[str, float]  # wall_seconds, cpu_seconds, peak_memory_mb, steps_trained
+
+
+class Recorder(gym.Wrapper[Any, Any, Any, Any]):
+    """Hands over each episode when it ends."""
+
+    def __init__(self, env: gym.Env[Any, Any], name: str, ended: Callable[[Episode], None]) -> None:
+        super().__init__(env)
+        self._name, self._ended = name, ended
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        observation, info = self.env.reset(seed=seed, options=options)
+        assert seed is not None
+        self._seed = seed
+        self._observations, self._infos = [copy.deepcopy(observation)], [dict(info)]
+        self._actions: list[Any] = []
+        self._rewards: list[float] = []
+        return observation, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._observations.append(copy.deepcopy(observation))
+        self._actions.append(copy.deepcopy(action))
+        self._rewards.append(float(reward))
+        self._infos.append(dict(info))
+        if terminated or truncated:
+            self._ended(self.episode(bool(terminated)))
+        return observation, reward, terminated, truncated, info
+
+    def episode(self, terminated: bool = False) -> Episode:
+        """What was recorded since the reset."""
+        plain = isinstance(self._observations[0], np.ndarray | np.generic | int | float)
+        return Episode(
+            env=self._name,
+            seed=self._seed,
+            observations=np.stack(self._observations) if plain else self._observations,
+            actions=np.array(self._actions),
+            rewards=np.array(self._rewards),
+            infos=self._infos,
+            terminated=terminated,
+        )
 
 
 class Found(NamedTuple):

@@ -134,25 +134,44 @@ def test_a_new_or_changed_metric_trains_nothing_again(folder):
     assert "are measured" not in sweep()
 
 
-@pytest.mark.parametrize(
-    ("returned", "why"),
-    [
-        ("1 / 0", "ZeroDivisionError: division by zero (my_metrics.py:8), in episode 0 (seed "),
-        ("float('nan')", "it returned nan, which is no finite number (my_metrics.py:6)"),
-        ("'long'", "it returned 'long', which is no finite number (my_metrics.py:6)"),
-        ("None", "it returned None, which is no finite number (my_metrics.py:6)"),
-    ],
-)
-def test_a_metric_that_fails_costs_its_numbers_and_no_run(folder, returned, why):
-    edit(folder / "my_metrics.py", "len(episode.actions)", returned)
+def test_a_metric_that_fails_costs_its_numbers_and_no_run(folder):
+    as_rehearsed = "len(episode.actions) if not episode.seed else 1 / 0"
+    edit(folder / "my_metrics.py", "len(episode.actions)", as_rehearsed)
 
     sweep(code=1)
 
     text = (folder / "results/sweeps/mine/report/report.md").read_text()
     assert "6 runs: 6 finished" in text
     assert "length has no number of 6 of 6 finished runs, first one on CartPole-v1, seed 0" in text
-    assert why in text
+    assert "ZeroDivisionError: division by zero (my_metrics.py:8), in episode 0 (seed " in text
     assert all(made.value > 0 for made, _ in numbers(folder, "swing"))
+
+
+@pytest.mark.parametrize(
+    ("returned", "why"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero (my_metrics.py:8)"),
+        ("float('nan')", "it returned nan, which is no finite number (my_metrics.py:6)"),
+        ("'long'", "it returned 'long', which is no finite number (my_metrics.py:6)"),
+        ("None", "it returned None, which is no finite number (my_metrics.py:6)"),
+    ],
+)
+def test_a_metric_that_fails_on_random_actions_fails_before_anything_trains(folder, returned, why):
+    edit(folder / "my_metrics.py", "len(episode.actions)", returned)
+
+    said = typed("check", "sweep.yaml", "--anyway", cwd=".", code=2)
+
+    assert "sweep.yaml:11: metrics.0: 'my_metrics:length': " in said
+    assert f"{why}, in an episode of random actions on CartPole-v1" in said
+
+
+def test_a_run_is_measured_without_a_sweep_file_and_trained_once(folder):
+    words = ("run", "random", "CartPole-v1", "--steps", "50", "--metric", "my_metrics:length")
+    first, again = (typed(*words, cwd=".") for _ in range(2))
+
+    assert re.search(r"; length \d+", first)
+    assert "1 runs are finished already" in again
+    assert "no nothing" in typed(*words[:-1], "my_metrics:nothing", cwd=".", code=2)
 
 
 def test_a_metric_of_other_episodes_than_the_recorded_ones_is_refused(folder, monkeypatch):

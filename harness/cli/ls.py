@@ -25,12 +25,15 @@ if TYPE_CHECKING:
 def ls(
     what: Annotated[
         str,
-        typer.Argument(help="agents, bonuses, envs, wrappers, ablations, runs, searches, costs."),
+        typer.Argument(
+            help="agents, bonuses, envs, wrappers, metrics, figures, ablations, runs, searches, "
+            "costs."
+        ),
     ],
     results: option.Results = option.DEFAULT_RESULTS,
     long: Annotated[bool, typer.Option("--long", help="For envs: with tasks and sources.")] = False,
 ) -> None:
-    """List agents, bonuses, envs, wrappers, ablations, runs, searches, or measured costs."""
+    """List agents, bonuses, envs, wrappers, metrics, figures, ablations, runs, searches, costs."""
     with verb.users_errors():
         from harness.config.strict import suggest
 
@@ -113,6 +116,33 @@ def wrappers(store: Store, long: bool) -> RenderableType:
             each = wrapper(target)
             where = "training" if each.kind == "training" else "training and evaluation"
             rows.add_row(name, where, each.summary, origin)
+    return rows
+
+
+def metrics(store: Store, long: bool) -> RenderableType:
+    """Scores: those of every sweep, and those of packages."""
+    from harness import own
+    from harness.report.results.claims import SCORE_WORDS
+
+    rows = verb.table("metric", "made of", "what it is", "from")
+    for name, target, origin in _all("metrics", SCORE_WORDS):
+        with _usable(rows, name, target, origin):
+            each = own.metric(name) if name not in SCORE_WORDS else None
+            about = each.about if each else SCORE_WORDS[name]
+            rows.add_row(name, each.of if each else "run", about, origin)
+    return rows
+
+
+def figures(store: Store, long: bool) -> RenderableType:
+    """Those of every report, and those of packages."""
+    from harness import own
+    from harness.report.results.figures import FIGURES
+
+    rows = verb.table("figure", "what it shows", "from")
+    for name, target, origin in _all("figures", FIGURES):
+        with _usable(rows, name, target, origin):
+            shown = FIGURES[name].title if name in FIGURES else own.figure(name).about
+            rows.add_row(name, shown, origin)
     return rows
 
 
@@ -205,6 +235,8 @@ LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
     "bonuses": bonuses,
     "envs": envs,
     "wrappers": wrappers,
+    "metrics": metrics,
+    "figures": figures,
     "ablations": ablations,
     "runs": runs,
     "searches": searches,

@@ -20,6 +20,10 @@ Evaluation = Annotated[
     str | None,
     typer.Option("--evaluation", help="As in a sweep file: {every: 10000, final_episodes: 100}."),
 ]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="A score of your own, module:function, of the run."),
+]
 
 
 def run(
@@ -33,9 +37,11 @@ def run(
     wrapper: Wrappers = None,
     evaluation: Evaluation = None,
     engine: option.Engine = None,
+    metric: Metrics = None,
 ) -> None:
     """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
     with verb.users_errors():
+        from harness import own
         from harness.config import study
         from harness.config.option import spoken
         from harness.sweep.request import Request
@@ -49,9 +55,14 @@ def run(
         if chosen := verb.engine(engine):
             protocol["engine"] = chosen
         request = Request(agent, env, steps, seed, verb.overrides(set_), wrappers, **protocol)
+        study.name(*(metric or ()))
+        try:
+            metrics = [own.metric(each) for each in metric or ()]
+        except ValueError as error:
+            raise verb.user_error("--metric", str(error)) from None
         spec = resolve(request, rehearse=True)
         store = verb.open_store(results)
-        verb.train([spec], store, workers=1, observers=observer)
+        verb.train([spec], store, workers=1, observers=observer, metrics=metrics)
         result = store.result(spec)
         if result is None:
             raise typer.Exit(verb.SOME_FAILED)
@@ -63,4 +74,11 @@ def run(
         if other is not None:
             acting = "greedily" if other["deterministic"] else "by sampling"
             text += f"; acting {acting} {other['mean']:.2f} ± {other['sd']:.2f}"
+        made = {each.name: store.measured(spec, each) for each in metrics}
+        for name, one in made.items():
+            value = None if one is None else one.value
+            text += f"; {name} {'-' if value is None else f'{value:.4g}'}"
         verb.console().print(f"{text}\n{store.folder(spec)}")
+        if errors := [f"{name}: {one.error}" for name, one in made.items() if one and one.error]:
+            verb.warn(errors)
+            raise typer.Exit(verb.SOME_FAILED)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from harness import agents, own, stats
+from harness import agents, envs, own, stats
 from harness.agents import Layer, Settings
 from harness.config import study
 from harness.config.name import joined
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
-from harness.spec import Engine, Metric, ResolvedSweep, Run
+from harness.spec import Engine, Metric, ResolvedSweep, Run, RunSpec
 from harness.store.reader import Store
-from harness.sweep import claim, imported
+from harness.sweep import claim, imported, rehearsal
 from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
 from harness.sweep.claim import SCORES
@@ -94,6 +95,8 @@ def expand(
             with problems.gathered():
                 spec = resolve(request, rehearse)
                 runs += [spec.model_copy(update={"seed": seed}) for seed in seeds]
+    if rehearse and not problems:
+        _rehearse(metrics, runs, problems)
     if not problems:
         _check_distinct(file, runs, problems)
     complete = not problems
@@ -207,6 +210,16 @@ def _metrics(file: SweepFile, problems: Problems) -> list[Metric]:
     if len(found) < len(file.metrics):
         problems.leave_out(("claims",))  # they may name what is missing
     return found
+
+
+def _rehearse(metrics: Iterable[Metric], runs: Iterable[Run], problems: Problems) -> None:
+    """Whether each metric makes a number of an episode in each environment."""
+    firsts = {run.env: run for run in reversed([*runs]) if isinstance(run, RunSpec)}
+    for (i, metric), run in itertools.product(enumerate(metrics), firsts.values()):
+        make_env = partial(envs.make, envs.card(run.env), run.wrappers, training=False)
+        why = rehearsal.fails(metric, run.env, make_env) if metric.of == "episode" else ""
+        if why:
+            problems.add(("metrics", i), f"'{metric.target}': {why}")
 
 
 def _figures(file: SweepFile, problems: Problems) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Whether a learner can be made for an environment on this machine: asked before anything trains.
 
-Nothing is stepped. Memory is reckoned from sizes alone, before anything of that size is made.
+Nothing is stepped, but for metrics of the user's own. Memory is reckoned from sizes alone, before
+anything of that size is made.
 """
 
 from __future__ import annotations
@@ -11,12 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
+import numpy as np
 
 from baselines.api import Sizes, Task
-from harness import agents
+from harness import agents, own
+from harness.config import study
+from harness.config.failure import failed
 from harness.seeding import untouched_rng
+from harness.spec import Metric
 
 GB = 1e9
+MOST_REHEARSED = 1_000  # steps of an episode
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # of the container, where there is one
 
 
@@ -63,6 +69,31 @@ def misfits(
             yield "", f"{agent} cannot be made for {env}: {_in_a_line(error)}"
     for each in made:
         each.close()
+
+
+def fails(metric: Metric, env: str, make_env: Callable[[], gym.Env[Any, Any]]) -> str:
+    """Why a metric makes no number of an episode of random actions; empty: it does."""
+    ended: list[own.Episode] = []
+    function = study.function(metric.target)
+    try:
+        played = own.Recorder(make_env(), env, ended.append)
+        masked = played.has_wrapper_attr("action_masks")
+        played.action_space.seed(0)
+        played.reset(seed=0)
+        for _ in range(MOST_REHEARSED):
+            mask = played.get_wrapper_attr("action_masks")().astype(np.int8) if masked else None
+            played.step(played.action_space.sample(mask))
+            if ended:
+                break
+        episode = ended[0] if ended else played.episode()
+        played.close()
+    except Exception:  # what is wrong with an environment is said elsewhere
+        return ""
+    try:
+        own.number(function(episode))
+    except Exception as error:  # whatever a function of the user's own raises
+        return f"{failed(function, error)}, in an episode of random actions on {env}"
+    return ""
 
 
 def _in_a_line(error: Exception) -> str:

@@ -7,21 +7,19 @@ trains nothing again, and none can change what is learned.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
 import pandas as pd
 
 from harness import envs, own
 from harness.config import study
 from harness.config.failure import failed
 from harness.config.strict import UserError
-from harness.own import Episode, Run
+from harness.own import Episode, Recorder, Run
 from harness.seeding import episode_seeds
 from harness.spec import Metric, RunSpec
 from harness.store import run_files, writer
@@ -92,7 +90,7 @@ def _play(spec: RunSpec, folder: Path, counts: Sequence[_Count]) -> str:
                 count.take(episode, seeds.index(episode.seed))
 
         def make_env() -> gym.Env[Any, Any]:
-            return _Recorder(envs.make(run.card, spec.wrappers, training=False), spec.env, ended)
+            return Recorder(envs.make(run.card, spec.wrappers, training=False), spec.env, ended)
 
         with closing(Evaluator(make_env)) as evaluator:
             now = evaluator.play(run.agent, seeds, spec.evaluation.deterministic).returns
@@ -108,44 +106,6 @@ def _play(spec: RunSpec, folder: Path, counts: Sequence[_Count]) -> str:
         f"played again, the episodes after training are others (return {then[i]} then, {now[i]} "
         f"now in episode {i}): measure on the machine and with the packages of the run"
     )
-
-
-class _Recorder(gym.Wrapper[Any, Any, Any, Any]):
-    """Hands over each episode when it ends."""
-
-    def __init__(self, env: gym.Env[Any, Any], name: str, ended: Callable[[Episode], None]) -> None:
-        super().__init__(env)
-        self._name, self._ended = name, ended
-
-    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        observation, info = self.env.reset(seed=seed, options=options)
-        assert seed is not None
-        self._seed = seed
-        self._observations, self._infos = [copy.deepcopy(observation)], [dict(info)]
-        self._actions: list[Any] = []
-        self._rewards: list[float] = []
-        return observation, info
-
-    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self._observations.append(copy.deepcopy(observation))
-        self._actions.append(copy.deepcopy(action))
-        self._rewards.append(float(reward))
-        self._infos.append(dict(info))
-        if terminated or truncated:
-            plain = isinstance(observation, np.ndarray | np.generic | int | float)
-            self._ended(
-                Episode(
-                    env=self._name,
-                    seed=self._seed,
-                    observations=np.stack(self._observations) if plain else self._observations,
-                    actions=np.array(self._actions),
-                    rewards=np.array(self._rewards),
-                    infos=self._infos,
-                    terminated=bool(terminated),
-                )
-            )
-        return observation, reward, terminated, truncated, info
 
 
 def _run(spec: RunSpec, store: Store, folder: Path) -> Run:
