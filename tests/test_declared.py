@@ -92,6 +92,8 @@ THINGS = {  # what a sweep or a command names, and what its module holds
     "wrappers": "dull = their_pkg.things:Dull",
     "executors": "one_by_one = their_pkg.things:one_by_one",
     "envs": "their_corridor = their_pkg.cards",
+    "metrics": "pushing = their_pkg.things:mean_action",
+    "figures": "blank = their_pkg.things:nothing",
 }
 MORE = """
 
@@ -105,6 +107,16 @@ class Dull(gymnasium.RewardWrapper):
 
     def reward(self, reward):
         return 0.0
+
+
+def mean_action(episode):
+    \"""Mean action of an episode.\"""
+    return np.mean(episode.actions)
+
+
+def nothing(data):
+    \"""Nothing.\"""
+    return f"runs have {data.runs['pushing'].notna().sum()} numbers"
 
 
 def one_by_one(batches, job, workers, tick):
@@ -122,6 +134,8 @@ arms:
   climber: {agent: climber}
   novelty: {agent: ppo, bonus: novelty, hparams: {n_steps: 32, batch_size: 32}}
   dull: {agent: ppo, bonus: novelty, hparams: {n_steps: 32, batch_size: 32}, wrappers: [dull]}
+metrics: [pushing]
+report: {figures: [blank]}
 """
 
 
@@ -142,9 +156,14 @@ def all_groups(site):
 def test_a_package_may_declare_all_that_a_sweep_names(all_groups, tmp_path):
     (tmp_path / "sweep.yaml").write_text(ALL)
 
-    told = typed("sweep", "sweep.yaml", "--executor", "one_by_one", cwd=tmp_path)
+    told = typed(
+        "sweep", "sweep.yaml", "--executor", "one_by_one", "--figures", "--no-crosscheck",
+        cwd=tmp_path,
+    )  # fmt: skip
 
     assert "one by one" in told and "3/3 runs" in told
+    text = (tmp_path / "results/sweeps/all_of_them/report/report.md").read_text()
+    assert "`their_pkg.things:nothing` is not drawn: `runs have 3 numbers`" in text
     specs = {run.arm: run for run in expand(tmp_path / "sweep.yaml").sweep.runs}
     assert [run.agent for run in specs.values()] == [
         "their_pkg.things:HillClimber", "ppo+their_pkg.things:Novelty",
@@ -191,7 +210,7 @@ def test_an_executor_that_is_none_is_one_line(no_study, tmp_path, name, why):
     assert told.startswith("--executor: ") and why in told
 
 
-@pytest.mark.parametrize("group", ["agents", "bonuses", "envs", "wrappers"])
+@pytest.mark.parametrize("group", ["agents", "bonuses", "envs", "wrappers", "metrics", "figures"])
 def test_ls_shows_what_a_package_declares_and_where_it_is_from(all_groups, site, tmp_path, group):
     broken = "other.cards" if group == "envs" else "other.things:That"
     install(site, "other", {group: [f"broken = {broken}"]})

@@ -9,7 +9,8 @@ from harness.report.plot import Axis, Line, Panel, Plot, Rule
 def gap(data: Data) -> Plot:
     """Return less that of ppo with the same seed.
 
-    Along training. Every line is a run; equal seeds are evaluated on equal episodes.
+    Along training. Every line is a run; ppo is the line at 0. Equal seeds are evaluated on equal
+    episodes.
     """
     returns = data.evaluations.pivot(index="step", columns=["arm", "seed"], values="mean")
     lines = [
