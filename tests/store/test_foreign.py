@@ -300,3 +300,22 @@ def test_a_pattern_adds_what_the_table_of_names_leaves_open_and_a_slip_is_one_li
     with pytest.raises(UserError) as caught:
         taken(tmp_path, pattern="{arm}/{seed}")
     assert len(caught.value.problems) == 1
+
+
+def test_every_episode_that_cleanrl_logs_is_read_as_a_monitor_is(tmp_path):
+    pytest.importorskip("tensorboard")
+    episodes = [(100 * (i // 2), float(i)) for i in range(2, 402)]  # two end at each step
+    foreign.events(tmp_path / "E-v0__ppo__1__170", {"charts/episodic_return": episodes})
+
+    (run,) = taken(tmp_path, tag="charts/episodic_return", pattern="{env}__{arm}__{seed}__*")
+
+    assert (run.arm, run.env, run.seed) == ("ppo", "E-v0", 1)
+    assert len(run.scores) <= 101 and run.scores[-1] == (20_000, 351.5, tuple(range(302, 402)))
+
+
+def test_a_tag_chooses_event_files_where_there_are_monitors_too(events):
+    monitor(events / "PPO_0" / "monitor.csv", [(1, 5, 1.0)])
+
+    found = taken(events, tag="rollout/ep_rew_mean", env="E-v0", pattern="{arm}_{seed}")
+
+    assert len(found) == 2

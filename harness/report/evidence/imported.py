@@ -9,28 +9,34 @@ from harness.config.tree import grouped
 from harness.report.document import quoted
 from harness.report.evidence import Evidence
 from harness.spec import ImportedRun, Origin
+from harness.store.foreign.series import EPISODES
 from harness.store.reader import RunStatus
 
 # By format: what was read, and which of it is the final score.
 READ = {
     "table": "column {score} of a table",
-    "monitor": "returns of training episodes in Stable-Baselines3's monitor files, each point the "
-    "mean of the latest 100",
+    "monitor": "returns of training episodes in Stable-Baselines3's monitor files",
     "tensorboard": "tag {score} of TensorBoard event files",
     "wandb": "metric {score} of a Weights & Biases export",
     "mlflow": "metric {score} of an MLflow export",
 }
 LAST = "the last score of each run"
-FINAL = {"monitor": "the mean return of the last training episodes of each run, at most 100"}
-# Metrics of Stable-Baselines3 that are about training, with the exploration and wrappers of it.
-TRAINING = ("rollout/",)
+OF_EPISODES = "the mean return of the last training episodes of each run, at most 100"
+# Metrics of Stable-Baselines3 and CleanRL about training, with the exploration and wrappers of it.
+TRAINING = ("rollout/", *EPISODES)
 # What counts environment steps: trackers count what their user logged by.
 COUNTED = ("table", "monitor")
 
 
 def final(origin: Origin) -> str:
     """What stands for the final score."""
-    return FINAL.get(origin.format, LAST)
+    return OF_EPISODES if _of_episodes(origin) else LAST
+
+
+def _of_episodes(origin: Origin) -> bool:
+    """Whether every training episode was read."""
+    by_tag = origin.format == "tensorboard" and origin.score in EPISODES
+    return origin.format == "monitor" or by_tag
 
 
 def of_training(origin: Origin) -> bool:
@@ -65,6 +71,11 @@ def _told(arms: Iterable[str], runs: list[ImportedRun]) -> str:
     which = files[0] if len(files) == 1 else f"{len(files)} files, the first {files[0]}"
     read = READ[origin.format].format(score=quoted(origin.score))
     kind = "They are returns of training episodes, and no evaluation. " * of_training(origin)
+    kind += "Each point of a curve is the mean of the latest 100. " * _of_episodes(origin)
+    single = sum(run.points == 1 for run in runs)
+    kind += f"{single} are single scores without a curve, which leaves out its area. " * bool(
+        single
+    )
     steps = "" if origin.format in COUNTED else "what its steps count, "
     return (
         f"{joined(arms)}: {len(runs)} runs that were not made here. The scores are the {read}, "

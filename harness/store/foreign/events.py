@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.strict import Problem, UserError, suggest
+from harness.store.foreign.monitor import rolling
 from harness.store.foreign.names import Names
-from harness.store.foreign.series import ONE_RUN, Cell, Flaws, Score, Series, digest
+from harness.store.foreign.series import EPISODES, ONE_RUN, Cell, Flaws, Score, Series, digest
 
 FILES = "events.out.tfevents.*"
 # What Stable-Baselines3 logs: returns of training, and of its EvalCallback.
-USUAL = ("eval/mean_reward", "rollout/ep_rew_mean")
+USUAL = ("eval/mean_reward", "rollout/ep_rew_mean", *EPISODES)
 
 
 def runs(root: Path, tag: str, names: Names) -> list[Series]:
@@ -33,18 +34,22 @@ def runs(root: Path, tag: str, names: Names) -> list[Series]:
 
 
 def _scores(place: Path, tag: str, flaws: Flaws) -> list[Score]:
-    scores: list[Score] = []
+    """The curve of a tag; of one that has every training episode, as of a monitor file."""
+    values: list[tuple[int, float]] = []
     for step, value in _read(place, tag):
         cell = Cell(place, 0, tag, str(value))
         number = cell.number(flaws)
         if number is None:
             continue
-        if scores and step <= scores[-1].step:
-            cell.wrong(flaws, f"step {step:,} after step {scores[-1].step:,}: {ONE_RUN}; keep "
+        several = tag in EPISODES  # environments side by side end episodes at one step
+        if values and (step < values[-1][0] or (step == values[-1][0] and not several)):
+            cell.wrong(flaws, f"step {step:,} after step {values[-1][0]:,}: {ONE_RUN}; keep "
                        "each run's event files in a folder of its own")  # fmt: skip
             return []
-        scores.append(Score(step, number))
-    return scores
+        values.append((step, number))
+    if tag in EPISODES and values:
+        return rolling(values)
+    return [Score(step, value) for step, value in values]
 
 
 def _read(place: Path, tag: str) -> list[tuple[int, float]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,7 +76,10 @@ def _run(name: str, files: list[Path], names: Names, flaws: Flaws) -> Series | N
     if whose is None or not episodes:
         return None
     episodes.sort(key=lambda episode: episode.time)
-    return Series(*whose, files[0], digest(*files), "r", _curve(episodes))
+    ends = accumulate(episode.steps for episode in episodes)
+    returns = (episode.episode_return for episode in episodes)
+    curve = rolling(list(zip(ends, returns, strict=True)))
+    return Series(*whose, files[0], digest(*files), "r", curve)
 
 
 def _head(file: Path, flaws: Flaws) -> dict[str, Any] | None:
@@ -105,17 +109,19 @@ def _episodes(file: Path, start: float, flaws: Flaws) -> Iterator[Episode]:
             yield Episode(start + time, length, value)
 
 
-def _curve(episodes: list[Episode]) -> list[Score]:
-    """The mean of the last episodes, at even distances that seeds of one budget share."""
-    total = sum(episode.steps for episode in episodes)
-    every = _round(total / POINTS)
-    scores, step = list[Score](), 0
-    for i, episode in enumerate(episodes, start=1):
-        before, step = step, step + episode.steps
+def rolling(episodes: Sequence[tuple[int, float]]) -> list[Score]:
+    """The mean of the last episodes, at even distances that seeds of one budget share.
+
+    :param episodes: the step at which each ended, and its return.
+    """
+    every = _round(episodes[-1][0] / POINTS)
+    scores, before = list[Score](), 0
+    for i, (step, _) in enumerate(episodes, start=1):
         if i == len(episodes) or step // every > before // every:
-            latest = tuple(each.episode_return for each in episodes[max(0, i - WINDOW) : i])
+            latest = tuple(value for _, value in episodes[max(0, i - WINDOW) : i])
             at = step if i == len(episodes) else step // every * every
             scores.append(Score(at, float(np.mean(latest)), latest))
+        before = step
     return scores
 
 

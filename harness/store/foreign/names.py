@@ -110,5 +110,8 @@ def names_of(path: Path, rows: Callable[[Path], list[dict[str, str]]]) -> dict[s
             what = f"unknown column '{min(unknown)}'" if unknown else "no column 'run'"
             message = f"{what}: the table of --names has run, arm, env, seed"
             raise UserError([Problem(str(path), 1, "", message)])
+        if row["run"] in table:
+            why = f"two rows are of the run '{row['run']}': drop one"
+            raise UserError([Problem(str(path), None, "run", why)])
         table[row["run"]] = {part: text for part, text in row.items() if part in PARTS and text}
     return table

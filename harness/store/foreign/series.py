@@ -18,6 +18,9 @@ MARKS = re.compile(r"[|<>`*]|\]\(")  # of Markdown, which nobody else may write 
 DROP = "fill it in, or drop the row"
 ONE_RUN = "a run has one score a step, and a second run a seed of its own"
 
+# Tags of TensorBoard under which a value is the return of one training episode: CleanRL's.
+EPISODES = ("charts/episodic_return",)
+
 
 class Score(NamedTuple):
     """A point of a curve."""

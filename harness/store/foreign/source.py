@@ -72,18 +72,18 @@ def _format(source: Source) -> Format:
         raise UserError([Problem("--format", None, "", message)])
     path = source.path
     if path.is_dir():
-        return _of_folder(path)
+        return _of_folder(path, source.tag)
     if path.match(events.FILES):
         return "tensorboard"
     return _of_file(path)
 
 
-def _of_folder(path: Path) -> Format:
+def _of_folder(path: Path, tag: str) -> Format:
     kinds: list[Format] = []
-    if next(path.rglob(f"*{monitor.SUFFIX}"), None):
-        kinds.append("monitor")
     if next(path.rglob(events.FILES), None):
         kinds.append("tensorboard")
+    if not (kinds and tag) and next(path.rglob(f"*{monitor.SUFFIX}"), None):
+        kinds.insert(0, "monitor")  # which has no tags
     if len(kinds) > 1:
         ways = " or ".join(f"--format {kind}" for kind in kinds)
         raise _error(path, f"it has monitor files and event files: choose, {ways}")

@@ -61,8 +61,8 @@ def read(path: Path, skip: int = 0) -> Csv:
     """:param skip: lines before the head.
     :raises UserError: if it is no CSV with a head, or a row has other cells than that.
     """
-    lines = text_of(path).splitlines(keepends=True)[skip:]
-    reader = csv.reader(io.StringIO("".join(lines), newline=""), strict=True)
+    *_, text = text_of(path).split("\n", skip)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     flaws, rows = Flaws(), []
     try:
         head = tuple(name.strip() for name in next(reader, []))
