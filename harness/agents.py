@@ -281,11 +281,13 @@ def unfit(name: str, env: str, actions: str) -> str | None:
 
 # What to do about a space that hardly any learner knows.
 OTHERWISE = {
-    "array": "an image among them would be flattened unseen: show it as bytes, or show a vector",
+    "array": "show images as bytes; if there are none among them, add the wrapper flatten",
     "shifted": "count from 0, in a wrapper",
     "unbounded": "give them bounds, in a wrapper",
     "other": "show or take others, in a wrapper",
 }
+# What may become a vector without somebody's looking: no image is hidden there.
+FLATTENED = ("discrete", "multibinary", "multidiscrete", "dict", "shifted", "other")
 
 
 def unreadable(name: str, env: gym.Env[Any, Any]) -> str | None:
@@ -299,12 +301,13 @@ def unreadable(name: str, env: gym.Env[Any, Any]) -> str | None:
         for other, each in AGENTS.items()
         if each.learns and kind in each.observations and action in each.actions
     ]
-    instead = "add a wrapper"
+    flat = kind in FLATTENED and seen.is_np_flattenable and "vector" in agent.observations
+    instead = "add the wrapper flatten, which shows one vector" if flat else "add a wrapper"
     if others:
         instead = f"take one that does, such as {', '.join(others[:3])}, or {instead}"
     if kind not in agent.observations:
         reads = joined((OBSERVATIONS[each] for each in agent.observations), "or")
-        way_out = OTHERWISE.get(kind, instead)
+        way_out = instead if flat else OTHERWISE.get(kind, instead)
         return f"{name} reads {reads}, not {shown(seen)}: {way_out}"
     able = joined(agent.actions, "or")
     return f"{name} takes {able} actions, not {shown(taken)}: {OTHERWISE.get(action, instead)}"

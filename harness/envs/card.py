@@ -311,7 +311,10 @@ def _registered(name: str) -> Card | None:
     made_by = str(spec.entry_point)
     extra = next((REQUIRED[each] for each in REQUIRED if made_by.startswith(each)), None)
     need(extra, name)
-    env = registered(name, {})
+    try:
+        env = registered(name, {})
+    except ImportError as error:  # of a package that no extra of ours installs
+        raise KeyError(f"'{name}' cannot be made: {error}") from None
     actions = action_kind(env.action_space)
     env.close()
     solved = spec.reward_threshold
