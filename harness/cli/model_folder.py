@@ -12,7 +12,7 @@ from baselines.world_models import truth
 from baselines.world_models.dreaming import fan
 from harness import agents
 from harness.config.strict import Problem, UserError
-from harness.envs.wrappers import wrapper
+from harness.envs.wrappers import moved, wrapper
 from harness.report.contents import comma_separated
 from harness.report.plot import Plot
 from harness.report.render import markdown, seaborn
@@ -78,16 +78,14 @@ def _unfit(run: Trained) -> str:
 
 
 def _moving(spec: RunSpec) -> list[str]:
-    """Wrappers that change the environment while a run trains."""
-    return [name for name in _names(spec) if wrapper(name).moves]
+    """Wrappers that change the environment while a run trains, of those that are here."""
+    here = [str(each["name"]) for each in spec.wrappers if not moved(each)]
+    return [name for name in here if wrapper(name).moves]
 
 
 def _training_only(spec: RunSpec) -> list[str]:
-    return [name for name in _names(spec) if wrapper(name).kind != "both"]
-
-
-def _names(spec: RunSpec) -> list[str]:
-    return [str(each["name"]) for each in spec.wrappers]
+    names = [str(each["name"]) for each in spec.wrappers]
+    return [name for name in names if wrapper(name).kind != "both"]
 
 
 def _figures(run: Trained, facts: dict[str, Any], episodes: Episodes) -> Iterator[tuple[str, Plot]]:

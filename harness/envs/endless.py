@@ -26,9 +26,11 @@ class NoEnd(gym.Wrapper[Any, Any, Any, Any]):
         super().__init__(env)
         self._name, self._steps = name, 0
 
-    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
         self._steps = 0
-        return super().reset(**given)
+        return super().reset(seed=seed, options=options)
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         self._steps += 1

@@ -21,7 +21,7 @@ from harness.sweep.best import digest
 from harness.sweep.expand import expand
 
 # Names that public files have and no card here.
-ELSEWHERE = {"CartPoleNoVel-v1", "FetchPush-v1", "Pendulum-v0"}
+ELSEWHERE = {"CartPoleNoVel-v1", "FetchPush-v1", "LunarLander-v2", "Pendulum-v0"}
 FILES = sorted(shipped("configs/agents").glob("*.yaml"))
 ENVS = ("DeepSea-20", "DeepSea-10")
 ARMS = ("ppo", "rnd", "episodic")
