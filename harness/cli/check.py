@@ -102,12 +102,14 @@ def of_search(path: Path, store: Store) -> Iterator[RenderableType]:
 
 def matrix(sweep: ResolvedSweep) -> RenderableType:
     """Arms by environments: how many seeds, over how many steps."""
+    from harness.report.number import budget
+
     rows = verb.table("arm", *(f"{env}>" for env in sweep.envs), title=sweep.question)
     for arm in sweep.arms:
         cells = []
         for env in sweep.envs:
             runs = [spec for spec in sweep.runs if (spec.arm, spec.env) == (arm, env)]
-            cells.append(f"{len(runs)} x {runs[0].steps:,}" if runs else "")
+            cells.append(f"{len(runs)} x {budget(run.steps for run in runs)}" if runs else "")
         rows.add_row(arm, *cells)
     return rows
 

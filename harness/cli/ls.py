@@ -197,7 +197,7 @@ def runs(store: Store, long: bool) -> RenderableType:
         spec = status.spec
         score = "" if status.result is None else f"{status.result['final']['mean']:.4g}"
         whose = spec.agent if isinstance(spec, RunSpec) else f"{spec.origin.name}/{spec.origin.arm}"
-        where = [whose, spec.env, str(spec.seed), f"{spec.steps:,}"]
+        where = [whose, spec.env, str(spec.seed), f"{spec.steps:,}" if spec.steps else "-"]
         rows.add_row(*where, status.state, score, folder.name)
         damages += [*status.broken, *status.aside]
     return Group(rows, *verb.damage_lines(damages))

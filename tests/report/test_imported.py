@@ -158,3 +158,14 @@ def test_the_page_lists_imported_runs_without_attempts_or_a_command(store, tmp_p
     folders = {store.root / group["folder"] / run["key"]
                for run in data["runs"] for group in [data["groups"][run["group"]]]}  # fmt: skip
     assert all((folder / "spec.json").exists() for folder in folders)
+
+
+def test_settings_that_differ_between_the_runs_of_an_arm_are_said_to(store, tmp_path):
+    head = "arm,env,seed,return,hparams.lr,hparams.run\n"
+    lines = (f"a,E-v0,{seed},1,3e-4,{seed}" for seed in range(3))
+    sweep = take(Source(table(tmp_path / "s.csv", *lines, head=head)), "fake", store).sweep
+    report(store, sweep)
+
+    assert {row["setting"]: row["value"] for row in rows(store, "hyperparameters")} == {
+        "agent": "not known: imported", "lr": "0.0003", "run": "differs between runs",
+    }  # fmt: skip

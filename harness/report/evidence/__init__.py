@@ -174,8 +174,12 @@ class Evidence:
 
         A last score that was imported need not stand at the very end of its budget.
         """
-        steps = {env: self.budgets(env) for env in self.sweep.envs}
-        return tuple(env for env in steps if max(steps[env]) * (1 - UNUSED) > min(steps[env]))
+
+        def apart(env: str) -> bool:
+            steps, imported = self.budgets(env), {*self.arms_on(env)} & self.imported.keys()
+            return max(steps) * (1 - (UNUSED if imported else 0)) > min(steps)
+
+        return tuple(env for env in self.sweep.envs if apart(env))
 
     def budgets(self, env: str) -> dict[int, list[str]]:
         """The arms by their number of steps."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from harness import stats
@@ -235,7 +235,7 @@ def settings(evidence: Evidence) -> Table:
     for arm, env in known:
         spec = evidence.specs(arm, env)[0]
         if isinstance(spec, ImportedRun):
-            for name, value in {"agent": "not known: imported", **spec.hparams}.items():
+            for name, value in _told(evidence.specs(arm, env)).items():
                 places[name][_show(value)].append((arm, env))
             continue
         facts: dict[str, Any] = {"agent": spec.agent, "wrappers": list(spec.wrappers)}
@@ -251,6 +251,20 @@ def settings(evidence: Evidence) -> Table:
         for value, where in values.items()
     ]
     return Table(("setting", "value", "where"), tuple(rows), name="hyperparameters")
+
+
+def _told(runs: Sequence[Run]) -> dict[str, Any]:
+    """The settings that imported runs of an arm tell."""
+    found = grouped(
+        (name, value)
+        for run in runs
+        for name, value in {"agent": "not known: imported", **run.hparams}.items()
+    )
+    alike = {name: len(each) == len(runs) and len({*map(_show, each)}) == 1
+             for name, each in found.items()}  # fmt: skip
+    return {
+        name: each[0] if alike[name] else "differs between runs" for name, each in found.items()
+    }
 
 
 def _where(pairs: list[tuple[str, str]], known: list[tuple[str, str]]) -> str:
