@@ -86,6 +86,11 @@ def test_what_is_wrong_with_a_table_is_told_with_its_line_column_and_way_out(
     assert told in str(caught.value)
 
 
+def test_a_column_and_an_option_for_the_same_are_one_too_many(tmp_path):
+    with pytest.raises(UserError, match=r"s.csv:1: arm: a column of it, and --arm for all"):
+        taken(table(tmp_path / "s.csv", ROW), arm="b")
+
+
 def test_all_that_is_wrong_is_told_at_once(tmp_path):
     path = table(tmp_path / "s.csv", "a,CartPole-v1,0,100,x", "a,CartPole-v1,1,100,y")
 
@@ -311,6 +316,14 @@ def test_every_episode_that_cleanrl_logs_is_read_as_a_monitor_is(tmp_path):
 
     assert (run.arm, run.env, run.seed) == ("ppo", "E-v0", 1)
     assert len(run.scores) <= 101 and run.scores[-1] == (20_000, 351.5, tuple(range(302, 402)))
+
+
+def test_a_single_event_file_is_a_run(events):
+    (file,) = (events / "PPO_0").iterdir()
+
+    (run,) = taken(file, tag="rollout/ep_rew_mean", arm="a", env="E-v0", seed=0)
+
+    assert curve(run) == [(2048, 32.0), (4096, 64.0)]
 
 
 def test_a_tag_chooses_event_files_where_there_are_monitors_too(events):

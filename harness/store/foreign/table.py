@@ -125,6 +125,9 @@ def _columns(found: Csv, columns: Mapping[str, str], names: Names, flaws: Flaws)
     at = {}
     for name in OURS:
         column = columns.get(name, name)
+        if column in found.head and name in names.fixed:
+            message = f"a column of it, and --{name} for all: drop one of them"
+            flaws.add(found.file, 1, column, message)
         if column in found.head:
             at[name] = column
         elif name in columns:
@@ -154,7 +157,7 @@ def _whose(
 ) -> tuple[str, str, int] | None:
     cells = {
         name: found.cell(row, at[name])
-        if name in at and name not in names.fixed
+        if name in at
         else Cell(found.file, row.line, f"--{name}", names.fixed.get(name, ""))
         for name in ("arm", "env", "seed")
     }
