@@ -108,17 +108,17 @@ class Entry:
 
         :raises ValueError: if it is neither an `api.Agent` nor an algorithm of SB3's kind.
         """
-        from baselines.api import is_agent  # Gymnasium, for those who act
+        from baselines.api import lacks  # Gymnasium, for those who act
 
         found = target.attribute(self.target)
         if self.parts is not None:
             found = found(*self.parts)
         elif "stable_baselines3" in sys.modules:  # which whoever subclasses it has imported
             found = target.attribute("baselines.sb3:adapted")(found)
-        if not is_agent(found):
+        if why := lacks(found):
             raise ValueError(
-                f"'{self.target}' is no agent: a class like baselines.api.Agent, or a subclass of "
-                "a Stable-Baselines3 algorithm"
+                f"'{self.target}' is no agent: it {why}. Name a class like baselines.api.Agent, or "
+                "a subclass of a Stable-Baselines3 algorithm"
             )
         return found
 
@@ -341,7 +341,7 @@ def load_bonus(name: str) -> Any:
     if not is_target(name):
         return target.attribute(BONUSES[name])
     kind: Any = target.load(name, target.attribute("baselines.curiosity.bonus:Bonus"))
-    wrong = list(unknown({each: getattr(kind, each) for each in ("reach", *SPACES)}))
+    wrong = list(unknown({each: getattr(kind, each) for each in ("reach", "version", *SPACES)}))
     if not issubclass(kind.Config, target.attribute("baselines.api:Config")):
         wrong.append("Config: not derived from baselines.api.Config")
     if wrong:
@@ -396,12 +396,16 @@ def unknown(told: Mapping[str, Any]) -> Iterator[str]:
     """What a class of the user's own says of itself that there is not, and what there is."""
     for name, known in {**SPACES, "reach": REACHES}.items():
         words = told.get(name, ())
-        if isinstance(words, str) and name != "reach":
-            yield f'{name}: "{words}" (write ("{words}",), with a comma)'
+        if name == "reach":
+            words = (words,) if words else ()
+        elif not isinstance(words, tuple | list):
+            yield f"{name}: {words!r} (write ({words!r},), with a comma)"
             continue
-        odd = {words} - set(known) if isinstance(words, str) else set(words) - set(known)
-        if odd:
+        if odd := set(words) - set(known):
             yield f"{name}: {', '.join(sorted(map(str, odd)))} (there are {', '.join(known)})"
+    version = told.get("version")
+    if version is not None and not (type(version) is int and version > 0):
+        yield f"version: {version!r} (a whole number from 1 on)"
 
 
 def own(agent: str) -> Entry:

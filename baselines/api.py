@@ -171,15 +171,17 @@ class Agent(Protocol):
         """Take over what `save` wrote, into an agent made with the same task and config."""
 
 
-def is_agent(found: object) -> bool:
-    """Whether it is a class like `Agent`: with its members, and a `Config`."""
+def lacks(found: object) -> str:
+    """What keeps it from being a class like `Agent`; empty: it is one."""
+    if not isinstance(found, type):
+        return "is no class"
+    missing = [name for name in MEMBERS if not callable(getattr(found, name, None))]
+    if missing:
+        return f"has no {', '.join(missing)}"
     config = getattr(found, "Config", None)
-    return (
-        isinstance(found, type)
-        and isinstance(config, type)
-        and issubclass(config, Config)
-        and all(callable(getattr(found, name, None)) for name in MEMBERS)
-    )
+    if not (isinstance(config, type) and issubclass(config, Config)):
+        return "has no Config that is derived from baselines.api.Config"
+    return ""
 
 
 @runtime_checkable

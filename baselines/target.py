@@ -41,7 +41,13 @@ def module(name: str) -> ModuleType:
     """
     if len(name) > LONGEST or not MODULE.fullmatch(name):
         raise ValueError(f"'{name[:LONGEST]}' is not the name of a module")
-    found = import_module(name)
+    try:
+        found = import_module(name)
+    except SystemExit as error:
+        raise ImportError(
+            f"{name} ends the process when it is imported: write that below "
+            "`if __name__ == '__main__':`"
+        ) from error
     IMPORTED[name] = None
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -101,10 +102,12 @@ def entry(name: str, engine: str = SB3) -> Entry:
         if why := untrained(name, engine):
             raise KeyError(why)
         return entry(name).under(engine)
-    own = [part for part in name.split("+") if baselines.is_target(part)]
-    why = next(filter(None, map(study.refused, own)), "")
-    if why:
-        raise KeyError(why)
+    own = _own(name)
+    try:
+        for part in own:
+            study.thing(part)
+    except ValueError as error:
+        raise KeyError(error.args[0]) from None
     try:
         found = baselines.entry(name)
     except KeyError:
@@ -118,6 +121,11 @@ def entry(name: str, engine: str = SB3) -> Entry:
     plain = baselines.split(name)[0]
     learner = [str(AGENTS[plain].version)] if plain in AGENTS else []
     return replace(found, version="-".join([*learner, *made]))
+
+
+def _own(name: str) -> list[str]:
+    """The parts of an agent that are the user's own."""
+    return [part for part in name.split("+") if baselines.is_target(part)]
 
 
 def named(name: str) -> str:
@@ -381,15 +389,28 @@ def search_space(name: str) -> dict[str, tuple[Range, Document]]:
     parts = [(file.search, document)]
     if bonus or baselines.is_target(name):
         pair = entry(name)
-        raw = pair.load().Config.search
-        ranges = {key: one and Range.model_validate(one) for key, one in raw.items()}
-        parts.insert(0, (ranges, Document(pair.target, {}, {})))
+        where = Document(pair.target, {}, {})
+        parts.insert(0, (_ranges(pair.load().Config.search, where), where))
     for ranges, where in parts:
         for key, one in ranges.items():
             space.pop(key, None)
             if one is not None:
                 space[key] = one, where
     return space
+
+
+def _ranges(search: Any, document: Document) -> dict[str, Range | None]:
+    """Those of a Config.
+
+    :raises UserError: if they are none, in a Config of the user's own.
+    """
+    ranges: dict[str, Range | None] = {}
+    for key, one in search.items() if isinstance(search, Mapping) else [("", search)]:
+        ranges[key], wrong = (None, []) if one is None else validate(one, Range)
+        if wrong:
+            at = ("Config", "search", *filter(None, [key]))
+            raise UserError(document.problem((*at, *place), why) for place, why in wrong)
+    return ranges
 
 
 def own_defaults(name: str) -> dict[str, Any]:
@@ -407,13 +428,29 @@ def resolve(name: str, env: str, layers: Iterable[Layer]) -> Settings:
     for layer in [*shipped_layers(name, env), *layers]:
         settings = merged(settings, layer.hparams)
         owner |= {place: (layer, place) for place, _ in walk(layer.hparams) if place}
-    model, problems = validate(settings, entry(name).load().Config)
+    try:
+        model, problems = validate(settings, entry(name).load().Config)
+        hparams = {} if model is None else model.model_dump(mode="json")
+    except Exception as error:
+        if not _own(name):
+            raise
+        raise UserError([_unread(name, error)]) from None
     if model is None:
         raise UserError(_locate(owner, name, path, message) for path, message in problems)
-    hparams = model.model_dump(mode="json")
     named = {dotted(path): layer.origin for path, (layer, _) in owner.items()}
     origins = {key: named.get(key, "the agent's own default") for key in flat(hparams)}
     return Settings(hparams, origins, partial(_locate, owner, name))
+
+
+def _unread(name: str, error: Exception) -> Problem:
+    """Why the Config of an agent of the user's own is of no use, where it stands."""
+    why = f"cannot be read: {' '.join(str(error).split())}{study.place(error)}"
+    config = entry(name).load().Config
+    try:
+        file, line = str(inspect.getsourcefile(config)), inspect.getsourcelines(config)[1]
+    except (OSError, TypeError):  # of a learner with a bonus, made of several
+        return Problem(name, None, "Config", why)
+    return Problem(file, line, "Config", why)
 
 
 def _locate(

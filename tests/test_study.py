@@ -176,6 +176,21 @@ WRONG = {
         "sweep.yaml", "envs/corridor.yaml", "../corridor.yaml", "no card of this study",
     ),
     "a card with a wrong key": ("envs/corridor.yaml", "summary:", "sumary:", "envs/corridor.yaml:"),
+    "a module that ends the process": (
+        "my_agent.py", "import annotations", "import annotations\nraise SystemExit", "ends the",
+    ),
+    "a module that lacks a key": (
+        "my_agent.py", "import annotations", "import annotations\n\n{}['x']", "KeyError: 'x' (",
+    ),
+    "an agent that cannot act": ("my_agent.py", "def predict", "def act", "it has no predict"),
+    "an agent with another Config": ("my_agent.py", "(api.Config)", "", "has no Config that is"),
+    "a Config that cannot be written": (
+        "my_agent.py", "    noise: float", "    what: Any = object()\n    noise: float",
+        "my_agent.py:14: Config: cannot be read",
+    ),
+    "a version that is none": (
+        "my_agent.py", "    samples", "    version = -1\n    samples", "version: -1",
+    ),
     "an environment that is no class": ("envs/corridor.yaml", ":Corridor", ":np", "is no Env"),
 }  # fmt: skip
 
@@ -197,6 +212,12 @@ def test_what_cannot_be_used_is_one_line_with_the_way_out(folder, what):
         ("envs/corridor.yaml", "{length: 10}", "{lenght: 10}", "corridor cannot be made: Corridor"),
         ("corridor.py", "self.length = length", "1 / 0", "corridor cannot be made: division"),
         ("corridor.py", "import annotations", "import annotation", "corridor.py:"),
+        ("corridor.py", "gym.spaces.Discrete(2)", "2", "its action_space is 2, and must be one of"),
+        ("corridor.py", "gym.spaces.Discrete(2)", "gym.spaces.Discrete(id(self))", "changes from"),
+        ("corridor.py", "arrived, False, {}", "arrived, {}", "step returns (array([0."),
+        ("corridor.py", "_observation(), {}", "_observation()", "not (observation, info)"),
+        ("corridor.py", "], np.float32)", "])", "which is not in Box (1,) float32"),
+        ("corridor.py", "arrived = self", "arrived = 1 / 0 == self", "fails: ZeroDivisionError: d"),
     ],
 )
 @pytest.mark.parametrize("version", ["", "version: 1\n"])

@@ -111,7 +111,7 @@ class CuriousRollouts(Curious):
             return False
         # Policy, critics and bonus stand still during a rollout: one pass over all of it suffices.
         steps, values = self._steps(rollout_buffer.observations, rollout_buffer.actions)
-        raw = self.stream.bonus.reward(steps)
+        raw = self.stream.raw(steps)
         rewards = self.stream.scale(raw)
         found = self.stream.advantages(
             rewards,
@@ -152,7 +152,7 @@ class CuriousRollouts(Curious):
         for name in losses[0]:
             self.logger.record(f"curiosity/{name}", np.mean([loss[name] for loss in losses]))
         if self.stream.bonus.reach != "episode":  # raw_bonus is before learning
-            learned = self.stream.bonus.reward(steps).mean().item()
+            learned = self.stream.raw(steps).mean().item()
             self.logger.record("curiosity/raw_bonus_learned", learned)
 
     def _collect_random_rollout(self, env: VecEnv, callback: BaseCallback, n_steps: int) -> bool:

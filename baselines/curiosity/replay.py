@@ -78,11 +78,11 @@ class Novelty(Scaled):
         """What sampled steps are worth now: one step of each of M environments."""
         if not self.warm:
             return torch.zeros_like(steps.terminated, dtype=torch.float32)
-        return self.bonus.reward(steps) / self.unit()
+        return self.raw(steps) / self.unit()
 
     def learn(self, steps: Transitions) -> None:  # (T, B) in time order, never seen before
         """Count their bonuses into the deviation; then they are a little less new."""
-        raw = self.bonus.reward(steps)
+        raw = self.raw(steps)
         self.count(raw)
         self.bonus.update(steps)
         flat = steps.flat()
@@ -101,7 +101,7 @@ class Novelty(Scaled):
             order = torch.from_numpy(self._rng.permutation(len(flat.obs))).to(flat.obs.device)
             for rows in order.split(self.config.bonus_batch_size):
                 self._descend(flat.at(rows))
-        self.count(self.bonus.reward(steps))
+        self.count(self.raw(steps))
         self.warm.fill_(True)
 
     def _descend(self, batch: Transitions) -> float:  # (M,)

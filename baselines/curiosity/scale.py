@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from baselines.curiosity.bonus import Transitions
 from baselines.curiosity.network import RunningMoments
 from baselines.curiosity.settings import BonusConfig
 
@@ -34,6 +35,18 @@ class Scaled(nn.Module):
         self.moments = RunningMoments()  # of the discounted sums of raw bonuses
         self.register_buffer("carry", torch.zeros(n_envs))  # the last of these sums
         self.register_buffer("floor", torch.zeros(()))  # of their standard deviation
+
+    @torch.no_grad()
+    def raw(self, steps: Transitions) -> Tensor:  # (T, B)
+        """The bonus of each step.
+
+        :raises ValueError: if it is not one number for each.
+        """
+        raw = self.bonus.reward(steps)
+        if raw.shape != steps.terminated.shape:
+            what = f"{type(self.bonus).__name__}.reward makes numbers of shape {tuple(raw.shape)}"
+            raise ValueError(f"{what} for steps of shape {tuple(steps.terminated.shape)}")
+        return raw
 
     @torch.no_grad()
     def count(self, raw: Tensor) -> None:  # (T, B) in time order

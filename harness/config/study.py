@@ -128,7 +128,20 @@ def not_usable(target: str, error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, ValueError) and target in text:
         return text
-    at = traceback.extract_tb(error.__traceback__)[-1]
-    line = error.lineno if isinstance(error, SyntaxError) else at.lineno
-    file = error.filename if isinstance(error, SyntaxError) else at.filename
-    return f"'{target}' cannot be imported: {type(error).__name__}: {text} ({file}:{line})"
+    if isinstance(error, ModuleNotFoundError) and target.startswith(str(error.name)):
+        return f"'{target}' cannot be imported: {text}, neither in {_folder or '.'} nor installed"
+    if isinstance(error, SyntaxError):
+        where = f"{error.filename}:{error.lineno}"
+        return f"'{target}' cannot be imported: {type(error).__name__}: {error.msg} ({where})"
+    return f"'{target}' cannot be imported: {type(error).__name__}: {text}{place(error, True)}"
+
+
+def place(error: Exception, anywhere: bool = False) -> str:
+    """ " (file:line)" of an error: where one of the study's own files had a part in it; or "".
+
+    :param anywhere: of another file, if none had.
+    """
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename[0] != "<"]
+    own = [each for each in frames if _folder and Path(each.filename).is_relative_to(_folder)]
+    last = (own or (frames if anywhere else []))[-1:]
+    return "".join(f" ({each.filename}:{each.lineno})" for each in last)

@@ -10,6 +10,7 @@ from gymnasium.wrappers import TimeLimit
 
 from baselines import target
 from baselines.space import shown
+from harness.config.name import shortened
 from harness.envs.card import Card
 from harness.envs.endless import NoEnd
 from harness.envs.extra import need
@@ -56,6 +57,37 @@ def unlike(card: Card, wrappers: Sequence[Mapping[str, Any]], env: gym.Env[Any, 
                 f"{name} is {shown(here)} in training and {shown(there)} in evaluation: a wrapper "
                 'that changes it must be of the kind "both"'
             )
+    return ""
+
+
+def breach(env: gym.Env[Any, Any]) -> str:
+    """Why its spaces are none, so that no learner can be made for it; empty: they are."""
+    for name in ("observation_space", "action_space"):
+        space = getattr(env, name, None)
+        if not isinstance(space, gym.Space):
+            return f"its {name} is {space!r}, and must be one of gymnasium.spaces"
+    return ""
+
+
+def first_step(env: gym.Env[Any, Any]) -> str:
+    """Why its first step is not as Gymnasium has it; empty: it is.
+
+    Asked of the environment itself first, whose wrappers would fail at what it returns.
+    """
+    for each in (env.unwrapped, env):
+        space = each.observation_space
+        told: Any = each.reset(seed=0)
+        if not (isinstance(told, tuple) and len(told) == 2 and isinstance(told[1], dict)):
+            return f"reset returns {shortened(repr(told))}, not (observation, info)"
+        if not space.contains(told[0]):
+            return f"reset returns {shortened(repr(told[0]))}, which is not in {shown(space)}"
+        each.action_space.seed(0)
+        told = each.step(each.action_space.sample())
+        if not (isinstance(told, tuple) and len(told) == 5):
+            form = "(observation, reward, terminated, truncated, info)"
+            return f"step returns {shortened(repr(told))}, not {form}"
+        if not space.contains(told[0]):
+            return f"step returns {shortened(repr(told[0]))}, which is not in {shown(space)}"
     return ""
 
 

@@ -1,7 +1,7 @@
 """Whether a learner can be made for an environment on this machine: asked before anything trains.
 
-Nothing is stepped, but for metrics of the user's own. Memory is reckoned from sizes alone, before
-anything of that size is made.
+Nothing is stepped, but an environment of the user's own, once, and for metrics of the user's own.
+Memory is reckoned from sizes alone, before anything of that size is made.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 
 from baselines.api import Sizes, Task
-from harness import agents, own
+from harness import agents, envs, own
 from harness.config import study
 from harness.config.failure import failed
 from harness.seeding import untouched_rng
@@ -47,7 +47,7 @@ def misfits(
     except Exception as error:  # whatever its constructor raises
         yield "", f"{env} cannot be made: {_in_a_line(error)}"
         return
-    if why := agents.unreadable(agent, made[0]):
+    if why := envs.breach(made[0]) or _trial(env, make_env) or agents.unreadable(agent, made[0]):
         made[0].close()
         yield "", f"{env}: {why}"
         return
@@ -67,8 +67,26 @@ def misfits(
                 agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams, engine)
         except Exception as error:  # whatever a library raises for what it cannot do
             yield "", f"{agent} cannot be made for {env}: {_in_a_line(error)}"
+    for name in ("observation_space", "action_space"):
+        here, *others = (getattr(each, name) for each in made)
+        if other := next((space for space in others if space != here), None):
+            yield "", f"{env}: its {name} changes from {here} to {other} when it is made again"
     for each in made:
         each.close()
+
+
+def _trial(env: str, make_env: Callable[[], gym.Env[Any, Any]]) -> str:
+    """Why one that does not ship cannot be stepped, as far as one step shows; empty: it can."""
+    if envs.is_shipped(env):
+        return ""
+    try:
+        with untouched_rng(0):
+            tried = make_env()
+            why = envs.first_step(tried)
+            tried.close()
+    except Exception as error:  # whatever its author wrote
+        return f"its first step fails: {type(error).__name__}: {_in_a_line(error)}"
+    return why
 
 
 def fails(metric: Metric, env: str, make_env: Callable[[], gym.Env[Any, Any]]) -> str:
@@ -97,7 +115,8 @@ def fails(metric: Metric, env: str, make_env: Callable[[], gym.Env[Any, Any]]) -
 
 
 def _in_a_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    text = " ".join(str(error).split())[:300] or type(error).__name__
+    return text + study.place(error)
 
 
 def _kept(env: gym.Env[Any, Any], among: list[gym.Env[Any, Any]]) -> gym.Env[Any, Any]:

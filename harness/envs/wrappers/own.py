@@ -42,6 +42,8 @@ def own(name: str) -> Wrapper:
     if reserved := taken & {"name", "version"}:
         raise ValueError(f"'{name}': an option cannot be called {' or '.join(sorted(reserved))}")
     version = getattr(apply, "version", None)
+    if version is not None and not (type(version) is int and version > 0):
+        raise ValueError(f"'{name}' has a version {version!r}: a whole number from 1 on")
     return Wrapper(
         apply,
         (inspect.getdoc(apply) or "").partition("\n")[0],

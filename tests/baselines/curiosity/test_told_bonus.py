@@ -124,6 +124,15 @@ def test_what_a_bonus_reads_decides_what_the_learner_with_it_reads():
         assert baselines.entry(baselines.name("ppo", name)).observations == baselines.FLAT
 
 
+@pytest.mark.parametrize("learner", LEARNERS)
+def test_a_bonus_that_is_not_one_number_for_each_step_is_told_so(learner, monkeypatch):
+    agent = made(learner, Rooms, House)
+    monkeypatch.setattr(Rooms, "reward", lambda self, steps: steps.next_obs)
+
+    with pytest.raises(ValueError, match=r"Rooms.reward makes numbers of shape \(.*, 1\) for"):
+        agent.learn(NoProgress())
+
+
 @pytest.mark.parametrize(
     ("room", "why"),
     [
