@@ -31,10 +31,11 @@ def main() -> None:
     print("| environment | actions | random | scripted | reference | steps/s |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for card in cards:
-        scale = card.scale()
-        error = scale.random.standard_error
-        random = f"{scale.random.score:.4g}" + (f" ± {error:.2g}" if error else "")
-        cells = [card.name, card.actions, random, scripted(card), f"{scale.reference.score:.4g}"]
+        known = card.scale() or card.anchors
+        error, reference = known.random.standard_error, known.reference
+        random = f"{known.random.score:.4g}" + (f" ± {error:.2g}" if error else "")
+        cells = [card.name, card.actions, random, scripted(card)]
+        cells += [f"{reference.score:.4g}" if reference else ""]
         print("| " + " | ".join([*cells, f"{speed(card):,.0f}"]) + " |", flush=True)
 
 

@@ -19,6 +19,8 @@ from harness.train.run import Job, run
         # A fourth of what docs/world_models.md tells of, whose run takes a quarter of an hour here.
         ("dreamer", "CartPole-v1", 2_500, 150, 500),
         ("tabular_q", "CartPole-v1", 100_000, 195, 500),
+        # Random actions score 0.56.
+        ("ppo", "MinAtar-Breakout-v0", 40_960, 2, 10),
         # Chance finds the treasure once in a million episodes: only the bonus leads to it.
         ("ppo_rnd", "DeepSea-20", 100_000, 0.9, 0.99),
         ("ppo", "DeepSea-20", 100_000, -0.01, 0.01),

@@ -81,7 +81,7 @@ def envs(store: Store, long: bool) -> RenderableType:
     rows = verb.table("environment", *columns)
     for name in card_names():
         shipped = card(name)
-        rows.add_row(name, *_facts(shipped, shipped.scale(), long), "ships")
+        rows.add_row(name, *_facts(shipped, shipped.scale() or shipped.anchors, long), "ships")
     for thing in declared.declared("envs"):
         with _usable(rows, thing.name, thing.target, thing.package):
             each = strict.read(declared.card_file(thing), Card)

@@ -8,8 +8,8 @@ import gymnasium as gym
 
 from harness.envs.wrappers.option import Env
 
-# The longest limit in use is Atari's, of 108,000 frames.
-LONGEST = 200_000
+# A little more than the longest limit in use, Atari's 108,000 frames.
+LONGEST = 110_000
 
 
 class EndlessError(RuntimeError):
