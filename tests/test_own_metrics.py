@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 
 import pytest
@@ -37,6 +38,7 @@ claims: ["one > two by length"]
 METRICS = '''\
 """Mine."""
 
+import gymnasium
 import numpy as np
 
 
@@ -143,17 +145,17 @@ def test_a_metric_that_fails_costs_its_numbers_and_no_run(folder):
     text = (folder / "results/sweeps/mine/report/report.md").read_text()
     assert "6 runs: 6 finished" in text
     assert "length has no number of 6 of 6 finished runs, first one on CartPole-v1, seed 0" in text
-    assert "ZeroDivisionError: division by zero (my_metrics.py:8), in episode 0 (seed " in text
+    assert "ZeroDivisionError: division by zero (my_metrics.py:9), in episode 0 (seed " in text
     assert all(made.value > 0 for made, _ in numbers(folder, "swing"))
 
 
 @pytest.mark.parametrize(
     ("returned", "why"),
     [
-        ("1 / 0", "ZeroDivisionError: division by zero (my_metrics.py:8)"),
-        ("float('nan')", "it returned nan, which is no finite number (my_metrics.py:6)"),
-        ("'long'", "it returned 'long', which is no finite number (my_metrics.py:6)"),
-        ("None", "it returned None, which is no finite number (my_metrics.py:6)"),
+        ("1 / 0", "ZeroDivisionError: division by zero (my_metrics.py:9)"),
+        ("float('nan')", "it returned nan, which is no finite number (my_metrics.py:7)"),
+        ("'long'", "it returned 'long', which is no finite number (my_metrics.py:7)"),
+        ("None", "it returned None, which is no finite number (my_metrics.py:7)"),
     ],
 )
 def test_a_metric_that_fails_on_random_actions_fails_before_anything_trains(folder, returned, why):
@@ -163,6 +165,43 @@ def test_a_metric_that_fails_on_random_actions_fails_before_anything_trains(fold
 
     assert "sweep.yaml:11: metrics.0: 'my_metrics:length': " in said
     assert f"{why}, in an episode of random actions on CartPole-v1" in said
+
+
+def test_a_finished_run_with_a_wrapper_of_ones_own_is_measured_in_another_process(folder):
+    edit(folder / "my_metrics.py", "auc = seed", WRAPPER)
+    edit(folder / "sweep.yaml", "{agent: random}", "{agent: random, wrappers: [my_metrics:same]}")
+    sweep()
+    resolved, store = expand(folder / "sweep.yaml", anyway=True).sweep, Store(folder / "results")
+    shutil.rmtree(store.folder(resolved.runs[0]) / "metrics")
+    study._named.clear()
+
+    measure(resolved.runs[0], store, resolved.metrics)
+
+    made = store.measured(resolved.runs[0], resolved.metrics[0])
+    assert made.error == "" and made.value > 0
+
+
+WRAPPER = '''\
+def same(env):
+    """The environment as it is."""
+    return gymnasium.Wrapper(env)
+
+
+same.kind = "both"
+auc = seed'''
+
+
+def test_a_metric_that_draws_numbers_is_repeatable_and_disturbs_no_episode(folder):
+    edit(folder / "my_metrics.py", "len(episode.actions)", "np.random.normal()")
+    sweep()
+    first = numbers(folder, "length")
+    for made in folder.glob("results/runs/*/*/*/metrics"):
+        shutil.rmtree(made)
+
+    sweep()
+
+    assert numbers(folder, "length") == first
+    assert len({made.value for made, _ in first}) == 3  # arms share episodes, seeds do not
 
 
 def test_a_run_is_measured_without_a_sweep_file_and_trained_once(folder):
@@ -201,7 +240,7 @@ FUNCTION, TWICE = '"my_metrics:length"', '"my_metrics:length", "my_metrics:lengt
 WRONG = {  # the file, what is changed there, the key, and what is said
     "no such function": ("sweep.yaml", ":length", ":lenght", "metrics.0", "has no lenght"),
     "no such module": ("sweep.yaml", '["my_m', '["mi_m', "metrics.0", "No module named"),
-    "a mistake": ("my_metrics.py", "numpy", "nunpy", "metrics.0", "my_metrics.py:3)"),
+    "a mistake": ("my_metrics.py", "numpy", "nunpy", "metrics.0", "my_metrics.py:4)"),
     "another argument": (
         "my_metrics.py", "length(episode)", "length(x, y)",
         "metrics.0", "takes (x, y): it must take (episode) or (run)",

@@ -230,6 +230,7 @@ def measured(
     :param error: why there are none.
     """
     path = run_files.metric_path(folder, metric)
+    files.make_way(path.parent)
     path.parent.mkdir(exist_ok=True)
     facts = {"metric": metric.target, "version": metric.version, "weights": weights}
     write_json(path, {**facts, "values": list(values), "error": error})

@@ -20,11 +20,12 @@ from harness.config import study
 from harness.config.failure import failed
 from harness.config.strict import UserError
 from harness.own import Episode, Recorder, Run
-from harness.seeding import episode_seeds
+from harness.seeding import episode_seeds, untouched_rng
 from harness.spec import Metric, RunSpec
 from harness.store import run_files, writer
 from harness.store.reader import Store
 from harness.train.evaluate import Evaluator
+from harness.train.task import vouch
 from harness.train.trained import trained
 
 
@@ -38,7 +39,8 @@ def measure(spec: RunSpec, store: Store, metrics: Sequence[Metric]) -> None:
     result, folder = store.result(spec), store.folder(spec)
     if result is None or not metrics:
         return
-    study.name(spec.agent, spec.env, *(metric.target for metric in metrics))
+    vouch(spec)
+    study.name(*(metric.target for metric in metrics))
     with writer.claimed(folder):
         wanted = [metric for metric in metrics if store.unmeasured([spec], [metric])]
         counts = [_Count(metric) for metric in wanted]
@@ -72,7 +74,8 @@ class _Count:
         if self.error:
             return
         try:
-            self.values[place] = own.number(self._function(given))
+            with untouched_rng(given.seed):
+                self.values[place] = own.number(self._function(given))
         except Exception as error:  # whatever a function of the user's own raises
             self.error = failed(self._function, error)
             if self.metric.of == "episode":

@@ -19,7 +19,7 @@ from harness.store import writer
 from harness.store.reader import Store
 from harness.train import sacred_log
 from harness.train.measure import measure
-from harness.train.task import current, learning_task
+from harness.train.task import current, learning_task, vouch
 from harness.train.watch import Watch
 
 T = TypeVar("T")
@@ -53,8 +53,7 @@ def run(spec: RunSpec, job: Job) -> None:
     :raises writer.Busy: if another process is at it.
     :raises Exception: whatever training raised, after it was written to failure.json.
     """
-    # Whoever planned the run had them from the user.
-    study.name(spec.agent, spec.env, *(each["name"] for each in spec.wrappers))
+    vouch(spec)
     store = Store(job.root)
     folder = store.folder(spec)
     writer.clear_way(folder, job.root)

@@ -93,6 +93,8 @@ def test_a_run_without_a_number_is_missing_and_said_and_no_survivors_are_average
     assert "**Undecided: rnd against ppo on DeepSea-20** (effort): 7 of 8 runs of rnd" in text
     assert "| rnd | - (7 of 8 runs) | 103.5 [" in text
     assert "| ppo | 3.5 [" in text
+    checklist = (store.sweep_folder("fake") / "report/checklist.md").read_text()
+    assert "1 estimates have no interval: effort of rnd on DeepSea-20 (7 of 8 runs)." in checklist
 
 
 def test_a_metric_that_was_changed_is_another_one_and_the_claim_by_it_too(sweep):

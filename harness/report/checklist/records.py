@@ -297,6 +297,10 @@ def without_interval(evidence: Evidence) -> list[str]:
             found.append(f"{arm} on {env} ({have} of {planned} runs)")
         elif not stats.has_interval(stats.gate("IQM", planned, 1)):
             found.append(f"{arm} on {env} ({planned} seeds)")
+        for name in evidence.measured:
+            measured, _ = evidence.raw[name].count(arm, [env])
+            if measured < have:
+                found.append(f"{name} of {arm} on {env} ({measured} of {planned} runs)")
     return found
 
 
