@@ -136,7 +136,8 @@ def main() -> None:
     start = time.process_time()
     learner.seconds("lockstep", seed=0)
     compiling = first - (time.process_time() - start)
-    learner.seconds("sb3", seed=0, steps=options.steps // 4)  # torch's first calls are slow
+    least = agents.config(options.agent, settings).least_steps()
+    learner.seconds("sb3", seed=0, steps=least)  # torch's first calls are slow
     taken: dict[str, list[float]] = {"sb3": [], "lockstep": []}
     for seed in range(options.seeds):
         for engine, each in taken.items():
