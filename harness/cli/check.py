@@ -15,7 +15,7 @@ from rich.markup import escape
 from harness.cli import option, verb
 
 if TYPE_CHECKING:
-    from harness.spec import ResolvedSweep
+    from harness.spec import ResolvedSweep, RunSpec
     from harness.store.reader import Store
     from harness.sweep.expand import Expansion
 
@@ -204,8 +204,23 @@ def imports() -> RenderableType:
     return rows
 
 
+def under(engine: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
+    """The runs, those that the engine can train under it."""
+    from harness import agents
+
+    def moved(spec: RunSpec) -> RunSpec:
+        chosen = spec.engine.model_copy(update={"name": engine})
+        able = agents.known(spec.agent) and not agents.untrained(spec.agent, engine)
+        if able and not any(agents.refused(spec.agent, chosen, spec.hparams)):
+            return spec.model_copy(update={"engine": chosen})
+        return spec
+
+    return [moved(spec) for spec in specs]
+
+
 def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
     """The number of runs, and an estimate of time, memory and disk for what is missing."""
+    from baselines import ENGINES
     from harness.store.estimate import (
         ELSEWHERE,
         OF_PAIRS,
@@ -217,7 +232,8 @@ def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
 
     unique = len({spec.key for spec in sweep.made})
     missing = store.missing(sweep.made)
-    estimate = Experience(store).estimate(missing)
+    experience = Experience(store)
+    estimate = experience.estimate(missing)
     rows = verb.table("", "", title="\ncost")
     rows.add_row("runs", f"{unique}, of which {unique - len(missing)} are finished")
     if estimate.sources:
@@ -227,6 +243,10 @@ def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
         rows.add_row("CPU time", f"about {cpu}: training and evaluation, without the report")
         rows.add_row("memory", f"about {estimate.memory_mb * workers:,.0f} MB")
         rows.add_row("disk", f"about {estimate.disk_mb:,.0f} MB")
+    for engine in ENGINES:
+        other = under(engine, missing)
+        if other != missing and (seconds := experience.estimate(other).cpu_seconds):
+            rows.add_row(f"CPU time, {engine}", f"about {duration(seconds)} with --engine {engine}")
     if estimate.unknown:
         rows.add_row("not counted", not_counted(estimate.unknown))
     for source, n in estimate.sources.most_common():

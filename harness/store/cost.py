@@ -25,10 +25,11 @@ from harness.config.model import Strict
 from harness.config.shipped import shipped
 from harness.config.strict import UserError, read
 from harness.config.tree import canonical
-from harness.spec import RunSpec
+from harness.spec import Engine, RunSpec
 from harness.store import run_files
 from harness.store.reader import Attempt, RunStatus
 
+OWN = Engine().name  # the engine that is not named
 MOST_READ = 100  # finished runs to look at for one agent in one environment
 
 
@@ -52,6 +53,21 @@ class Cost(Strict):
         return training + self.episode * evaluation_episodes(spec)
 
 
+class Learner(NamedTuple):
+    """An agent and what trains it; in configs/costs.yaml `ppo`, or `ppo (lockstep)`."""
+
+    agent: str
+    engine: str = OWN
+
+    @classmethod
+    def named(cls, name: str) -> Learner:
+        agent, _, engine = name.removesuffix(")").partition(" (")
+        return cls(agent, engine or OWN)
+
+    def __str__(self) -> str:
+        return self.agent if self.engine == OWN else f"{self.agent} ({self.engine})"
+
+
 class CostFile(Strict):
     """configs/costs.yaml: costs measured on one machine, shipped as estimates."""
 
@@ -66,6 +82,7 @@ class CostFile(Strict):
 class Measured(NamedTuple):
     """What one finished run took."""
 
+    engine: str
     settings: str  # equal for runs that differ in nothing but seed, budget and protocol
     cost: Cost
 
@@ -116,7 +133,7 @@ def of_run(folder: Path) -> Measured | None:
         )
     except (UserError, OSError, ValueError, KeyError, TypeError):
         return None
-    return Measured(settings(spec), cost)
+    return Measured(spec.engine.name, settings(spec), cost)
 
 
 def middle(runs: Sequence[Measured]) -> Cost:
@@ -126,11 +143,13 @@ def middle(runs: Sequence[Measured]) -> Cost:
 
 
 def measured(root: Path) -> dict[str, dict[str, Cost]]:
-    """Agent -> environment -> what its finished runs in this results folder took."""
+    """Learner -> environment -> what its finished runs in this results folder took."""
     costs: dict[str, dict[str, Cost]] = defaultdict(dict)
     for folder in sorted((root / "runs").glob("*/*")):
-        if runs := finished_in(folder):
-            costs[folder.parent.name][folder.name] = middle(runs)
+        runs = finished_in(folder)
+        for engine in {run.engine for run in runs}:
+            name = str(Learner(folder.parent.name, engine))
+            costs[name][folder.name] = middle([run for run in runs if run.engine == engine])
     return costs
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from harness.config.name import as_file
 from harness.spec import Claim, ImportedRun, Run, RunSpec
 from harness.store import cost
-from harness.store.cost import Cost, Measured
+from harness.store.cost import Cost, Learner, Measured
 from harness.store.reader import RunStatus, Store
 
 # Where an estimate comes from, closest first.
@@ -65,26 +65,27 @@ class Experience:
         self._runs = store.root / "runs"
         self._probe = probe
         self._read: dict[Path, list[Measured]] = {}
-        self._judged: dict[tuple[str, str], Cost | None] = {}
+        self._judged: dict[tuple[Learner, str], Cost | None] = {}
 
     def of(self, spec: RunSpec) -> Known | None:
         """The closest measurement; None: nobody has measured such an agent."""
-        here, same = self._finished(spec.agent, spec.env), cost.settings(spec)
+        learner = Learner(spec.agent, spec.engine.name)
+        here, same = self._finished(learner, spec.env), cost.settings(spec)
         alike = [run for run in here if run.settings == same]
         for runs, source in ((alike, ALIKE), (here, SAME_TASK)):
             if runs:
                 return Known(cost.middle(runs), source)
-        table = self._shipped.agents.get(spec.agent, {})
+        table = self._shipped.agents.get(str(learner), {})
         if spec.env in table:
             source = f"{SHIPPED}, times {self.slowness:.2g} for this machine"
             return Known(self._here(table[spec.env]), source)
-        pair = spec.agent, spec.env
+        pair = learner, spec.env
         if pair not in self._judged:
             self._judged[pair] = self.elsewhere(*pair)
         judged = self._judged[pair]
         return Known(judged, ELSEWHERE) if judged else None
 
-    def elsewhere(self, agent: str, env: str) -> Cost | None:
+    def elsewhere(self, learner: Learner, env: str) -> Cost | None:
         """A pair that nobody measured: the agent's cost in each other environment, times what other
         agents take here for what they take there.
 
@@ -93,11 +94,12 @@ class Experience:
 
         :return: None, if nobody has measured the agent.
         """
-        there = {name: cost for name, cost in self._measured(agent).items() if name != env}
+        there = {name: cost for name, cost in self._measured(learner).items() if name != env}
         if not there:
             return None
-        agents = {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
-        others = {name: self._measured(name) for name in agents - {agent}}
+        names = {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
+        learners = set(map(Learner.named, names)) - {learner}
+        others = {str(each): self._measured(each) for each in learners}
         estimate = {"memory_mb": max(c.memory_mb for c in there.values())}
         estimate |= {"disk_mb": max(c.disk_mb for c in there.values())}
         for field, least in (("training", LEAST_COMPARED), ("episode", LEAST_EPISODE)):
@@ -113,12 +115,12 @@ class Experience:
             estimate[field] = max(float(quartile), float(alone.median()))
         return Cost(**estimate)
 
-    def _measured(self, agent: str) -> dict[str, Cost]:
+    def _measured(self, learner: Learner) -> dict[str, Cost]:
         """What the agent takes on this machine, by environment."""
-        table = self._shipped.agents.get(agent, {})
+        table = self._shipped.agents.get(str(learner), {})
         costs = {env: self._here(known) for env, known in table.items()}
-        for folder in sorted((self._runs / agent).glob("*")):
-            if runs := self._finished(agent, folder.name):
+        for folder in sorted((self._runs / learner.agent).glob("*")):
+            if runs := self._finished(learner, folder.name):
                 costs[folder.name] = cost.middle(runs)
         return costs
 
@@ -147,11 +149,11 @@ class Experience:
         if run := cost.of_run(folder):
             self._read.get(folder.parent, []).append(run)
 
-    def _finished(self, agent: str, env: str) -> list[Measured]:
-        folder = self._runs / as_file(agent) / as_file(env)
+    def _finished(self, learner: Learner, env: str) -> list[Measured]:
+        folder = self._runs / as_file(learner.agent) / as_file(env)
         if folder not in self._read:
             self._read[folder] = cost.finished_in(folder)
-        return self._read[folder]
+        return [run for run in self._read[folder] if run.engine == learner.engine]
 
     @cached_property
     def _shipped(self) -> cost.CostFile:
@@ -164,7 +166,8 @@ class Experience:
             cost.middle(runs).training / known.training
             for agent, envs in self._shipped.agents.items()
             for env, known in envs.items()
-            if known.training >= LEAST_COMPARED and (runs := self._finished(agent, env))
+            if known.training >= LEAST_COMPARED
+            and (runs := self._finished(Learner.named(agent), env))
         ]
         if ratios:
             return median(ratios)

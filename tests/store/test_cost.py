@@ -12,9 +12,9 @@ from rich.console import Console
 from baselines import AGENTS, names
 from harness.cli import check
 from harness.config import strict
-from harness.spec import Evaluation
+from harness.spec import Engine, Evaluation
 from harness.store import cost, estimate
-from harness.store.cost import Cost, CostFile
+from harness.store.cost import Cost, CostFile, Learner
 from harness.store.estimate import Experience, duration, not_counted
 from harness.store.reader import Store
 from harness.train.progress import Display
@@ -169,7 +169,8 @@ def test_pairs_that_were_measured_are_judged_by_the_others_within_the_factor_tha
             continue
         shipping(monkeypatch, rest)
         ratios.append(
-            Experience(store, probe=None).elsewhere(name, env).training / whole[name][env]
+            Experience(store, probe=None).elsewhere(Learner.named(name), env).training
+            / whole[name][env]
         )
 
     close = [1 / estimate.WITHIN < ratio < estimate.WITHIN for ratio in ratios]
@@ -270,3 +271,40 @@ def test_what_check_prints_says_where_it_comes_from(store):
     assert "time about 21 s with 2 runs in parallel CPU time about 42 s" in text
     assert "not counted no estimate for mine (3 runs)" in text
     assert f"estimated from {estimate.ALIKE}: 2 runs" in text
+
+
+# Engines ------------------------------------------------------------------------------------------
+
+
+def test_runs_of_one_engine_say_nothing_of_another(store, monkeypatch):
+    shipped = CostFile(measured_on="", probe=1.0, agents={"ppo": {"CartPole-v1": Cost(
+        training=4.0, episode=0.1, memory_mb=400, disk_mb=1)}})  # fmt: skip
+    monkeypatch.setattr(cost, "shipped_costs", lambda: shipped)
+    lockstep = Engine(name="lockstep")
+    for seed in range(3):
+        finish(store, spec(seed=seed, engine=lockstep), cpu_seconds=3.0)
+    experience = Experience(store, probe=None)
+
+    own, quick = experience.of(spec(hparams={"gamma": 0.5})), experience.of(spec(engine=lockstep))
+
+    assert experience.slowness == 1.0, "a quicker engine is no quicker machine"
+    assert own.source.startswith(estimate.SHIPPED) and own.cost.training == 4.0
+    assert quick.source == estimate.ALIKE and quick.cost.training == pytest.approx(0.2)
+    assert set(cost.measured(store.root)) == {"ppo (lockstep)"}
+
+
+@pytest.mark.parametrize("learner", [Learner("ppo"), Learner("ppo_rnd", "lockstep")])
+def test_a_learner_is_read_as_it_is_written(learner):
+    assert Learner.named(str(learner)) == learner
+
+
+def test_check_shows_what_the_other_engine_would_take(store):
+    pytest.importorskip("numba")
+    finish(store, spec(engine=Engine(name="lockstep")), cpu_seconds=3.0)
+    runs = [spec(seed=seed) for seed in (7, 8)]
+
+    own, quick = runs, check.under("lockstep", runs)
+
+    assert {run.engine.name for run in quick} == {"lockstep"}
+    assert check.under("sb3", quick) == own
+    assert check.under("lockstep", [spec("sac")]) == [spec("sac")]
