@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from harness.config.name import as_file
-from harness.spec import Claim, ImportedRun, Run, RunSpec
+from harness.spec import Claim, Engine, ImportedRun, Run, RunSpec
 from harness.store import cost
 from harness.store.cost import Cost, Learner, Measured
 from harness.store.reader import RunStatus, Store
@@ -21,6 +21,7 @@ from harness.store.reader import RunStatus, Store
 ALIKE = "runs like them in this folder"
 SAME_TASK = "runs with other settings in this folder"
 SHIPPED = "configs/costs.yaml"
+UNDER_OWN = f"under the engine {cost.OWN}"  # which the other one replaces because it is slower
 ELSEWHERE = "the agent in other environments, and other agents in this one"
 
 # What the last of them is worth: so many of the pairs in configs/costs.yaml are within this factor
@@ -65,7 +66,7 @@ class Experience:
         self._runs = store.root / "runs"
         self._probe = probe
         self._read: dict[Path, list[Measured]] = {}
-        self._judged: dict[tuple[Learner, str], Cost | None] = {}
+        self._judged: dict[tuple[str, str], Cost | None] = {}
 
     def of(self, spec: RunSpec) -> Known | None:
         """The closest measurement; None: nobody has measured such an agent."""
@@ -79,13 +80,16 @@ class Experience:
         if spec.env in table:
             source = f"{SHIPPED}, times {self.slowness:.2g} for this machine"
             return Known(self._here(table[spec.env]), source)
-        pair = learner, spec.env
+        if learner.engine != cost.OWN:
+            own = self.of(spec.model_copy(update={"engine": Engine()}))
+            return own and own._replace(source=f"{own.source}, {UNDER_OWN}")
+        pair = spec.agent, spec.env
         if pair not in self._judged:
             self._judged[pair] = self.elsewhere(*pair)
         judged = self._judged[pair]
         return Known(judged, ELSEWHERE) if judged else None
 
-    def elsewhere(self, learner: Learner, env: str) -> Cost | None:
+    def elsewhere(self, agent: str, env: str) -> Cost | None:
         """A pair that nobody measured: the agent's cost in each other environment, times what other
         agents take here for what they take there.
 
@@ -94,12 +98,12 @@ class Experience:
 
         :return: None, if nobody has measured the agent.
         """
-        there = {name: cost for name, cost in self._measured(learner).items() if name != env}
+        there = {name: cost for name, cost in self._measured(Learner(agent)).items() if name != env}
         if not there:
             return None
         names = {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
-        learners = set(map(Learner.named, names)) - {learner}
-        others = {str(each): self._measured(each) for each in learners}
+        learners = set(map(Learner.named, names)) - {Learner(agent)}
+        others = {each.agent: self._measured(each) for each in learners if each.engine == cost.OWN}
         estimate = {"memory_mb": max(c.memory_mb for c in there.values())}
         estimate |= {"disk_mb": max(c.disk_mb for c in there.values())}
         for field, least in (("training", LEAST_COMPARED), ("episode", LEAST_EPISODE)):

@@ -161,6 +161,7 @@ def test_pairs_that_were_measured_are_judged_by_the_others_within_the_factor_tha
     whole = {
         name: {env: known.training for env, known in envs.items()}
         for name, envs in cost.shipped_costs().agents.items()
+        if Learner.named(name).engine == cost.OWN
     }
     ratios = []
     for name, env in [(n, e) for n, envs in whole.items() for e in envs if len(envs) > 1]:
@@ -169,8 +170,7 @@ def test_pairs_that_were_measured_are_judged_by_the_others_within_the_factor_tha
             continue
         shipping(monkeypatch, rest)
         ratios.append(
-            Experience(store, probe=None).elsewhere(Learner.named(name), env).training
-            / whole[name][env]
+            Experience(store, probe=None).elsewhere(name, env).training / whole[name][env]
         )
 
     close = [1 / estimate.WITHIN < ratio < estimate.WITHIN for ratio in ratios]
@@ -187,7 +187,10 @@ def test_an_agent_that_nobody_measured_has_no_estimate_and_is_named(store):
 
 
 def test_every_learner_has_an_estimate_without_a_bonus():
-    assert set(AGENTS) <= set(cost.shipped_costs().agents) <= set(names())
+    learners = set(map(Learner.named, cost.shipped_costs().agents))
+
+    assert set(AGENTS) <= {each.agent for each in learners if each.engine == cost.OWN}
+    assert {each.agent for each in learners} <= set(names())
 
 
 def test_a_damaged_run_says_nothing_of_cost(store):
@@ -291,6 +294,19 @@ def test_runs_of_one_engine_say_nothing_of_another(store, monkeypatch):
     assert own.source.startswith(estimate.SHIPPED) and own.cost.training == 4.0
     assert quick.source == estimate.ALIKE and quick.cost.training == pytest.approx(0.2)
     assert set(cost.measured(store.root)) == {"ppo (lockstep)"}
+
+
+def test_an_engine_that_nobody_measured_takes_at_most_what_the_own_one_takes(store):
+    finish(store, spec("dqn"))
+    experience = Experience(store, probe=None)
+
+    own, other = (
+        experience.of(spec("dqn")),
+        experience.of(spec("dqn", engine=Engine(name="lockstep"), env="Taxi-v3")),
+    )
+
+    assert other.cost == experience.of(spec("dqn", env="Taxi-v3")).cost
+    assert estimate.UNDER_OWN in other.source and estimate.UNDER_OWN not in own.source
 
 
 @pytest.mark.parametrize("learner", [Learner("ppo"), Learner("ppo_rnd", "lockstep")])
