@@ -275,15 +275,31 @@ def test_the_metrics_page_of_mlflow_is_read_by_run_with_a_table_of_names(tmp_pat
     assert (second.arm, curve(second)) == ("b", [(100, 7.0)])
 
 
+# The columns of `mlflow.search_runs().to_csv(file, index=False)`, mlflow 3.17.2.
+MLFLOW = (
+    "run_id,experiment_id,status,artifact_uri,start_time,end_time,metrics.eval_return,"
+    "params.seed,params.algo,tags.mlflow.user,tags.mlflow.runName\n"
+)
+TIMES = "2026-11-29 23:44:20.119000+00:00,2026-11-29 23:44:20.185000+00:00"
+
+
 def test_the_runs_of_mlflow_have_one_score_each_and_their_parameters(tmp_path):
-    head = "run_id,experiment_id,status,metrics.ret,params.algo,params.seed,tags.mlflow.runName\n"
-    path = table(tmp_path / "runs.csv", "f00,1,FINISHED,1.5,ppo,3,loud-owl-1", head=head)
+    row = f"f00,765,FINISHED,file:///a/artifacts,{TIMES},1.5,3,ppo,me,loud-owl-1"
+    path = table(tmp_path / "runs.csv", row, head=MLFLOW)
     columns = {"arm": "params.algo", "seed": "params.seed"}
 
-    (run,) = taken(path, tag="ret", columns=columns, env="E-v0")
+    (run,) = taken(path, tag="eval_return", columns=columns, env="E-v0")
 
     assert (run.arm, run.seed, curve(run)) == ("ppo", 3, [(0, 1.5)])
     assert run.hparams == {"algo": "ppo", "seed": 3}
+
+
+def test_a_run_of_mlflow_that_failed_has_no_final_score(tmp_path):
+    row = f"f00,765,FAILED,file:///a/artifacts,{TIMES},1.5,3,ppo,me,ppo_3"
+    path = table(tmp_path / "runs.csv", row, head=MLFLOW)
+
+    with pytest.raises(UserError, match=r"runs.csv:2: status: FAILED: its last value is no final"):
+        taken(path, env="E-v0", pattern="{arm}_{seed}")
 
 
 def test_what_is_nothing_that_could_be_imported_is_told(tmp_path):

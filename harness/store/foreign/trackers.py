@@ -21,6 +21,7 @@ ENDS = ("__MIN", "__MAX")
 OWN = "_"  # begins what W&B logs by itself: _step, _runtime, _timestamp
 HISTORY = {"run_id", "key", "value", "step"}
 RUN_NAME = "tags.mlflow.runName"
+FINISHED = "FINISHED"  # the status of a run of MLflow that came to its end
 METRIC, PARAM = "metrics.", "params."
 
 
@@ -164,7 +165,11 @@ def _of_runs(
         name = row.cells.get(RUN_NAME) or row.cells["run_id"]
         says = {part: row.cells[columns[part]] for part in ("arm", "env", "seed")
                  if part in columns}  # fmt: skip
-        whose, value = names.of(name, flaws, table.file, says), None
+        if (status := row.cells.get("status", FINISHED)) != FINISHED:
+            message = f"{status}: its last value is no final score. Drop the row, and say so"
+            flaws.add(table.file, row.line, "status", message)
+            continue
+        whose = names.of(name, flaws, table.file, says)
         value = table.cell(row, column).number(flaws)
         step = table.cell(row, columns["step"]).whole(flaws) if "step" in columns else 0
         if whose is not None and value is not None and step is not None:
