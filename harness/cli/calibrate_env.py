@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -107,6 +108,8 @@ def _reference(card: Card, score: float | None, source: str) -> Anchor | None:
         message = "--reference and --reference-source belong together: a score, and who says so"
         raise verb.user_error("calibrate-env", message)
     if score is not None:
+        if not math.isfinite(score):
+            raise verb.user_error("--reference", f"{score} is no score")
         return Anchor(score=score, source=source)
     solved = known(card.id).reward_threshold if card.id else None
     return None if solved is None else Anchor(score=solved, source=THRESHOLD)

@@ -107,6 +107,9 @@ def test_the_file_of_an_id_with_a_module_is_found_by_the_id(folder):
 REFUSED = {
     "a score without its source": (("FrozenLake-v1", "--reference", "1"), "belong together"),
     "a source without a score": (("FrozenLake-v1", "--reference-source", "x"), "belong together"),
+    "a score that is none": (
+        ("FrozenLake-v1", "--reference", "nan", "--reference-source", "x"), "nan is no score",
+    ),
     "a reference below chance": (
         ("Blackjack-v1", "--reference", "-1", "--reference-source", "x"), "no more than the random",
     ),
