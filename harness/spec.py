@@ -163,7 +163,7 @@ Run = RunSpec | ImportedRun
 
 
 class Batch(BaseModel, frozen=True):
-    """Runs that one process trains together: one, or the seeds of one experiment."""
+    """Runs that one process makes, one after the other."""
 
     specs: tuple[RunSpec, ...]
 
