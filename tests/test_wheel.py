@@ -56,7 +56,7 @@ def test_the_table_says_how_many_lines_are_the_users():
 
 @pytest.fixture(scope="module")
 def bin_folder(tmp_path_factory):
-    """The programs of an environment that has the wheel, its extras, and no checkout."""
+    """The programs of an environment that has the wheel, Box2D and SBX, and no checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, ROOT], check=True)
@@ -65,7 +65,7 @@ def bin_folder(tmp_path_factory):
     programs = folder / "venv" / "bin"
     installed = [programs / "pip", "install", "--quiet", "--disable-pip-version-check"]
     versions = ["--constraint", ROOT / "constraints.txt"]
-    subprocess.run([*installed, *versions, f"{wheel}[box2d]"], check=True)
+    subprocess.run([*installed, *versions, f"{wheel}[box2d]", "sbx-rl==0.28.0"], check=True)
     return programs
 
 
