@@ -39,7 +39,6 @@ def test_monitor_files_are_the_training_that_sb3_reads_in_them(logs):
     from stable_baselines3.common.monitor import load_results
 
     typed("import", "monitors", "--as", "monitors", "--run", "{arm}_{seed}", cwd=logs)
-    typed("report", "monitors", cwd=logs)
 
     for row in scores(logs, "monitors"):
         episodes = load_results(str(logs / "monitors" / f"ppo_{row['seed']}"))
@@ -54,7 +53,6 @@ def test_event_files_are_reported_by_their_tag(logs, tag):
 
     typed("import", "events", "--as", name, "--tag", tag, "--arm", "ppo", "--env", "CartPole-v1",
           "--run", "seed{seed}_*", cwd=logs)  # fmt: skip
-    typed("report", name, cwd=logs)
 
     rows = scores(logs, name)
     assert [row["seed"] for row in rows] == ["0", "1"]

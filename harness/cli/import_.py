@@ -57,9 +57,12 @@ def import_(
         typer.Option(help="A claim to test: 'a > b on CartPole-v1 by final'."),
     ] = None,
     results: option.Results = option.DEFAULT_RESULTS,
+    figures: option.Figures = True,
+    crosscheck: option.Crosscheck = True,
 ) -> None:
-    """Import scores that were made elsewhere, as a sweep that `harness report` reports."""
+    """Import scores that were made elsewhere as a sweep, then write its report."""
     with verb.users_errors():
+        from harness.cli.report import write_report
         from harness.store.foreign.source import Source
         from harness.sweep.imported import take
 
@@ -75,7 +78,9 @@ def import_(
             words += [word for value in values or () for word in (option_, value)]
         source = Source(path, format_, tag, _columns(column), _names(fixed, run, names))
         store = verb.open_store(results)
-        _print(take(source, name, store, claim or (), shlex.join(words)))
+        done = take(source, name, store, claim or (), shlex.join(words))
+        _print(done)
+        write_report(done.sweep, store, figures=figures, crosscheck=crosscheck)
 
 
 def _names(fixed: dict[str, str | None], pattern: str, table: Path | None) -> Names:
@@ -116,4 +121,3 @@ def _print(done: Import) -> None:
         shown.print(f"The same {len(sweep.runs)} runs were imported before: nothing is new.")
     else:
         shown.print(f"{len(sweep.runs)} runs imported, as runs that were not made here.")
-    shown.print(f"next: harness report {sweep.name}", soft_wrap=True)

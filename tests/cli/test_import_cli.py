@@ -23,12 +23,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_finished_results_are_a_report_in_two_commands_that_the_report_repeats(folder):
+def test_finished_results_are_a_report_in_one_command_that_the_report_repeats(folder):
     said = typed("import", "scores.csv", "--as", "theirs", "--claim", CLAIM, cwd=folder)
     assert "16 runs imported, as runs that were not made here" in said
-    assert "next: harness report theirs" in said
-
-    typed("report", "theirs", cwd=folder)
+    assert "report: results/sweeps/theirs/report/report.md" in said
 
     text = (folder / "results/sweeps/theirs/report/report.md").read_text()
     assert f"harness import scores.csv --as theirs --claim '{CLAIM}'" in text
@@ -118,10 +116,9 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path):
     commands = re.findall(r"^    harness (.*)", DOCS.read_text("utf-8"), re.M)
 
     for command in commands:
-        if not command.startswith("report"):  # which another test tries
-            typed(*shlex.split(command), cwd=tmp_path)
+        typed(*shlex.split(command), cwd=tmp_path)
 
-    assert len(commands) == 10 and len(list(tmp_path.glob("results/sweeps/*"))) == 8
+    assert len(commands) == 9 and len(list(tmp_path.glob("results/sweeps/*"))) == 8
 
 
 def test_the_page_tells_each_column_of_an_export():
