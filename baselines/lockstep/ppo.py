@@ -396,7 +396,6 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         choice = self.nets.kind == CHOICE
         draw = self.generator.random if choice else self.generator.standard_normal
         noise, layers, matrices = draw(shape, F), self.layers(len(first)), self._matrices()
-        low, high = (None, None) if choice else self._bounds()
         for t in range(n_rollout_steps):
             if self.sde_sample_freq > 0 and t > 0 and t % self.sde_sample_freq == 0:
                 matrices = self._matrices()
@@ -405,7 +404,7 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
             if choice:
                 chosen = buffer.actions[t, :, 0].astype(np.int64).tolist()
             else:
-                chosen = list(np.clip(buffer.actions[t], low, high))
+                chosen = list(self.legal(buffer.actions[t]))
             obs, rewards, dones, infos = steps.step(chosen)
             self.num_timesteps += env.num_envs
             callback.update_locals({"infos": infos})
@@ -444,9 +443,10 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         self.policy.action_dist.exploration_mat = torch.from_numpy(drawn[0])
         return drawn[1:]
 
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        assert isinstance(self.action_space, spaces.Box)
-        return self.action_space.low, self.action_space.high
+    def legal(self, actions: np.ndarray) -> np.ndarray:  # (n, A) -> (n, *action shape)
+        space = self.action_space
+        assert isinstance(space, spaces.Box)
+        return np.clip(actions.reshape(-1, *space.shape), space.low, space.high)
 
     def train(self) -> None:
         self._update_learning_rate(self.policy.optimizer)
@@ -486,6 +486,8 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
             obs, batch, flattened(buffer.advantages), orders, rows,
         )  # fmt: skip
         self._n_updates += epochs
+        if not np.isfinite(rows[:seen]).all():  # SB3's distributions would refuse the next batch
+            raise FloatingPointError("the loss is not finite: the agent has diverged")
         return Told(rows[:seen], rows[last:seen])
 
     def _log(self, told: Told, settings: Settings) -> None:
@@ -555,4 +557,4 @@ class PPO(CompiledAgent):
             return (out + noise).argmax(axis=1), state
         if not deterministic:
             out = out + model.deviations() * np.random.standard_normal(out.shape)  # noqa: NPY002
-        return np.clip(out, *model._bounds()).astype(model.action_space.dtype), state
+        return model.legal(out).astype(model.action_space.dtype), state

@@ -34,7 +34,10 @@ def refused_space(seen: spaces.Space[Any], taken: spaces.Space[Any]) -> str:
 def features(space: spaces.Space[Any], obs: np.ndarray) -> np.ndarray:  # (n, ...) -> (n, D)
     """What SB3's networks are shown: numbers in a row, a number of a set as one-hot."""
     if isinstance(space, spaces.Discrete):
-        return np.eye(int(space.n), dtype=np.float32)[np.asarray(obs, np.int64).reshape(-1)]
+        chosen = np.asarray(obs, np.int64).reshape(-1)
+        shown = np.zeros((len(chosen), int(space.n)), np.float32)
+        shown[np.arange(len(chosen)), chosen] = 1
+        return shown
     return np.asarray(obs, np.float32).reshape(len(obs), -1)
 
 

@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("numba")
 
-from baselines.api import Task
+from baselines.api import NoProgress, Task
 from baselines.lockstep.ppo import PPO, CompiledPPO, flattened
 from baselines.lockstep.steps import Steps
 from baselines.sb3 import agent_class
@@ -269,6 +269,45 @@ def test_what_a_time_limit_cuts_off_is_worth_its_value_and_an_end_is_worth_nothi
     assert all((rewards[t] == 1.0) == (ends or t not in last) for t in range(20))
     starts = model.rollout_buffer.episode_starts[:, 0]
     assert starts.tolist() == [float(t % 5 == 0) for t in range(20)]
+
+
+class Square(gym.Env):
+    """Observations and actions in two rows."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2, 3), np.float32)
+    action_space = gym.spaces.Box(-1, 1, (2, 2), np.float32)
+
+    def reset(self, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action)
+        return self.observation_space.sample(), float(action[0, 1]), False, False, {}
+
+
+def test_observations_and_actions_may_have_more_axes_than_one():
+    config = PPO.Config(n_steps=64, n_epochs=2)
+    agent = PPO(Task(Square, 128), config)
+
+    assert agent.learn(NoProgress()) == 128
+
+    seen = np.zeros((5, 2, 3), np.float32)
+    for greedy in (True, False):
+        assert agent.predict(seen, deterministic=greedy)[0].shape == (5, 2, 2)
+
+
+@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
+def test_a_learner_that_diverges_raises_as_sb3_does(env):
+    theirs, ours = made(agent_class("ppo"), env), made(PPO, env)
+    for agent in (theirs, ours):
+        with torch.no_grad():
+            next(agent.model.policy.value_net.parameters()).fill_(torch.inf)
+
+    with pytest.raises(ValueError, match=r"invalid values|constraint"):
+        theirs.learn(NoProgress())
+    with pytest.raises(FloatingPointError, match="diverged"):
+        ours.learn(NoProgress())
 
 
 # What it refuses ----------------------------------------------------------------------------------
