@@ -19,7 +19,7 @@ from rich.console import Console
 
 from harness import envs, own
 from harness.config import study
-from harness.config.strict import Problem, UserError, suggest
+from harness.config.strict import UserError, suggest
 from harness.report import Options, write
 from harness.spec import ResolvedSweep, Run, RunSpec
 from harness.store.export import evaluations
@@ -113,7 +113,7 @@ def results(
         return Results(store.sweep(name), store)
     except FileNotFoundError:
         message = f"no sweep '{name}' was started in {folder}.{suggest(name, store.sweeps())}"
-        raise UserError([Problem("results", None, "", message)]) from None
+        raise UserError.of("results", message) from None
 
 
 class Loaded:
@@ -152,5 +152,5 @@ def load(
     store = Store(Path(folder))
     found = store.folder(run) if isinstance(run, RunSpec) else store.find(run)
     if found is None:
-        raise UserError([Problem("load", None, "", f"no run '{run}' in {folder}")])
+        raise UserError.of("load", f"no run '{run}' in {folder}")
     return Loaded(trained(found, trust=trust))

@@ -84,11 +84,11 @@ def import_(
 
 
 def _names(fixed: dict[str, str | None], pattern: str, table: Path | None) -> Names:
-    from harness.store.foreign.names import Names, names_of
-    from harness.store.foreign.table import plain
+    from harness.store.foreign.names import Names
+    from harness.store.foreign.table import names_in
 
     said = {part: text for part, text in fixed.items() if text is not None}
-    return Names(said, pattern, names_of(table, plain) if table else {})
+    return Names(said, pattern, names_in(table) if table else {})
 
 
 def _columns(pairs: list[str] | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from baselines.api import ModelBased
 from baselines.world_models import truth
 from baselines.world_models.dreaming import fan
 from harness import agents
-from harness.config.strict import Problem, UserError
+from harness.config.strict import UserError
 from harness.envs.wrappers import moved, wrapper
 from harness.report.contents import comma_separated
 from harness.report.plot import Plot
@@ -49,7 +49,7 @@ def report(folder: Path, with_learning: bool = False, trust: bool = False) -> Pa
         return page_path
     run = trained(folder, device="cpu", trust=trust)
     if problem := _unfit(run):
-        raise UserError([Problem(str(folder), None, "", problem)])
+        raise UserError.of(folder, problem)
     episodes = held_out(run)
     facts = measures(run, episodes)
     facts["learning"] = learning(run, episodes, facts) if with_learning else None

@@ -82,9 +82,9 @@ def users_errors(
 
 
 def user_error(where: str, message: str) -> UserError:
-    from harness.config.strict import Problem, UserError
+    from harness.config.strict import UserError
 
-    return UserError([Problem(where, None, "", message)])
+    return UserError.of(where, message)
 
 
 def warn(lines: Iterable[object]) -> None:

@@ -18,7 +18,7 @@ def spoken(option: str, given: str, text: str) -> Any:
     try:
         tree = compose(text)
     except NotYamlError as error:
-        raise UserError([Problem(option, None, given, str(error))]) from None
+        raise UserError.of(option, str(error), given) from None
     if tree.flaws:
         raise UserError(Problem(option, None, given, flaw.message) for flaw in tree.flaws)
     return tree.data

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin
+from typing import Any, NamedTuple, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -48,6 +48,11 @@ class UserError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = sorted(dict.fromkeys(problems), key=lambda problem: problem.line or 0)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    @classmethod
+    def of(cls, file: Path | str, message: str, key: str = "", line: int | None = None) -> Self:
+        """With one problem."""
+        return cls([Problem(str(file), line, key, message)])
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -92,23 +97,23 @@ def _text(path: Path) -> str:
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             what = "a folder" if path.is_dir() else "no file that ends"
-            raise UserError([Problem(file, None, "", f"{what}: give a YAML file")])
+            raise UserError.of(file, f"{what}: give a YAML file")
         with path.open("rb") as opened:
             content = opened.read(LARGEST_FILE + 1)
     except FileNotFoundError:
-        raise UserError([Problem(file, None, "", "there is no such file")]) from None
+        raise UserError.of(file, "there is no such file") from None
     except OSError as error:
-        raise UserError([Problem(file, None, "", f"cannot be read: {error.strerror}")]) from None
+        raise UserError.of(file, f"cannot be read: {error.strerror}") from None
     except ValueError:
-        raise UserError([Problem(file, None, "", "no file can have such a name")]) from None
+        raise UserError.of(file, "no file can have such a name") from None
     if len(content) > LARGEST_FILE:
         message = f"larger than {LARGEST_FILE // 1024} kB, which no such file needs"
-        raise UserError([Problem(file, None, "", message)])
+        raise UserError.of(file, message)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise UserError([Problem(file, line, "", "not UTF-8: save it as UTF-8")]) from None
+        raise UserError.of(file, "not UTF-8: save it as UTF-8", line=line) from None
 
 
 def _document(file: str, text: str) -> Document:
@@ -116,7 +121,7 @@ def _document(file: str, text: str) -> Document:
     try:
         tree = compose(text)
     except NotYamlError as error:
-        raise UserError([Problem(file, error.line, "", str(error))]) from None
+        raise UserError.of(file, str(error), line=error.line) from None
     flaws = tuple(Problem(file, f.line, dotted(f.path), f.message) for f in tree.flaws)
     flawed = tuple(flaw.path for flaw in tree.flaws if not flaw.again)
     return Document(file, tree.data, tree.lines, flaws, flawed)

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.samplers import CmaEsSampler
 from optuna.trial import FrozenTrial
 
-from harness.config.strict import Problem, UserError
+from harness.config.strict import UserError
 
 # All that the state is made of; NumPy 1 called its second package `core`.
 PARTS = {("cmaes._cma", "CMA"), ("_codecs", "encode"), ("numpy", "dtype"), ("numpy", "ndarray")}
@@ -49,7 +49,7 @@ def _state(text: str, trial: int) -> Any:
         return _Reader(io.BytesIO(bytes.fromhex(text))).load()
     except Exception as error:  # a pickle can be wrong in any way
         why = f"trial {trial} holds no state of CMA-ES: {error}"
-        raise UserError([Problem("storage", None, "", why.splitlines()[0])]) from None
+        raise UserError.of("storage", why.splitlines()[0]) from None
 
 
 class _Reader(pickle.Unpickler):

@@ -13,7 +13,7 @@ from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 
 from harness.config.secret import without_password
-from harness.config.strict import Problem, UserError
+from harness.config.strict import UserError
 from harness.config.tree import canonical, differing
 from harness.search.plan import Plan
 from harness.store import searches, writer
@@ -34,7 +34,7 @@ def claimed(folder: Path, name: str) -> Iterator[None]:
             held.enter_context(writer.claimed(folder))
         except writer.Busy:
             message = "another process is at this search: wait for it, or end it"
-            raise UserError([Problem(name, None, "", message)]) from None
+            raise UserError.of(name, message) from None
         yield
 
 
@@ -83,7 +83,7 @@ def connect(where: str) -> BaseStorage:
     except Exception as error:  # each driver has its own kinds
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         why = without_password(why, where)
-        raise UserError([Problem("storage", None, without_password(where), why)]) from None
+        raise UserError.of("storage", why, without_password(where)) from None
 
 
 def tell(plan: Plan, folder: Path, stage: str, running: int = 0) -> None:

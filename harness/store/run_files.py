@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from harness.config.name import as_file, shortened
-from harness.config.strict import Problem, UserError
+from harness.config.strict import UserError
 from harness.spec import ImportedRun, Metric, Run, RunSpec
 from harness.store import digest, files, layout
 from harness.store.files import Damage, Damaged
@@ -202,7 +202,7 @@ def made_here(folder: Path, what: str) -> RunSpec:
             f"it was not made here, but imported from {run.origin.file}: there is no agent and no "
             f"setting to {what}"
         )
-        raise UserError([Problem(str(folder), None, "", why)])
+        raise UserError.of(folder, why)
     return run
 
 

@@ -40,11 +40,11 @@ def take(
     :raises UserError: with all that is wrong, before anything is written.
     """
     if not is_name(name):
-        raise UserError([Problem("--as", None, name, f"no name of a sweep: it has {RULE}")])
+        raise UserError.of("--as", f"no name of a sweep: it has {RULE}", name)
     _check_free(name, store)
     kind, series = runs(source)
-    envs_of = tuple(dict.fromkeys(each.env for each in series))
-    arms = tuple(dict.fromkeys(each.arm for each in series))
+    envs_of = tuple(dict.fromkeys(each.whose.env for each in series))
+    arms = tuple(dict.fromkeys(each.whose.arm for each in series))
     curves = all(len(each.scores) > 1 for each in series)
     problems = Problems(lambda place, message: Problem("--claim", None, "", message))
     made = claim.read(claims, arms, envs_of, problems)
@@ -129,7 +129,7 @@ def _check_free(name: str, store: Store) -> None:
         return
     if other.made:
         message = "a sweep of that name was started here: choose another"
-        raise UserError([Problem("--as", None, name, message)])
+        raise UserError.of("--as", message, name)
 
 
 def anchors(names: Iterable[str]) -> dict[str, Anchors]:

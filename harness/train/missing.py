@@ -39,7 +39,7 @@ def train_missing(
     try:
         execute = executors.executor(executor)
     except (KeyError, ValueError) as error:
-        raise UserError([Problem("--executor", None, "", str(error.args[0]))]) from None
+        raise UserError.of("--executor", str(error.args[0])) from None
     reasons = {url: why for url in observers if (why := unreachable(url))}
     if reasons:
         raise UserError(Problem("--observer", None, url, why) for url, why in reasons.items())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs
-from harness.config.strict import Problem, UserError
+from harness.config.strict import UserError
 from harness.seeding import episode_seeds
 from harness.store.run_files import final_returns
 from harness.train.recorder import recorded
@@ -141,7 +141,7 @@ def film(card: envs.Card, wrappers: Wrappers, actions: Sequence[Any], seed: int)
         env = envs.make(seen, wrappers, training=False)
     except TypeError as error:  # a class without that keyword
         why = f"{card.name} cannot be drawn, it must take render_mode: {error}"
-        raise UserError([Problem("preview", None, "", why)]) from None
+        raise UserError.of("preview", why) from None
     _, info = env.reset(seed=seed)
     wanted = set(np.linspace(0, len(actions), FRAMES).round().astype(int).tolist())
     made, total = Film({0: np.asarray(env.render())}, {0: info}, 0.0), 0.0

@@ -49,7 +49,7 @@ def trained(folder: Path, device: str | None = None, trust: bool = False) -> Tra
     if result and not why and not trust:
         why = _other_sources(spec, result)
     if why or result is None:
-        raise UserError([Problem(str(folder), None, "", why)])
+        raise UserError.of(folder, why)
     card = envs.card(spec.env)
     task = learning_task(spec, card, device=device)
     agent = agents.make(spec.agent, task, spec.hparams, spec.engine.name)
@@ -60,7 +60,7 @@ def trained(folder: Path, device: str | None = None, trust: bool = False) -> Tra
             agent.load(model)
     except Exception as error:  # as many kinds as there are formats, none of which may be a pickle
         why = f"cannot be read as weights: {type(error).__name__}: {error}"
-        raise UserError([Problem(str(model), None, "", shortened(why))]) from None
+        raise UserError.of(model, shortened(why)) from None
     return Trained(spec, result, card, task, agent)
 
 

@@ -90,7 +90,7 @@ def _number(size: str, of: int) -> int:
     share = bool(match and match["percent"])
     if number == 0 or (share and number > 100) or (not share and number.denominator > 1):
         message = "not a share such as 10%, nor a number of runs"
-        raise UserError([Problem("--sample", None, size, message)])
+        raise UserError.of("--sample", message, size)
     return min(of, math.ceil(number * of / 100) if share else int(number))
 
 

@@ -22,10 +22,10 @@ def test_a_table_of_curves_is_read_run_by_run(tmp_path):
 
     first, second = taken(path)
 
-    assert (first.arm, first.env, first.seed, curve(first)) == (
+    assert (first.whose.arm, first.whose.env, first.whose.seed, curve(first)) == (
         "a", "CartPole-v1", 0, [(100, 1.5), (200, 2.0)],
     )  # fmt: skip
-    assert (second.arm, second.env, second.seed, curve(second)) == (
+    assert (second.whose.arm, second.whose.env, second.whose.seed, curve(second)) == (
         "b", "ALE/Pong-v5", 7, [(100, -3.0)],
     )  # fmt: skip
 
@@ -108,7 +108,7 @@ def test_a_monitor_is_the_mean_of_the_last_100_training_episodes_at_even_steps(t
 
     (run,) = taken(tmp_path, pattern="{arm}_{seed}")
 
-    assert (run.arm, run.env, run.seed) == ("ppo", "CartPole-v1", 3)
+    assert (run.whose.arm, run.whose.env, run.whose.seed) == ("ppo", "CartPole-v1", 3)
     assert [score.step for score in run.scores[:2]] == [50, 100] and len(run.scores) == 80
     assert curve(run)[0] == (50, 2.0)  # of the first five episodes
     assert curve(run)[-1] == (4000, 349.5)  # of the last 100
@@ -130,7 +130,7 @@ def test_a_pattern_of_files_makes_each_monitor_a_run(tmp_path):
 
     found = taken(tmp_path, arm="a", pattern="{seed}.monitor.csv")
 
-    assert [run.seed for run in found] == [0, 1]
+    assert [run.whose.seed for run in found] == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -237,8 +237,8 @@ def test_a_chart_of_wandb_has_a_column_for_each_run_with_gaps(tmp_path):
 
     first, second = taken(path, env="E-v0", pattern="{arm}__{seed}")
 
-    assert (first.seed, curve(first), first.score) == (0, [(100, 1.0), (200, 3.0)], "eval/return")
-    assert (second.seed, curve(second)) == (1, [(120, 2.0)])
+    assert (first.whose.seed, curve(first), first.score) == (0, [(100, 1.0), (200, 3.0)], "eval/return")
+    assert (second.whose.seed, curve(second)) == (1, [(120, 2.0)])
 
 
 def test_a_history_of_wandb_is_a_file_for_each_run(tmp_path):
@@ -271,8 +271,8 @@ def test_the_metrics_page_of_mlflow_is_read_by_run_with_a_table_of_names(tmp_pat
 
     first, second = taken(path, table=names)
 
-    assert (first.arm, curve(first)) == ("a", [(100, 1.5), (200, 2.0)])
-    assert (second.arm, curve(second)) == ("b", [(100, 7.0)])
+    assert (first.whose.arm, curve(first)) == ("a", [(100, 1.5), (200, 2.0)])
+    assert (second.whose.arm, curve(second)) == ("b", [(100, 7.0)])
 
 
 # The columns of `mlflow.search_runs().to_csv(file, index=False)`, mlflow 3.17.2.
@@ -290,7 +290,7 @@ def test_the_runs_of_mlflow_have_one_score_each_and_their_parameters(tmp_path):
 
     (run,) = taken(path, tag="eval_return", columns=columns, env="E-v0")
 
-    assert (run.arm, run.seed, curve(run)) == ("ppo", 3, [(0, 1.5)])
+    assert (run.whose.arm, run.whose.seed, curve(run)) == ("ppo", 3, [(0, 1.5)])
     assert run.hparams == {"algo": "ppo", "seed": 3}
 
 
@@ -316,7 +316,7 @@ def test_a_pattern_adds_what_the_table_of_names_leaves_open_and_a_slip_is_one_li
     monitor(tmp_path / "loud-owl_3" / "monitor.csv", [(1, 5, 1.0)])
 
     (run,) = taken(tmp_path, table={"loud-owl_3": {"arm": "ppo"}}, pattern="*_{seed}")
-    assert (run.arm, run.seed) == ("ppo", 3)
+    assert (run.whose.arm, run.whose.seed) == ("ppo", 3)
 
     with pytest.raises(UserError) as caught:
         taken(tmp_path, pattern="{arm}/{seed}")
@@ -330,7 +330,7 @@ def test_every_episode_that_cleanrl_logs_is_read_as_a_monitor_is(tmp_path):
 
     (run,) = taken(tmp_path, tag="charts/episodic_return", pattern="{env}__{arm}__{seed}__*")
 
-    assert (run.arm, run.env, run.seed) == ("ppo", "E-v0", 1)
+    assert (run.whose.arm, run.whose.env, run.whose.seed) == ("ppo", "E-v0", 1)
     assert len(run.scores) <= 101 and run.scores[-1] == (20_000, 351.5, tuple(range(302, 402)))
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from harness.config.strict import Problem, UserError, suggest
+from harness.config.strict import UserError, suggest
+from harness.config.tree import grouped
 from harness.store.foreign.monitor import rolling
-from harness.store.foreign.names import Names
+from harness.store.foreign.names import Names, files, name_of
 from harness.store.foreign.series import EPISODES, ONE_RUN, Cell, Flaws, Score, Series, digest
 
 FILES = "events.out.tfevents.*"
@@ -20,15 +21,13 @@ def runs(root: Path, tag: str, names: Names) -> list[Series]:
 
     :raises UserError: without the package, or with all that is wrong.
     """
-    files = sorted(root.rglob(FILES)) if root.is_dir() else [root]
+    folders = grouped((file.parent, file) for file in files(root, FILES))
     flaws, found = Flaws(), []
-    for folder in dict.fromkeys(file.parent for file in files):
-        mine = [file for file in files if file.parent == folder]
-        base = root if root.is_dir() else root.parent
-        whose = names.of(folder.relative_to(base).as_posix(), flaws, folder)
+    for folder, mine in folders.items():
+        whose = names.of(name_of(folder, root), flaws, folder)
         scores = _scores(mine[0] if not root.is_dir() else folder, tag, flaws)
         if whose is not None and scores:
-            found.append(Series(*whose, mine[0], digest(*mine), tag, scores))
+            found.append(Series(whose, mine[0], digest(*mine), tag, scores))
     flaws.check()
     return found
 
@@ -62,7 +61,7 @@ def _read(place: Path, tag: str) -> list[tuple[int, float]]:
             "reading event files needs the package tensorboard: "
             "pip install 'rl-ablation-harness[import]'"
         )
-        raise UserError([Problem(str(place), None, "", message)]) from None
+        raise UserError.of(place, message) from None
     events: Any = EventAccumulator(str(place), size_guidance={"scalars": 0, "tensors": 0})
     events.Reload()
     tags = events.Tags()
@@ -77,4 +76,4 @@ def _read(place: Path, tag: str) -> list[tuple[int, float]]:
     usual = next((each for each in USUAL if each in known), "")
     hint = f" --tag {usual}?" if usual else suggest(tag, known)
     message = f"no tag '{tag}'.{hint}" if tag else f"which tag? Give --tag.{suggest('', known)}"
-    raise UserError([Problem(str(place), None, "", message)])
+    raise UserError.of(place, message)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.config.strict import Problem, UserError
+from harness.config.strict import UserError
 from harness.spec import ImportedRun, Origin
 from harness.store import files, layout, run_files, writer
 from harness.store.foreign.series import Format, Score, Series
@@ -35,7 +35,7 @@ def keep(name: str, kind: Format, series: Sequence[Series], store: Store) -> Kep
             f"other scores were imported as '{name}' before: give another name with --as, or "
             f"remove {folder} and {store.sweep_folder(name)} first"
         )
-        raise UserError([Problem(str(series[0].source), None, "", message)])
+        raise UserError.of(series[0].source, message)
     if there and not store.missing(runs):
         return Kept(runs, before=True)
     if folder.exists():  # damaged
@@ -49,11 +49,11 @@ def keep(name: str, kind: Format, series: Sequence[Series], store: Store) -> Kep
 
 
 def _run(name: str, kind: Format, of: Series) -> ImportedRun:
-    origin = Origin(name=name, arm=of.arm, format=kind, score=of.score, file=str(of.source),
+    origin = Origin(name=name, arm=of.whose.arm, format=kind, score=of.score, file=str(of.source),
                     sha256=of.sha256)  # fmt: skip
     return ImportedRun(
-        origin=origin, env=of.env, seed=of.seed, steps=of.scores[-1].step, points=len(of.scores),
-        hparams=of.hparams, arm=of.arm,
+        origin=origin, env=of.whose.env, seed=of.whose.seed, steps=of.scores[-1].step,
+        points=len(of.scores), hparams=dict(of.hparams), arm=of.whose.arm,
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from harness.store.foreign.names import Names
+from harness.config.tree import grouped
+from harness.store.foreign.names import Names, files, name_of
 from harness.store.foreign.series import Flaws, Score, Series, digest
 from harness.store.foreign.table import read, text_of
 
@@ -44,42 +44,34 @@ def runs(root: Path, names: Names) -> list[Series]:
     The files of one folder are the environments of one run, as SB3 reads them, unless --run is a
     pattern of files.
     """
+    alone = names.of_files or not root.is_dir()
+    groups = grouped(
+        (name_of(file if alone else file.parent, root), file) for file in files(root, f"*{SUFFIX}")
+    )
     flaws = Flaws()
-    found = [
-        run for name, files in _groups(root, names) if (run := _run(name, files, names, flaws))
-    ]
+    found = [run for name, of in groups.items() if (run := _run(name, of, names, flaws))]
     flaws.check()
     return found
 
 
-def _groups(root: Path, names: Names) -> Iterator[tuple[str, list[Path]]]:
-    files = sorted(root.rglob(f"*{SUFFIX}")) if root.is_dir() else [root]
-    folders: dict[str, list[Path]] = defaultdict(list)
-    for file in files:
-        place = file if names.of_files or not root.is_dir() else file.parent
-        base = root if root.is_dir() else root.parent
-        folders[place.relative_to(base).as_posix()].append(file)
-    return iter(folders.items())
-
-
-def _run(name: str, files: list[Path], names: Names, flaws: Flaws) -> Series | None:
+def _run(name: str, of: list[Path], names: Names, flaws: Flaws) -> Series | None:
     episodes: list[Episode] = []
     known: dict[str, str] = {}
-    for file in files:
+    for file in of:
         head = _head(file, flaws)
         if head is None:
             continue
         if isinstance(head.get("env_id"), str) and head["env_id"] != "None":
             known["env"] = head["env_id"]
         episodes += _episodes(file, float(head.get("t_start", 0.0)), flaws)
-    whose = names.of(name, flaws, files[0], known)
+    whose = names.of(name, flaws, of[0], known)
     if whose is None or not episodes:
         return None
     episodes.sort(key=lambda episode: episode.time)
     ends = accumulate(episode.steps for episode in episodes)
     returns = (episode.episode_return for episode in episodes)
     curve = rolling(list(zip(ends, returns, strict=True)))
-    return Series(*whose, files[0], digest(*files), "r", curve)
+    return Series(whose, of[0], digest(*of), "r", curve)
 
 
 def _head(file: Path, flaws: Flaws) -> dict[str, Any] | None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
-from harness.config.strict import Problem, UserError, suggest
-from harness.store.foreign.series import Flaws, environment, label
+from harness.config.strict import UserError, suggest
+from harness.store.foreign.series import Flaws, Whose, environment, label
 
 PARTS = {"arm": "[^/]+?", "env": "[^/]+?", "seed": "[0-9]+"}
 _PIECE = re.compile(r"\{(?P<part>\w*)\}|(?P<any>\*)|(?P<text>[^{}*]+)|(?P<stray>.)")
@@ -18,14 +17,6 @@ WAYS = {
     "env": "--env NAME, {env} in --run, or a table of --names",
     "seed": "--seed N, {seed} in --run, or a table of --names",
 }
-
-
-class Whose(NamedTuple):
-    """What a run is of."""
-
-    arm: str
-    env: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +73,16 @@ class Names:
         return self.pattern.endswith(".csv")
 
 
+def files(root: Path, pattern: str) -> list[Path]:
+    """Those below a folder, or the one that is named."""
+    return sorted(root.rglob(pattern)) if root.is_dir() else [root]
+
+
+def name_of(place: Path, root: Path) -> str:
+    """What the run of a file or folder is called: its path below what is imported."""
+    return place.relative_to(root if root.is_dir() else root.parent).as_posix()
+
+
 def _expression(pattern: str) -> str:
     """:raises UserError: if it cannot be read."""
     written, seen = "", set[str]()
@@ -97,21 +98,5 @@ def _expression(pattern: str) -> str:
         else:
             what = f"'{piece[0]}' " + ("stands there twice" if part in seen else "is no part")
             message = f"{what}: a pattern has {{arm}}, {{env}}, {{seed}}, and * for anything"
-            raise UserError([Problem("--run", None, pattern, message)])
+            raise UserError.of("--run", message, pattern)
     return written
-
-
-def names_of(path: Path, rows: Callable[[Path], list[dict[str, str]]]) -> dict[str, dict[str, str]]:
-    """The table of --names: columns run, arm, env and seed, the last three as far as needed."""
-    table = {}
-    for row in rows(path):
-        unknown = row.keys() - {"run", *PARTS}
-        if "run" not in row or unknown:
-            what = f"unknown column '{min(unknown)}'" if unknown else "no column 'run'"
-            message = f"{what}: the table of --names has run, arm, env, seed"
-            raise UserError([Problem(str(path), 1, "", message)])
-        if row["run"] in table:
-            why = f"two rows are of the run '{row['run']}': drop one"
-            raise UserError([Problem(str(path), None, "run", why)])
-        table[row["run"]] = {part: text for part, text in row.items() if part in PARTS and text}
-    return table

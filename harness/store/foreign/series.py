@@ -6,7 +6,6 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -30,21 +29,26 @@ class Score(NamedTuple):
     returns: tuple[float, ...] = ()  # of the episodes that it is the mean of; empty: not known
 
 
-@dataclass
-class Series:
-    """A run: who it is, where it stands, and its scores in the order of their steps."""
+class Whose(NamedTuple):
+    """What a run is of."""
 
     arm: str
     env: str
     seed: int
+
+    def __str__(self) -> str:
+        return f"{self.arm} on {self.env}, seed {self.seed}"
+
+
+class Series(NamedTuple):
+    """A run: where it stands, and its scores in the order of their steps."""
+
+    whose: Whose
     source: Path
     sha256: str
     score: str  # the column, tag or metric
     scores: list[Score]
-    hparams: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return f"{self.arm} on {self.env}, seed {self.seed}"
+    hparams: Mapping[str, Any] = {}
 
 
 class Flaws:
@@ -122,12 +126,12 @@ def environment(text: str, wrong: Callable[[str], None]) -> str | None:
 
 def once(series: Iterable[Series], flaws: Flaws) -> list[Series]:
     """Those of which there is one for each arm, environment and seed."""
-    known: dict[tuple[str, str, int], Series] = {}
+    known: dict[Whose, Series] = {}
     for each in series:
-        first = known.setdefault((each.arm, each.env, each.seed), each)
+        first = known.setdefault(each.whose, each)
         if first is not each:
             where = "" if first.source == each.source else f" (the other: {first.source})"
-            message = f"two runs are {each}{where}: give each a seed of its own, or drop one"
+            message = f"two runs are {each.whose}{where}: give each a seed of its own, or drop one"
             flaws.add(each.source, None, "", message)
     return list(known.values())
 
@@ -140,7 +144,7 @@ def digest(*files: Path) -> str:
     return whole.hexdigest()
 
 
-def told(text: str) -> Any:
+def _value(text: str) -> Any:
     """A setting as a number where it is one."""
     for kind in (int, float):
         try:
@@ -152,4 +156,4 @@ def told(text: str) -> Any:
 
 
 def settings(cells: Mapping[str, str]) -> dict[str, Any]:
-    return {name: told(text) for name, text in cells.items() if text.strip()}
+    return {name: _value(text) for name, text in cells.items() if text.strip()}

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from harness.config.strict import Problem, UserError, suggest
+from harness.config.strict import UserError, suggest
 from harness.store.foreign import events, monitor, trackers
-from harness.store.foreign.names import Names
+from harness.store.foreign.names import Names, files
 from harness.store.foreign.series import Flaws, Format, Series, once
 from harness.store.foreign.table import read, tidy
 
@@ -34,11 +34,11 @@ def runs(source: Source) -> tuple[Format, list[Series]]:
     """
     path = source.path
     if not path.exists():
-        raise _error(path, "there is no such file or folder")
+        raise UserError.of(path, "there is no such file or folder")
     kind = _format(source)
     found = _read(source, kind)
     if not found:
-        raise _error(path, f"no run in it that reads as {kind}")
+        raise UserError.of(path, f"no run in it that reads as {kind}")
     flaws = Flaws()
     found = once(found, flaws)
     flaws.check()
@@ -47,7 +47,7 @@ def runs(source: Source) -> tuple[Format, list[Series]]:
 
 def _read(source: Source, kind: Format) -> list[Series]:
     path, names = source.path, source.names
-    tables = sorted(path.rglob("*.csv")) if path.is_dir() else [path]
+    tables = files(path, "*.csv")
     match kind:
         case "monitor":
             return monitor.runs(path, names)
@@ -69,7 +69,7 @@ def _format(source: Source) -> Format:
             if name == source.format:
                 return name
         message = f"no format '{source.format}'.{suggest(source.format, FORMATS)}"
-        raise UserError([Problem("--format", None, "", message)])
+        raise UserError.of("--format", message)
     path = source.path
     if path.is_dir():
         return _of_folder(path, source.tag)
@@ -86,14 +86,14 @@ def _of_folder(path: Path, tag: str) -> Format:
         kinds.insert(0, "monitor")  # which has no tags
     if len(kinds) > 1:
         ways = " or ".join(f"--format {kind}" for kind in kinds)
-        raise _error(path, f"it has monitor files and event files: choose, {ways}")
+        raise UserError.of(path, f"it has monitor files and event files: choose, {ways}")
     if kinds:
         return kinds[0]
-    first = next(iter(sorted(path.rglob("*.csv"))), None)
-    if first is None:
+    tables = files(path, "*.csv")
+    if not tables:
         what = f"no *{monitor.SUFFIX}, no {events.FILES} and no other .csv"
-        raise _error(path, f"{what} below it: there is nothing to import")
-    return _of_file(first)
+        raise UserError.of(path, f"{what} below it: there is nothing to import")
+    return _of_file(tables[0])
 
 
 def _of_file(path: Path) -> Format:
@@ -103,7 +103,3 @@ def _of_file(path: Path) -> Format:
     if trackers.is_mlflow(head):
         return "mlflow"
     return "wandb" if trackers.is_wandb(head) else "table"
-
-
-def _error(path: Path, message: str) -> UserError:
-    return UserError([Problem(str(path), None, "", message)])

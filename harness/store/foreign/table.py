@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.config.strict import Problem, UserError, suggest
+from harness.config.strict import UserError, suggest
+from harness.config.tree import grouped
 from harness.store.export import COLUMNS, METRIC, SETTING
-from harness.store.foreign.names import Names
+from harness.store.foreign.names import PARTS, Names
 from harness.store.foreign.series import (
     ONE_RUN,
     Cell,
     Flaws,
     Score,
     Series,
+    Whose,
     digest,
     environment,
     label,
@@ -51,10 +53,10 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError([Problem(str(path), None, "", "not UTF-8: save it as UTF-8")]) from None
+        raise UserError.of(path, "not UTF-8: save it as UTF-8") from None
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
-        raise UserError([Problem(str(path), None, "", why)]) from None
+        raise UserError.of(path, why) from None
 
 
 def read(path: Path, skip: int = 0) -> Csv:
@@ -93,7 +95,7 @@ def _check_head(path: Path, line: int, head: tuple[str, ...]) -> None:
     elif twice:
         why = f"two columns are called '{twice[0]}': rename one"
     if why:
-        raise UserError([Problem(str(path), line, "", why)])
+        raise UserError.of(path, why, line=line)
 
 
 def tidy(found: Csv, columns: Mapping[str, str], names: Names) -> list[Series]:
@@ -105,14 +107,12 @@ def tidy(found: Csv, columns: Mapping[str, str], names: Names) -> list[Series]:
     flaws = Flaws()
     at = _columns(found, columns, names, flaws)
     flaws.check()
-    runs: dict[tuple[str, str, int], list[Row]] = {}
-    for row in found.rows:
-        whose = _whose(found, row, at, names, flaws)
-        if whose is not None:
-            runs.setdefault(whose, []).append(row)
+    runs = grouped(
+        (whose, row) for row in found.rows if (whose := _whose(found, row, at, names, flaws))
+    )
     sha = digest(found.file)
     series = [
-        Series(*whose, found.file, sha, at["return"], _scores(found, rows, at, whose, flaws),
+        Series(whose, found.file, sha, at["return"], _scores(found, rows, at, whose, flaws),
                _settings(found, rows, flaws))
         for whose, rows in runs.items()
     ]  # fmt: skip
@@ -134,7 +134,7 @@ def _columns(found: Csv, columns: Mapping[str, str], names: Names, flaws: Flaws)
             hint = suggest(column, found.head)
             flaws.add(found.file, 1, "", f"no column '{column}', which is to be {name}.{hint}")
         elif name not in names.fixed and name != "step":
-            option = f", or give --{name}" if name in ("arm", "env", "seed") else ""
+            option = f", or give --{name}" if name in PARTS else ""
             message = (
                 f"no column '{name}': name it with --column {name}=COLUMN{option}. "
                 f"Its columns: {', '.join(found.head)}"
@@ -152,26 +152,23 @@ def _columns(found: Csv, columns: Mapping[str, str], names: Names, flaws: Flaws)
     return at
 
 
-def _whose(
-    found: Csv, row: Row, at: Mapping[str, str], names: Names, flaws: Flaws
-) -> tuple[str, str, int] | None:
+def _whose(found: Csv, row: Row, at: Mapping[str, str], names: Names, flaws: Flaws) -> Whose | None:
     cells = {
         name: found.cell(row, at[name])
         if name in at
         else Cell(found.file, row.line, f"--{name}", names.fixed.get(name, ""))
-        for name in ("arm", "env", "seed")
+        for name in PARTS
     }
     arm = label(cells["arm"].text, lambda why: cells["arm"].wrong(flaws, why))
     env = environment(cells["env"].text, lambda why: cells["env"].wrong(flaws, why))
     seed = cells["seed"].whole(flaws)
-    return None if arm is None or env is None or seed is None else (arm, env, seed)
+    return None if arm is None or env is None or seed is None else Whose(arm, env, seed)
 
 
 def _scores(
-    found: Csv, rows: list[Row], at: Mapping[str, str], whose: tuple[str, str, int], flaws: Flaws
+    found: Csv, rows: list[Row], at: Mapping[str, str], whose: Whose, flaws: Flaws
 ) -> list[Score]:
     """In the order of their steps; without a column of steps there is one."""
-    run = f"{whose[0]} on {whose[1]}, seed {whose[2]}"
     scores: list[Score] = []
     before: Row | None = None
     for row in rows:
@@ -186,10 +183,10 @@ def _scores(
             cell.wrong(flaws, f"{step} is below 0: steps count from the start of training")
         elif before and step == scores[-1].step:
             of = f"step {step:,}" if "step" in at else "it"
-            cell.wrong(flaws, f"a second row of {of} of {run} (the first: line {before.line}): "
+            cell.wrong(flaws, f"a second row of {of} of {whose} (the first: line {before.line}): "
                        f"{ONE_RUN}")  # fmt: skip
         elif before and step < scores[-1].step:
-            cell.wrong(flaws, f"step {step:,} of {run} after step {scores[-1].step:,} (line "
+            cell.wrong(flaws, f"step {step:,} of {whose} after step {scores[-1].step:,} (line "
                        f"{before.line}): sort the rows of a run by step; {ONE_RUN}")  # fmt: skip
         else:
             scores.append(Score(step, mean))
@@ -212,14 +209,16 @@ def _settings(found: Csv, rows: list[Row], flaws: Flaws) -> dict[str, object]:
     return settings({name.removeprefix(SETTING): first.cells[name] for name in names})
 
 
-def plain(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV, without their lines."""
-    return [dict(row.cells) for row in read(path).rows]
-
-
-def by_name(found: Csv, column: str) -> Iterator[tuple[str, list[Row]]]:
-    """The rows of each run that a column names, in their order."""
-    runs: dict[str, list[Row]] = {}
-    for row in found.rows:
-        runs.setdefault(row.cells[column], []).append(row)
-    return iter(runs.items())
+def names_in(path: Path) -> dict[str, dict[str, str]]:
+    """The table of --names: columns run, arm, env and seed, the last three as far as needed."""
+    table, names = read(path), dict[str, dict[str, str]]()
+    unknown = set(table.head) - {"run", *PARTS}
+    if "run" not in table.head or unknown:
+        what = f"unknown column '{min(unknown)}'" if unknown else "no column 'run'"
+        raise UserError.of(path, f"{what}: the table of --names has run, arm, env, seed", line=1)
+    for line, cells in table.rows:
+        run = cells["run"]
+        if run in names:
+            raise UserError.of(path, f"two rows are of the run '{run}': drop one", "run", line)
+        names[run] = {part: text for part, text in cells.items() if part in PARTS and text}
+    return names

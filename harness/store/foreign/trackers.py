@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from harness.config.strict import suggest
-from harness.store.foreign.names import Names
+from harness.config.tree import grouped
+from harness.store.foreign.names import PARTS, Names, name_of
 from harness.store.foreign.series import ONE_RUN, Flaws, Score, Series, digest, settings
-from harness.store.foreign.table import Csv, Row, by_name, read
+from harness.store.foreign.table import Csv, Row, read
 
 BETWEEN = " - "  # a run's name and the metric
 ENDS = ("__MIN", "__MAX")
@@ -43,7 +44,7 @@ def wandb(files: list[Path], root: Path, tag: str, step: str, names: Names) -> l
     for file in files:
         table = read(file)
         if "_step" in table.head:
-            name = file.relative_to(root if root.is_dir() else root.parent).as_posix()
+            name = name_of(file, root)
             name = name if names.of_files else name.removesuffix(".csv")
             columns = {name: _metric(table, list(table.head), tag, flaws)}
         else:
@@ -58,7 +59,7 @@ def wandb(files: list[Path], root: Path, tag: str, step: str, names: Names) -> l
             if whose is not None:
                 score = column.removeprefix(name + BETWEEN)
                 scores = _column(table, table.rows, steps, column, flaws)
-                found.append(Series(*whose, file, digest(file), score, scores))
+                found.append(Series(whose, file, digest(file), score, scores))
     flaws.check()
     return found
 
@@ -137,12 +138,12 @@ def _of_history(table: Csv, tag: str, names: Names, flaws: Flaws) -> Iterator[Se
     if chosen not in keys:
         flaws.add(table.file, 1, "key", _which(tag, keys))
         return
-    for run, rows in by_name(table, "run_id"):
-        mine = [row for row in rows if row.cells["key"] == chosen]
-        whose = names.of(run, flaws, table.file) if mine else None
+    mine = grouped((row.cells["run_id"], row) for row in table.rows if row.cells["key"] == chosen)
+    for run, rows in mine.items():
+        whose = names.of(run, flaws, table.file)
         if whose is not None:
-            scores = _column(table, mine, "step", "value", flaws)
-            yield Series(*whose, table.file, digest(table.file), chosen, scores)
+            scores = _column(table, rows, "step", "value", flaws)
+            yield Series(whose, table.file, digest(table.file), chosen, scores)
 
 
 def _of_runs(
@@ -163,7 +164,7 @@ def _of_runs(
     flaws.check()
     for row in table.rows:
         name = row.cells.get(RUN_NAME) or row.cells["run_id"]
-        says = {part: row.cells[columns[part]] for part in ("arm", "env", "seed")
+        says = {part: row.cells[columns[part]] for part in PARTS
                  if part in columns}  # fmt: skip
         if (status := row.cells.get("status", FINISHED)) != FINISHED:
             message = f"{status}: its last value is no final score. Drop the row, and say so"
@@ -176,5 +177,5 @@ def _of_runs(
             params = {n.removeprefix(PARAM): text for n, text in row.cells.items()
                       if n.startswith(PARAM)}  # fmt: skip
             score = column.removeprefix(METRIC)
-            yield Series(*whose, table.file, digest(table.file), score, [Score(step, value)],
+            yield Series(whose, table.file, digest(table.file), score, [Score(step, value)],
                          settings(params))  # fmt: skip
