@@ -416,6 +416,8 @@ def own(agent: str) -> Entry:
     plain = Entry(agent, None, "", (*BOTH, *SEVERAL))
     made = plain.load()
     told = {name: getattr(made, name) for name in SAID if hasattr(made, name)}
+    if "version" not in vars(made):  # that of a base says nothing of what was derived from it
+        told.pop("version", None)
     if wrong := list(unknown(told)):
         raise ValueError(f"'{agent}' says of itself what there is not, {'; '.join(wrong)}")
     first = (made.__doc__ or "").strip().partition("\n")[0]

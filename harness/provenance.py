@@ -97,14 +97,45 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
     return dict(sorted(digests.items()))
 
 
-def fingerprint(module: str) -> str:
-    """A digest of an imported module and of what it imports that is neither installed nor ours."""
-    own = {name: d for name, d in sources([module]).items() if name.partition(".")[0] not in OURS}
-    file = getattr(sys.modules[module], "__file__", None)
+def fingerprint(module: str, *others: str) -> str:
+    """A digest of an imported module and of what it imports that is neither installed nor ours.
+
+    What is imported only when it is needed, in a function say, counts like the rest: a digest that
+    grew along the way would be another one when it is asked for again.
+
+    :param others: modules that belong to it, imported or not.
+    """
+    own = own_sources([module, *others])
+    file = getattr(sys.modules.get(module), "__file__", None)
     if not own and file:  # an installed package's: of the rest of it, its version speaks
         own = {module: _source(file, "").digest}
         own |= {name: _version(name) for name in _distributions().get(module.split(".")[0], ())}
     return hashlib.sha256(str(sorted(own.items())).encode()).hexdigest()[:16]
+
+
+def own_sources(modules: Iterable[str]) -> dict[str, str]:
+    """Digests of those that are neither installed nor ours, and of what they import of that kind,
+    imported by now or not.
+    """
+    digests: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        for name in accumulate(waiting.pop().split("."), "{}.{}".format):
+            if name in digests or name.partition(".")[0] in OURS:
+                continue
+            if source := _own(name) if name in sys.modules else _to_come(name):
+                digests[name] = source.digest
+                waiting += source.imports
+    return digests
+
+
+def _to_come(name: str) -> _Source | None:
+    """The source of a module that is not imported yet; None: it is none of the user's own."""
+    file = _found(name)
+    if file is None or _installed(file):
+        return None
+    package = name if Path(file).stem == "__init__" else name.rpartition(".")[0]
+    return _source(file, package)
 
 
 def _own(name: str) -> _Source | None:

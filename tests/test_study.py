@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -11,14 +12,16 @@ import pytest
 from command import typed
 
 from baselines.api import Config
-from harness import agents, envs
+from harness import agents, envs, own
 from harness.config import study
 from harness.config.strict import UserError
 from harness.search import study as search
 from harness.sweep.expand import expand
 from harness.testing import check_agent, check_env
 
-MODULES = ("corridor", "my_agent", "my_bonus", "my_metrics")
+MODULES = (
+    "corridor", "my_agent", "my_bonus", "my_metrics", "tasks", "tasks.late", "late_metric", "prizes",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -121,6 +124,54 @@ def test_a_version_of_its_own_says_instead_when_runs_are_old(folder, monkeypatch
     edit(source, old, new)
 
     assert keys(folder) == before
+
+
+LATE = {
+    "tasks/__init__.py": "import gymnasium\n"
+    "gymnasium.register('Late-v0', entry_point='tasks.late:Late', max_episode_steps=9)\n",
+    "tasks/late.py": "from corridor import Corridor\nclass Late(Corridor):\n    cost = 1\n",
+    "late_metric.py": "def prize(episode):\n    \"Prize.\"\n    import prizes\n    return 1.0\n",
+    "prizes.py": "first = 1\n",
+}
+
+
+@pytest.mark.parametrize("file", ["tasks/late.py", "corridor.py", "prizes.py"])
+def test_what_is_imported_only_when_it_is_needed_makes_new_runs_too(folder, monkeypatch, file):
+    (folder / "tasks").mkdir()
+    for name, text in LATE.items():
+        (folder / name).write_text(text)
+    study.enter(folder)
+    study.name("tasks:Late-v0", "late_metric:prize")
+
+    def versions():
+        importlib.import_module("harness.envs.card")._registered.cache_clear()
+        gym.registry.pop("Late-v0", None)
+        sys.modules.pop("tasks", None)
+        return envs.card("tasks:Late-v0").version, own.metric("late_metric:prize").version
+
+    before = versions()
+    importlib.import_module(file.removesuffix(".py").replace("/", "."))
+    assert versions() == before  # imported by now
+    forget(monkeypatch, folder)
+    (folder / file).write_text((folder / file).read_text() + "# edited\n")
+    after = versions()
+
+    assert [b != a for b, a in zip(before, after, strict=True)] == [
+        file != "prizes.py", file == "prizes.py",
+    ]  # fmt: skip
+
+
+def test_the_version_of_a_base_says_nothing_of_what_is_derived_from_it(folder):
+    path = folder / "my_agent.py"
+    path.write_text(
+        f"{path.read_text()}\n\nHillClimber.version = 7\n\n\nclass Mine(HillClimber):\n"
+        '    """Mine."""\n'
+    )
+    study.enter(folder)
+    study.name("my_agent:HillClimber", "my_agent:Mine")
+
+    assert agents.entry("my_agent:HillClimber").version == 7
+    assert agents.entry("my_agent:Mine").version not in (7, None)
 
 
 def forget(monkeypatch, folder):

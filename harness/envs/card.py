@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -275,7 +276,9 @@ def _of_study(path: Path, name: str) -> Card:
         except Exception as error:  # whatever a module raises while it is imported
             problem = document.problem((key,), study.not_usable(module, error))
             raise strict.UserError([problem]) from None
-        version = card.version or provenance.fingerprint(module)
+        version = card.version or _version(module, card.id)
+    elif card.id is not None:
+        version = card.version or _version("", card.id)
     study.name(*(str(wrapper["name"]) for wrapper in card.wrappers))
     wrong = [(i, why) for i, wrapper in enumerate(card.wrappers) for why in check_wrapper(wrapper)]
     if wrong:
@@ -326,7 +329,26 @@ def _registered(name: str) -> Card | None:
         max_episode_steps=spec.max_episode_steps,
         actions=actions,
         extra=extra,
-    ).model_copy(update={"version": provenance.fingerprint(module) if colon else 1})
+    ).model_copy(update={"version": _version(module, name)})
+
+
+def _version(module: str, id_: str | None) -> int | str:
+    """Of the sources that make an environment, where they are the user's own; else 1.
+
+    :param module: that is imported to have it; empty: none.
+    :param id_: as Gymnasium registers it, often with the name of a module that has its class.
+    """
+    makes = {module} - {""}
+    if id_ is not None:
+        with suppress(ValueError):  # it is told where the environment is made
+            made_by = known(id_).entry_point
+            makes.add(made_by.partition(":")[0] if isinstance(made_by, str)
+                      else getattr(made_by, "__module__", ""))  # fmt: skip
+    if module:
+        return provenance.fingerprint(module, *sorted(makes - {module}))
+    if provenance.own_sources(makes):
+        return provenance.fingerprint(*sorted(makes))
+    return 1
 
 
 def _member(family: Card, name: str, size: int) -> Card:

@@ -41,7 +41,7 @@ def own(name: str) -> Wrapper:
         raise ValueError(f"'{name}': its signature does not say its options: {why}") from None
     if reserved := taken & {"name", "version"}:
         raise ValueError(f"'{name}': an option cannot be called {' or '.join(sorted(reserved))}")
-    version = getattr(apply, "version", None)
+    version = vars(apply).get("version")  # that of a base says nothing of what is derived from it
     if version is not None and not (type(version) is int and version > 0):
         raise ValueError(f"'{name}' has a version {version!r}: a whole number from 1 on")
     return Wrapper(
