@@ -20,8 +20,9 @@ from harness.sweep.expand import expand
 from harness.testing import check_agent, check_env
 
 MODULES = (
-    "corridor", "my_agent", "my_bonus", "my_metrics", "tasks", "tasks.late", "late_metric", "prizes",
-)  # fmt: skip
+    *("corridor", "my_agent", "my_bonus", "my_metrics"),
+    *("tasks", "tasks.late", "late_metric", "prizes"),
+)
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ LATE = {
     "tasks/__init__.py": "import gymnasium\n"
     "gymnasium.register('Late-v0', entry_point='tasks.late:Late', max_episode_steps=9)\n",
     "tasks/late.py": "from corridor import Corridor\nclass Late(Corridor):\n    cost = 1\n",
-    "late_metric.py": "def prize(episode):\n    \"Prize.\"\n    import prizes\n    return 1.0\n",
+    "late_metric.py": 'def prize(episode):\n    "Prize."\n    import prizes\n    return 1.0\n',
     "prizes.py": "first = 1\n",
 }
 
