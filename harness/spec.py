@@ -162,12 +162,6 @@ class ImportedRun(Strict):
 Run = RunSpec | ImportedRun
 
 
-class Batch(BaseModel, frozen=True):
-    """Runs that one process makes, one after the other."""
-
-    specs: tuple[RunSpec, ...]
-
-
 class Claim(BaseModel, frozen=True):
     """`better > worse [on env] by score`: what a sweep sets out to show."""
 

@@ -119,9 +119,9 @@ def nothing(data):
     return f"runs have {data.runs['pushing'].notna().sum()} numbers"
 
 
-def one_by_one(batches, job, workers, tick):
+def one_by_one(specs, job, workers, tick):
     print("one by one")
-    serial(batches, job, workers, tick)
+    serial(specs, job, workers, tick)
 """
 ALL = """\
 name: all_of_them
@@ -199,7 +199,7 @@ def test_a_card_that_a_package_does_not_hold_is_told(site):
     [
         ("seriel", "no executor 'seriel'. Did you mean 'serial'?"),
         ("nowhere:run", "No module named 'nowhere'"),
-        ("harness.train.executors:suggest", "is no executor: a function of (batches, job,"),
+        ("harness.train.executors:suggest", "is no executor: a function of (specs, job,"),
     ],
 )
 def test_an_executor_that_is_none_is_one_line(no_study, tmp_path, name, why):

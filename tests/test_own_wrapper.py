@@ -12,10 +12,9 @@ from harness import envs
 from harness.config import study
 from harness.config.strict import UserError
 from harness.report.render.listing import repeat
-from harness.spec import Batch
 from harness.store.reader import Store
 from harness.sweep.expand import expand
-from harness.train.run import Job, run, run_batch
+from harness.train.run import Job, attempt, run
 from harness.train.task import moved
 
 SWEEP = """\
@@ -183,7 +182,7 @@ def test_a_version_of_its_own_says_instead_when_runs_are_old(folder):
 
 def test_a_run_with_a_wrapper_is_repeated_by_the_command_that_its_page_shows(folder):
     spec = wrapped(folder, '{name: "my_wrappers:scaled", factor: 3}')
-    run_batch(Batch(specs=(spec,)), Job(folder / "results", study=folder))
+    attempt(spec, Job(folder / "results", study=folder))
 
     _, *words = shlex.split(repeat(spec).replace("\\\n", ""))
     typed(*words, "--results", "again", cwd=folder)

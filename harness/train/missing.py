@@ -13,7 +13,7 @@ from harness.spec import Metric, RunSpec
 from harness.store.estimate import Experience
 from harness.store.reader import Store
 from harness.store.writer import mend
-from harness.sweep.batch import plan
+from harness.sweep.order import in_order
 from harness.train import executors
 from harness.train.progress import Display
 from harness.train.run import Job
@@ -55,9 +55,8 @@ def train_missing(
         store.root.mkdir(parents=True, exist_ok=True)
         known = Experience(experience or store)
         with Display(missing, store, console, known) as display:
-            batches = plan(missing, known.seconds)
-            execute(batches, job, workers, display.tick)
+            execute(in_order(missing, known.seconds), job, workers, display.tick)
     if unmeasured:
         names = ", ".join(metric.name for metric in metrics)
         console.print(f"{len(unmeasured)} of them are measured: {names}")
-        execute(plan(unmeasured), job, workers, lambda: None)
+        execute(in_order(unmeasured), job, workers, lambda: None)

@@ -14,7 +14,7 @@ import numpy as np
 from baselines.api import Agent, NoProgress
 from harness import agents, envs, provenance
 from harness.config import study
-from harness.spec import Batch, Metric, RunSpec
+from harness.spec import Metric, RunSpec
 from harness.store import writer
 from harness.store.reader import Store
 from harness.train import sacred_log
@@ -34,17 +34,15 @@ class Job(NamedTuple):
     metrics: tuple[Metric, ...] = ()  # of the user's own, to be made of each run
 
 
-def run_batch(batch: Batch, job: Job) -> None:
-    """Train every run of the batch that is not finished yet, and make the job's metrics of it.
+def attempt(spec: RunSpec, job: Job) -> None:
+    """Train a run that is not finished yet, and make the job's metrics of it.
 
-    :raises writer.Busy: if another process is at one of them.
+    :raises writer.Busy: if another process is at it.
     """
     if job.study is not None:
         study.enter(job.study)
-    for spec in batch.specs:
-        run(spec, job)
-    for spec in batch.specs:
-        measure(spec, Store(job.root), job.metrics)
+    run(spec, job)
+    measure(spec, Store(job.root), job.metrics)
 
 
 def run(spec: RunSpec, job: Job) -> None:

@@ -56,8 +56,8 @@ def test_the_same_command_again_trains_nothing(folder):
 def test_a_sweep_that_is_stopped_early_has_as_many_seeds_of_every_arm(folder, monkeypatch):
     begun = []
 
-    def stop_after_four(batches, job, workers, tick):
-        begun.extend((batch.specs[0].seed, batch.specs[0].arm) for batch in batches[:4])
+    def stop_after_four(specs, job, workers, tick):
+        begun.extend((spec.seed, spec.arm) for spec in specs[:4])
         raise KeyboardInterrupt
 
     monkeypatch.setitem(EXECUTORS, "serial", stop_after_four)

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from harness.sweep.batch import plan
 from harness.sweep.expand import expand
+from harness.sweep.order import in_order
 from harness.train.executors.processes import _preload
 
 SIX_SEEDS = """\
@@ -29,14 +29,13 @@ def runs(tmp_path):
     return expand(path).sweep.runs
 
 
-def finished_after(batches, seconds, workers=2):
-    """When each run ends, in order: every worker takes the next batch as soon as it is free."""
+def finished_after(order, seconds, workers=2):
+    """When each run ends, in order: every worker takes the next as soon as it is free."""
     free, ends = [0.0] * workers, {}
-    for batch in batches:
+    for spec in order:
         at = free.index(min(free))
-        for spec in batch.specs:
-            free[at] += seconds(spec)
-            ends[spec.arm, spec.env, spec.seed] = free[at]
+        free[at] += seconds(spec)
+        ends[spec.arm, spec.env, spec.seed] = free[at]
     return ends
 
 
@@ -44,7 +43,7 @@ def test_after_a_third_of_the_time_every_arm_has_about_a_third_of_its_seeds(runs
     def seconds(spec):
         return SECONDS[spec.agent] * (1 if spec.env == "CartPole-v1" else 0.4)
 
-    ends = finished_after(plan(runs, seconds), seconds)
+    ends = finished_after(in_order(runs, seconds), seconds)
 
     third = max(ends.values()) / 3
     for arm, env in {run[:2] for run in ends}:
@@ -57,7 +56,7 @@ def test_after_a_third_of_the_time_every_arm_has_about_a_third_of_its_seeds(runs
 def test_a_resumed_sweep_begins_with_the_seeds_that_are_furthest_behind(runs):
     left = [run for run in runs if not (run.arm == "quick" and run.seed < 4)]
 
-    order = [batch.specs[0].seed for batch in plan(left)]
+    order = [spec.seed for spec in in_order(left)]
 
     assert order == sorted(order)
 
@@ -85,6 +84,6 @@ def test_what_the_first_optimizer_would_import_is_imported_once_for_all_workers(
 
 
 def test_the_server_imports_the_agents_first_and_then_what_depends_on_them(runs):
-    names = _preload(plan(runs))
+    names = _preload(in_order(runs))
     assert names.index("baselines.sb3") < names.index("harness.train.executors.warm")
     assert names[-1] == "harness.train.executors.warm"

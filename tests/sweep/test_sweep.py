@@ -12,8 +12,8 @@ from harness.agents import Layer
 from harness.config.shipped import shipped
 from harness.config.strict import UserError
 from harness.store.reader import Store
-from harness.sweep.batch import plan
 from harness.sweep.expand import expand as expand_file
+from harness.sweep.order import in_order
 from harness.sweep.record import keep
 from harness.sweep.request import Request
 from harness.sweep.resolve import acting_in, resolve
@@ -397,10 +397,11 @@ def test_a_spec_survives_its_file(expand):
     assert again.key == spec.key
 
 
-def test_runs_are_trained_one_by_one_unless_an_agent_batches_seeds(expand):
+def test_a_run_that_two_arms_share_is_trained_once(expand):
     runs = list(expand(HEAD + "arms: {a: {agent: ppo}}\n").runs)
+    again = [run.model_copy(update={"arm": "b"}) for run in runs]
 
-    assert [len(batch.specs) for batch in plan(runs)] == [1] * len(runs)
+    assert in_order([*runs, *again]) == in_order(runs)
 
 
 # A sweep's file has one dot in its name; <sweep>.checklist.yaml is no sweep.

@@ -13,7 +13,7 @@ from harness import agents, envs
 from harness.config import strict
 from harness.report.results import protocol
 from harness.seeding import episode_seeds
-from harness.spec import Batch, Engine
+from harness.spec import Engine
 from harness.store.reader import Store
 from harness.sweep.expand import expand
 from harness.sweep.request import Request
@@ -135,7 +135,7 @@ class Fragile(gym.Wrapper):
 
 
 def trained(specs, store):
-    serial([Batch(specs=(spec,)) for spec in specs], Job(store.root))
+    serial(specs, Job(store.root))
     return [store.result(spec) for spec in specs]
 
 

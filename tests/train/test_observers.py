@@ -6,7 +6,7 @@ import sqlite3
 
 from tiny import store_at, tiny
 
-from harness.sweep.batch import plan
+from harness.sweep.order import in_order
 from harness.train.executors import EXECUTORS
 from harness.train.run import Job
 from harness.train.sacred_log import unreachable
@@ -19,7 +19,7 @@ def test_runs_that_start_together_all_reach_one_database(tmp_path):
     store = store_at(tmp_path)
     specs = [tiny("random", seed) for seed in range(12)]
 
-    EXECUTORS["processes"](plan(specs), Job(store.root, (url,)), 6, lambda: None)
+    EXECUTORS["processes"](in_order(specs), Job(store.root, (url,)), 6, lambda: None)
 
     rows = sqlite3.connect(tmp_path / "sacred.db").execute("select run_id, status, result from run")
     found = {run_id.partition("-")[0]: (status, result) for run_id, status, result in rows}

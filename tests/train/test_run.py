@@ -16,7 +16,7 @@ from harness.spec import Evaluation
 from harness.store import writer
 from harness.store.files import lock_is_held
 from harness.store.run_files import final_returns
-from harness.sweep.batch import plan
+from harness.sweep.order import in_order
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
 from harness.train.evaluate import Episodes, Evaluator
@@ -43,7 +43,7 @@ def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(a
     np.random.seed(1)
 
     run(spec, Job(here.root))
-    EXECUTORS["processes"](plan([spec]), Job(there.root), 1, lambda: None)
+    EXECUTORS["processes"](in_order([spec]), Job(there.root), 1, lambda: None)
 
     assert files(here, spec, "evals.jsonl") == files(there, spec, "evals.jsonl")
     assert result(here, spec)["weights"] == result(there, spec)["weights"]

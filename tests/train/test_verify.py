@@ -15,7 +15,7 @@ from harness.config.strict import UserError
 from harness.store import run_files
 from harness.store.layout import CERTIFICATE
 from harness.store.writer import Record
-from harness.sweep.batch import plan
+from harness.sweep.order import in_order
 from harness.train import verify
 from harness.train.executors import EXECUTORS
 from harness.train.run import Job, run
@@ -28,7 +28,7 @@ def store(tmp_path):
 
 
 def train(specs, store):
-    EXECUTORS["serial"](plan(specs), Job(store.root), 1, lambda: None)
+    EXECUTORS["serial"](in_order(specs), Job(store.root), 1, lambda: None)
 
 
 def repeat(store, *specs, by=train):

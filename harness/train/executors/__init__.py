@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 
 from harness.config import declared, study
 from harness.config.strict import suggest
-from harness.spec import Batch
+from harness.spec import RunSpec
 from harness.train.executors.processes import processes
 from harness.train.executors.serial import serial
 from harness.train.run import Job
 
-# An executor attempts every batch once and returns; what came of it stands in the store. It calls
+# An executor attempts every run once and returns; what came of it stands in the store. It calls
 # `tick` about twice a second where it can, and lets a KeyboardInterrupt through with no run left.
-Executor = Callable[[Sequence[Batch], Job, int, Callable[[], None]], None]
+Executor = Callable[[Sequence[RunSpec], Job, int, Callable[[], None]], None]
 
 EXECUTORS: dict[str, Executor] = {
     "processes": processes,
@@ -39,6 +39,6 @@ def executor(name: str) -> Executor:
         inspect.signature(made).bind(*range(4))
     except (TypeError, ValueError):
         raise ValueError(
-            f"'{target}' is no executor: a function of (batches, job, workers, tick)"
+            f"'{target}' is no executor: a function of (specs, job, workers, tick)"
         ) from None
     return made  # type: ignore[no-any-return]

@@ -18,10 +18,10 @@ from multiprocessing.process import BaseProcess
 
 from harness import agents
 from harness.provenance import THREADS
-from harness.spec import Batch
+from harness.spec import RunSpec
 from harness.store.reader import Store
 from harness.store.writer import Busy, end_attempt, open_output, write_failure
-from harness.train.run import Job, run_batch
+from harness.train.run import Job, attempt
 
 BUSY = 75  # exit code: another process is at this run (EX_TEMPFAIL)
 FAILED = 1  # exit code: failure.json says why, unless the disk refused it
@@ -30,68 +30,68 @@ PATIENCE = 10.0  # seconds that a worker has to put its files in order before it
 
 
 def processes(
-    batches: Sequence[Batch], job: Job, workers: int, tick: Callable[[], None] = lambda: None
+    specs: Sequence[RunSpec], job: Job, workers: int, tick: Callable[[], None] = lambda: None
 ) -> None:
-    """Attempt every batch once, `workers` side by side.
+    """Attempt every run once, `workers` side by side.
 
     A worker that dies without a word fails its own run only. Runs that another sweep is at are
     waited for, and taken over if that sweep dies.
     """
     store = Store(job.root)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_preload(batches))
+    context.set_forkserver_preload(_preload(specs))
     # Before any numerical library starts: left alone, each of them takes every core.
-    threads = max((spec.engine.threads for batch in batches for spec in batch.specs), default=1)
+    threads = max((spec.engine.threads for spec in specs), default=1)
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
-    waiting = list(batches)
-    crew: dict[BaseProcess, Batch] = {}  # the workers, and what each is at
+    waiting = list(specs)
+    crew: dict[BaseProcess, RunSpec] = {}  # the workers, and what each is at
     try:
         while waiting or crew:
-            ready = [batch for batch in waiting if not _busy(batch, store)]
+            ready = [spec for spec in waiting if not _busy(spec, store)]
             while ready and len(crew) < workers:
-                batch = ready.pop(0)
-                waiting.remove(batch)
-                worker = context.Process(target=_work, args=(batch.model_dump_json(), job))
+                spec = ready.pop(0)
+                waiting.remove(spec)
+                worker = context.Process(target=_work, args=(spec.model_dump_json(), job))
                 worker.start()
-                crew[worker] = batch
+                crew[worker] = spec
             if crew:
                 wait([worker.sentinel for worker in crew], timeout=TICK)
             else:
                 time.sleep(TICK)
             for ended in [worker for worker in crew if not worker.is_alive()]:
-                batch = crew.pop(ended)
+                spec = crew.pop(ended)
                 if ended.exitcode == BUSY:
-                    waiting.append(batch)
+                    waiting.append(spec)
                 else:
-                    _record_failure(batch, ended.exitcode, store)
+                    _record_failure(spec, ended.exitcode, store)
             tick()
     finally:
         _dismiss(crew)
 
 
-def _preload(batches: Sequence[Batch]) -> list[str]:
+def _preload(specs: Sequence[RunSpec]) -> list[str]:
     """The modules that the runs will need: the server imports them once."""
-    chosen = {(spec.agent, spec.engine.name) for batch in batches for spec in batch.specs}
+    chosen = {(spec.agent, spec.engine.name) for spec in specs}
     targets = sorted({agents.entry(*each).module for each in chosen})
     libraries = ["harness.train.run", "sacred", "sacred.observers", *targets]
     return [*libraries, "harness.train.executors.warm"]
 
 
-def _busy(batch: Batch, store: Store) -> bool:
-    return any(not store.finished(spec) and store.running(spec) for spec in batch.specs)
+def _busy(spec: RunSpec, store: Store) -> bool:
+    return not store.finished(spec) and store.running(spec)
 
 
-def _work(batch_json: str, job: Job) -> None:
-    """What a worker does: one batch, its output into a file of its own."""
+def _work(spec_json: str, job: Job) -> None:
+    """What a worker does: one run, its output into a file of its own."""
     for number in (signal.SIGINT, signal.SIGHUP):  # the parent's, who then sends SIGTERM
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    batch = Batch.model_validate_json(batch_json)
-    output = open_output(Store(job.root).folder(batch.specs[0]))
+    spec = RunSpec.model_validate_json(spec_json)
+    output = open_output(Store(job.root).folder(spec))
     os.dup2(output, 1)
     os.dup2(output, 2)
     try:
-        run_batch(batch, job)
+        attempt(spec, job)
     except Busy:
         sys.exit(BUSY)
     except KeyboardInterrupt:
@@ -110,18 +110,17 @@ def _die_with_parent() -> None:
     os._exit(128 + signal.SIGKILL)
 
 
-def _record_failure(batch: Batch, code: int | None, store: Store) -> None:
+def _record_failure(spec: RunSpec, code: int | None, store: Store) -> None:
     """Record the failure of a worker that died without one."""
     if code == 0:
         return
     why = f"the worker ended with exit code {code}"
     if code and code < 0:
         why = f"killed by signal {-code} ({signal.Signals(-code).name})"
-    for spec in batch.specs:
-        recorded = code == FAILED and store.status(spec).failure is not None
-        if not recorded and not store.finished(spec) and not store.running(spec):
-            write_failure(store.folder(spec), why)
-            end_attempt(store.folder(spec), "failed")
+    recorded = code == FAILED and store.status(spec).failure is not None
+    if not recorded and not store.finished(spec) and not store.running(spec):
+        write_failure(store.folder(spec), why)
+        end_attempt(store.folder(spec), "failed")
 
 
 def _dismiss(crew: Iterable[BaseProcess]) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
-from harness.spec import Batch, RunSpec
+from harness.spec import RunSpec
 
 
-def plan(
-    specs: Sequence[RunSpec], seconds: Callable[[RunSpec], float | None] = lambda spec: None
-) -> list[Batch]:
-    """The order of work: seeds before arms, so that a sweep that is stopped early has about as many
+def in_order(
+    specs: Iterable[RunSpec], seconds: Callable[[RunSpec], float | None] = lambda spec: None
+) -> list[RunSpec]:
+    """Every run once, seeds before arms, so that a sweep that is stopped early has about as many
     seeds of every arm. Within a seed the longest runs come first, so that none is left when the
     others have ended.
 
@@ -25,4 +25,4 @@ def plan(
     runs = dict[str, RunSpec]()
     for spec in specs:
         runs.setdefault(spec.key, spec)
-    return [Batch(specs=(spec,)) for spec in sorted(runs.values(), key=place)]
+    return sorted(runs.values(), key=place)
