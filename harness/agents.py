@@ -19,6 +19,7 @@ from baselines.api import GOAL_METHODS, Agent, Config, Task
 from baselines.space import action_kind, observation_kind, shown
 from harness import provenance
 from harness.config import declared, study
+from harness.config.failure import in_a_line
 from harness.config.model import Strict
 from harness.config.name import is_name, joined
 from harness.config.shipped import shipped
@@ -134,7 +135,7 @@ def named(name: str) -> str:
     :raises KeyError: if two have the name; its argument tells the way out.
     """
     learner, plus, bonus = name.partition("+")
-    learner = declared.target("agents", learner, names())
+    learner = declared.target("agents", learner, [*names()])
     return f"{learner}{plus}{declared.target('bonuses', bonus, BONUSES)}"
 
 
@@ -186,10 +187,7 @@ def with_bonus(agent: str, bonus: str) -> str:
         raise KeyError(f"{learner} takes no bonus: learners that ship do (`harness ls bonuses`)")
     if other:
         raise KeyError(f"{agent} has a bonus already: name its learner, {learner}, beside it")
-    bonus = declared.target("bonuses", bonus, BONUSES)
-    if bonus not in BONUSES and not baselines.is_target(bonus):
-        others = [*BONUSES, *declared.names("bonuses")]
-        raise KeyError(f"unknown bonus '{bonus}'.{suggest(bonus, others)}")
+    bonus = declared.known("bonuses", bonus, BONUSES)
     try:
         taken = takes(learner, bonus)
     except Exception as error:  # whatever a module raises while it is imported
@@ -444,7 +442,7 @@ def resolve(name: str, env: str, layers: Iterable[Layer]) -> Settings:
 
 def _unread(name: str, error: Exception) -> Problem:
     """Why the Config of an agent of the user's own is of no use, where it stands."""
-    why = f"cannot be read: {' '.join(str(error).split())}{study.place(error)}"
+    why = f"cannot be read: {in_a_line(error)}{study.place(error)}"
     config = entry(name).load().Config
     try:
         file, line = str(inspect.getsourcefile(config)), inspect.getsourcelines(config)[1]

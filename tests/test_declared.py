@@ -197,9 +197,9 @@ def test_a_card_that_a_package_does_not_hold_is_told(site):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("seriel", "no executor 'seriel'. Did you mean 'serial'?"),
+        ("seriel", "unknown executor 'seriel'. Did you mean 'serial'?"),
         ("nowhere:run", "No module named 'nowhere'"),
-        ("harness.train.executors:suggest", "is no executor: a function of (specs, job,"),
+        ("harness.train.executors:EXECUTORS", "is no executor: a function of (specs, job,"),
     ],
 )
 def test_an_executor_that_is_none_is_one_line(no_study, tmp_path, name, why):

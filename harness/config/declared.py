@@ -11,12 +11,14 @@ same, in a run's key too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import cache
 from importlib.metadata import distributions
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+from harness.config.strict import suggest
 
 GROUPS = ("agents", "envs", "bonuses", "wrappers", "metrics", "figures", "executors")
 _NAMES = {f"harness.{group}": group for group in GROUPS}
@@ -66,7 +68,7 @@ def find(group: str, name: str, other: str = "") -> Declared | None:
     return same[0] if same else None
 
 
-def target(group: str, name: str, ships: Iterable[str]) -> str:
+def target(group: str, name: str, ships: Collection[str]) -> str:
     """The target for which a name in the user's file stands; the name itself, if it is none.
 
     :param ships: the names of the same group that ship.
@@ -76,6 +78,18 @@ def target(group: str, name: str, ships: Iterable[str]) -> str:
         return name
     thing = find(group, name, "one that ships" if name in ships else "")
     return thing.target if thing else name
+
+
+def known(group: str, name: str, ships: Collection[str]) -> str:
+    """As `target`, of a name that must be one that ships, is declared, or is a target itself.
+
+    :raises KeyError: for another one, too.
+    """
+    made = target(group, name, ships)
+    if made not in ships and ":" not in made:
+        what = group.removesuffix("es" if group == "bonuses" else "s")
+        raise KeyError(f"unknown {what} '{name}'.{suggest(name, [*ships, *names(group)])}")
+    return made
 
 
 def card_file(thing: Declared) -> Path:

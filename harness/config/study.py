@@ -16,6 +16,7 @@ from typing import Any
 
 from baselines import target as targets
 from harness.config import declared, strict
+from harness.config.failure import in_a_line
 from harness.config.name import as_file, is_target
 from harness.config.tree import walk
 
@@ -125,7 +126,7 @@ def _stands_here(module: str) -> bool:
 
 def not_usable(target: str, error: Exception) -> str:
     """Why "module:Class" cannot be used, with the line of its file where that is known."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = in_a_line(error)
     if isinstance(error, ValueError) and target in text:
         return text
     if isinstance(error, ModuleNotFoundError) and target.startswith(str(error.name)):

@@ -24,6 +24,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def written(value: Any) -> str:
+    """A word as it is, anything else as JSON."""
+    return value if isinstance(value, str) else canonical(value)
+
+
 def dotted(place: Place) -> str:
     return ".".join(map(str, place))
 

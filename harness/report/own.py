@@ -19,9 +19,9 @@ from harness.report.evidence import Evidence
 from harness.report.plot import Line, Look, Mark, Plot, Points
 from harness.report.results import caption, curves
 from harness.spec import RunSpec
+from harness.store.run_files import COSTS
 
 Function = Callable[["Data"], Any]
-COSTS = ("wall_seconds", "cpu_seconds", "peak_memory_mb")
 _ROWS = ("x", "y", "low", "high", "low_all", "high_all", "shades")  # of a mark: one for each point
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from harness.config.tree import canonical, flat
+from harness.config.tree import flat, written
 from harness.spec import ResolvedSweep, Run, RunSpec
 from harness.store.cost import spent
 from harness.store.files import write_whole
@@ -134,12 +134,8 @@ def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
         return column.astype(float)
     if all(isinstance(value, bool) for value in known):
         return column.astype("boolean")
-    return column.map(lambda value: None if _absent(value) else _text(value))
+    return column.map(lambda value: None if _absent(value) else written(value))
 
 
 def _absent(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else canonical(value)

@@ -17,7 +17,7 @@ import numpy as np
 from baselines.api import Sizes, Task
 from harness import agents, envs, own
 from harness.config import study
-from harness.config.failure import failed
+from harness.config.failure import failed, in_a_line
 from harness.seeding import untouched_rng
 from harness.spec import Metric
 
@@ -45,7 +45,7 @@ def misfits(
     try:
         made = [make_env()]
     except Exception as error:  # whatever its constructor raises
-        yield "", f"{env} cannot be made: {_in_a_line(error)}"
+        yield "", f"{env} cannot be made: {_told(error)}"
         return
     if why := envs.breach(made[0]) or _trial(env, make_env) or agents.unreadable(agent, made[0]):
         made[0].close()
@@ -66,7 +66,7 @@ def misfits(
             with untouched_rng(0):
                 agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams, engine)
         except Exception as error:  # whatever a library raises for what it cannot do
-            yield "", f"{agent} cannot be made for {env}: {_in_a_line(error)}"
+            yield "", f"{agent} cannot be made for {env}: {_told(error)}"
     for name in ("observation_space", "action_space"):
         here, *others = (getattr(each, name) for each in made)
         if other := next((space for space in others if space != here), None):
@@ -85,7 +85,7 @@ def _trial(env: str, make_env: Callable[[], gym.Env[Any, Any]]) -> str:
             why = envs.first_step(tried)
             tried.close()
     except Exception as error:  # whatever its author wrote
-        return f"its first step fails: {type(error).__name__}: {_in_a_line(error)}"
+        return f"its first step fails: {type(error).__name__}: {_told(error)}"
     return why
 
 
@@ -114,9 +114,8 @@ def fails(metric: Metric, env: str, make_env: Callable[[], gym.Env[Any, Any]]) -
     return ""
 
 
-def _in_a_line(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300] or type(error).__name__
-    return text + study.place(error)
+def _told(error: Exception) -> str:
+    return in_a_line(error)[:300] + study.place(error)
 
 
 def _kept(env: gym.Env[Any, Any], among: list[gym.Env[Any, Any]]) -> gym.Env[Any, Any]:

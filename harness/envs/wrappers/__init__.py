@@ -10,9 +10,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from baselines import target
 from harness.config import declared
-from harness.config.strict import suggest, validate
+from harness.config.strict import validate
 from harness.config.tree import dotted
 from harness.envs.wrappers import action, observation, push, reward
 from harness.envs.wrappers.option import Env
@@ -68,16 +67,13 @@ WRAPPERS: dict[str, Wrapper] = {
 
 
 def wrapper(name: str) -> Wrapper:
-    """One that ships, or "module:name" of the user's own.
+    """One that ships, that a package declares, or "module:name" of the user's own.
 
-    :raises ValueError: if there is none, or it cannot be used; the message tells the way out.
+    :raises KeyError: if there is none; its argument tells the way out.
+    :raises ValueError: if it cannot be used; the message tells the way out.
     """
-    if name in WRAPPERS:
-        return WRAPPERS[name]
-    if target.TARGET.fullmatch(name):
-        return own(name)
-    known = [*WRAPPERS, *declared.names("wrappers")]
-    raise ValueError(f"unknown wrapper '{name}'.{suggest(name, known)}")
+    target = _named(name)
+    return WRAPPERS[target] if target in WRAPPERS else own(target)
 
 
 def check_wrapper(wearing: Mapping[str, Any]) -> list[str]:
@@ -87,7 +83,7 @@ def check_wrapper(wearing: Mapping[str, Any]) -> list[str]:
     if not isinstance(name, str):
         return ["a wrapper needs a 'name'"]
     try:
-        apply = wrapper(_named(name)).apply
+        apply = wrapper(name).apply
     except (KeyError, ValueError) as error:
         return [str(error.args[0])]
     _, problems = validate(options_, options(apply))
@@ -137,4 +133,4 @@ def wear(env: Env, wearing: Mapping[str, Any], training: bool) -> Env:
 
 
 def _named(name: str) -> str:
-    return declared.target("wrappers", name, WRAPPERS)
+    return declared.known("wrappers", name, WRAPPERS)

@@ -14,6 +14,7 @@ import gymnasium as gym
 
 from harness import provenance
 from harness.config import study
+from harness.config.failure import in_a_line
 from harness.envs.wrappers.option import Env
 from harness.envs.wrappers.wrapper import Kind, Wrapper, options
 
@@ -37,8 +38,8 @@ def own(name: str) -> Wrapper:
     try:
         taken = options(apply).model_fields.keys()
     except Exception as error:  # whatever its annotations raise
-        why = " ".join(str(error).split())
-        raise ValueError(f"'{name}': its signature does not say its options: {why}") from None
+        why = f"its signature does not say its options: {in_a_line(error)}"
+        raise ValueError(f"'{name}': {why}") from None
     if reserved := taken & {"name", "version"}:
         raise ValueError(f"'{name}': an option cannot be called {' or '.join(sorted(reserved))}")
     version = vars(apply).get("version")  # that of a base says nothing of what is derived from it

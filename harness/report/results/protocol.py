@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import stats
 from harness.config.name import joined
-from harness.config.tree import canonical, flat, grouped
+from harness.config.tree import canonical, flat, grouped, written
 from harness.report.document import Code, Items, Section, Table, Text
 from harness.report.evidence import Evidence, equal_tuning, imported
 from harness.report.number import budget, ranges
@@ -212,20 +212,16 @@ def _settings(spec: RunSpec) -> dict[str, str]:
     return {
         "agent": spec.agent,
         "steps": f"{spec.steps:,}",
-        "wrappers": _show(list(spec.wrappers)),
-        **{name: _show(value) for name, value in sorted(spec.hparams.items())},
-        **{f"evaluation.{name}": _show(value) for name, value in spec.evaluation},
-        **{name: _show(value) for name, value in _engine(spec)},
+        "wrappers": written(list(spec.wrappers)),
+        **{name: written(value) for name, value in sorted(spec.hparams.items())},
+        **{f"evaluation.{name}": written(value) for name, value in spec.evaluation},
+        **{name: written(value) for name, value in _engine(spec)},
     }
 
 
 def _engine(spec: RunSpec) -> Iterator[tuple[str, Any]]:
     for name, value in spec.engine:
         yield "engine" if name == "name" else f"engine.{name}", value
-
-
-def _show(value: Any) -> str:
-    return value if isinstance(value, str) else canonical(value)
 
 
 def settings(evidence: Evidence) -> Table:
@@ -236,7 +232,7 @@ def settings(evidence: Evidence) -> Table:
         spec = evidence.specs(arm, env)[0]
         if isinstance(spec, ImportedRun):
             for name, value in _told(evidence.specs(arm, env)).items():
-                places[name][_show(value)].append((arm, env))
+                places[name][written(value)].append((arm, env))
             continue
         facts: dict[str, Any] = {"agent": spec.agent, "wrappers": list(spec.wrappers)}
         if env in evidence.sweep.tuned_on.get(arm, {}):
@@ -244,7 +240,7 @@ def settings(evidence: Evidence) -> Table:
             facts["tuned on"] = ", ".join(tuned_on) or equal_tuning.NOWHERE
         hparams = dict(sorted(flat(spec.hparams).items()))
         for name, value in (facts | hparams | dict(_engine(spec))).items():
-            places[name][_show(value)].append((arm, env))
+            places[name][written(value)].append((arm, env))
     rows = [
         (name, value, _where(where, known))
         for name, values in places.items()
@@ -260,7 +256,7 @@ def _told(runs: Sequence[Run]) -> dict[str, Any]:
         for run in runs
         for name, value in {"agent": "not known: imported", **run.hparams}.items()
     )
-    alike = {name: len(each) == len(runs) and len({*map(_show, each)}) == 1
+    alike = {name: len(each) == len(runs) and len({*map(written, each)}) == 1
              for name, each in found.items()}  # fmt: skip
     return {
         name: each[0] if alike[name] else "differs between runs" for name, each in found.items()
@@ -305,7 +301,7 @@ def _named(wrapper: Mapping[str, Any]) -> str:
 
 
 def _options(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={_show(value)}" for name, value in options.items())
+    return ", ".join(f"{name}={written(value)}" for name, value in options.items())
 
 
 def repetition(evidence: Evidence) -> list[str]:

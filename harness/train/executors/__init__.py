@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Sequence
 
 from harness.config import declared, study
-from harness.config.strict import suggest
 from harness.spec import RunSpec
 from harness.train.executors.processes import processes
 from harness.train.executors.serial import serial
@@ -27,12 +26,9 @@ def executor(name: str) -> Executor:
 
     :raises KeyError: if there is none; its argument tells the way out. ValueError likewise.
     """
-    target = declared.target("executors", name, EXECUTORS)
+    target = declared.known("executors", name, EXECUTORS)
     if target in EXECUTORS:
         return EXECUTORS[target]
-    if ":" not in target:
-        known = [*EXECUTORS, *declared.names("executors")]
-        raise KeyError(f"no executor '{name}'.{suggest(name, known)}")
     study.name(target)
     made = study.thing(target)
     try:
