@@ -40,7 +40,7 @@ from baselines.world_models.dreamer.senses import ObservationCode
 from baselines.world_models.dreamer.trainer import ERROR_RATE
 from baselines.world_models.dreamer.world import World
 from baselines.world_models.episode import Episode
-from harness.agents import Layer, resolve
+from harness.setting import Layer, resolve
 
 ENV = "CartPole-v1"
 STEPS, RANDOM_STEPS, HELD_OUT = 5_000, 500, 20

@@ -16,7 +16,7 @@ import numpy as np
 
 from baselines import AGENTS
 from baselines.api import Task
-from harness import agents, envs
+from harness import agents, envs, setting
 from harness.seeding import episode_seeds
 from harness.train.evaluate import Evaluator
 
@@ -49,7 +49,7 @@ def scripted(card: envs.Card) -> str:
     found = []
     for name in fit:
         task = Task(make_env=lambda: envs.make(card), steps=0)
-        agent = agents.make(name, task, agents.resolve(name, card.name, []).hparams)
+        agent = agents.make(name, task, setting.resolve(name, card.name, []).hparams)
         evaluator = Evaluator(lambda: envs.make(card, training=False))
         episodes = evaluator.play(agent, episode_seeds("final", card.name, 0, EPISODES))
         evaluator.close()

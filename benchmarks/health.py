@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.agents import Layer
+from harness.setting import Layer
 from harness.spec import Evaluation
 from harness.store.reader import RunStatus, Store
 from harness.sweep.resolve import single

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 
 from baselines.api import NoProgress, Task
-from harness import agents, envs
+from harness import agents, envs, setting
 
 SIDE = 512
 
@@ -126,8 +126,8 @@ def main() -> None:
     options = parser.parse_args()
     from harness.config.option import assignments
 
-    changed = agents.Layer("--set", assignments(options.set))
-    settings = agents.resolve(options.agent, options.env, [changed]).hparams
+    changed = setting.Layer("--set", assignments(options.set))
+    settings = setting.resolve(options.agent, options.env, [changed]).hparams
     torch.set_num_threads(1)
     learner = Learner(options.agent, options.env, options.steps, settings)
     start = time.process_time()

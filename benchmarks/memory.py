@@ -20,7 +20,7 @@ import torch
 import yaml
 
 from baselines.api import NoProgress, Task
-from harness import agents, envs
+from harness import agents, envs, setting
 
 ENDLESS = 1_000_000_000  # environment steps: time ends the training
 MIB = 2**20
@@ -66,7 +66,7 @@ def main() -> None:
         for name, _, value in (item.partition("=") for item in options.set)
     }
     card = envs.card(options.env)
-    found = agents.resolve(options.agent, options.env, [agents.Layer("--set", changed)])
+    found = setting.resolve(options.agent, options.env, [setting.Layer("--set", changed)])
     task = Task(lambda: envs.make(card), steps=ENDLESS)
     agent = agents.make(options.agent, task, found.hparams)
     with contextlib.suppress(OutOfTime):

@@ -27,7 +27,7 @@ from baselines.world_models.dreamer.action import Discrete
 from baselines.world_models.dreamer.config import Config
 from baselines.world_models.dreamer.replay import Batch
 from baselines.world_models.dreamer.trainer import Model, Trainer
-from harness.agents import Layer, resolve
+from harness.setting import Layer, resolve
 
 aten = torch.ops.aten
 PRODUCTS = {aten.mm, aten.addmm, aten.bmm, aten.baddbmm}

@@ -25,7 +25,7 @@ from gymnasium.vector.utils import concatenate, create_empty_array
 
 from baselines.api import Agent, NoProgress, Task
 from baselines.space import action_kind, shown
-from harness import agents, envs
+from harness import agents, envs, setting
 from harness.config import study
 from harness.seeding import streams, untouched_rng
 from harness.sweep.request import Request
@@ -111,7 +111,7 @@ def check_agent(
     name = agents.named(agent)
     if bonus:
         name = agents.with_bonus(name, bonus)
-    spec = resolve(Request(name, env, steps, layers=(agents.Layer("here", hparams or {}),)))
+    spec = resolve(Request(name, env, steps, layers=(setting.Layer("here", hparams or {}),)))
     probe = _Probe(name, dict(spec.hparams), partial(envs.make, envs.card(env)), steps)
     first = probe.train()
     weights = first.weights()

@@ -15,7 +15,7 @@ from baselines import AGENTS, BONUSES, REACHES, api
 from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.learner import Curious
 from baselines.target import attribute
-from harness import agents
+from harness import setting
 from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.search import study
@@ -105,9 +105,9 @@ def test_a_bonus_in_one_file_and_one_line_is_listed_checked_and_trained(toy, tmp
 def test_a_bonus_brings_its_defaults_and_its_ranges_to_each_learner(toy):
     for learner in TAKERS:
         name = f"{learner}_toy"
-        plain = agents.search_space(learner).keys()
-        assert agents.own_defaults(name)["toy_scale"] == 0.5
-        assert agents.search_space(name).keys() > plain | {"toy_scale", "int_coef"}
+        plain = setting.search_space(learner).keys()
+        assert setting.own_defaults(name)["toy_scale"] == 0.5
+        assert setting.search_space(name).keys() > plain | {"toy_scale", "int_coef"}
 
 
 @pytest.mark.parametrize("name", TAKERS)

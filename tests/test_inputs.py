@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from typer.testing import CliRunner
 
-from harness.agents import AgentFile
 from harness.cli import verb
 from harness.cli.main import app
 from harness.config import strict
 from harness.envs.card import Card
 from harness.search import study
 from harness.search.dimension import Dimension
+from harness.setting import AgentFile
 from harness.sweep.expand import expand
 from harness.train import missing
 

@@ -21,6 +21,7 @@ LEVELS = [
     {"sweep"},
     {"stats"},
     {"store"},
+    {"setting"},
     {"agents", "own"},
     {"envs"},
     {"spec"},
@@ -31,7 +32,7 @@ LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 # The branch that reads results: it must run where nothing can train.
 READERS = {"store", "stats", "report"}
 TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "baselines", "sacred"}
-WRITERS = {"agents", "envs", "own", "train", "sweep"}
+WRITERS = {"agents", "envs", "own", "setting", "train", "sweep"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
@@ -65,7 +66,7 @@ def test_imports_point_down(path):
         elif parts[:2] == ["baselines", "space"]:  # the kinds of spaces
             assert here in {"envs", "agents", "testing"}
         elif parts[0] == "baselines":
-            assert here in {"agents", "train", "sweep", "cli", "testing"}
+            assert here in {"agents", "setting", "train", "sweep", "cli", "testing"}
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ from pydantic import BaseModel
 
 import baselines
 from harness import envs
-from harness.agents import AgentFile
 from harness.config.shipped import shipped
 from harness.report.checklist import ChecklistFile
 from harness.report.checklist.questions import QUESTIONS
 from harness.report.results.reference import ReferenceFile
 from harness.search.file import SearchFile
+from harness.setting import AgentFile
 from harness.store.cost import CostFile
 from harness.sweep.claim import SCORES
 from harness.sweep.file import SweepFile

@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from harness.agents import Layer
     from harness.config.strict import UserError
     from harness.envs import Card
+    from harness.setting import Layer
     from harness.spec import Engine, Metric, ResolvedSweep, RunSpec
     from harness.store.files import Damage
     from harness.store.reader import Store
@@ -207,8 +207,8 @@ def find_card(verb: str, env: str) -> Card:
 
 def overrides(pairs: list[str] | None) -> tuple[Layer, ...]:
     """What `--set` says, on top of every other layer."""
-    from harness.agents import Layer
     from harness.config.option import assignments
+    from harness.setting import Layer
 
     return (Layer("--set", assignments(pairs)),) if pairs else ()
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness import stats
-from harness.agents import Layer
 from harness.config.space import Range
 from harness.config.strict import Document
 from harness.config.tree import Place, canonical, nested
 from harness.search.file import MOST_SEEDS, VALUE, Halving, SearchFile, Wilcoxon
+from harness.setting import Layer
 from harness.spec import Anchors, RunSpec
 from harness.sweep.request import Request
 from harness.sweep.resolve import FIRST_TUNING_SEED, resolve

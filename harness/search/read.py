@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness import agents, envs
-from harness.agents import Layer
+from harness import agents, envs, setting
 from harness.config import study
 from harness.config.name import as_file
 from harness.config.space import Range, order_problems
@@ -16,6 +15,7 @@ from harness.config.strict import Document, Problem, Problems, UserError, load, 
 from harness.config.tree import Place, get, put
 from harness.search.file import Halving, Searched, SearchFile
 from harness.search.plan import Instance, Plan
+from harness.setting import Layer
 from harness.sweep.arm import Composed
 from harness.sweep.request import Request, cards_of, requests, with_names
 from harness.sweep.resolve import resolve
@@ -90,7 +90,7 @@ def _plan(
     for request in requests(file, document, composed, cards, problems):
         if file.default == "own":
             with contextlib.suppress(KeyError):  # no such agent: `resolve` says so
-                own = Layer("the agent's own default", agents.own_defaults(request.agent))
+                own = Layer("the agent's own default", setting.own_defaults(request.agent))
                 request = request._replace(layers=(own, *request.layers))
         asked.append(request)
         with problems.gathered():
@@ -163,7 +163,7 @@ def _space(
 ) -> dict[str, _Placed]:
     """The shipped ranges, replaced and added to by the file's."""
     place, problems = ("arms", label), Problems(document.problem)
-    shipped = agents.search_space(agent)
+    shipped = setting.search_space(agent)
     space = {name: _Placed(one, file, ("search", name)) for name, (one, file) in shipped.items()}
     for name, one in arm.space.items():
         space[name] = _Placed(one, document, (*place, "space", name))

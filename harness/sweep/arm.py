@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from harness.agents import Layer
 from harness.config.strict import Document, Problems
 from harness.config.tree import Place, canonical, dotted
+from harness.setting import Layer
 from harness.sweep.file import Departure, Steps, SweepFile
 
 MOST_ARMS = 500  # refused before anything is expanded; ours have 12

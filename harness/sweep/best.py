@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import Field
 
-from harness.agents import Layer
 from harness.config.model import Strict
 from harness.config.name import below
 from harness.config.strict import Document, UserError, load, parse
 from harness.config.tree import Place, canonical
+from harness.setting import Layer
 
 FROM = "from"  # no hyper-parameter of any agent: the path of a best.yaml
 

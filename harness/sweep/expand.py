@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from harness import agents, envs, own, stats
-from harness.agents import Layer, Settings
+from harness import agents, envs, own, setting, stats
 from harness.config import study
 from harness.config.name import joined
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
+from harness.setting import Layer, Settings
 from harness.spec import Engine, Metric, ResolvedSweep, Run, RunSpec
 from harness.store.reader import Store
 from harness.sweep import claim, imported, rehearsal
@@ -46,7 +46,7 @@ class Expansion(NamedTuple):
 
     def origins(self) -> Iterator[Origins]:
         for asked in self.requests:
-            settings = agents.resolve(asked.agent, asked.env, taken_over(asked.layers))
+            settings = setting.resolve(asked.agent, asked.env, taken_over(asked.layers))
             tuned_on = self.sweep.tuned_on.get(asked.arm, {}).get(asked.env)
             yield Origins(asked.arm, asked.env, settings, tuned_on)
 
@@ -273,6 +273,6 @@ def _tuned_on(requests: Collection[Request]) -> dict[str, dict[str, tuple[str, .
     tuned_on: dict[str, dict[str, tuple[str, ...]]] = {}
     for asked in requests:
         if agents.entry(asked.agent).learns:
-            named = agents.tuned_on(asked.agent, asked.env, taken_over(asked.layers))
+            named = setting.tuned_on(asked.agent, asked.env, taken_over(asked.layers))
             tuned_on.setdefault(asked.arm, {})[asked.env] = named
     return tuned_on

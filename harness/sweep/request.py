@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from harness import agents, envs
-from harness.agents import Layer
 from harness.config import study
 from harness.config.strict import Document, Problem, Problems, UserError, suggest
 from harness.config.tree import Place
+from harness.setting import Layer
 from harness.spec import Engine, Evaluation
 from harness.sweep.arm import Composed
 from harness.sweep.file import Experiment

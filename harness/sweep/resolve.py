@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
-from harness import agents, envs
-from harness.agents import Settings
+from harness import agents, envs, setting
 from harness.config import study
 from harness.config.strict import Problems, validate
+from harness.setting import Settings
 from harness.spec import Engine, Evaluation, RunSpec
 from harness.sweep import rehearsal
 from harness.sweep.best import taken_over
@@ -64,7 +64,7 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
         _check_fit(agent, card, wrappers, problems)
     settings = None
     with problems.gathered():  # without an environment, too, mistakes in them can be seen
-        settings = agents.resolve(agent, card.name if card else "", taken_over(request.layers))
+        settings = setting.resolve(agent, card.name if card else "", taken_over(request.layers))
     if card is None or settings is None:
         raise problems.error()
     if not wrong and (short := agents.too_short(agent, settings.hparams, steps or 0)):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from baselines import AGENTS
 from baselines.api import Task
-from harness import agents, envs
+from harness import agents, envs, setting
 from harness.config.strict import UserError
 from harness.seeding import episode_seeds
 from harness.store.run_files import final_returns
@@ -111,7 +111,7 @@ def _scripted(card: envs.Card, seed: int) -> dict[str, Sequence[Any]]:
         if entry.learns or agents.unfit(name, card.name, card.actions) is not None:
             continue
         task = Task(make_env=lambda: envs.make(card, training=False), steps=0)
-        agent = agents.make(name, task, agents.resolve(name, card.name, []).hparams)
+        agent = agents.make(name, task, setting.resolve(name, card.name, []).hparams)
         _, (episode,) = recorded(task.make_env, agent, [seed], True, observed=False)
         actions[name] = list(episode.actions)
     env = envs.make(card, training=False)

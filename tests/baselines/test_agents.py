@@ -33,7 +33,7 @@ from baselines import AGENTS, split
 from baselines.api import Agent, NoProgress, Task
 from baselines.sb3 import ALGORITHMS, agent_class
 from baselines.sb3_config import schedule
-from harness import agents
+from harness import setting
 from harness.config.shipped import shipped
 from harness.config.strict import load
 from harness.envs import card_names
@@ -298,7 +298,7 @@ def assert_complete(dumped, config):
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_every_hyper_parameter_is_in_the_spec_so_that_another_default_is_another_run(name):
-    assert_complete(agents.own_defaults(name), ENTRIES[name].load().Config())
+    assert_complete(setting.own_defaults(name), ENTRIES[name].load().Config())
 
 
 @pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)
@@ -332,20 +332,20 @@ def test_shipped_hyper_parameters_fit_with_a_bonus_and_leave_the_learners_as_the
     learner, _ = split(name)
     fields = ENTRIES[learner].load().Config.model_fields
 
-    plain, bonus = (agents.resolve(each, env, []).hparams for each in (learner, name))
+    plain, bonus = (setting.resolve(each, env, []).hparams for each in (learner, name))
 
     assert {key: bonus[key] for key in fields} == plain
 
 
 def test_a_learners_settings_count_with_a_bonus_only_where_it_says_so():
-    ours = agents.own_defaults("ppo_rnd")
+    ours = setting.own_defaults("ppo_rnd")
 
-    assert agents.resolve("ppo", "Acrobot-v1", []).hparams["n_steps"] != ours["n_steps"]
-    assert agents.resolve("ppo_rnd", "Acrobot-v1", []).hparams == ours
-    assert agents.resolve("ppo_rnd", "DeepSea-7", []).hparams["int_learning_rate"] == 3e-3
+    assert setting.resolve("ppo", "Acrobot-v1", []).hparams["n_steps"] != ours["n_steps"]
+    assert setting.resolve("ppo_rnd", "Acrobot-v1", []).hparams == ours
+    assert setting.resolve("ppo_rnd", "DeepSea-7", []).hparams["int_learning_rate"] == 3e-3
     # Where the two together have an entry, it departs from the learner's.
-    assert agents.resolve("recurrent_ppo_rnd", "DeepSea-10", []).hparams["n_steps"] == 100
-    assert agents.resolve("recurrent_ppo_icm", "DeepSea-10", []).hparams["n_steps"] == 128
+    assert setting.resolve("recurrent_ppo_rnd", "DeepSea-10", []).hparams["n_steps"] == 100
+    assert setting.resolve("recurrent_ppo_icm", "DeepSea-10", []).hparams["n_steps"] == 128
 
 
 @pytest.mark.parametrize("path", HPARAMS, ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ import pytest
 from gymnasium import spaces
 
 from baselines.api import NoProgress, Task
-from harness import agents, envs
+from harness import agents, envs, setting
 from harness.envs import extra
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
@@ -83,7 +83,7 @@ REFUSED = [
 )
 def test_a_learner_that_can_read_an_environment_learns_there_by_its_id(env, wrappers, agent):
     spec = resolve(Request(agent, env, STEPS, wrappers=wrappers, layers=(
-        agents.Layer("here", SETTINGS.get(agent, {})),
+        setting.Layer("here", SETTINGS.get(agent, {})),
     )))  # fmt: skip
     card = envs.card(env)
     made = agents.make(agent, Task(lambda: envs.make(card, spec.wrappers), STEPS), spec.hparams)

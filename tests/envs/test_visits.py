@@ -9,11 +9,11 @@ from tiny import HPARAMS, files, store_at
 
 from baselines.api import GOAL_METHODS
 from baselines.target import offers
-from harness.agents import Layer
 from harness.config.strict import UserError
 from harness.envs import Visits, card, card_names, make
 from harness.envs.plane import Plane
 from harness.envs.visits import Watched
+from harness.setting import Layer
 from harness.spec import Evaluation
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve

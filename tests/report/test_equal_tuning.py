@@ -10,7 +10,7 @@ import pytest
 from fake_report import write_report
 from typer.testing import CliRunner
 
-from harness import agents, envs
+from harness import envs, setting
 from harness.cli.main import app
 from harness.config.shipped import shipped
 from harness.config.strict import UserError, load, parse
@@ -46,7 +46,7 @@ PROVENANCE = {
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_shipped_setting_says_on_which_environments_it_was_tuned(path):
-    for tuned in parse(load(path), agents.AgentFile).envs.values():
+    for tuned in parse(load(path), setting.AgentFile).envs.values():
         assert set(tuned.tuned_on) <= {*envs.card_names(), *ELSEWHERE}
         assert len(set(tuned.tuned_on)) == len(tuned.tuned_on)
 
@@ -57,7 +57,7 @@ def test_a_setting_that_does_not_say_it_is_refused_at_its_line(tmp_path):
     wrong.write_text(text.replace("    tuned_on: [DeepSea-20]\n", ""))
 
     with pytest.raises(UserError, match=r"ppo.yaml:\d+: envs.DeepSea-\*.*tuned_on"):
-        parse(load(wrong), agents.AgentFile)
+        parse(load(wrong), setting.AgentFile)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_setting_that_does_not_say_it_is_refused_at_its_line(tmp_path):
     ],
 )
 def test_a_setting_was_tuned_where_its_entry_says(agent, env, tuned_on):
-    assert agents.tuned_on(agent, env) == tuned_on
+    assert setting.tuned_on(agent, env) == tuned_on
 
 
 def sweep(tuned_on, claims=()):

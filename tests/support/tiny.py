@@ -12,7 +12,7 @@ from probe_envs_agents import Goals, continuous, discrete
 
 from baselines import AGENTS, BONUSES, REPLAY, entry, names, split
 from harness import envs
-from harness.agents import Layer
+from harness.setting import Layer
 from harness.spec import Evaluation, RunSpec
 from harness.store.reader import Store
 from harness.sweep.request import Request

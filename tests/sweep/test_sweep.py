@@ -8,9 +8,9 @@ import time
 import pytest
 
 from harness import envs
-from harness.agents import Layer
 from harness.config.shipped import shipped
 from harness.config.strict import UserError
+from harness.setting import Layer
 from harness.store.reader import Store
 from harness.sweep.expand import expand as expand_file
 from harness.sweep.order import in_order
