@@ -67,7 +67,7 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         observation, info = self.env.reset(seed=seed, options=options)
         assert seed is not None
         self._seed = seed
-        self._observations, self._infos = [copy.deepcopy(observation)], [dict(info)]
+        self._observations, self._infos = [copy.deepcopy(observation)], [copy.deepcopy(info)]
         self._actions: list[Any] = []
         self._rewards: list[float] = []
         return observation, info
@@ -77,7 +77,7 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         self._observations.append(copy.deepcopy(observation))
         self._actions.append(copy.deepcopy(action))
         self._rewards.append(float(reward))
-        self._infos.append(dict(info))
+        self._infos.append(copy.deepcopy(info))
         if terminated or truncated:
             self._ended(self.episode(bool(terminated)))
         return observation, reward, terminated, truncated, info

@@ -6,6 +6,8 @@ import re
 import shutil
 import sys
 
+import gymnasium as gym
+import numpy as np
 import pytest
 from command import typed
 from package import install
@@ -14,6 +16,7 @@ from tiny import ENTRIES, each, store_at, tiny
 from harness import own
 from harness.config import study
 from harness.config.strict import UserError
+from harness.own import Recorder
 from harness.python import results
 from harness.store import run_files
 from harness.store.reader import Store
@@ -107,6 +110,30 @@ def test_a_metric_is_the_mean_over_the_very_episodes_of_the_final_score(folder):
     assert all(0 < made.value < 1 for made, _ in numbers(folder, "swing"))
     for made, row in numbers(folder, "last"):
         assert made.value == pytest.approx(sum(row["returns"]) / 3)
+
+
+class Counts(gym.Env):
+    """Tells in each `info` the one array in which it counts on."""
+
+    observation_space = action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        self.counts = np.zeros(2)
+        return 0, {"counts": self.counts}
+
+    def step(self, action):
+        self.counts[action] += 1
+        return 0, 0.0, self.counts.sum() == 3, False, {"counts": self.counts}
+
+
+def test_infos_are_those_of_their_step_whatever_the_environment_writes_later():
+    episodes = []
+    env = Recorder(Counts(), "counts", episodes.append)
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(1)
+
+    assert [info["counts"][1] for info in episodes[0].infos] == [0, 1, 2, 3]
 
 
 def test_a_metric_is_a_column_of_the_frame_where_its_episodes_were_played(folder):

@@ -33,7 +33,7 @@ def calibrate_env(
     reference: Annotated[
         float | None,
         typer.Option(
-            help=f"The score that becomes 1. Default: {THRESHOLD}, if it is registered with one."
+            help=f"The score that becomes 1. Default: {THRESHOLD}, if the card changes nothing."
         ),
     ] = None,
     reference_source: Annotated[
@@ -111,8 +111,15 @@ def _reference(card: Card, score: float | None, source: str) -> Anchor | None:
         if not math.isfinite(score):
             raise verb.user_error("--reference", f"{score} is no score")
         return Anchor(score=score, source=source)
-    solved = known(card.id).reward_threshold if card.id else None
-    return None if solved is None else Anchor(score=solved, source=THRESHOLD)
+    if card.id is None:
+        return None
+    spec = known(card.id)
+    as_registered = card.max_episode_steps == spec.max_episode_steps and not (
+        card.kwargs or card.wrappers or card.variants
+    )
+    if spec.reward_threshold is None or not as_registered:  # another task has another threshold
+        return None
+    return Anchor(score=spec.reward_threshold, source=THRESHOLD)
 
 
 def _file(card: Card, overwrite: bool) -> Path:

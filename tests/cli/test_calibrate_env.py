@@ -65,6 +65,12 @@ def test_a_card_without_a_reference_keeps_the_measured_score_and_normalises_noth
     assert "without a reference" in told and "--reference SCORE" in told
 
 
+def test_the_threshold_of_a_task_is_no_reference_for_a_changed_one(folder):
+    calibrate("FrozenLake-v1", "--limit", "20", "--write")
+
+    assert scores("FrozenLake-v1")[1] is None
+
+
 def test_a_reference_of_the_users_own_says_who_says_so(folder):
     source = 'theirs, "table 2": mean of 100 episodes'
     calibrate("Blackjack-v1", "--reference", "-0.0125", "--reference-source", source, "--write")

@@ -124,6 +124,34 @@ def test_the_monitors_of_one_folder_are_the_environments_of_one_run_in_the_order
     assert run.scores[-1].returns == (1.0, 2.0, 3.0) and run.scores[-1].step == 15
 
 
+LATER = 1_700_000_100.0
+MIXED = {  # files, and what is told of them
+    "one after the other": ({"0": {}, "1": {"start": LATER}}, "1.monitor.csv:1: t_start: it begins "
+                            "when 0.monitor.csv had ended, as environments of one run do not"),
+    "of two environments": ({"0": {}, "1": {"env": "Acrobot-v1"}}, "1.monitor.csv:1: env_id: "
+                            "Acrobot-v1, and CartPole-v1 in 0.monitor.csv: give each run a folder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", MIXED)
+def test_monitors_of_a_folder_that_are_not_of_one_run_are_refused(tmp_path, what):
+    files, told = MIXED[what]
+    for name, facts in files.items():
+        monitor(tmp_path / "a" / f"{name}.monitor.csv", [(1, 5, 1.0), (2, 5, 2.0)], **facts)
+
+    with pytest.raises(UserError) as caught:
+        taken(tmp_path, pattern="{arm}", seed=0)
+
+    assert told in str(caught.value)
+
+
+def test_a_monitor_to_which_another_training_was_added_is_refused(tmp_path):
+    monitor(tmp_path / "a" / "monitor.csv", [(1, 5, 1.0), (9, 5, 2.0), (1, 5, 0.5)])
+
+    with pytest.raises(UserError, match=r"monitor.csv:5: t: 0.5 after 2: another training was ad"):
+        taken(tmp_path, pattern="{arm}", seed=0)
+
+
 def test_a_pattern_of_files_makes_each_monitor_a_run(tmp_path):
     for seed in (0, 1):
         monitor(tmp_path / f"{seed}.monitor.csv", [(seed, 5, 1.0)])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,8 @@ from harness.store.foreign.table import read, text_of
 SUFFIX = "monitor.csv"
 WINDOW = 100  # episodes; `stats_window_size` of SB3
 POINTS = 100  # of a curve, at most
+# The way out where files of a folder are not the environments of one run.
+APART = "give each run a folder of its own, or --run '{seed}.monitor.csv'"
 HEAD = "#"  # begins the first line, and JSON follows
 
 
@@ -57,13 +59,22 @@ def runs(root: Path, names: Names) -> list[Series]:
 def _run(name: str, of: list[Path], names: Names, flaws: Flaws) -> Series | None:
     episodes: list[Episode] = []
     known: dict[str, str] = {}
+    times: list[tuple[float, float, Path]] = []  # from when to when each was written
     for file in of:
         head = _head(file, flaws)
         if head is None:
             continue
-        if isinstance(head.get("env_id"), str) and head["env_id"] != "None":
-            known["env"] = head["env_id"]
-        episodes += _episodes(file, float(head.get("t_start", 0.0)), flaws)
+        env = str(head.get("env_id"))
+        if env != "None" and known.setdefault("env", env) != env:
+            flaws.add(file, 1, "env_id", f"{env}, and {known['env']} in {of[0].name}: {APART}")
+        start = float(head.get("t_start", 0.0))
+        if mine := list(_episodes(file, start, flaws)):
+            episodes += mine
+            times.append((start, mine[-1].time, file))
+    for (_, end, first), (start, _, file) in pairwise(sorted(times)):
+        if start >= end:
+            what = f"it begins when {first.name} had ended, as environments of one run do not"
+            flaws.add(file, 1, "t_start", f"{what}: {APART}")
     whose = names.of(name, flaws, of[0], known)
     if whose is None or not episodes:
         return None
@@ -92,12 +103,20 @@ def _episodes(file: Path, start: float, flaws: Flaws) -> Iterator[Episode]:
     if missing := [column for column in "rlt" if column not in table.head]:
         flaws.add(file, 2, "", f"no column '{missing[0]}': a monitor file has r, l and t")
         return
+    latest = -math.inf
     for row in table.rows:
         value, length = table.cell(row, "r").number(flaws), table.cell(row, "l").whole(flaws)
         time = table.cell(row, "t").number(flaws)
         if value is not None and length is not None and time is not None:
             if length < 1:
                 table.cell(row, "l").wrong(flaws, "an episode has at least one step")
+            if time < latest:
+                message = (
+                    f"{time:g} after {latest:g}: another training was added to the file. Cut it "
+                    "into a file for each, with the first two lines"
+                )
+                table.cell(row, "t").wrong(flaws, message)
+            latest = time
             yield Episode(start + time, length, value)
 
 
