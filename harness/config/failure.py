@@ -1,4 +1,4 @@
-"""What went wrong in code of the user's own, and on which line of his file."""
+"""What went wrong in code of the user's own, and on which line of their file."""
 
 from __future__ import annotations
 

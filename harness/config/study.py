@@ -1,7 +1,7 @@
 """The study: the folder of the user's own files, whose modules and cards a command may use.
 
 Importing executes. What a file of the user's names may be imported from that file's folder; what
-only a record of a run names is not, unless the user says that the folder is his (`--study`): then
+only a record of a run names is not, unless the user says that the folder is theirs (`--study`): then
 it may name what stands there, and what the folder's own sweep files name.
 """
 

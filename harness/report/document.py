@@ -61,7 +61,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Caution:
-    """What a reader must know before he believes what follows."""
+    """What a reader must know before believing what follows."""
 
     kind: ClassVar = "caution"
     words: str

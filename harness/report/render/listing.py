@@ -126,6 +126,6 @@ def repeat(spec: RunSpec) -> str:
 
 
 def _asked(wrapper: Mapping[str, Any]) -> dict[str, Any]:
-    """As a user asks for it: the version of one of his own is not an option."""
+    """As a user asks for it: the version of one of their own is not an option."""
     own = ":" in str(wrapper.get("name"))
     return {key: value for key, value in wrapper.items() if not (own and key == "version")}
