@@ -1,4 +1,4 @@
-"""The only door to the learners: their names, hyper-parameters and what they can act in."""
+"""The only door to the learners: their names, how they are made, and what they can act in."""
 
 from __future__ import annotations
 
