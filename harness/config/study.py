@@ -1,8 +1,8 @@
 """The study: the folder of the user's own files, whose modules and cards a command may use.
 
 Importing executes. What a file of the user's names may be imported from that file's folder; what
-only a record of a run names is not, unless the user says that the folder is theirs (`--study`): then
-it may name what stands there, and what the folder's own sweep files name.
+only a record of a run names is not, unless the user says that the folder is theirs (`--study`):
+then it may name what stands there, and what the folder's own sweep files name.
 """
 
 from __future__ import annotations
