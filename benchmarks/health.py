@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from harness.setting import Layer
 from harness.spec import Evaluation
 from harness.store.reader import RunStatus, Store
-from harness.sweep.resolve import single
+from harness.sweep.request import Request
+from harness.sweep.resolve import resolve
 from harness.train.run import Job, run
 
 # Agent, environment, steps: enough for several updates, and to learn something where that is quick.
@@ -65,9 +66,9 @@ def cases(
 ) -> Iterator[Case]:
     for agent, env, steps, hparams in table:
         for seed in range(seeds) if agent.startswith(only) else ():
-            spec = single(agent, env, seed, steps, Layer("benchmarks/health.py", hparams))
+            layers = (Layer("benchmarks/health.py", hparams),)
             every = Evaluation(every=steps // 10, episodes=2, final_episodes=2)
-            spec = spec.model_copy(update={"evaluation": every})
+            spec = resolve(Request(agent, env, steps, seed, layers, evaluation=every))
             with tempfile.TemporaryDirectory() as folder:
                 store = Store(Path(folder))
                 with suppress(Exception):  # it is in the status
