@@ -88,12 +88,18 @@ class Recorder(gym.Wrapper[Any, Any, Any, Any]):
         return Episode(
             env=self._name,
             seed=self._seed,
-            observations=np.stack(self._observations) if plain else self._observations,
-            actions=np.array(self._actions),
-            rewards=np.array(self._rewards),
+            observations=_fixed(np.stack(self._observations)) if plain else self._observations,
+            actions=_fixed(np.array(self._actions)),
+            rewards=_fixed(np.array(self._rewards)),
             infos=self._infos,
             terminated=terminated,
         )
+
+
+def _fixed(array: Any) -> Any:
+    """Not to be written to: every metric is given the same episode."""
+    array.setflags(write=False)
+    return array
 
 
 class Found(NamedTuple):

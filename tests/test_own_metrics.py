@@ -136,6 +136,18 @@ def test_infos_are_those_of_their_step_whatever_the_environment_writes_later():
     assert [info["counts"][1] for info in episodes[0].infos] == [0, 1, 2, 3]
 
 
+def test_no_metric_can_change_the_episode_that_the_next_one_is_given():
+    episodes = []
+    env = Recorder(Counts(), "counts", episodes.append)
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(1)
+
+    for part in (episodes[0].observations, episodes[0].actions, episodes[0].rewards):
+        with pytest.raises(ValueError, match="read-only"):
+            part += 1
+
+
 def test_a_metric_is_a_column_of_the_frame_where_its_episodes_were_played(folder):
     sweep()
 

@@ -100,6 +100,17 @@ def test_curves_that_begin_later_are_drawn_and_averaged_where_they_are(store, tm
     assert [row["iqm"] for row in rows(store, "table_auc")] == ["750.0"]
 
 
+@pytest.mark.parametrize("apart", [0, 7])
+def test_a_curve_of_runs_with_scores_at_different_steps_says_how_it_is_drawn(
+    store, tmp_path, apart
+):
+    lines = (f"a,CartPole-v1,{seed},{step},{step}" for seed in range(8)
+             for step in (0, 500 + apart * seed, 1000))  # fmt: skip
+    sweep = take(Source(table(tmp_path / "s.csv", *lines)), "fake", store).sweep
+
+    assert ("interpolated linearly" in report(store, sweep, ("curves",))) == bool(apart)
+
+
 def test_budgets_that_differ_are_shown_and_those_that_hardly_do_are_no_warning(store, tmp_path):
     def ending(at):
         lines = (f"{arm},E-v0,{seed},{step},1" for arm in "ab" for seed in range(8)

@@ -9,6 +9,7 @@ import pytest
 from foreign import monitor, table, taken
 
 from harness.config.strict import UserError
+from harness.store.foreign.monitor import rolling
 
 ROW = "a,CartPole-v1,0,100,1.5"
 
@@ -361,6 +362,12 @@ def test_every_episode_that_cleanrl_logs_is_read_as_a_monitor_is(tmp_path):
 
     assert (run.whose.arm, run.whose.env, run.whose.seed) == ("ppo", "E-v0", 1)
     assert len(run.scores) <= 101 and run.scores[-1] == (20_000, 351.5, tuple(range(302, 402)))
+
+
+def test_episodes_that_end_at_the_last_step_are_one_score():
+    scores = rolling([(100, 1.0), (200, 2.0), (200, 4.0), (200, 5.0)])
+
+    assert [(score.step, score.mean) for score in scores] == [(100, 1.0), (200, 3.0)]
 
 
 def test_a_single_event_file_is_a_run(events):

@@ -47,6 +47,7 @@ def fill(
         returns="return" if evidence.imported else "raw return",
         seeds=seeds(evidence),
         baseline=evidence.baseline,
+        between=_between(evidence),
         anchors=_ANCHORS if evidence.sweep.anchors and score not in evidence.measured else "",
         **dict.fromkeys(marks, ""),
     )
@@ -55,6 +56,18 @@ def fill(
     words += _gaps(evidence) if aggregate else ""
     used = (text for name, text in marks.items() if f"{{{name}}}" in caption)
     return Caption(" ".join(words.split()), " ".join(used))
+
+
+def _between(evidence: Evidence) -> str:
+    """How runs make one line that were scored at different steps, as those from elsewhere may."""
+    alike = all(
+        len({tuple(curve.steps) for curve in evidence.of(evidence.curves, arm, env)}) < 2
+        for arm, env in evidence.pairs
+    )
+    return "" if alike else (
+        "Where runs of an arm have scores at different steps, they are interpolated linearly, and "
+        "the line covers the steps that all of them reach."
+    )  # fmt: skip
 
 
 def bars(statistics: Sequence[str], seeds: int, tasks: int, ranges: bool = True) -> str:

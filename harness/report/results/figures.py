@@ -167,7 +167,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
     "curves": Kind(
         "Learning curves",
         "The IQM of the {returns} over {seeds}, along training. {band} An arm with missing runs "
-        "is drawn run by run, thin. {anchors}",
+        "is drawn run by run, thin. {between} {anchors}",
         curves.learning_curves,
         aggregate=False,
         per="sweep",

@@ -131,6 +131,8 @@ def rolling(episodes: Sequence[tuple[int, float]]) -> list[Score]:
         if i == len(episodes) or step // every > before // every:
             latest = tuple(value for _, value in episodes[max(0, i - WINDOW) : i])
             at = step if i == len(episodes) else step // every * every
+            if scores and scores[-1].step == at:  # of several environments at one step
+                scores.pop()
             scores.append(Score(at, float(np.mean(latest)), latest))
         before = step
     return scores
