@@ -175,6 +175,14 @@ def test_the_version_of_a_base_says_nothing_of_what_is_derived_from_it(folder):
     assert agents.entry("my_agent:Mine").version not in (7, None)
 
 
+def test_a_refused_module_names_the_way_out_of_the_command_and_of_python(folder):
+    study.enter(folder)
+
+    assert "--study FOLDER (in Python: study_folder=FOLDER)" in study.refused(
+        "my_agent:HillClimber"
+    )
+
+
 def forget(monkeypatch, folder):
     """As if another process had started."""
     from harness import provenance
@@ -222,10 +230,11 @@ WRONG = {
     "a reach that there is not": ("my_bonus.py", '"step"', '"steps"', "reach: steps (there are"),
     "a Config that is none": ("my_bonus.py", "(api.Config)", "", "Config: not derived from"),
     "a card that is not there": (
-        "sweep.yaml", "corridor.yaml", "korridor.yaml", "no card of this study",
+        "sweep.yaml", "corridor.yaml", "korridor.yaml", "Did you mean 'envs/corridor.yaml'?",
     ),
     "a card of elsewhere": (
-        "sweep.yaml", "envs/corridor.yaml", "../corridor.yaml", "no card of this study",
+        "sweep.yaml", "envs/corridor.yaml", "../corridor.yaml",
+        "beside this file. Did you mean 'envs/corridor.yaml'?",
     ),
     "a card with a wrong key": ("envs/corridor.yaml", "summary:", "sumary:", "envs/corridor.yaml:"),
     "a module that ends the process": (

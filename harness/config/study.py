@@ -68,8 +68,8 @@ def refused(target: str) -> str:
         return ""
     return (
         f"'{target}' is named by a record only, and what a record names is not imported: "
-        "--study FOLDER says that the folder with its code, or with a sweep file that names it, is "
-        "yours"
+        "--study FOLDER (in Python: study_folder=FOLDER) says that the folder with its code, or "
+        "with a sweep file that names it, is yours"
     )
 
 

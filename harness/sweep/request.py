@@ -128,9 +128,15 @@ def with_names(file: E, problems: Problems) -> E:
         own = study.card_file(path.stem)
         if by_path and (own is None or own != study.beside(given)):
             places = " or ".join(f"{place}/" for place in study.CARDS)
-            message = f"no card of this study: put it into {places} beside this file"
-            problems.add(("envs", i), message)
+            message = f"no card of this study: put it into {places} beside this file."
+            problems.add(("envs", i), message + suggest(given, _cards_of_study()))
     return file.model_copy(update={"envs": names})
+
+
+def _cards_of_study() -> list[str]:
+    """The study's own cards, as a sweep file names them."""
+    folder = study.folder()
+    return [f"{card.parent.name}/{card.name}" for card in study.cards(folder)] if folder else []
 
 
 def cards_of(file: Experiment, problems: Problems) -> dict[str, envs.Card]:
