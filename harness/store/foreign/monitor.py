@@ -121,7 +121,7 @@ def _episodes(file: Path, start: float, flaws: Flaws) -> Iterator[Episode]:
 
 
 def rolling(episodes: Sequence[tuple[int, float]]) -> list[Score]:
-    """The mean of the last episodes, at even distances that seeds of one budget share.
+    """The mean of the last episodes, at even distances: of most budgets, the same for all seeds.
 
     :param episodes: the step at which each ended, and its return.
     """
