@@ -67,7 +67,7 @@ def named(name: str) -> str:
     :raises KeyError: if two have the name; its argument tells the way out.
     """
     learner, plus, bonus = name.partition("+")
-    learner = declared.target("agents", learner, [*names()])
+    learner = declared.target("agents", learner, names())
     return f"{learner}{plus}{declared.target('bonuses', bonus, BONUSES)}"
 
 

@@ -11,7 +11,7 @@ same, in a run's key too.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib.metadata import distributions
 from importlib.util import find_spec
@@ -68,10 +68,10 @@ def find(group: str, name: str, other: str = "") -> Declared | None:
     return same[0] if same else None
 
 
-def target(group: str, name: str, ships: Collection[str]) -> str:
+def target(group: str, name: str, ships: Iterable[str]) -> str:
     """The target for which a name in the user's file stands; the name itself, if it is none.
 
-    :param ships: the names of the same group that ship.
+    :param ships: the names of the same group that ship; asked only of a name that is declared.
     :raises KeyError: as `find` does.
     """
     if name not in names(group):
