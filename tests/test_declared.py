@@ -172,6 +172,7 @@ def test_a_package_may_declare_all_that_a_sweep_names(all_groups, tmp_path):
     assert specs["dull"].wrappers[0]["name"] == "their_pkg.things:Dull"
 
 
+@pytest.mark.slow
 def test_a_record_of_what_a_package_declares_is_made_again(all_groups, tmp_path):
     typed("run", "climber", "their_corridor", "--steps", "200", cwd=tmp_path)
     (folder,) = (tmp_path / "results/runs").glob("*/*/*")

@@ -159,6 +159,7 @@ def test_a_metric_is_a_column_of_the_frame_where_its_episodes_were_played(folder
     assert before["length"].isna().all()
 
 
+@pytest.mark.slow
 def test_a_new_or_changed_metric_trains_nothing_again(folder):
     edit(folder / "sweep.yaml", ', "my_metrics:swing", "my_metrics:last"', "")
     sweep()
@@ -230,6 +231,7 @@ same.kind = "both"
 auc = seed'''
 
 
+@pytest.mark.slow
 def test_a_metric_that_draws_numbers_is_repeatable_and_disturbs_no_episode(folder):
     edit(folder / "my_metrics.py", "len(episode.actions)", "np.random.normal()")
     sweep()

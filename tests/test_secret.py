@@ -143,6 +143,7 @@ def test_a_search_leaves_no_password_behind(tmp_path):
     assert SECRET not in typed("status", "--results", tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_with_an_observer_leaves_no_password_behind_and_gives_none_to_its_workers(tmp_path):
     url = f"sqlite:///file:{tmp_path}/sacred.db?uri=true&password={SECRET}"
     words = ["run", "pid", "CartPole-v1", "--steps", "200", "--observer", url]

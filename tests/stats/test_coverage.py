@@ -24,6 +24,7 @@ def shipped(statistic: str, seeds: int, tasks: int, scores: str) -> calibration.
     return row
 
 
+@pytest.mark.slow
 def test_the_shipped_table_has_every_row_of_the_simulation():
     names = [
         (row.statistic, row.seeds, row.tasks, row.scores)

@@ -38,6 +38,7 @@ def learned(spec):
     return before, agent.weights()
 
 
+@pytest.mark.slow
 def test_every_odd_value_is_refused_or_in_the_table_of_those_asked_to_train():
     asked = cases()
     assert len(asked) > 5000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+import pytest
 from tiny import store_at, tiny
 
 from harness.sweep.order import in_order
@@ -14,6 +15,7 @@ from harness.train.sacred_log import unreachable
 NOTHING_LISTENS = "mongodb://127.0.0.1:9/sacred"
 
 
+@pytest.mark.slow
 def test_runs_that_start_together_all_reach_one_database(tmp_path):
     url = f"sqlite:///{tmp_path / 'sacred.db'}"
     store = store_at(tmp_path)
