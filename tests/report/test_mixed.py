@@ -66,6 +66,21 @@ def test_the_report_says_which_protocol_each_side_had(store, study):
     assert r"\texttt{theirs} (imported, not made here)" in methods
 
 
+def test_budgets_that_nobody_knows_are_not_called_unequal(store, study, tmp_path):
+    rows = (f"a,CartPole-v1,{seed},{40 + seed}" for seed in range(8))
+    path = table(tmp_path / "single.csv", *rows, head="arm,env,seed,return\n")
+    take(Source(path), "single", store)
+    sweep = study.read_text().replace("ppo_of_them/a", "single/a")
+    study.write_text(sweep)
+
+    text = report(store, mixed(store, study))
+
+    assert "nequal budgets" not in text and "udgets differ" not in text
+    assert "Budgets on CartPole-v1 are not known to be equal, in steps (" in text
+    assert "**Their budgets are not known to be equal.**" in text
+    assert "| arm | CartPole-v1 (budgets not known) |" in text
+
+
 def test_arms_with_seeds_of_their_own_are_compared_over_environments(store, tmp_path):
     envs = ("CartPole-v1", "Pendulum-v1")
     path = table(tmp_path / "t.csv", *(

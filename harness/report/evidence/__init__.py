@@ -169,17 +169,21 @@ class Evidence:
     # Budgets --------------------------------------------------------------------------------------
 
     @cached_property
-    def unequal(self) -> tuple[str, ...]:
-        """The environments on which arms were trained for different numbers of steps.
+    def unequal(self) -> dict[str, str]:
+        """The environments on which arms had not the same budget, and what their budgets do.
 
-        A last score that was imported need not stand at the very end of its budget.
+        "differ", or, where those of some arms were imported without steps, "are not known to be
+        equal". A last score that was imported need not stand at the very end of its budget.
         """
-
-        def apart(env: str) -> bool:
-            steps, imported = self.budgets(env), {*self.arms_on(env)} & self.imported.keys()
-            return max(steps) * (1 - (UNUSED if imported else 0)) > min(steps)
-
-        return tuple(env for env in self.sweep.envs if apart(env))
+        found = {}
+        for env in self.sweep.envs:
+            imported = {*self.arms_on(env)} & self.imported.keys()
+            known = [steps for steps in self.budgets(env) if steps]
+            if known and max(known) * (1 - (UNUSED if imported else 0)) > min(known):
+                found[env] = "differ"
+            elif known and 0 in self.budgets(env):
+                found[env] = "are not known to be equal"
+        return found
 
     def budgets(self, env: str) -> dict[int, list[str]]:
         """The arms by their number of steps."""

@@ -132,13 +132,17 @@ def _allowed_anyway(evidence: Evidence) -> Iterable[str]:
 
 
 def _unequal_budgets(evidence: Evidence) -> Iterable[str]:
-    for env in evidence.unequal:
+    for env, do in evidence.unequal.items():
         of_arms = grouped(
             (budget(run.steps for run in evidence.specs(arm, env)), arm)
             for arm in evidence.arms_on(env)
         )
         each = (f"{steps}: {', '.join(arms)}" for steps, arms in of_arms.items())
-        yield f"Unequal budgets on {env}, in steps ({'; '.join(each)}): not a fair comparison."
+        steps = f"in steps ({'; '.join(each)})"
+        if do == "differ":
+            yield f"Unequal budgets on {env}, {steps}: not a fair comparison."
+        else:
+            yield f"Budgets on {env} {do}, {steps}: perhaps not a fair comparison."
 
 
 def _begin_apart(evidence: Evidence) -> Iterable[str]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from harness import stats
 from harness.config.name import joined
+from harness.config.tree import grouped
 from harness.report.document import quoted
 from harness.report.evidence import Evidence, imported
 from harness.report.number import count, stamp
@@ -51,8 +52,7 @@ def fill(
         anchors=_ANCHORS if evidence.sweep.anchors and score not in evidence.measured else "",
         **dict.fromkeys(marks, ""),
     )
-    if evidence.unequal:
-        words += f" **Budgets differ between arms on {', '.join(evidence.unequal)}.**"
+    words += "".join(f" **{sentence}**" for sentence in budgets(evidence))
     words += _gaps(evidence) if aggregate else ""
     used = (text for name, text in marks.items() if f"{{{name}}}" in caption)
     return Caption(" ".join(words.split()), " ".join(used))
@@ -112,6 +112,12 @@ def bands(statistic: str, seeds: int, tasks: int, joint: bool) -> str:
     if shows == "range" and statistic != stats.PROFILE:
         return f"The band is the range of the single seeds: {why}"
     return f"There is no band: {why}"
+
+
+def budgets(evidence: Evidence) -> list[str]:
+    """That arms had not the same budget, a sentence for those that differ, one for unknown ones."""
+    envs = grouped((do, env) for env, do in evidence.unequal.items())
+    return [f"Budgets {do} between arms on {joined(of)}." for do, of in envs.items()]
 
 
 def brackets(evidence: Evidence) -> str:

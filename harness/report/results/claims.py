@@ -50,8 +50,8 @@ def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
     begin = (evidence.begin_apart.get(env, {}) for env in envs if claim.score == "auc")
     if any(len({first.get(arm) for arm in claim.arms}) > 1 for first in begin):
         yield "Their curves begin at different steps."
-    if set(envs) & set(evidence.unequal):
-        yield "Their budgets differ."
+    for do in dict.fromkeys(evidence.unequal[env] for env in envs if env in evidence.unequal):
+        yield f"Their budgets {do}."
     both = [
         [status for env in envs for status in evidence.statuses_of(arm, env)] for arm in claim.arms
     ]

@@ -41,9 +41,7 @@ def _runs(evidence: Evidence) -> list[str]:
         if set(counts) in ({"finished"}, {"imported"})
         else f"Of {len(evidence.unique)} training runs, {ended}.",
     ]
-    if evidence.unequal:
-        clauses.append(f"Budgets differ between arms on {joined(evidence.unequal)}.")
-    return clauses
+    return [*clauses, *caption.budgets(evidence)]
 
 
 def _environments(evidence: Evidence) -> str:

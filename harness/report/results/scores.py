@@ -56,7 +56,11 @@ def by_environment(evidence: Evidence, score: str) -> Table:
         )
         for name in (("reference", "random") if anchors else ())
     )
-    heads = (f"{env} (unequal budgets)" if env in evidence.unequal else env for env in envs)
+    marks = {
+        env: " (unequal budgets)" if do == "differ" else " (budgets not known)"
+        for env, do in evidence.unequal.items()
+    }
+    heads = (env + marks.get(env, "") for env in envs)
     title = caption.describe_score(evidence, score)
     return Table(
         ("arm", *heads),
