@@ -314,7 +314,8 @@ def _version(name: str) -> str:
 def machine() -> dict[str, Any]:
     """The facts about this computer and process that can decide bits or speed.
 
-    A run that never imported torch says nothing of it; the rest is equal for all runs of a machine.
+    A run that never imported torch, or what the engine lockstep compiles, says nothing of it; the
+    rest is equal for all runs of a machine.
     """
     cpu = _cpuinfo()
     flags = (cpu.get("flags") or cpu.get("Features", "")).split()
@@ -333,8 +334,11 @@ def machine() -> dict[str, Any]:
         },
         "numpy_arithmetic": _numpy_arithmetic(),
     }
-    torch = sys.modules.get("torch")
-    return facts if torch is None else facts | {"torch_arithmetic": _torch_arithmetic(torch)}
+    if torch := sys.modules.get("torch"):
+        facts["torch_arithmetic"] = _torch_arithmetic(torch)
+    if "baselines.lockstep.kernel" in sys.modules:
+        facts["lockstep_arithmetic"] = _lockstep_arithmetic()
+    return facts
 
 
 @cache
@@ -374,6 +378,21 @@ def _torch_arithmetic(torch: Any) -> str:
         parts += [f"CUDA {torch.version.cuda}", f"cuDNN {torch.backends.cudnn.version()}"]
         parts += [torch.cuda.get_device_name()]
     return ", ".join(parts)
+
+
+@cache
+def _lockstep_arithmetic() -> str:
+    """The processor that Numba compiles for, and SciPy's BLAS with the kernels that it picked."""
+    from llvmlite.binding import get_host_cpu_name
+    from threadpoolctl import threadpool_info
+
+    blas = [
+        f"{found['internal_api']} {found['version']}, {found.get('architecture', 'its')} kernels"
+        for found in threadpool_info()
+        if found["user_api"] == "blas"
+        and any(part.startswith("scipy") for part in Path(found["filepath"]).parts[:-1])
+    ]
+    return ", ".join([f"Numba for {get_host_cpu_name()}", *blas])
 
 
 @cache

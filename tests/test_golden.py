@@ -6,28 +6,28 @@ import re
 
 import golden
 import pytest
-from golden import Golden
-from tiny import ENTRIES, each
+from golden import LEARNERS, Golden
+from tiny import each
 
 ROWS = golden.read()["agents"]
 # One of each kind in every test run; all of them take some 20 s.
 KINDS = {"ppo", "dqn", "recurrent_ppo", "ppo_rnd", "dqn_rnd", "sac_her", "world_model", "dreamer"}
-KINDS |= {"tabular_q", "pusher"}
+KINDS |= {"tabular_q", "pusher", *golden.TWINS}
 
 
-@pytest.mark.parametrize("agent", ENTRIES)
+@pytest.mark.parametrize("agent", LEARNERS)
 def test_sources_do_not_change_without_a_golden_run_or_a_raised_version(agent):
-    assert golden.stale(agent, ROWS.get(agent), ENTRIES[agent].version) == ""
+    assert golden.stale(agent, ROWS.get(agent), LEARNERS[agent].version) == ""
 
 
 def test_every_golden_run_is_of_an_agent():
-    assert set(ROWS) <= set(ENTRIES)
+    assert set(ROWS) <= set(LEARNERS)
 
 
-@pytest.mark.parametrize("agent", each(ENTRIES, slow=set(ENTRIES) - KINDS))
+@pytest.mark.parametrize("agent", each(LEARNERS, slow=set(LEARNERS) - KINDS))
 def test_on_a_platform_that_is_recorded_the_bits_agree(agent):
-    row, platform = ROWS[agent], golden.name_of(golden.here())
-    if platform not in row["bits"] or row["version"] != ENTRIES[agent].version:
+    row, platform = ROWS[agent], golden.name_of(golden.here(agent))
+    if platform not in row["bits"] or row["version"] != LEARNERS[agent].version:
         pytest.skip("not recorded for this platform and version: see golden.py")
 
     found = golden.run(agent)

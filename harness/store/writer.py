@@ -209,7 +209,8 @@ def publish(folder: Path, result: Mapping[str, Any]) -> None:
 def write_failure(
     folder: Path, error: str, text: str = "", symptoms: Sequence[Symptom] = ()
 ) -> None:
-    """Leave the reason why a run ended without a result."""
+    """Leave the reason why a run ended without a result, even if it never began."""
+    folder.mkdir(parents=True, exist_ok=True)
     reason = {"error": without_password(error), "traceback": without_password(text)}
     facts = {**reason, "at": now(), "symptoms": symptoms}
     write_json(folder / layout.FAILURE, facts, sealed=False)

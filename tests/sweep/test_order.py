@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from tiny import store_at, tiny
 
 from harness.sweep.expand import expand
 from harness.sweep.order import in_order
-from harness.train.executors.processes import _preload
+from harness.train.executors.processes import _preload, _record_failure
 
 SIX_SEEDS = """\
 name: test
@@ -87,3 +88,11 @@ def test_the_server_imports_the_agents_first_and_then_what_depends_on_them(runs)
     names = _preload(in_order(runs))
     assert names.index("baselines.sb3") < names.index("harness.train.executors.warm")
     assert names[-1] == "harness.train.executors.warm"
+
+
+def test_a_worker_that_dies_before_its_run_begins_leaves_a_failure_with_its_reason(tmp_path):
+    store, spec = store_at(tmp_path), tiny("random")
+
+    _record_failure(spec, 1, store)
+
+    assert store.status(spec).failure == "the worker ended with exit code 1"
