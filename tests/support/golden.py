@@ -4,9 +4,9 @@
     python tests/support/golden.py dqn "dqn (lockstep)"  # of these
 
 golden.json has a row for each agent, and one more for each that the engine lockstep trains: its
-version, hashes of its hyper-parameters and its sources, and by platform a hash of what came of them.
-A row whose bits moved although neither its version nor its hyper-parameters did is not renewed:
-raise the version, so that the agent's old runs go stale.
+version, hashes of its hyper-parameters and its sources, and by platform a hash of what came of
+them. A row whose bits moved although neither its version nor its hyper-parameters did is not
+renewed: raise the version, so that the agent's old runs go stale.
 """
 
 from __future__ import annotations

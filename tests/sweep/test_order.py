@@ -95,4 +95,4 @@ def test_a_worker_that_dies_before_its_run_begins_leaves_a_failure_with_its_reas
 
     _record_failure(spec, 1, store)
 
-    assert store.status(spec).failure == "the worker ended with exit code 1"
+    assert store.status(spec).error == "the worker ended with exit code 1"
