@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -46,6 +47,9 @@ class FlatImage(gym.ObservationWrapper[NDArray[np.float32], Any, Any]):
         super().__init__(env)
         grid = _grid(env, "flat_image")
         grid.gen_obs = partial(quick_view, grid)  # type: ignore[method-assign]
+        # A step compares its action with up to seven members of an enumeration, which takes NumPy's
+        # numbers 5 us each.
+        grid.actions = cast(Any, SimpleNamespace(**{each.name: int(each) for each in Actions}))
         cells = grid.agent_view_size**2
         self._scale = np.tile(1 / _LARGEST, cells).astype(np.float32)
         self.observation_space = gym.spaces.Box(0.0, 1.0, (3 * cells,), np.float32)
@@ -118,35 +122,30 @@ def quick_view(env: MiniGridEnv) -> dict[str, Any]:
     visible, and encodes it, each step over all 49 cells. Here one pass goes up the rows of the
     view, reads the world in place, and stops at the first row of which nothing is visible.
     """
-    cells, width, height = env.grid.grid, env.grid.width, env.grid.height
-    size, facing, half = env.agent_view_size, env.agent_dir, env.agent_view_size // 2
-    (forward_x, forward_y), (right_x, right_y) = AHEAD[facing], AHEAD[(facing + 1) % 4]
-    x0 = int(env.agent_pos[0]) - half * right_x
-    y0 = int(env.agent_pos[1]) - half * right_y
+    cells, size, half = env.grid.grid, env.agent_view_size, env.agent_view_size // 2
+    x, y = int(env.agent_pos[0]), int(env.agent_pos[1])
     everything = (1 << size) - 1
     visible = everything if env.see_through_walls else 1 << half
     codes = [0] * (size * size)  # 0: unseen
-    for row in range(size - 1, -1, -1):
-        x, y, opaque, line = x0, y0, 0, []
-        for column in range(size):
-            cell = cells[y * width + x] if 0 <= x < width and 0 <= y < height else _WALL
-            line.append(cell)
-            if cell is not None and not cell.see_behind():
-                opaque |= 1 << column
-            x += right_x
-            y += right_y
+    row = size
+    for places in _view(x, y, env.agent_dir, size, env.grid.width, env.grid.height):
+        row -= 1
+        line = [_WALL if at is None else cells[at] for at in places]
         if env.see_through_walls:
             above = everything
         else:
+            opaque, bit = 0, 1
+            for cell in line:
+                if cell is not None and not cell.see_behind():
+                    opaque |= bit
+                bit <<= 1
             visible, above = _look(visible, opaque, size)
-        for column in range(size):
+        for column, cell in enumerate(line):
             if visible >> column & 1:
-                codes[column * size + row] = _code(line[column])
+                codes[column * size + row] = _EMPTY if cell is None else _code(cell)
         if not above:
             break
         visible = above
-        x0 += forward_x
-        y0 += forward_y
     codes[half * size + size - 1] = _code(env.carrying)  # the agent sees what it carries
     image = _CELLS[codes].reshape(size, size, 3)
     return {"image": image, "direction": env.agent_dir, "mission": env.mission}
@@ -157,6 +156,22 @@ def _code(cell: Any) -> int:
         return _EMPTY
     kind, color, state = cell.encode()
     return int((kind * _COLORS + color) * _STATES + state)
+
+
+@cache
+def _view(
+    x: int, y: int, facing: int, size: int, width: int, height: int
+) -> tuple[tuple[int | None, ...], ...]:
+    """Where the cells of a view lie in the world, from the agent's row on; None: outside of it."""
+    (forward_x, forward_y), (right_x, right_y) = AHEAD[facing], AHEAD[(facing + 1) % 4]
+    rows = []
+    for ahead in range(size):
+        row: list[int | None] = []
+        for right in range(-(size // 2), size - size // 2):
+            i, j = x + ahead * forward_x + right * right_x, y + ahead * forward_y + right * right_y
+            row.append(j * width + i if 0 <= i < width and 0 <= j < height else None)
+        rows.append(tuple(row))
+    return tuple(rows)
 
 
 @cache
