@@ -67,6 +67,11 @@ class Twin:
 
     target: str  # "module:class"
     version: int  # raise it whenever a change can move scores under this engine alone
+    curious: str | None = None  # what makes one with a bonus of it, "module:function"
+
+    def with_bonus(self) -> Twin | None:
+        """It, if it takes one."""
+        return replace(self, target=self.curious, curious=None) if self.curious else None
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ AGENTS: dict[str, Entry] = {
         "Proximal policy optimisation (Schulman et al., 2017)",
         BOTH + SEVERAL,
         bonuses=ROLLOUTS,
-        lockstep=Twin("baselines.lockstep.ppo:PPO", 1),
+        lockstep=Twin("baselines.lockstep.ppo:PPO", 1, "baselines.lockstep.curious:agent_class"),
     ),
     "a2c": Entry(
         "baselines.sb3:a2c",
@@ -388,7 +393,7 @@ def entry(agent: str) -> Entry:
         summary=f"{learner} with {kind.summary}",
         actions=tuple(each for each in plain.actions if each in kind.actions),
         observations=tuple(each for each in plain.observations if each in kind.observations),
-        lockstep=None,
+        lockstep=plain.lockstep and plain.lockstep.with_bonus(),
     )
 
 

@@ -81,7 +81,8 @@ def untrained(name: str, engine: str) -> str:
     if engine == SB3:
         return ""
     if entry(name).lockstep is None:
-        able = joined(each for each, other in AGENTS.items() if other.lockstep)
+        twins = {each: other.lockstep for each, other in AGENTS.items() if other.lockstep}
+        able = joined([*twins, *(f"{each} with a bonus" for each in twins if twins[each].curious)])
         return f"the engine {engine} does not train {name}, only {able}: take the engine {SB3}"
     if missing := next((each for each in COMPILERS[engine] if find_spec(each) is None), None):
         return f"the engine {engine} needs {missing}: pip install 'rl-ablation-harness[{engine}]'"

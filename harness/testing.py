@@ -23,11 +23,13 @@ import numpy as np
 from gymnasium.utils.env_checker import check_env as gymnasiums_check
 from gymnasium.vector.utils import concatenate, create_empty_array
 
+from baselines import SB3
 from baselines.api import Agent, NoProgress, Task
 from baselines.space import action_kind, shown
 from harness import agents, envs, setting
 from harness.config import study
 from harness.seeding import streams, untouched_rng
+from harness.spec import RunSpec
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
 
@@ -94,6 +96,7 @@ def check_agent(
     hparams: Mapping[str, Any] | None = None,
     bonus: str | None = None,
     bootstraps: bool = True,
+    engine: str = SB3,
 ) -> None:
     """An agent on one environment: it repeats itself, and looking at it changes nothing.
 
@@ -103,6 +106,7 @@ def check_agent(
     :param hparams: as in a sweep.
     :param bonus: "module:Class", or a name from `harness ls bonuses`.
     :param bootstraps: whether it estimates values: truncation must then not count as termination.
+    :param engine: what trains it.
     :raises AssertionError: if it does not hold.
     :raises UserError: if it cannot be trained so at all.
     """
@@ -111,8 +115,9 @@ def check_agent(
     name = agents.named(agent)
     if bonus:
         name = agents.with_bonus(name, bonus)
-    spec = resolve(Request(name, env, steps, layers=(setting.Layer("here", hparams or {}),)))
-    probe = _Probe(name, dict(spec.hparams), partial(envs.make, envs.card(env)), steps)
+    layers = (setting.Layer("here", hparams or {}),)
+    spec = resolve(Request(name, env, steps, layers=layers, engine={"name": engine}))
+    probe = _Probe(spec, partial(envs.make, envs.card(env)))
     first = probe.train()
     weights = first.weights()
     assert probe.reported <= probe.taken <= steps, (
@@ -151,25 +156,28 @@ def check_agent(
 
 
 def check_bonus(
-    bonus: str, env: str, steps: int = 512, hparams: Mapping[str, Any] | None = None
+    bonus: str,
+    env: str,
+    steps: int = 512,
+    hparams: Mapping[str, Any] | None = None,
+    engine: str = SB3,
 ) -> None:
     """A bonus, with PPO: all that `check_agent` asks of the pair.
 
     :param bonus: "module:Class", or a name from `harness ls bonuses`.
     :param hparams: of PPO and of the bonus; default: small ones of PPO.
+    :param engine: what trains PPO.
     :raises AssertionError: if it does not hold.
     """
     small = {"n_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 2}
-    check_agent("ppo", env, steps, small if hparams is None else hparams, bonus)
+    check_agent("ppo", env, steps, small if hparams is None else hparams, bonus, engine=engine)
 
 
 class _Probe:
     """Trains one agent again and again, and remembers the steps of the last time."""
 
-    def __init__(
-        self, name: str, hparams: dict[str, Any], make_env: Callable[[], Any], steps: int
-    ) -> None:
-        self.name, self.hparams, self.make_env, self.steps = name, hparams, make_env, steps
+    def __init__(self, spec: RunSpec, make_env: Callable[[], Any]) -> None:
+        self.spec, self.make_env = spec, make_env
         self.space = make_env().action_space
         self.reported = self.taken = 0
 
@@ -178,8 +186,9 @@ class _Probe:
             return around(_Counted(self.make_env(), self))
 
         drawn = streams(seed)
-        task = Task(make_env, self.steps, seed=drawn.agent, env_seed=drawn.env)
-        return agents.make(self.name, task, self.hparams)
+        spec = self.spec
+        task = Task(make_env, spec.steps, seed=drawn.agent, env_seed=drawn.env)
+        return agents.make(spec.agent, task, spec.hparams, spec.engine.name)
 
     def train(self, seed: int = 0, look: bool = False, around: Around = lambda env: env) -> Agent:
         self.taken = 0

@@ -110,7 +110,7 @@ class CuriousRollouts(Curious):
         if not super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps):
             return False
         # Policy, critics and bonus stand still during a rollout: one pass over all of it suffices.
-        steps, values = self._steps(rollout_buffer.observations, rollout_buffer.actions)
+        steps, values = self._steps(*self._rollout_of(rollout_buffer))
         raw = self.stream.raw(steps)
         rewards = self.stream.scale(raw)
         found = self.stream.advantages(
@@ -170,7 +170,7 @@ class CuriousRollouts(Curious):
             seen.append(self._last_obs)
             taken.append(actions.reshape(env.num_envs, -1))
             self._last_obs, self._last_episode_starts = new_obs, dones
-        steps, _ = self._steps(np.stack(seen), np.stack(taken))
+        steps, _ = self._steps(self._all_seen(np.stack(seen)), np.stack(taken))
         self.stream.bonus.update(steps)
         self._diagnostic.metrics(steps, None)
         self.stream.random_rollouts += 1
@@ -202,10 +202,17 @@ class CuriousRollouts(Curious):
             self._infos.append(told(self.stream.bonus.infos, rewards, infos))
         self._time += 1
 
-    def _steps(self, obs: np.ndarray, actions: np.ndarray) -> tuple[Transitions, Tensor]:
-        """A rollout as tensors, and the intrinsic values (T + 1, B) of all that was seen."""
+    def _rollout_of(self, buffer: RolloutBuffer) -> tuple[Tensor, np.ndarray]:
+        """What was seen (T + 1, B, D), and the actions (T, B, action_dim)."""
+        return self._all_seen(buffer.observations), buffer.actions
+
+    def _all_seen(self, obs: np.ndarray) -> Tensor:  # (T, B, *shape) -> (T + 1, B, D)
+        """The observations of a rollout, and that after it."""
         last = self._last_obs
-        seen = self._encode(np.concatenate([obs.reshape(-1, *last.shape), last[None]]))
+        return self._encode(np.concatenate([obs.reshape(-1, *last.shape), last[None]]))
+
+    def _steps(self, seen: Tensor, actions: np.ndarray) -> tuple[Transitions, Tensor]:
+        """A rollout as tensors, and the intrinsic values (T + 1, B) of all that was seen."""
         next_obs = seen[1:]
         terminated = torch.zeros(next_obs.shape[:2], dtype=torch.bool, device=self.device)
         truncated = torch.zeros_like(terminated)

@@ -407,16 +407,15 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
                 chosen = list(self.legal(buffer.actions[t]))
             obs, rewards, dones, infos = steps.step(chosen)
             self.num_timesteps += env.num_envs
-            callback.update_locals({"infos": infos})
+            callback.update_locals({"infos": infos, "rewards": rewards})
             if not callback.on_step():
                 return False
             buffer.rewards[t] = rewards
             buffer.episode_starts[t] = self._last_episode_starts
-            if dones.any():
-                self._update_info_buffer(infos, dones)
-                for i, last in steps.cut.items():
-                    after = self.values(features(self.observation_space, last), layers)
-                    buffer.rewards[t, i] += self.gamma * after[0]
+            self._update_info_buffer(infos, dones)
+            for i, last in steps.cut.items():
+                after = self.values(features(self.observation_space, last), layers)
+                buffer.rewards[t, i] += self.gamma * after[0]
             self.seen[t + 1] = features(self.observation_space, obs)
             self._last_obs, self._last_episode_starts = obs, dones
         last_values = self.values(self.seen[-1], layers)
@@ -453,11 +452,11 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         buffer, group = self.rollout_buffer, self.policy.optimizer.param_groups[0]
         total = buffer.rewards.size
         orders = np.stack([self.generator.permutation(total) for _ in range(self.n_epochs)])
-        settings = self.settings(group["lr"], group["eps"])
+        settings = self.update_settings(group["lr"], group["eps"])
         told = self.fit(settings, flattened(self.seen[:-1]), orders)
         self._log(told, settings)
 
-    def settings(self, learning_rate: float, eps: float) -> Settings:
+    def update_settings(self, learning_rate: float, eps: float) -> Settings:
         left, clip_vf = self._current_progress_remaining, self.clip_range_vf
         return Settings(
             self.batch_size,

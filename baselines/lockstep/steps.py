@@ -60,7 +60,10 @@ class Steps:
     def step(
         self, actions: Sequence[Any]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[dict[str, Any]]]:
-        """Observations, rewards, ends and infos; an environment whose episode ends is reset."""
+        """Observations, rewards, ends and infos; an environment whose episode ends is reset.
+
+        Of an end, and only of one, `infos` tell what SB3's tell of every step.
+        """
         obs = np.empty(self._shape, self._dtype)
         rewards, dones = np.zeros(len(actions), np.float32), np.zeros(len(actions), bool)
         infos, last, cut = [], {}, set()
@@ -71,12 +74,15 @@ class Steps:
                 last[i] = np.asarray(seen)[None]
                 if not terminated:
                     cut.add(i)
+                info["TimeLimit.truncated"] = not terminated
                 seen, _ = env.reset()
             obs[i] = seen
             infos.append(info)
         if self._normalize is not None:
             obs, rewards = self._normalized(self._normalize, obs, rewards, dones)
             last = {i: self._normalize.normalize_obs(each) for i, each in last.items()}
+        for i, each in last.items():
+            infos[i]["terminal_observation"] = each[0]
         self.last, self.cut = last, {i: last[i] for i in cut}
         return obs, rewards, dones, infos
 
@@ -88,6 +94,7 @@ class Steps:
         if statistics.norm_obs:
             statistics.obs_rms.update(obs)
         obs = statistics.normalize_obs(obs)
+        statistics.old_reward = rewards
         statistics._update_reward(rewards)
         rewards = statistics.normalize_reward(rewards)
         statistics.returns[dones] = 0

@@ -81,7 +81,10 @@ def test_an_engine_decides_the_key_and_the_own_one_is_not_said():
 
 REFUSED = {
     "arms: {a: {}, b: {agent: a2c, hparams: {}}}\nbase: {agent: ppo}\n": (
-        "arms.b.agent", "the engine lockstep does not train a2c, only ppo and dqn",
+        "arms.b.agent", "the engine lockstep does not train a2c, only ppo",
+    ),
+    "arms: {a: {}}\nbase: {agent: dqn, bonus: rnd}\n": (
+        "base.agent", "does not train dqn_rnd, only ppo",
     ),
     "arms: {a: {}}\nbase: {agent: dqn, hparams: {normalize: true}}\n": (
         "base.hparams.normalize", "statistics that move under what is replayed",
@@ -141,17 +144,22 @@ def trained(specs, store):
 
 @pytest.fixture(scope="module")
 def twins(tmp_path_factory):
-    """Two seeds of either engine, trained."""
+    """Two seeds of either engine, trained, and with a bonus of one."""
     folder = tmp_path_factory.mktemp("twins")
-    text = SMALL + "arms: {own: {}, compiled: {engine: lockstep}}\n"
+    text = SMALL + "arms: {own: {}, compiled: {engine: lockstep}, "
+    text += "curious: {engine: lockstep, bonus: rnd, hparams: {warmup_epochs: 1}}}\n"
     sweep, store = expanded(folder, text), Store(folder / "results")
     trained(sweep.runs, store)
     return sweep, store
 
 
-def test_a_run_alone_has_the_bits_that_it_has_among_others(twins, tmp_path):
+of_either = pytest.mark.parametrize("arm", ["compiled", "curious"])
+
+
+@of_either
+def test_a_run_alone_has_the_bits_that_it_has_among_others(twins, tmp_path, arm):
     sweep, store = twins
-    spec = next(run for run in sweep.runs if run.seed == 1 and run.engine.name == "lockstep")
+    spec = next(run for run in sweep.runs if run.seed == 1 and run.arm == arm)
 
     (alone,) = trained([spec], Store(tmp_path / "alone"))
 
@@ -161,17 +169,20 @@ def test_a_run_alone_has_the_bits_that_it_has_among_others(twins, tmp_path):
 
 def test_its_record_names_what_compiled_it_and_the_sources(twins):
     sweep, store = twins
-    results = {run.engine.name: store.result(run) for run in sweep.runs}
+    results = {run.arm: store.result(run) for run in sweep.runs}
 
-    assert set(agents.COMPILERS["lockstep"]) <= set(results["lockstep"]["packages"])
-    assert "baselines.lockstep.kernel" in results["lockstep"]["sources"]
-    assert "numba" not in results["sb3"]["packages"]
-    assert results["lockstep"]["weights"] != results["sb3"]["weights"]
+    for arm in ("compiled", "curious"):
+        assert set(agents.COMPILERS["lockstep"]) <= set(results[arm]["packages"])
+        assert "baselines.lockstep.kernel" in results[arm]["sources"]
+    assert "baselines.curiosity.rnd" in results["curious"]["sources"]
+    assert "numba" not in results["own"]["packages"]
+    assert results["compiled"]["weights"] != results["own"]["weights"]
 
 
-def test_a_trained_run_can_be_loaded_and_acts_as_it_did(twins):
+@of_either
+def test_a_trained_run_can_be_loaded_and_acts_as_it_did(twins, arm):
     sweep, store = twins
-    spec = next(run for run in sweep.runs if run.engine.name == "lockstep")
+    spec = next(run for run in sweep.runs if run.arm == arm)
 
     loaded = load(store.folder(spec))
 

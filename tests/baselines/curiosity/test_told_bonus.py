@@ -12,11 +12,11 @@ from tiny import HPARAMS
 import baselines
 from baselines import BONUSES
 from baselines.api import Config, NoProgress, Task
-from baselines.curiosity.agent import agent_class
 from baselines.curiosity.bonus import REWARD, Bonus
 from baselines.curiosity.network import Convolutions
 
 LEARNERS = ["ppo", "recurrent_ppo", "dqn"]
+COMPILED = [*LEARNERS, "ppo (lockstep)"]
 SIDE = 40  # of an image: as large as the policy's convolutions need
 
 
@@ -87,15 +87,18 @@ class Bright(Bonus):
 
 
 def made(learner, kind, make_env, **hparams):
+    learner, compiled, _ = learner.partition(" (lockstep)")
     name = baselines.name(learner, f"{__name__}:{kind.__name__}")
-    cls = agent_class(*baselines.split(name))
+    if compiled:
+        pytest.importorskip("numba")
+    cls = baselines.entry(name).under(baselines.LOCKSTEP if compiled else baselines.SB3).load()
     small = HPARAMS[learner] | {"n_envs": 3, "n_steps": 1 if learner == "dqn" else 32}
     small |= {"warmup_steps": 20, "bonus_batch_size": 8} if learner == "dqn" else {}
     return cls(Task(make_env, 400), cls.Config(**small | hparams))
 
 
 @pytest.mark.parametrize("scaled", [False, True])
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", COMPILED)
 def test_a_bonus_is_told_the_info_and_the_raw_reward_of_each_of_its_steps(learner, scaled):
     agent = made(learner, Rooms, House, normalize={"obs": False, "reward": scaled})
 

@@ -11,13 +11,14 @@ import pytest
 
 pytest.importorskip("numba")
 
-from baselines import AGENTS, LOCKSTEP
+from baselines import AGENTS, BONUSES, LOCKSTEP, SB3, entry, takes
 from baselines.api import NoProgress, Task
-from baselines.sb3 import agent_class
 
 ON_POLICY = {"n_envs": 4, "n_steps": 50, "batch_size": 20, "n_epochs": 2}
 OFF_POLICY = {"learning_starts": 50, "train_freq": 8, "batch_size": 16, "learning_rate": 1e-3}
 OFF_POLICY |= {"buffer_size": 100, "target_update_interval": 40, "gradient_steps": 2}
+SMALL_NET = {"policy_kwargs": {"net_arch": [16]}}
+CURIOUS = ON_POLICY | SMALL_NET | {"int_batch_size": 80, "warmup_epochs": 2, "int_net_arch": [16]}
 STEPS = 400
 
 
@@ -32,6 +33,9 @@ CASES = {
     "ppo, continuous": Case("ppo", "Pendulum-v1", ON_POLICY | {"normalize": True}),
     "ppo, noise by the state": Case("ppo", "Pendulum-v1", ON_POLICY | {"use_sde": True}),
     "ppo, numbers of a set": Case("ppo", "FrozenLake-v1", ON_POLICY),
+    **{f"ppo_{name}": Case(f"ppo_{name}", "CartPole-v1", CURIOUS) for name in BONUSES},
+    "ppo_rnd, continuous": Case("ppo_rnd", "Pendulum-v1", CURIOUS | {"normalize": True}),
+    "ppo_rnd, numbers of a set": Case("ppo_rnd", "FrozenLake-v1", CURIOUS | {"int_episodic": True}),
     "dqn": Case("dqn", "CartPole-v1", OFF_POLICY),
     "dqn, several environments": Case("dqn", "CartPole-v1", OFF_POLICY | {"n_envs": 3}),
     "dqn, episodes": Case("dqn", "CartPole-v1", OFF_POLICY | {"train_freq": [1, "episode"]}),
@@ -42,12 +46,17 @@ of_every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
 def test_every_learner_that_the_engine_trains_is_tried():
     able = {name for name, entry in AGENTS.items() if entry.lockstep}
+    able |= {f"{name}_{bonus}" for name in able for bonus in BONUSES if curious(name, bonus)}
 
     assert able == {case.agent for case in CASES.values()}
 
 
-def made(case, seed, kind=None):
-    kind = kind or AGENTS[case.agent].under(LOCKSTEP).load()
+def curious(learner, bonus):
+    return AGENTS[learner].lockstep.curious and takes(learner, bonus)
+
+
+def made(case, seed, engine=LOCKSTEP):
+    kind = entry(case.agent).under(engine).load()
     config = kind.Config.model_validate(case.hparams)
     return kind(Task(lambda: gym.make(case.env), STEPS, seed=seed, env_seed=seed), config)
 
@@ -84,8 +93,18 @@ def same_bits(one, other):
     return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-@of_every_case
-@pytest.mark.parametrize("company", [8, pytest.param(32, marks=pytest.mark.slow)])
+SLOW = ("ppo_icm", "ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b")  # eight in torch at a time
+
+
+@pytest.mark.parametrize(
+    ("case", "company"),
+    [
+        pytest.param(case, company, id=f"{name}-{company}", marks=marks)
+        for name, case in CASES.items()
+        for company in (8, 32)
+        for marks in [pytest.mark.slow] * (company == 32 or name in SLOW) or [()]
+    ],
+)
 def test_a_seed_learns_the_same_bits_alone_and_among_others(case, company):
     alone = learned(made(case, seed=3))
     crowd = [made(case, seed) for seed in range(company)]  # SB3 seeds torch's own generator here
@@ -108,7 +127,7 @@ def test_what_is_saved_sb3_loads_and_acts_alike(case, tmp_path):
     begun = agent.weights()
     agent.learn(NoProgress())
     agent.save(tmp_path)
-    again, sb3 = made(case, seed=9), made(case, 9, agent_class(case.agent))
+    again, sb3 = made(case, seed=9), made(case, 9, SB3)
 
     again.load(tmp_path)
     sb3.load(tmp_path)
@@ -135,7 +154,7 @@ def test_it_learns_from_as_many_steps_as_sb3_and_logs_by_the_same_names(name):
         def log(self, step, metrics):
             self.metrics.update(metrics)
 
-    ours, theirs = made(case, 1), made(case, 1, agent_class(case.agent))
+    ours, theirs = made(case, 1), made(case, 1, SB3)
 
     assert ours.learn(Told("ours")) == theirs.learn(Told("theirs"))
     assert set(told["ours"]) == set(told["theirs"])

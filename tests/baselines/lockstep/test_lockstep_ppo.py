@@ -66,7 +66,9 @@ def train_both(theirs, ours, epochs):
     orders = np.stack([np.random.permutation(total) for _ in range(epochs)])
     model._update_learning_rate(model.policy.optimizer)
     group = model.policy.optimizer.param_groups[0]
-    told = model.fit(model.settings(group["lr"], group["eps"]), flattened(model.seen[:-1]), orders)
+    told = model.fit(
+        model.update_settings(group["lr"], group["eps"]), flattened(model.seen[:-1]), orders
+    )
     np.random.seed(5)
     theirs.model.n_epochs = epochs
     theirs.model.train()
@@ -113,7 +115,7 @@ def test_what_is_logged_is_what_sb3_logs(env):
         agent.model.logger.name_to_value.clear()
 
     told = train_both(theirs, ours, 5)
-    ours.model._log(told, ours.model.settings(1e-3, 1e-5))
+    ours.model._log(told, ours.model.update_settings(1e-3, 1e-5))
 
     for key, agent in (("theirs", theirs), ("ours", ours)):
         logged[key] = dict(agent.model.logger.name_to_value)
