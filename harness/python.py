@@ -76,6 +76,10 @@ class Results:
     def __init__(self, sweep: ResolvedSweep, store: Store) -> None:
         self.sweep, self.store = sweep, store
 
+    def __repr__(self) -> str:
+        runs = len(self.sweep.runs)
+        return f"<Results of {self.sweep.name}: {runs - len(self.missing())} of {runs} runs>"
+
     def frame(self) -> pd.DataFrame:
         """A row for each evaluation of each finished run, by arm, environment, seed and step.
 

@@ -38,6 +38,7 @@ def test_a_sweep_is_run_and_its_results_are_a_tidy_frame(swept):
     frame = h.results("tiny", folder).frame()
 
     assert results.missing() == []
+    assert repr(results) == "<Results of tiny: 12 of 12 runs>"
     assert len(frame) == 2 * 6 * 3  # at 0, 10 and 20 steps
     assert {"arm", "env", "seed", "agent", "step", "final", "score", "hparams.kp"} <= set(frame)
     finals = frame[frame.final].groupby("arm").score.min()

@@ -26,14 +26,14 @@ def ls(
     what: Annotated[
         str,
         typer.Argument(
-            help="agents, bonuses, envs, wrappers, metrics, figures, ablations, runs, searches, "
-            "costs."
+            help="agents, bonuses, envs, wrappers, executors, metrics, figures, ablations, runs, "
+            "searches, costs."
         ),
     ],
     results: option.Results = option.DEFAULT_RESULTS,
     long: Annotated[bool, typer.Option("--long", help="For envs: with tasks and sources.")] = False,
 ) -> None:
-    """List agents, bonuses, envs, wrappers, metrics, figures, ablations, runs, searches, costs."""
+    """List what there is of one kind, and where each thing is from."""
     with verb.users_errors():
         from harness.config.strict import suggest
 
@@ -116,6 +116,16 @@ def wrappers(store: Store, long: bool) -> RenderableType:
             each = wrapper(target)
             where = "training" if each.kind == "training" else "training and evaluation"
             rows.add_row(name, where, each.summary, origin)
+    return rows
+
+
+def executors(store: Store, long: bool) -> RenderableType:
+    from harness.train.executors import EXECUTORS, executor
+
+    rows = verb.table("executor", "what it is", "from")
+    for name, target, origin in _all("executors", EXECUTORS):
+        with _usable(rows, name, target, origin):
+            rows.add_row(name, (executor(target).__doc__ or "").strip().partition("\n")[0], origin)
     return rows
 
 
@@ -235,6 +245,7 @@ LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
     "bonuses": bonuses,
     "envs": envs,
     "wrappers": wrappers,
+    "executors": executors,
     "metrics": metrics,
     "figures": figures,
     "ablations": ablations,

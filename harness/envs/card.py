@@ -224,7 +224,10 @@ def card(name: str) -> Card:
     task = name.rpartition("-v")[0]
     others = [each for each in gym.registry if task and each.rpartition("-v")[0] == task]
     hint = strict.suggest(name, [*card_names(), *declared.names("envs"), *others])
-    raise KeyError(f"unknown environment '{name}'.{hint}")
+    raise KeyError(
+        f"unknown environment '{name}'.{hint} One that a module of yours registers is called "
+        "'module:Id'"
+    )
 
 
 def card_names() -> list[str]:

@@ -32,7 +32,7 @@ PATIENCE = 10.0  # seconds that a worker has to put its files in order before it
 def processes(
     specs: Sequence[RunSpec], job: Job, workers: int, tick: Callable[[], None] = lambda: None
 ) -> None:
-    """Attempt every run once, `workers` side by side.
+    """A process for every run, `workers` side by side.
 
     A worker that dies without a word fails its own run only. Runs that another sweep is at are
     waited for, and taken over if that sweep dies.

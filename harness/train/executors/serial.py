@@ -14,7 +14,10 @@ from harness.train.run import Job, attempt
 def serial(
     specs: Sequence[RunSpec], job: Job, workers: int = 1, tick: Callable[[], None] = lambda: None
 ) -> None:
-    """Attempt every run once. A run that another process is at is waited for, then looked at."""
+    """One run after the other in this process.
+
+    A run that another process is at is waited for, then looked at.
+    """
     waiting, store = list(specs), Store(job.root)
     while waiting:
         busy = []
