@@ -38,6 +38,14 @@ Engine = Annotated[
     str | None,
     typer.Option("--engine", help="What trains, as in a sweep file: lockstep, or {threads: 2}."),
 ]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        help="Stop after this time, such as 2h or 90m, between runs if that is possible. The same "
+        "command goes on.",
+    ),
+]
 Anyway = Annotated[
     bool,
     typer.Option(

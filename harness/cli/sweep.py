@@ -15,6 +15,7 @@ def sweep(
     observer: option.Observers = None,
     set_: option.Settings = None,
     engine: option.Engine = None,
+    budget: option.Budget = None,
     anyway: option.Anyway = False,
     figures: option.Figures = True,
     crosscheck: option.Crosscheck = True,
@@ -25,7 +26,7 @@ def sweep(
         from harness.sweep.expand import expand
         from harness.sweep.record import keep
 
-        path = verb.find_file(file, "sweep")
+        path, time = verb.find_file(file, "sweep"), verb.budget(budget)
         chosen, layers = verb.engine(engine), verb.overrides(set_)
         store = verb.open_store(results)
         expansion = expand(path, layers, anyway, rehearse=True, engine=chosen, store=store)
@@ -33,7 +34,7 @@ def sweep(
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))
         runs, metrics = list(resolved.made), resolved.metrics
-        verb.train(runs, store, workers, executor, observer, metrics=metrics)
+        verb.train(runs, store, workers, executor, observer, metrics=metrics, budget=time)
         write_report(resolved, store, figures=figures, crosscheck=crosscheck)
         if store.missing(runs) or store.unmeasured(runs, metrics):
             raise typer.Exit(verb.SOME_FAILED)

@@ -29,11 +29,13 @@ def tune(
     workers: option.Workers = 0,
     executor: option.Executor = "processes",
     observer: option.Observers = None,
+    budget: option.Budget = None,
 ) -> None:
     """Search hyper-parameters, with many seeds per trial. Resumes where it stopped."""
     with verb.users_errors():
         from harness.search import study
 
+        time = verb.budget(budget)
         if file is not None:
             plans = study.read(verb.find_file(file, "search"), rehearse=True)
         elif agent and env:
@@ -43,7 +45,8 @@ def tune(
         store, shown = verb.open_store(results), verb.console()
 
         def attempt(specs: list[RunSpec]) -> None:
-            verb.train(specs, store, workers, executor, observer, quiet=not shown.is_terminal)
+            quiet = not shown.is_terminal
+            verb.train(specs, store, workers, executor, observer, quiet=quiet, budget=time)
 
         outcomes = []
         for plan in plans:

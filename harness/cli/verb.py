@@ -16,6 +16,8 @@ from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.config.interrupt import importing
+
 if TYPE_CHECKING:
     from harness.config.strict import UserError
     from harness.envs import Card
@@ -23,8 +25,9 @@ if TYPE_CHECKING:
     from harness.spec import Engine, Metric, ResolvedSweep, RunSpec
     from harness.store.files import Damage
     from harness.store.reader import Store
+    from harness.train.budget import Budget
 
-FINISHED, SOME_FAILED, USERS_ERROR, INTERRUPTED = 0, 1, 2, 130
+FINISHED, SOME_FAILED, USERS_ERROR, UNFINISHED, INTERRUPTED = 0, 1, 2, 75, 130
 Kind = Literal["sweep", "search"]
 VERBS: dict[Kind, str] = {"sweep": "sweep", "search": "tune"}  # that run such a file
 SHIPPED = ("ablations", "configs/search")
@@ -39,14 +42,9 @@ _verb_runs = False  # whether `users_errors` is there to catch an interrupt
 def stop(number: int, frame: FrameType | None) -> None:
     """Treat a polite kill, as clusters send it, as Ctrl-C: the runs end with their files in order.
 
-    While modules are imported there is nothing to put in order, and an exception would come out as
-    something else, or as a traceback that nobody catches.
+    While modules are imported there is nothing to put in order.
     """
-    importing = False
-    while frame is not None and not importing:
-        importing = frame.f_code.co_filename.startswith("<frozen importlib")
-        frame = frame.f_back
-    if importing or not _verb_runs:
+    if importing(frame) or not _verb_runs:
         os.write(2, b"Interrupted.\n")
         os._exit(INTERRUPTED)
     raise KeyboardInterrupt
@@ -230,6 +228,16 @@ def engine(text: str | None) -> Engine | None:
     return value
 
 
+def budget(text: str | None) -> Budget | None:
+    """What `--budget` says, from now on."""
+    if text is None:
+        return None
+    from harness.config.option import seconds
+    from harness.train.budget import Budget
+
+    return Budget(seconds("--budget", text))
+
+
 def cores(workers: int) -> int:
     """How many runs side by side; 0 means one for each core that this process may use."""
     if workers:
@@ -251,14 +259,20 @@ def train(
     experience: Store | None = None,
     quiet: bool = False,
     metrics: Sequence[Metric] = (),
+    budget: Budget | None = None,
 ) -> None:
     """Train what is missing; see `train.missing.train_missing`."""
+    from harness.train.budget import Unfinished
     from harness.train.missing import train_missing
 
-    shown = Console(file=io.StringIO()) if quiet else console()
-    train_missing(
-        specs, store, cores(workers), shown, executor, tuple(observers or ()), experience, metrics
-    )
+    shown, named = Console(file=io.StringIO()) if quiet else console(), tuple(observers or ())
+    try:
+        train_missing(
+            specs, store, cores(workers), shown, executor, named, experience, metrics, budget
+        )
+    except Unfinished as error:
+        warn(error.lines)
+        raise typer.Exit(UNFINISHED) from None
 
 
 def console() -> Console:

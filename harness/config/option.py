@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from harness.config.strict import Problem, UserError
 from harness.config.tree import put
 from harness.config.yaml import NotYamlError, compose
+
+UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+DURATION = re.compile("".join(rf"((?P<{unit}>\d+(\.\d+)?){unit})?" for unit in UNITS))
+
+
+def seconds(option: str, given: str) -> float:
+    """What a duration such as 90m or 1h30m is in seconds.
+
+    :raises UserError: if it is none.
+    """
+    match = DURATION.fullmatch(given.replace(" ", ""))
+    parts = match.groupdict() if match else {}
+    total = sum(float(part) * UNITS[unit] for unit, part in parts.items() if part)
+    if not total:
+        raise UserError.of(option, "write it as 2h, 90m or 1h30m (d, h, m, s)", given)
+    return total
 
 
 def spoken(option: str, given: str, text: str) -> Any:

@@ -67,6 +67,7 @@ class Experience:
         self._probe = probe
         self._read: dict[Path, list[Measured]] = {}
         self._judged: dict[tuple[str, str], Cost | None] = {}
+        self.learned = 0  # runs, by `learn`
 
     def of(self, spec: RunSpec) -> Known | None:
         """The closest measurement; None: nobody has measured such an agent."""
@@ -150,6 +151,7 @@ class Experience:
     def learn(self, folder: Path) -> None:
         """Take a run into account that has finished since."""
         self._judged.clear()
+        self.learned += 1
         if run := cost.of_run(folder):
             self._read.get(folder.parent, []).append(run)
 

@@ -209,6 +209,10 @@ class Store:
             and not all((made := self.measured(spec, m)) and not made.error for m in metrics)
         ]
 
+    def looked_at(self, spec: Run, metrics: Sequence[Metric]) -> bool:
+        """Whether each metric has made a number of a finished run, or failed to."""
+        return all(self.measured(spec, metric) is not None for metric in metrics)
+
     def visits(self, spec: Run) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""
         return run_files.visits(self.folder(spec)) if self.finished(spec) else None

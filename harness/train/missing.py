@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from rich.console import Console
 
@@ -15,6 +17,7 @@ from harness.store.reader import Store
 from harness.store.writer import mend
 from harness.sweep.order import in_order
 from harness.train import executors
+from harness.train.budget import Budget
 from harness.train.progress import Display
 from harness.train.run import Job
 from harness.train.sacred_log import unreachable
@@ -29,11 +32,14 @@ def train_missing(
     observers: tuple[str, ...] = (),
     experience: Store | None = None,
     metrics: Sequence[Metric] = (),
+    budget: Budget | None = None,
 ) -> None:
     """
     :param observers: of Sacred, beside its files, by URL.
     :param experience: the store whose finished runs say what such runs take; default: `store`.
     :param metrics: are made of every run, those that are finished already among them.
+    :param budget: the time that is left.
+    :raises Unfinished: if it is over before the runs.
     :raises UserError: if there is no such executor, or an observer cannot be reached.
     """
     try:
@@ -50,13 +56,31 @@ def train_missing(
     finished = len({spec.key for spec in specs}) - len(missing)
     if finished:
         console.print(f"{finished} runs are finished already")
-    job = Job(store.root, observers, study.folder(), tuple(metrics))
-    if missing:
-        store.root.mkdir(parents=True, exist_ok=True)
-        known = Experience(experience or store)
-        with Display(missing, store, console, known) as display:
-            execute(in_order(missing, known.seconds), job, workers, display.tick)
-    if unmeasured:
-        names = ", ".join(metric.name for metric in metrics)
-        console.print(f"{len(unmeasured)} of them are measured: {names}")
-        execute(in_order(unmeasured), job, workers, lambda: None)
+    job, began = Job(store.root, observers, study.folder(), tuple(metrics), budget), time.time()
+    known = Experience(experience or store)
+
+    def judge() -> None:
+        if budget:
+            budget.judge(missing, known)
+
+    judge()
+    with budget.ending() if budget else nullcontext():
+        if missing:
+            store.root.mkdir(parents=True, exist_ok=True)
+            with Display(missing, store, console, known) as display:
+
+                def tick() -> None:
+                    display.tick()
+                    judge()
+
+                execute(in_order(missing, known.seconds), job, workers, tick)
+        if unmeasured:
+            names = ", ".join(metric.name for metric in metrics)
+            console.print(f"{len(unmeasured)} of them are measured: {names}")
+            execute(in_order(unmeasured), job, workers, lambda: None)
+    if budget:
+        failed = {spec.key for spec in missing if store.failed_since(spec, began)}
+        left = [spec for spec in store.missing(missing) if spec.key not in failed]
+        left += [spec for spec in unmeasured if not store.looked_at(spec, metrics)]
+        if left:
+            raise budget.over(left, known)

@@ -18,6 +18,7 @@ from harness.spec import Metric, RunSpec
 from harness.store import writer
 from harness.store.reader import Store
 from harness.train import sacred_log
+from harness.train.budget import Budget
 from harness.train.measure import measure
 from harness.train.task import current, learning_task, vouch
 from harness.train.watch import Watch
@@ -32,13 +33,22 @@ class Job(NamedTuple):
     observers: tuple[str, ...] = ()  # Sacred observers beside the files, by URL
     study: Path | None = None  # the folder of the user's own modules and cards
     metrics: tuple[Metric, ...] = ()  # of the user's own, to be made of each run
+    budget: Budget | None = None  # the time of the command
+
+    def fits(self, spec: RunSpec) -> bool:
+        """Whether there is time for a run. An executor may ask before it starts a process."""
+        return self.budget is None or self.budget.fits(spec)
 
 
 def attempt(spec: RunSpec, job: Job) -> None:
     """Train a run that is not finished yet, and make the job's metrics of it.
 
+    Does nothing if there is no time for it.
+
     :raises writer.Busy: if another process is at it.
     """
+    if not job.fits(spec):
+        return
     if job.study is not None:
         study.enter(job.study)
     run(spec, job)

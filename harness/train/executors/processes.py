@@ -47,6 +47,7 @@ def processes(
     crew: dict[BaseProcess, RunSpec] = {}  # the workers, and what each is at
     try:
         while waiting or crew:
+            waiting = [spec for spec in waiting if job.fits(spec)]
             ready = [spec for spec in waiting if not _busy(spec, store)]
             while ready and len(crew) < workers:
                 spec = ready.pop(0)

@@ -32,7 +32,7 @@ def serial(
                 # it will refuse theirs.
                 if not store.status(spec).failure:
                     raise
-        waiting = busy
+        waiting = [spec for spec in busy if job.fits(spec)]
         if waiting:
             time.sleep(1.0)
     tick()

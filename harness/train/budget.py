@@ -1,0 +1,90 @@
+"""The time that a command may take: what still fits into it, and what is left when it is over."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from harness.config.interrupt import importing
+from harness.spec import RunSpec
+from harness.store.estimate import Experience, duration, not_counted
+
+AGAIN = 0.05  # seconds: an alarm that found modules being imported rings once more
+
+
+class OutOfTime(KeyboardInterrupt):
+    """The time is over. Whatever runs ends as by Ctrl-C: with its files in order."""
+
+
+class Budget:
+    """So many seconds from now on, for the runs of one command.
+
+    Every executor obeys it, a user's own too: `attempt` makes no run that does not fit any more.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        # Since 1970, and not since this machine was started: workers may be on others.
+        self.deadline = time.time() + seconds
+        self.expected: dict[str, float] = {}  # seconds by key; others may take any time
+        self._learned = -1
+
+    def fits(self, spec: RunSpec) -> bool:
+        """Whether a run that starts now is expected to end in time."""
+        return time.time() + self.expected.get(spec.key, 0.0) < self.deadline
+
+    def judge(self, specs: Iterable[RunSpec], experience: Experience) -> None:
+        """Expect of runs what is known of runs like them, if something new is."""
+        if experience.learned != self._learned:
+            self._learned = experience.learned
+            known = ((spec.key, experience.seconds(spec)) for spec in specs)
+            self.expected = {key: seconds for key, seconds in known if seconds is not None}
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """End what is done in it when the time is over; nothing comes of that here.
+
+        By an alarm, for an executor may be inside a run and look at no clock.
+        """
+
+        def ring(number: int, frame: FrameType | None) -> None:
+            if importing(frame):
+                signal.setitimer(signal.ITIMER_REAL, AGAIN)
+            else:
+                raise OutOfTime
+
+        before = signal.signal(signal.SIGALRM, ring)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, max(AGAIN, self.deadline - time.time()))
+            yield
+        except OutOfTime:
+            pass
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+
+    def over(self, left: Sequence[RunSpec], experience: Experience) -> Unfinished:
+        """What is told of runs that found no time."""
+        estimate, whole = experience.estimate(left), duration(self.seconds)
+        parts = [f"about {duration(estimate.cpu_seconds)} of CPU time"] if estimate.sources else []
+        parts += [not_counted(estimate.unknown)] if estimate.unknown else []
+        lines = [f"No more runs fit into {whole}: {len(left)} left, {'; '.join(parts)}."]
+        long = [spec for spec in left if self.expected.get(spec.key, 0.0) >= self.seconds]
+        if long:
+            first = f"{long[0]} ({duration(self.expected[long[0].key])})"
+            lines += [f"{len(long)} of them take longer than that, first {first}: give more time."]
+        return Unfinished([*lines, "What was finished is kept; the same command goes on."])
+
+
+class Unfinished(Exception):
+    """Runs are left, and no time.
+
+    :param lines: what to tell whoever asked for them.
+    """
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(*lines)
+        self.lines = lines

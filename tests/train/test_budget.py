@@ -1,0 +1,120 @@
+"""The time of a command: what does not fit is not begun, and what runs at its end is ended."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from command import typed
+from rich.console import Console
+from tiny import store_at, tiny
+
+from baselines.classic.random import Random
+from harness.config.option import seconds
+from harness.config.strict import UserError
+from harness.store.estimate import Experience
+from harness.train.budget import Budget, Unfinished
+from harness.train.missing import train_missing
+from harness.train.run import attempt
+
+SWEEP = """\
+name: budget
+question: Does it end in time?
+envs: [CartPole-v1]
+seeds: 2
+steps: 200
+evaluation: {every: 100, episodes: 1, final_episodes: 2}
+arms: {random: {agent: random}, pid: {agent: pid}}
+"""
+EXPECTED = {"random": 1_000.0, "pid": 0.1}  # seconds of a run
+
+
+def one_by_one(specs, job, workers, tick):
+    """An executor of the user's own, who has never heard of a budget."""
+    for spec in specs:
+        attempt(spec, job)
+        tick()
+
+
+def trained(store, specs, executor, budget):
+    train_missing(specs, store, 2, Console(quiet=True), executor, budget=budget)
+
+
+@pytest.mark.parametrize("executor", ["serial", "processes", f"{__name__}:one_by_one"])
+def test_no_run_begins_that_is_expected_to_end_too_late(executor, tmp_path, monkeypatch):
+    monkeypatch.setattr(Experience, "seconds", lambda _, spec: EXPECTED[spec.agent])
+    store, specs = store_at(tmp_path), [tiny(name, seed) for name in EXPECTED for seed in (0, 1)]
+
+    with pytest.raises(Unfinished) as ended:
+        trained(store, specs, executor, Budget(100.0))
+
+    states = {spec.agent: store.status(spec).state for spec in specs}
+    assert states == {"random": "missing", "pid": "finished"}
+    what, long, _ = ended.value.lines
+    assert what.startswith("No more runs fit into 2 min: 2 left, about")
+    assert "2 of them take longer than that, first random on CartPole-v1, seed 0 (17 min)" in long
+
+
+def test_a_run_that_nobody_can_estimate_begins_and_those_like_it_are_judged_by_it(
+    tmp_path, monkeypatch
+):
+    store, specs = store_at(tmp_path), [tiny("random", seed) for seed in range(3)]
+    monkeypatch.setattr(Experience, "seconds", lambda known, _: 1_000.0 if known.learned else None)
+
+    with pytest.raises(Unfinished):
+        trained(store, specs, "serial", Budget(100.0))
+
+    assert [store.status(spec).state for spec in specs] == ["finished", "missing", "missing"]
+
+
+def test_what_still_runs_when_the_time_is_over_ends_as_by_ctrl_c(tmp_path, monkeypatch):
+    store, specs = store_at(tmp_path), [tiny("random", seed) for seed in (0, 1)]
+    monkeypatch.setattr(Random, "learn", lambda *_: time.sleep(60))
+    began = time.monotonic()
+
+    with pytest.raises(Unfinished):
+        trained(store, specs, "serial", Budget(1.0))
+
+    assert time.monotonic() - began < 30
+    assert [store.status(spec).state for spec in specs] == ["interrupted", "missing"]
+    time.sleep(0.1)  # and no alarm is left that would ring now
+
+
+def test_a_failed_run_is_not_left_for_later(tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError
+
+    store, specs = store_at(tmp_path), [tiny("random")]
+    monkeypatch.setattr(Random, "learn", fail)
+
+    trained(store, specs, "serial", Budget(100.0))
+
+    assert store.status(specs[0]).state == "failed"
+
+
+def test_a_sweep_whose_time_is_over_says_what_is_left_and_the_same_command_goes_on(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "budget.yaml").write_text(SWEEP)
+    command = "sweep", "budget.yaml", "--executor", "serial", "--no-crosscheck"
+    with monkeypatch.context() as patch:
+        patch.setattr(Experience, "seconds", lambda _, spec: EXPECTED[spec.agent])
+        told = typed(*command, "--budget", "5m", cwd=tmp_path, code=75)
+
+    assert "No more runs fit into 5 min: 2 left, about" in told
+    assert told.splitlines()[-1] == "What was finished is kept; the same command goes on."
+    assert "2 runs are finished already" in typed(*command, "--budget", "1d", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("2h", 7_200), ("90m", 5_400), ("1h30m", 5_400), ("0.5d", 43_200), ("7s", 7)],
+)
+def test_a_duration_is_read_as_people_write_it(text, value):
+    assert seconds("--budget", text) == value
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-1h", "0s", "30m1h", "2 weeks"])
+def test_what_is_no_duration_is_refused_in_one_line(text):
+    with pytest.raises(UserError, match=r"--budget: .*write it as 2h, 90m or 1h30m"):
+        seconds("--budget", text)
