@@ -149,7 +149,7 @@ AGENTS: dict[str, Entry] = {
         "Proximal policy optimisation (Schulman et al., 2017)",
         BOTH + SEVERAL,
         bonuses=ROLLOUTS,
-        lockstep=Twin("baselines.lockstep.ppo:PPO", 1, "baselines.lockstep.curious:agent_class"),
+        lockstep=Twin("baselines.lockstep.ppo:PPO", 2, "baselines.lockstep.curious:agent_class"),
     ),
     "a2c": Entry(
         "baselines.sb3:a2c",

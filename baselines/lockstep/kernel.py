@@ -130,18 +130,27 @@ def through_activation(delta, h, bias_gradient, kind):  # delta, h (n, width)
 @compiled
 def forward(p, net, x, layers):  # x (n, widths[0]) -> (n, widths[-1])
     """:param layers: flat, n * sum(widths[1:]): filled with what each layer puts out."""
-    n, at, h = x.shape[0], 0, x
-    start, widths = net.start, net.widths
+    n, (into, out) = x.shape[0], net.widths[:2]
+    matrix = p[net.start : net.start + into * out].reshape(out, into)
+    np.dot(x, matrix.T, layers[: n * out].reshape(n, out))
+    return forward_from(p, net, n, layers)
+
+
+@compiled
+def forward_from(p, net, n, layers):
+    """From the product of the first layer on, with which `layers` begin."""
+    start, widths, at = net.start, net.widths, 0
     last = widths.size - 2
+    z = layers[: n * widths[1]].reshape(n, widths[1])
     for k in range(last + 1):
         into, out = widths[k], widths[k + 1]
-        matrix = p[start : start + into * out].reshape(out, into)
-        z = layers[at : at + n * out].reshape(n, out)
-        np.dot(h, matrix.T, z)
+        if k > 0:
+            h, z = z, layers[at : at + n * out].reshape(n, out)
+            np.dot(h, p[start : start + into * out].reshape(out, into).T, z)
         start += into * out
         activate(z, p[start : start + out], net.activation if k < last else LINEAR)
-        start, at, h = start + out, at + n * out, z
-    return h
+        start, at = start + out, at + n * out
+    return z
 
 
 @compiled
@@ -152,9 +161,16 @@ def backward(p, g, net, x, layers, delta, spare):
     :param delta: flat, n * max(widths): begins with the gradient of the outputs (n, widths[-1]).
     :param spare: as large.
     """
+    into, out = net.widths[:2]
+    d = backward_to(p, g, net, x.shape[0], layers, delta, spare)
+    np.dot(d.T, x, g[net.start : net.start + into * out].reshape(out, into))
+
+
+@compiled
+def backward_to(p, g, net, n, layers, delta, spare):
+    """All but the first layer's matrix: its gradient is the product of what this returns."""
     start, widths = net.start, net.widths
-    n, last = x.shape[0], widths.size - 2
-    at, kind = 0, LINEAR
+    last, at, kind = widths.size - 2, 0, LINEAR
     for k in range(last + 1):
         at += n * widths[k + 1]
         start += (widths[k] + 1) * widths[k + 1]
@@ -166,13 +182,13 @@ def backward(p, g, net, x, layers, delta, spare):
         d = delta[: n * out].reshape(n, out)
         h = layers[at : at + n * out].reshape(n, out)
         through_activation(d, h, g[bias : bias + out], kind)
-        before = x
         if k > 0:
             before = layers[at - n * into : at].reshape(n, into)
             matrix = p[start : start + into * out].reshape(out, into)
             np.dot(d, matrix, spare[: n * into].reshape(n, into))
-        np.dot(d.T, before, g[start : start + into * out].reshape(out, into))
-        delta, spare, kind = spare, delta, net.activation
+            np.dot(d.T, before, g[start : start + into * out].reshape(out, into))
+            delta, spare, kind = spare, delta, net.activation
+    return d
 
 
 @compiled

@@ -29,11 +29,11 @@ from baselines.lockstep.kernel import (
     F,
     Net,
     adam,
-    backward,
     clip_norm,
     compiled,
     forward,
 )
+from baselines.lockstep.shown import Distinct, backward_shown, distinct, forward_shown, grouped
 from baselines.lockstep.steps import Steps, features
 from baselines.sb3 import agent_class
 
@@ -201,33 +201,37 @@ def advantages(rewards, values, starts, last_values, dones, gamma, lam, advantag
 
 @compiled
 def loss_gradient(
-    out, value, variance, rows, batch, advantage, nets, s, d_out, d_value, d_variance, told
+    out, value, variance, group, rows, batch, advantage, nets, s, d_out, d_value, d_variance, told
 ):
-    """The gradient of PPO's loss by what the networks put out.
+    """The gradient of PPO's loss by what the networks put out for k observations.
 
-    :param out: (n, A) logits, which become log-probabilities, or means.
-    :param variance: (n, A), of the actions, if they are continuous.
+    :param out: (k, A) logits, which become log-probabilities, or means.
+    :param variance: (k, A), of the actions, if they are continuous.
+    :param group: (n,): which observation each row of the minibatch has.
     :param rows: of the batch: actions (N, A), old values, old log-probabilities, returns (N,).
     :param advantage: (n,), normalised if asked.
     :param told: METRICS: filled.
     """
     actions, old_values, old_log_probs, returns = batch
-    n, width = out.shape
+    n, width = rows.size, out.shape[1]
     share, low, high = ONE / F(n), ONE - F(s.clip_range), ONE + F(s.clip_range)
     ent_coef, vf_coef, clip_vf = F(s.ent_coef), F(s.vf_coef), F(s.clip_range_vf)
     clips_values = s.clip_range_vf < np.inf
     policy_loss, value_loss, entropy, clipped, kl = ZERO, ZERO, ZERO, ZERO, ZERO
+    d_out[:], d_value[:], d_variance[:] = ZERO, ZERO, ZERO
+    if nets.kind == CHOICE:
+        for k in range(out.shape[0]):
+            log_softmax(out[k])
     for i in range(n):
-        row, disorder = rows[i], ZERO
+        k, row, disorder = group[i], rows[i], ZERO
         if nets.kind == CHOICE:
-            log_softmax(out[i])
             for j in range(width):
-                disorder -= np.exp(out[i, j]) * out[i, j]
-            log_prob = out[i, int(actions[row, 0])]
+                disorder -= np.exp(out[k, j]) * out[k, j]
+            log_prob = out[k, int(actions[row, 0])]
         else:
             for j in range(width):
-                disorder += F(0.5) + HALF_LOG_TWO_PI + F(0.5) * np.log(variance[i, j])
-            log_prob = log_normal(actions[row], out[i], variance[i])
+                disorder += F(0.5) + HALF_LOG_TWO_PI + F(0.5) * np.log(variance[k, j])
+            log_prob = log_normal(actions[row], out[k], variance[k])
         log_ratio = log_prob - old_log_probs[row]
         ratio = np.exp(log_ratio)
         bounded = low if ratio < low else (high if ratio > high else ratio)
@@ -240,22 +244,22 @@ def loss_gradient(
         if nets.kind == CHOICE:
             chosen = int(actions[row, 0])
             for j in range(width):
-                prob = np.exp(out[i, j])
-                d_out[i, j] = -d_log_prob * prob + ent_coef * share * prob * (out[i, j] + disorder)
-            d_out[i, chosen] += d_log_prob
+                prob = np.exp(out[k, j])
+                d_out[k, j] += -d_log_prob * prob + ent_coef * share * prob * (out[k, j] + disorder)
+            d_out[k, chosen] += d_log_prob
         else:
             for j in range(width):
-                z, narrow = actions[row, j] - out[i, j], ONE / variance[i, j]
-                d_out[i, j] = d_log_prob * z * narrow
+                z, narrow = actions[row, j] - out[k, j], ONE / variance[k, j]
+                d_out[k, j] += d_log_prob * z * narrow
                 d_spread = d_log_prob * (z * z * narrow - ONE) - ent_coef * share
-                d_variance[i, j] = F(0.5) * narrow * d_spread
-        moved, passes = value[i, 0] - old_values[row], ONE
+                d_variance[k, j] += F(0.5) * narrow * d_spread
+        moved, passes = value[k, 0] - old_values[row], ONE
         if clips_values and abs(moved) > clip_vf:
             moved, passes = clip_vf if moved > ZERO else -clip_vf, ZERO
-        predicted = old_values[row] + moved if clips_values else value[i, 0]
+        predicted = old_values[row] + moved if clips_values else value[k, 0]
         miss = predicted - returns[row]
         value_loss += miss * miss
-        d_value[i, 0] = passes * vf_coef * TWO * miss * share
+        d_value[k, 0] += passes * vf_coef * TWO * miss * share
     told[0], told[1], told[2] = policy_loss * share, value_loss * share, -entropy * share
     told[3], told[4] = clipped * share, kl * share
     told[5] = told[0] + ent_coef * told[2] + vf_coef * told[1]
@@ -282,54 +286,57 @@ def update(p, g, m, v, step, nets, s, obs, batch, advantage, orders, told):
     """All epochs over a rollout of N steps, in minibatches.
 
     :param step: updates so far.
-    :param obs: (N, D), advantage (N,).
+    :param obs: Distinct (N,), advantage (N,).
     :param orders: (epochs, N), in which the minibatches are cut.
     :param told: (epochs * minibatches, METRICS): filled.
-    :return: updates so far, minibatches seen, the first of the last epoch, epochs begun.
+    :return: updates so far, minibatches, the first of the last epoch, epochs begun.
     """
-    total, dims = obs.shape
+    shown, total = obs.shown, advantage.size
     most = min(s.batch_size, total)
     policy_widths, value_widths = nets.policy.widths, nets.value.widths
     policy_size, value_size = policy_widths.sum(), value_widths.sum()
     widest = max(policy_widths.max(), value_widths.max())
-    x = np.empty((most, dims), F)
+    x = np.empty((most, shown.rows.shape[1]), F)
     policy_layers, value_layers = np.empty(most * policy_size, F), np.empty(most * value_size, F)
     d_out, d_value = np.empty(most * widest, F), np.empty(most * widest, F)
     spare, gain = np.empty(most * widest, F), np.empty(most, F)
+    slots, which = np.full(shown.rows.shape[0], -1), np.empty(most, np.int64)
+    group = np.empty(most, np.int64)
     variance, d_variance = np.empty((2, most, policy_widths[-1]), F)
-    seen, epoch_start, epoch = 0, 0, 0
+    count, epoch_start, epoch = 0, 0, 0
     for epoch in range(orders.shape[0]):
-        epoch_start = seen
+        epoch_start = count
         for first in range(0, total, s.batch_size):
             rows = orders[epoch, first : first + s.batch_size]
             n = rows.size
-            xs, gains = x[:n], gain[:n]
+            gains = gain[:n]
             for i in range(n):
-                xs[i] = obs[rows[i]]
                 gains[i] = advantage[rows[i]]
             if s.normalize_advantage:
                 normalized(gains)
-            out = forward(p, nets.policy, xs, policy_layers)
-            value = forward(p, nets.value, xs, value_layers)
+            k = grouped(obs.of, rows, slots, which, group)
+            xs, shows = x[:k], which[:k]
+            out = forward_shown(p, nets.policy, shown, shows, xs, policy_layers)
+            value = forward_shown(p, nets.value, shown, shows, xs, value_layers)
             width, hidden = out.shape[1], last_hidden(nets.policy, xs, policy_layers)
             if nets.kind != CHOICE:
-                variances(p, nets, hidden, variance[:n])
+                variances(p, nets, hidden, variance[:k])
             loss_gradient(
-                out, value, variance[:n], rows, batch, gains, nets, s,
-                d_out[: n * width].reshape(n, width), d_value[:n].reshape(n, 1), d_variance[:n],
-                told[seen],
+                out, value, variance[:k], group[:n], rows, batch, gains, nets, s,
+                d_out[: k * width].reshape(k, width), d_value[:k].reshape(k, 1), d_variance[:k],
+                told[count],
             )  # fmt: skip
-            seen += 1
-            if told[seen - 1, KL] > F(s.target_kl):
-                return step, seen, epoch_start, epoch + 1
+            count += 1
+            if told[count - 1, KL] > F(s.target_kl):
+                return step, count, epoch_start, epoch + 1
             if nets.kind != CHOICE:
-                variance_gradient(p, g, nets, hidden, variance[:n], d_variance[:n])
-            backward(p, g, nets.policy, xs, policy_layers, d_out, spare)
-            backward(p, g, nets.value, xs, value_layers, d_value, spare)
+                variance_gradient(p, g, nets, hidden, variance[:k], d_variance[:k])
+            backward_shown(p, g, nets.policy, shown, shows, xs, policy_layers, d_out, spare)
+            backward_shown(p, g, nets.value, shown, shows, xs, value_layers, d_value, spare)
             clip_norm(g, s.max_grad_norm)
             step += 1
             adam(p, g, m, v, step, s.learning_rate, s.adam_eps)
-    return step, seen, epoch_start, epoch + 1
+    return step, count, epoch_start, epoch + 1
 
 
 def warm() -> None:
@@ -350,7 +357,8 @@ def warm() -> None:
     settings = Settings(2, True, 0.2, np.inf, 0.0, 0.5, 0.5, np.inf, 1e-3, 1e-5)
     batch = tuple(flattened(each) for each in (actions, values, starts, returns))
     orders, told = np.zeros((1, 2), np.int64), np.zeros((1, len(METRICS)), F)
-    update(p, g, m, v, 0, nets, settings, flattened(obs), batch, flattened(gain), orders, told)
+    update(p, g, m, v, 0, nets, settings, distinct(flattened(obs)), batch, flattened(gain), orders,
+           told)  # fmt: skip
 
 
 # The learner --------------------------------------------------------------------------------------
@@ -453,7 +461,7 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         total = buffer.rewards.size
         orders = np.stack([self.generator.permutation(total) for _ in range(self.n_epochs)])
         settings = self.update_settings(group["lr"], group["eps"])
-        told = self.fit(settings, flattened(self.seen[:-1]), orders)
+        told = self.fit(settings, distinct(flattened(self.seen[:-1])), orders)
         self._log(told, settings)
 
     def update_settings(self, learning_rate: float, eps: float) -> Settings:
@@ -471,23 +479,23 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
             float(eps),
         )
 
-    def fit(self, settings: Settings, obs: np.ndarray, orders: np.ndarray) -> Told:
+    def fit(self, settings: Settings, obs: Distinct, orders: np.ndarray) -> Told:
         """Learn from the rollout that is in the buffer, in the given orders of its steps."""
         flat, buffer = self.flat, self.rollout_buffer
         batch = tuple(
             flattened(each)
             for each in (buffer.actions, buffer.values, buffer.log_probs, buffer.returns)
         )
-        minibatches = -(-len(obs) // settings.batch_size)
+        minibatches = -(-len(obs.of) // settings.batch_size)
         rows = np.empty((len(orders) * minibatches, len(METRICS)), F)
-        flat.steps, seen, last, epochs = update(
+        flat.steps, count, last, epochs = update(
             flat.values, flat.gradient, flat.first, flat.second, flat.steps, self.nets, settings,
             obs, batch, flattened(buffer.advantages), orders, rows,
         )  # fmt: skip
         self._n_updates += epochs
-        if not np.isfinite(rows[:seen]).all():  # SB3's distributions would refuse the next batch
+        if not np.isfinite(rows[:count]).all():  # SB3's distributions would refuse the next batch
             raise FloatingPointError("the loss is not finite: the agent has diverged")
-        return Told(rows[:seen], rows[last:seen])
+        return Told(rows[:count], rows[last:count])
 
     def _log(self, told: Told, settings: Settings) -> None:
         """What SB3 logs, by its names."""
