@@ -65,8 +65,8 @@ class Sweep:
         store = Store(Path(folder))
         for line in keep(self.resolved, store):
             warnings.warn(line, stacklevel=2)
-        metrics = self.resolved.metrics
-        train_missing(list(self.resolved.made), store, workers, Console(), metrics=metrics)
+        runs, metrics, limits = self.resolved.made, self.resolved.metrics, self.resolved.limits
+        train_missing(list(runs), store, workers, Console(), metrics=metrics, limits=limits)
         return Results(self.resolved, store)
 
 

@@ -89,6 +89,15 @@ class Engine(Strict):
         return {"anyOf": [{"type": "string", "enum": name["enum"]}, dict(keys)]}
 
 
+class Limits(Strict):
+    """What a run may take. One that takes more has failed. No part of a key."""
+
+    hours: float | None = Field(None, gt=0, description="Wall-clock hours of each run.")
+    memory_gb: float | None = Field(
+        None, gt=0, description="Memory of the process of each run, in units of 1,024 MB."
+    )
+
+
 class RunSpec(Strict):
     """One training run. Two specs with the same `key` must give the same numbers."""
 
@@ -249,6 +258,7 @@ class ResolvedSweep(BaseModel, frozen=True):
     components: dict[str, tuple[str, ...]] = {}  # arm -> what it is made of, where that is known
     # arm -> environment -> the environments on which its settings were tuned; left out: nothing is
     tuned_on: dict[str, dict[str, tuple[str, ...]]] = {}
+    limits: Limits = Limits()
     anyway: tuple[str, ...] = ()  # objections to the claims that `--anyway` overrode
     runs: tuple[Run, ...] = ()  # each with its arm; two arms may share a key
     command: str = ""  # that imported its runs; empty: a sweep file says what they are

@@ -46,6 +46,12 @@ Budget = Annotated[
         "command goes on.",
     ),
 ]
+Limits = Annotated[
+    str | None,
+    typer.Option(
+        "--limits", help="What the run may take, as in a sweep file: {hours: 2, memory_gb: 4}."
+    ),
+]
 Anyway = Annotated[
     bool,
     typer.Option(

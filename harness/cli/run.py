@@ -38,6 +38,7 @@ def run(
     evaluation: Evaluation = None,
     engine: option.Engine = None,
     metric: Metrics = None,
+    limits: option.Limits = None,
 ) -> None:
     """Train and evaluate one run with the tuned hyper-parameters of configs/agents."""
     with verb.users_errors():
@@ -60,9 +61,9 @@ def run(
             metrics = [own.metric(each) for each in metric or ()]
         except ValueError as error:
             raise verb.user_error("--metric", str(error)) from None
-        spec = resolve(request, rehearse=True)
+        spec, may_take = resolve(request, rehearse=True), verb.limits(limits)
         store = verb.open_store(results)
-        verb.train([spec], store, workers=1, observers=observer, metrics=metrics)
+        verb.train([spec], store, 1, observers=observer, metrics=metrics, limits=may_take)
         result = store.result(spec)
         if result is None:
             raise typer.Exit(verb.SOME_FAILED)

@@ -34,7 +34,10 @@ def sweep(
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))
         runs, metrics = list(resolved.made), resolved.metrics
-        verb.train(runs, store, workers, executor, observer, metrics=metrics, budget=time)
+        verb.train(
+            runs, store, workers, executor, observer, metrics=metrics, budget=time,
+            limits=resolved.limits,
+        )  # fmt: skip
         write_report(resolved, store, figures=figures, crosscheck=crosscheck)
         if store.missing(runs) or store.unmeasured(runs, metrics):
             raise typer.Exit(verb.SOME_FAILED)

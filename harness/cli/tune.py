@@ -46,7 +46,10 @@ def tune(
 
         def attempt(specs: list[RunSpec]) -> None:
             quiet = not shown.is_terminal
-            verb.train(specs, store, workers, executor, observer, quiet=quiet, budget=time)
+            may_take = plans[0].file.limits
+            verb.train(
+                specs, store, workers, executor, observer, quiet=quiet, budget=time, limits=may_take
+            )
 
         outcomes = []
         for plan in plans:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import typer
 from rich.console import Console, JustifyMethod, RenderableType
@@ -19,14 +19,17 @@ from rich.text import Text
 from harness.config.interrupt import importing
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from harness.config.strict import UserError
     from harness.envs import Card
     from harness.setting import Layer
-    from harness.spec import Engine, Metric, ResolvedSweep, RunSpec
+    from harness.spec import Engine, Limits, Metric, ResolvedSweep, RunSpec
     from harness.store.files import Damage
     from harness.store.reader import Store
     from harness.train.budget import Budget
 
+M = TypeVar("M", bound="BaseModel")
 FINISHED, SOME_FAILED, USERS_ERROR, UNFINISHED, INTERRUPTED = 0, 1, 2, 75, 130
 Kind = Literal["sweep", "search"]
 VERBS: dict[Kind, str] = {"sweep": "sweep", "search": "tune"}  # that run such a file
@@ -216,14 +219,33 @@ def engine(text: str | None) -> Engine | None:
     if not text:
         return None
     from harness.config.option import spoken
-    from harness.config.strict import Problem, UserError, validate
     from harness.spec import Engine
 
     said = spoken("--engine", text, text)
-    value, wrong = validate({"name": said} if isinstance(said, str) else said, Engine)
+    return parsed("engine", {"name": said} if isinstance(said, str) else said, Engine)
+
+
+def limits(text: str | None) -> Limits | None:
+    """What `--limits` says: keys and values as in a sweep file."""
+    if not text:
+        return None
+    from harness.config.option import spoken
+    from harness.spec import Limits
+
+    return parsed("limits", spoken("--limits", text, text), Limits)
+
+
+def parsed(key: str, said: Any, model: type[M]) -> M:
+    """What an option called as a key of sweep files says.
+
+    :raises UserError: with all that is wrong with it.
+    """
+    from harness.config.strict import Problem, UserError, validate
+
+    value, wrong = validate(said, model)
     if value is None:
         raise UserError(
-            Problem("--engine", None, ".".join(("engine", *map(str, at))), why) for at, why in wrong
+            Problem(f"--{key}", None, ".".join((key, *map(str, at))), why) for at, why in wrong
         )
     return value
 
@@ -260,16 +282,18 @@ def train(
     quiet: bool = False,
     metrics: Sequence[Metric] = (),
     budget: Budget | None = None,
+    limits: Limits | None = None,
 ) -> None:
     """Train what is missing; see `train.missing.train_missing`."""
     from harness.train.budget import Unfinished
-    from harness.train.missing import train_missing
+    from harness.train.missing import UNLIMITED, train_missing
 
     shown, named = Console(file=io.StringIO()) if quiet else console(), tuple(observers or ())
     try:
         train_missing(
-            specs, store, cores(workers), shown, executor, named, experience, metrics, budget
-        )
+            specs, store, cores(workers), shown, executor, named, experience, metrics, budget,
+            limits or UNLIMITED,
+        )  # fmt: skip
     except Unfinished as error:
         warn(error.lines)
         raise typer.Exit(UNFINISHED) from None

@@ -124,6 +124,7 @@ def expand(
         anchors={name: scale for name, card in cards.items() if (scale := card.scale())},
         components={a.label: a.components for a in arms.composed if a.components is not None},
         tuned_on=_tuned_on(asked),
+        limits=file.limits,
         runs=tuple(runs),
     )
     objections = _objections(sweep, claims)

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from harness.config.model import Strict
 from harness.config.name import Name
 from harness.config.tree import Place
-from harness.spec import Engine, Evaluation, ReportOptions
+from harness.spec import Engine, Evaluation, Limits, ReportOptions
 
 Steps = int | dict[str, int] | None  # a budget: one for all environments, or for each
 
@@ -96,6 +96,9 @@ class Experiment(Strict):
     )
     evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
+    limits: Limits = Field(
+        default=Limits(), description="What each run may take. One that takes more has failed."
+    )
 
     def budgets(self) -> Iterator[tuple[Place, Steps]]:
         """Every budget that the file gives, and where."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.config import study
 from harness.config.strict import Problem, UserError
-from harness.spec import Metric, RunSpec
+from harness.spec import Limits, Metric, RunSpec
 from harness.store.estimate import Experience
 from harness.store.reader import Store
 from harness.store.writer import mend
@@ -21,6 +21,8 @@ from harness.train.budget import Budget
 from harness.train.progress import Display
 from harness.train.run import Job
 from harness.train.sacred_log import unreachable
+
+UNLIMITED = Limits()
 
 
 def train_missing(
@@ -33,12 +35,14 @@ def train_missing(
     experience: Store | None = None,
     metrics: Sequence[Metric] = (),
     budget: Budget | None = None,
+    limits: Limits = UNLIMITED,
 ) -> None:
     """
     :param observers: of Sacred, beside its files, by URL.
     :param experience: the store whose finished runs say what such runs take; default: `store`.
     :param metrics: are made of every run, those that are finished already among them.
     :param budget: the time that is left.
+    :param limits: of each run.
     :raises Unfinished: if it is over before the runs.
     :raises UserError: if there is no such executor, or an observer cannot be reached.
     """
@@ -56,7 +60,8 @@ def train_missing(
     finished = len({spec.key for spec in specs}) - len(missing)
     if finished:
         console.print(f"{finished} runs are finished already")
-    job, began = Job(store.root, observers, study.folder(), tuple(metrics), budget), time.time()
+    job = Job(store.root, observers, study.folder(), tuple(metrics), budget, limits)
+    began = time.time()
     known = Experience(experience or store)
 
     def judge() -> None:

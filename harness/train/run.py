@@ -14,10 +14,10 @@ import numpy as np
 from baselines.api import Agent, NoProgress
 from harness import agents, envs, provenance
 from harness.config import study
-from harness.spec import Metric, RunSpec
+from harness.spec import Limits, Metric, RunSpec
 from harness.store import writer
 from harness.store.reader import Store
-from harness.train import sacred_log
+from harness.train import limit, sacred_log
 from harness.train.budget import Budget
 from harness.train.measure import measure
 from harness.train.task import current, learning_task, vouch
@@ -34,6 +34,7 @@ class Job(NamedTuple):
     study: Path | None = None  # the folder of the user's own modules and cards
     metrics: tuple[Metric, ...] = ()  # of the user's own, to be made of each run
     budget: Budget | None = None  # the time of the command
+    limits: Limits = Limits()  # of each run
 
     def fits(self, spec: RunSpec) -> bool:
         """Whether there is time for a run. An executor may ask before it starts a process."""
@@ -71,19 +72,26 @@ def run(spec: RunSpec, job: Job) -> None:
         writer.set_aside(folder)
         log = writer.Record(folder, spec)
         try:
-            result = sacred_log.witness(
-                spec,
-                job.root,
-                job.observers,
-                lambda sacred_run: _train(spec, log, sacred_run),
-            )
-            log.finish(result)
+            with limit.enforced(job.limits, log.failed):
+                result = sacred_log.witness(
+                    spec,
+                    job.root,
+                    job.observers,
+                    lambda sacred_run: _train(spec, log, sacred_run),
+                )
+                log.finish(result | _recorded(job.limits))
         except KeyboardInterrupt:
             log.interrupted()
             raise
         except BaseException as error:
             log.failed(error)
             raise
+
+
+def _recorded(limits: Limits) -> dict[str, Any]:
+    """What the result says of the limits that there were."""
+    kept = limits.model_dump(exclude_none=True)
+    return {"limits": kept} if kept else {}
 
 
 class _Terminable:

@@ -21,10 +21,10 @@ from harness.provenance import THREADS
 from harness.spec import RunSpec
 from harness.store.reader import Store
 from harness.store.writer import Busy, end_attempt, open_output, write_failure
+from harness.train import limit
 from harness.train.run import Job, attempt
 
 BUSY = 75  # exit code: another process is at this run (EX_TEMPFAIL)
-FAILED = 1  # exit code: failure.json says why, unless the disk refused it
 TICK = 0.5  # seconds between two looks at the workers
 PATIENCE = 10.0  # seconds that a worker has to put its files in order before it is killed
 
@@ -45,6 +45,7 @@ def processes(
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
     waiting = list(specs)
     crew: dict[BaseProcess, RunSpec] = {}  # the workers, and what each is at
+    began: dict[BaseProcess, float] = {}
     try:
         while waiting or crew:
             waiting = [spec for spec in waiting if job.fits(spec)]
@@ -54,7 +55,7 @@ def processes(
                 waiting.remove(spec)
                 worker = context.Process(target=_work, args=(spec.model_dump_json(), job))
                 worker.start()
-                crew[worker] = spec
+                crew[worker], began[worker] = spec, time.monotonic()
             if crew:
                 wait([worker.sentinel for worker in crew], timeout=TICK)
             else:
@@ -64,7 +65,8 @@ def processes(
                 if ended.exitcode == BUSY:
                     waiting.append(spec)
                 else:
-                    _record_failure(spec, ended.exitcode, store)
+                    why = limit.too_long(job.limits, time.monotonic() - began[ended])
+                    _record_failure(spec, ended.exitcode, store, why)
             tick()
     finally:
         _dismiss(crew)
@@ -98,7 +100,7 @@ def _work(spec_json: str, job: Job) -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGTERM)
     except BaseException:  # failure.json has the traceback
-        sys.exit(FAILED)
+        sys.exit(limit.FAILED)
 
 
 def _die_with_parent() -> None:
@@ -111,14 +113,17 @@ def _die_with_parent() -> None:
     os._exit(128 + signal.SIGKILL)
 
 
-def _record_failure(spec: RunSpec, code: int | None, store: Store) -> None:
-    """Record the failure of a worker that died without one."""
+def _record_failure(spec: RunSpec, code: int | None, store: Store, why: str = "") -> None:
+    """Record the failure of a worker that died without one.
+
+    :param why: it did, if that is known.
+    """
     if code == 0:
         return
-    why = f"the worker ended with exit code {code}"
     if code and code < 0:
-        why = f"killed by signal {-code} ({signal.Signals(-code).name})"
-    recorded = code == FAILED and store.status(spec).failure is not None
+        why = why or f"killed by signal {-code} ({signal.Signals(-code).name})"
+    why = why or f"the worker ended with exit code {code}"
+    recorded = code == limit.FAILED and store.status(spec).failure is not None
     if not recorded and not store.finished(spec) and not store.running(spec):
         write_failure(store.folder(spec), why)
         end_attempt(store.folder(spec), "failed")
