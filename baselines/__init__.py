@@ -65,13 +65,9 @@ ENGINES = (SB3, LOCKSTEP)
 class Twin:
     """A learner under the engine lockstep."""
 
-    target: str  # "module:class"
+    target: str  # "module:class", or "module:function" of the learner and a bonus
     version: int  # raise it whenever a change can move scores under this engine alone
-    curious: str | None = None  # what makes one with a bonus of it, "module:function"
-
-    def with_bonus(self) -> Twin | None:
-        """It, if it takes one."""
-        return replace(self, target=self.curious, curious=None) if self.curious else None
+    curious: Twin | None = None  # what makes it with a bonus; None: it takes none
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,9 @@ AGENTS: dict[str, Entry] = {
         "Proximal policy optimisation (Schulman et al., 2017)",
         BOTH + SEVERAL,
         bonuses=ROLLOUTS,
-        lockstep=Twin("baselines.lockstep.ppo:PPO", 2, "baselines.lockstep.curious:agent_class"),
+        lockstep=Twin(
+            "baselines.lockstep.ppo:PPO", 2, Twin("baselines.lockstep.curious:agent_class", 3)
+        ),
     ),
     "a2c": Entry(
         "baselines.sb3:a2c",
@@ -393,7 +391,7 @@ def entry(agent: str) -> Entry:
         summary=f"{learner} with {kind.summary}",
         actions=tuple(each for each in plain.actions if each in kind.actions),
         observations=tuple(each for each in plain.observations if each in kind.observations),
-        lockstep=plain.lockstep and plain.lockstep.with_bonus(),
+        lockstep=plain.lockstep and plain.lockstep.curious,
     )
 
 

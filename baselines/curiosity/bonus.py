@@ -70,9 +70,14 @@ class Transitions(NamedTuple):
         """Each row of a minibatch with this probability, one at least; for 1 nothing is drawn."""
         if proportion == 1:
             return self
-        drawn = torch.rand(len(self.obs), generator=generator) < proportion
-        drawn[0] |= ~drawn.any()
-        return self.at(drawn.to(self.obs.device))
+        return self.at(drawn(len(self.obs), proportion, generator).to(self.obs.device))
+
+
+def drawn(rows: int, proportion: float, generator: torch.Generator) -> Tensor:  # (rows,) bool
+    """Each with this probability, one at least."""
+    chosen = torch.rand(rows, generator=generator) < proportion
+    chosen[0] |= ~chosen.any()
+    return chosen
 
 
 class Bonus(nn.Module):

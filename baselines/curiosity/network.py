@@ -70,9 +70,12 @@ class RunningMoments(nn.Module):
 
     @torch.no_grad()
     def update(self, values: Tensor) -> None:  # (M, *shape)
-        """Chan et al. 1979: the moments of two samples together."""
-        n = len(values)
         var, mean = torch.var_mean(values.double(), dim=0, correction=0)
+        self.join(mean, var, len(values))
+
+    @torch.no_grad()
+    def join(self, mean: Tensor, var: Tensor, n: int) -> None:  # (*shape)
+        """Chan et al. 1979: the moments of two samples together."""
         total = self.count + n
         shift = mean - self.mean
         weight = n / total

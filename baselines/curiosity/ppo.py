@@ -13,6 +13,7 @@ untrained predictor dominate it, and the scaled bonus is almost 0 before it is u
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,8 +111,9 @@ class CuriousRollouts(Curious):
         if not super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps):
             return False
         # Policy, critics and bonus stand still during a rollout: one pass over all of it suffices.
-        steps, values = self._steps(*self._rollout_of(rollout_buffer))
-        raw = self.stream.raw(steps)
+        seen, actions = self._rollout_of(rollout_buffer)
+        steps, values = self._steps(seen, actions), self._values(seen)
+        raw = self._raw(steps)
         rewards = self.stream.scale(raw)
         found = self.stream.advantages(
             rewards,
@@ -124,7 +126,7 @@ class CuriousRollouts(Curious):
         rollout_buffer.advantages = (
             ext_coef * rollout_buffer.advantages + int_coef * found.cpu().numpy()
         )
-        self.stream.bonus.update(steps)
+        self._update(steps)
         self._rollout = steps, found + values[:-1]
         self._tell(raw, rewards)
         return True
@@ -152,7 +154,7 @@ class CuriousRollouts(Curious):
         for name in losses[0]:
             self.logger.record(f"curiosity/{name}", np.mean([loss[name] for loss in losses]))
         if self.stream.bonus.reach != "episode":  # raw_bonus is before learning
-            learned = self.stream.raw(steps).mean().item()
+            learned = self._raw(steps).mean().item()
             self.logger.record("curiosity/raw_bonus_learned", learned)
 
     def _collect_random_rollout(self, env: VecEnv, callback: BaseCallback, n_steps: int) -> bool:
@@ -170,8 +172,8 @@ class CuriousRollouts(Curious):
             seen.append(self._last_obs)
             taken.append(actions.reshape(env.num_envs, -1))
             self._last_obs, self._last_episode_starts = new_obs, dones
-        steps, _ = self._steps(self._all_seen(np.stack(seen)), np.stack(taken))
-        self.stream.bonus.update(steps)
+        steps = self._steps(self._all_seen(np.stack(seen)), np.stack(taken))
+        self._update(steps)
         self._diagnostic.metrics(steps, None)
         self.stream.random_rollouts += 1
         self._random_rollouts.append(steps)
@@ -211,8 +213,17 @@ class CuriousRollouts(Curious):
         last = self._last_obs
         return self._encode(np.concatenate([obs.reshape(-1, *last.shape), last[None]]))
 
-    def _steps(self, seen: Tensor, actions: np.ndarray) -> tuple[Transitions, Tensor]:
-        """A rollout as tensors, and the intrinsic values (T + 1, B) of all that was seen."""
+    def _values(self, seen: Tensor) -> Tensor:  # (T + 1, B, D) -> (T + 1, B)
+        return self.stream.values(seen)
+
+    def _raw(self, steps: Transitions) -> Tensor:  # (T, B)
+        return self.stream.raw(steps)
+
+    def _update(self, steps: Transitions) -> None:
+        self.stream.bonus.update(steps)
+
+    def _steps(self, seen: Tensor, actions: np.ndarray) -> Transitions:
+        """A rollout as tensors."""
         next_obs = seen[1:]
         terminated = torch.zeros(next_obs.shape[:2], dtype=torch.bool, device=self.device)
         truncated = torch.zeros_like(terminated)
@@ -227,14 +238,19 @@ class CuriousRollouts(Curious):
             key: torch.as_tensor(np.stack([step[key] for step in self._infos]), device=self.device)
             for key in self.stream.bonus.infos
         }
-        steps = Transitions(seen[:-1], taken, next_obs, terminated, truncated, infos)
-        return steps, self.stream.values(seen)
+        return Transitions(seen[:-1], taken, next_obs, terminated, truncated, infos)
 
     def _learn(self, steps: Transitions, returns: Tensor | None) -> dict[str, float]:
-        """One pass in minibatches (M,): the bonus learns, and with returns the critic does too."""
+        """One pass in minibatches: the bonus learns, and with returns the critic does too."""
         order = torch.from_numpy(self._rng.permutation(len(steps.obs))).to(self.device)
+        return self._fit(order.split(self.curiosity_config.int_batch_size), steps, returns)
+
+    def _fit(
+        self, minibatches: Sequence[Tensor], steps: Transitions, returns: Tensor | None
+    ) -> dict[str, float]:
+        """:param minibatches: rows (M,) of the steps."""
         bonus_losses, value_losses = [], []
-        for rows in order.split(self.curiosity_config.int_batch_size):
+        for rows in minibatches:
             batch = steps.at(rows)
             loss = self.stream.bonus.loss(batch)
             bonus_losses.append(loss.detach())

@@ -12,10 +12,11 @@ from baselines.curiosity.settings import BonusConfig
 
 def discounted_sums(rewards: Tensor, carry: Tensor, gamma: float) -> Tensor:  # (T, B), (B,)
     """The sum R_t = gamma R_{t-1} + r_t of each environment, from `carry` = R_{-1} on: (T, B)."""
-    sums = torch.empty_like(rewards)
-    for t, reward in enumerate(rewards):
-        carry = sums[t] = gamma * carry + reward
-    return sums
+    sums, before = rewards.cpu().numpy().copy(), carry.cpu().numpy()
+    for t in range(len(sums)):
+        sums[t] += gamma * before
+        before = sums[t]
+    return torch.from_numpy(sums).to(rewards.device)
 
 
 class Scaled(nn.Module):

@@ -24,12 +24,11 @@ def advantages(
     :param next_values: the value after each step, 0 where nothing can follow.
     :param going_on: 1 where step t + 1 continues step t, 0 where the sum over time is cut.
     """
-    deltas = rewards + gamma * next_values - values
-    found = torch.empty_like(deltas)
-    following = torch.zeros_like(deltas[0])
-    for t in range(len(deltas) - 1, -1, -1):
-        following = found[t] = deltas[t] + gamma * gae_lambda * going_on[t] * following
-    return found
+    found = (rewards + gamma * next_values - values).cpu().numpy()
+    shares = (gamma * gae_lambda * going_on).cpu().numpy()
+    for t in range(len(found) - 2, -1, -1):
+        found[t] += shares[t] * found[t + 1]
+    return torch.from_numpy(found).to(rewards.device)
 
 
 class Stream(Scaled):

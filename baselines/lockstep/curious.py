@@ -1,8 +1,14 @@
-"""PPO with a bonus (`baselines/curiosity/ppo.py`) around lockstep's PPO."""
+"""PPO with a bonus (`baselines/curiosity/ppo.py`) around lockstep's PPO.
+
+The intrinsic critic learns compiled, and so does a bonus that has a twin in COMPILED: what pays and
+what is whitened is the bonus's own code on each observation once. Any other bonus learns in torch.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,14 +17,137 @@ from torch import Tensor
 
 from baselines import AGENTS, LOCKSTEP
 from baselines.curiosity import agent
+from baselines.curiosity.bonus import Bonus, Transitions, drawn
 from baselines.curiosity.ppo import CuriousRollouts
+from baselines.curiosity.rnd import RND
+from baselines.lockstep.ppo import CompiledPPO
+from baselines.lockstep.regression import Regression
+from baselines.lockstep.shown import Distinct, once, shown
+
+CRITIC, BONUS = 0, 1  # the groups of parameters in `stream_optimizer`
+
+
+class Twin(Protocol):
+    """A bonus, compiled: what it does is what the methods of the bonus do."""
+
+    def reward(self, steps: Transitions) -> Tensor: ...
+
+    def update(self, steps: Transitions) -> None: ...
+
+    def learn(self, minibatches: Sequence[Tensor], steps: Transitions) -> float:
+        """One pass; its mean loss."""
+
+
+class CompiledRND:
+    """RND reads where a step leads, and nothing else."""
+
+    def __init__(self, bonus: RND, optimizer: torch.optim.Adam) -> None:
+        self.bonus = bonus
+        self.predictor = Regression(bonus.predictor, optimizer, BONUS)
+        self._known: Known | None = None
+
+    def reward(self, steps: Transitions) -> Tensor:  # (T, B)
+        known = self._of(steps)
+        raw = self.bonus.reward(steps._replace(next_obs=known.rows))
+        return raw[known.of].reshape(steps.terminated.shape)
+
+    def update(self, steps: Transitions) -> None:
+        known, moments = self._of(steps), self.bonus.moments
+        rows, share = known.rows.double(), known.of.bincount().double() / len(known.of)
+        mean = share @ rows
+        moments.join(mean, share @ (rows - mean).pow(2), len(known.of))
+        known.learned = None
+
+    def learn(self, minibatches: Sequence[Tensor], steps: Transitions) -> float:
+        known, share = self._of(steps), self.bonus.config.update_proportion
+        if known.learned is None:
+            known.learned = self._whitened(known)
+        obs, goals = known.learned
+        if share < 1:
+            minibatches = [
+                rows[drawn(len(rows), share, self.bonus.generator)] for rows in minibatches
+            ]
+        return self.predictor.fit(obs, goals, obs.of, minibatches)
+
+    def _of(self, steps: Transitions) -> Known:
+        if self._known is None or not self._known.is_of(steps.next_obs):
+            self._known = Known(steps.next_obs)
+        return self._known
+
+    @torch.no_grad()
+    def _whitened(self, known: Known) -> tuple[Distinct, np.ndarray]:
+        """What both networks are shown, and what the target answers."""
+        rows, nothing = (
+            self.bonus.whiten(each) for each in (known.rows, torch.zeros_like(known.rows[0]))
+        )
+        obs = Distinct(shown(rows.numpy(), nothing.numpy()), known.of.numpy())
+        return obs, self.bonus.target(rows).numpy()
+
+
+class Known:
+    """The observations of a rollout, each once; they are numbered once for all that asks."""
+
+    def __init__(self, obs: Tensor) -> None:  # (..., D)
+        self._obs = obs
+        rows, of = once(obs.flatten(0, -2).numpy())
+        self.rows, self.of = torch.from_numpy(rows), torch.from_numpy(of)  # (m, D), (N,)
+        self.learned: tuple[Distinct, np.ndarray] | None = None
+
+    def is_of(self, obs: Tensor) -> bool:
+        """Whether these are the observations, in whatever shape."""
+        return (self._obs.data_ptr(), self._obs.numel()) == (obs.data_ptr(), obs.numel())
+
+
+COMPILED: dict[type[Bonus], Callable[[Any, torch.optim.Adam], Twin]] = {RND: CompiledRND}
 
 
 class CompiledCuriosity(CuriousRollouts):
     """What stands before `baselines.lockstep.ppo:CompiledPPO`."""
 
+    OURS = (*CompiledPPO.OURS, "critic", "twin")
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self._lay_stream_flat()
+
+    def set_parameters(self, *given: Any, **named: Any) -> None:
+        super().set_parameters(*given, **named)
+        self._lay_stream_flat()
+
+    def _lay_stream_flat(self) -> None:
+        stream, optimizer = self.stream, self.stream_optimizer
+        self.critic = Regression(stream.critic, optimizer, CRITIC, weight=0.5)
+        make = COMPILED.get(type(stream.bonus))
+        self.twin = make and make(stream.bonus, optimizer)
+
     def _rollout_of(self, buffer: RolloutBuffer) -> tuple[Tensor, np.ndarray]:
         return torch.from_numpy(self.seen), buffer.actions.astype(self.action_space.dtype)
+
+    def _values(self, seen: Tensor) -> Tensor:
+        values = self.stream.values(torch.from_numpy(self.obs.shown.rows))
+        return values[torch.from_numpy(self.obs.of)].reshape(seen.shape[:2])
+
+    def _raw(self, steps: Transitions) -> Tensor:
+        return self.twin.reward(steps) if self.twin else super()._raw(steps)
+
+    def _update(self, steps: Transitions) -> None:
+        (self.twin or self.stream.bonus).update(steps)
+
+    def _fit(
+        self, minibatches: Sequence[Tensor], steps: Transitions, returns: Tensor | None
+    ) -> dict[str, float]:
+        if self.twin:
+            losses = {"bonus_loss": self.twin.learn(minibatches, steps)}
+        elif type(self.stream.bonus).loss is Bonus.loss:  # there is nothing to learn
+            losses = {"bonus_loss": 0.0}
+        else:
+            losses = super()._fit(minibatches, steps, None)
+        if returns is not None:
+            goals = returns[:, None].numpy()
+            losses["value_loss"] = self.critic.fit(
+                self.obs, goals, np.arange(len(goals)), minibatches
+            )
+        return losses
 
 
 @cache

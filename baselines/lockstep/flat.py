@@ -16,11 +16,15 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from baselines.api import Config, Task
-from baselines.lockstep.kernel import RELU, TANH, F, Net
+from baselines.lockstep.kernel import LEAKY, RELU, TANH, F, Net
 from baselines.lockstep.steps import refused_space
 from baselines.sb3 import SB3Agent
 
-ACTIVATIONS: dict[type[nn.Module], np.int64] = {nn.Tanh: TANH, nn.ReLU: RELU}
+ACTIVATIONS: dict[type[nn.Module], np.int64] = {
+    nn.Tanh: TANH,
+    nn.ReLU: RELU,
+    nn.LeakyReLU: LEAKY,
+}
 NAMES = ("tanh", "relu")  # of them in hyper-parameters
 
 

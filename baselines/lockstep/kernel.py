@@ -56,7 +56,9 @@ def _cache() -> Path | None:
 CACHE = _cache()
 F = np.float32
 ZERO, ONE, TWO = F(0), F(1), F(2)
-TANH, RELU, LINEAR = np.int64(0), np.int64(1), np.int64(2)  # not `int`: a type for each of them
+# Not `int`: Numba has a type for each of them.
+TANH, RELU, LINEAR, LEAKY = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
+SLOPE = F(0.01)  # torch's, of a leaky ReLU below 0
 
 
 class Net(NamedTuple):
@@ -106,6 +108,10 @@ def activate(z, bias, kind):  # z (n, width)
             for j in range(width):
                 x = z[i, j] + bias[j]
                 z[i, j] = ZERO if x < ZERO else x
+        elif kind == LEAKY:
+            for j in range(width):
+                x = z[i, j] + bias[j]
+                z[i, j] = SLOPE * x if x < ZERO else x
         else:
             for j in range(width):
                 z[i, j] += bias[j]
@@ -123,6 +129,9 @@ def through_activation(delta, h, bias_gradient, kind):  # delta, h (n, width)
         elif kind == RELU:
             for j in range(width):
                 delta[i, j] = delta[i, j] if h[i, j] > ZERO else ZERO
+        elif kind == LEAKY:
+            for j in range(width):
+                delta[i, j] = delta[i, j] if h[i, j] > ZERO else SLOPE * delta[i, j]
         for j in range(width):
             bias_gradient[j] += delta[i, j]
 

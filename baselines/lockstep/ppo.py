@@ -367,7 +367,7 @@ def warm() -> None:
 class CompiledPPO(FlatModel, stable_baselines3.PPO):
     """SB3's PPO, which collects and trains by the functions above."""
 
-    OURS = (*FlatModel.OURS, "nets", "seen")
+    OURS = (*FlatModel.OURS, "nets", "seen", "obs")
 
     def lay_flat(self) -> None:
         made = self.policy
@@ -429,6 +429,7 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         last_values = self.values(self.seen[-1], layers)
         advantages(buffer.rewards, buffer.values, buffer.episode_starts, last_values, dones,
                    self.gamma, self.gae_lambda, buffer.advantages, buffer.returns)  # fmt: skip
+        self.obs = distinct(self.seen.reshape(-1, self.seen.shape[-1]))
         callback.on_rollout_end()
         return True
 
@@ -461,7 +462,7 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
         total = buffer.rewards.size
         orders = np.stack([self.generator.permutation(total) for _ in range(self.n_epochs)])
         settings = self.update_settings(group["lr"], group["eps"])
-        told = self.fit(settings, distinct(flattened(self.seen[:-1])), orders)
+        told = self.fit(settings, orders)
         self._log(told, settings)
 
     def update_settings(self, learning_rate: float, eps: float) -> Settings:
@@ -479,9 +480,10 @@ class CompiledPPO(FlatModel, stable_baselines3.PPO):
             float(eps),
         )
 
-    def fit(self, settings: Settings, obs: Distinct, orders: np.ndarray) -> Told:
+    def fit(self, settings: Settings, orders: np.ndarray) -> Told:
         """Learn from the rollout that is in the buffer, in the given orders of its steps."""
         flat, buffer = self.flat, self.rollout_buffer
+        obs = Distinct(self.obs.shown, flattened(self.obs.of.reshape(self.seen.shape[:2])[:-1]))
         batch = tuple(
             flattened(each)
             for each in (buffer.actions, buffer.values, buffer.log_probs, buffer.returns)

@@ -91,10 +91,16 @@ def shown(rows: np.ndarray, base: np.ndarray | None = None) -> Shown:
     return Shown(rows, base, *differing(rows, base))
 
 
-def distinct(rows: np.ndarray) -> Distinct:  # (N, D)
+def once(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # (N, D)
+    """Each row once (m, D), and which of them each was (N,)."""
     keys = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64) * 2 + 1
     of, first = numbered(rows, keys)
-    return Distinct(shown(rows[first]), of)
+    return rows[first], of
+
+
+def distinct(rows: np.ndarray) -> Distinct:  # (N, D)
+    rows, of = once(rows)
+    return Distinct(shown(rows), of)
 
 
 # Minibatches --------------------------------------------------------------------------------------
