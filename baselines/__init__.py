@@ -177,6 +177,7 @@ AGENTS: dict[str, Entry] = {
         "Soft actor-critic (Haarnoja et al., 2018)",
         CONTINUOUS,
         bonuses=REPLAY,
+        lockstep=Twin("baselines.lockstep.sac:SAC", 1),
     ),
     "td3": Entry(
         "baselines.sb3:td3",

@@ -71,18 +71,34 @@ class Learner:
         return (time.process_time() - start) / done
 
 
+def layers(net: Any) -> list[int]:
+    """Numbers of each matrix of a network."""
+    return [int(a) * int(b) for a, b in pairwise(net.widths)]
+
+
 def operations(agent: Any) -> float:
-    """Floating-point operations of the products of all updates."""
-    model, per_row = agent.model, 0
-    value_based = hasattr(model, "target")  # and the target network is asked as well
-    for net in [model.net] if value_based else [model.nets.policy, model.nets.value]:
-        layers = [int(a) * int(b) for a, b in pairwise(net.widths)]
-        # Forwards and back to weights and to inputs, but the first layer's are asked by nobody.
-        per_row += 2 * ((4 if value_based else 3) * sum(layers) - layers[0])
-    if value_based:
-        return float(per_row * model.flat.steps * model.batch_size)
-    rollout = model.n_envs * model.n_steps
-    return float(per_row * model.n_epochs * (model.num_timesteps // rollout) * rollout)
+    """Floating-point operations of the products of all updates.
+
+    A matrix has one product forwards and two back, to weights and to inputs; but inputs of a first
+    layer ask for none.
+    """
+    model = agent.model
+    if hasattr(model, "critics"):  # SAC: of critics, targets too, and again for the actor
+        actor, critic = layers(model.nets.actor), layers(model.nets.critic)
+        seen = int(model.nets.critic.widths[0]) - model.replay.actions.shape[-1]
+        each = 5 * sum(critic) - critic[0]
+        judged = sum(critic) - seen * int(model.nets.critic.widths[1])
+        per_row = 4 * sum(actor) - actor[0] + model.nets.critics * each + judged
+        rows = model.flat.steps * model.batch_size
+    elif hasattr(model, "target"):  # DQN: and the target network forwards
+        per_row = 4 * sum(layers(model.net)) - layers(model.net)[0]
+        rows = model.flat.steps * model.batch_size
+    else:
+        nets = layers(model.nets.policy), layers(model.nets.value)
+        per_row = sum(3 * sum(each) - each[0] for each in nets)
+        rollout = model.n_envs * model.n_steps
+        rows = model.n_epochs * (model.num_timesteps // rollout) * rollout
+    return 2.0 * per_row * rows
 
 
 def ceiling() -> float:

@@ -1,33 +1,16 @@
 """DQN (Mnih et al., 2015) as Stable-Baselines3 does it, with compiled acting and updates.
 
-SB3's class keeps its constructor, `learn`, schedules and logs; see `ppo.py`. Transitions lie in
-arrays of ours, shown as the network reads them.
+SB3's class keeps its constructor, `learn`, schedules and logs; see `ppo.py` and `replay.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import stable_baselines3
-from stable_baselines3.common.buffers import ReplayBuffer
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.noise import ActionNoise
-from stable_baselines3.common.type_aliases import RolloutReturn, TrainFreq
-from stable_baselines3.common.utils import should_collect_more_steps
-from stable_baselines3.common.vec_env import VecEnv
 
-from baselines.api import Config
-from baselines.lockstep.flat import (
-    CompiledAgent,
-    Flat,
-    FlatModel,
-    laid_flat,
-    linears,
-    net,
-    parameters,
-)
+from baselines.lockstep.flat import Flat, laid_flat, linears, net, parameters
 from baselines.lockstep.kernel import (
     ONE,
     TANH,
@@ -40,18 +23,9 @@ from baselines.lockstep.kernel import (
     compiled,
     forward,
 )
-from baselines.lockstep.steps import Steps, features
+from baselines.lockstep.replay import Replay, ReplayAgent, ReplayModel
+from baselines.lockstep.steps import features
 from baselines.sb3 import agent_class
-
-
-class Replay(NamedTuple):
-    """Transitions by row and environment; the oldest are overwritten."""
-
-    obs: np.ndarray  # (rows, E, D)
-    after: np.ndarray  # (rows, E, D): of an episode that ended, its last observation
-    actions: np.ndarray  # (rows, E)
-    rewards: np.ndarray  # (rows, E)
-    ends: np.ndarray  # (rows, E): 1 where the episode ended by itself
 
 
 class Settings(NamedTuple):
@@ -123,29 +97,10 @@ def warm() -> None:
     update(p, g, m, v, 0, target, small, settings, replay, where, where, np.zeros(1, F))
 
 
-class CompiledDQN(FlatModel, stable_baselines3.DQN):
+class CompiledDQN(ReplayModel, stable_baselines3.DQN):
     """SB3's DQN, which collects and trains by the functions above."""
 
-    OURS = (*FlatModel.OURS, "net", "target", "replay", "filled")
-
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        rows = max(self.buffer_size // self.n_envs, 1)
-        shape = rows, self.n_envs
-        shown = shape + features(self.observation_space, self._example()).shape[1:]
-        # Zeros take no memory until they are written.
-        self.replay = Replay(
-            np.zeros(shown, F),
-            np.zeros(shown, F),
-            np.zeros(shape, np.int64),
-            np.zeros(shape, F),
-            np.zeros(shape, F),
-        )
-        self.filled = 0  # rows written so far, those that were overwritten included
-
-    def _example(self) -> np.ndarray:  # (1, ...)
-        space = self.observation_space
-        return np.zeros((1, *(space.shape or ())), space.dtype)
+    OURS = (*ReplayModel.OURS, "net", "target")
 
     def lay_flat(self) -> None:
         layers = linears(self.policy.q_net)
@@ -157,52 +112,14 @@ class CompiledDQN(FlatModel, stable_baselines3.DQN):
         layers = np.empty(len(obs) * self.net.widths.sum(), F)
         return forward(self.flat.values, self.net, obs, layers)
 
-    def _choose(self, seen: np.ndarray, learning_starts: int) -> np.ndarray:  # (E, D) -> (E,)
+    def choose(self, seen: np.ndarray, learning_starts: int) -> tuple[Any, np.ndarray]:
         """All environments explore, or none, as SB3 has it."""
         explores = self.num_timesteps < learning_starts
         if explores or self.generator.random() < self.exploration_rate:
-            return self.generator.integers(self.action_space.n, size=len(seen))
-        return self.values(seen).argmax(axis=1)
-
-    def collect_rollouts(
-        self,
-        env: VecEnv,
-        callback: BaseCallback,
-        train_freq: TrainFreq,
-        replay_buffer: ReplayBuffer,
-        action_noise: ActionNoise | None = None,
-        learning_starts: int = 0,
-        log_interval: int | None = None,
-    ) -> RolloutReturn:
-        callback.on_rollout_start()
-        replay, stepping, space = self.replay, Steps(env), self.observation_space
-        seen = features(space, self._last_obs)
-        steps, episodes = 0, 0
-        while should_collect_more_steps(train_freq, steps, episodes):
-            chosen = self._choose(seen, learning_starts)
-            obs, rewards, dones, infos = stepping.step(chosen.tolist())
-            self.num_timesteps += env.num_envs
-            steps += 1
-            callback.update_locals({"infos": infos})
-            if not callback.on_step():
-                return RolloutReturn(steps * env.num_envs, episodes, continue_training=False)
-            row = self.filled % len(replay.obs)
-            replay.obs[row], replay.actions[row], replay.rewards[row] = seen, chosen, rewards
-            seen = features(space, obs)
-            replay.after[row], replay.ends[row] = seen, dones
-            if dones.any():
-                self._update_info_buffer(infos, dones)
-                for i, last in stepping.last.items():
-                    replay.after[row, i] = features(space, last)[0]
-                    replay.ends[row, i] = i not in stepping.cut
-                episodes += int(dones.sum())
-                self._episode_num += int(dones.sum())
-            self.filled += 1
-            self._last_obs = obs
-            self._update_current_progress_remaining(self.num_timesteps, self._total_timesteps)
-            self._on_step()
-        callback.on_rollout_end()
-        return RolloutReturn(steps * env.num_envs, episodes, continue_training=True)
+            chosen = self.generator.integers(self.action_space.n, size=len(seen))
+        else:
+            chosen = self.values(seen).argmax(axis=1)
+        return chosen.tolist(), chosen
 
     def _on_step(self) -> None:
         self._n_calls += 1
@@ -214,9 +131,7 @@ class CompiledDQN(FlatModel, stable_baselines3.DQN):
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
         self._update_learning_rate(self.policy.optimizer)
-        shape = gradient_steps, batch_size
-        rows = self.generator.integers(min(self.filled, len(self.replay.obs)), size=shape)
-        losses = self.fit(rows, self.generator.integers(self.n_envs, size=shape))
+        losses = self.fit(*self.batches(gradient_steps, batch_size))
         self.logger.record("train/n_updates", self._n_updates)
         self.logger.record("train/loss", losses.mean())
 
@@ -235,19 +150,11 @@ class CompiledDQN(FlatModel, stable_baselines3.DQN):
         return losses
 
 
-class DQN(CompiledAgent):
+class DQN(ReplayAgent):
     """`baselines.sb3:dqn` with compiled acting and updates."""
 
     algorithm = CompiledDQN
     Config = agent_class("dqn").Config
-
-    @classmethod
-    def refuses(cls, config: Config) -> Iterator[tuple[str, str]]:
-        if config.normalize.obs or config.normalize.reward:
-            yield "normalize", "statistics that move under what is replayed are not compiled yet"
-        if config.n_steps > 1:
-            yield "n_steps", "returns over several steps are not compiled yet"
-        yield from super().refuses(config)
 
     def predict(
         self,

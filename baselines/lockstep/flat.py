@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 from baselines.api import Config, Task
-from baselines.lockstep.kernel import LEAKY, RELU, TANH, F, Net
+from baselines.lockstep.kernel import LEAKY, RELU, TANH, F, Learned, Net
 from baselines.lockstep.steps import refused_space
 from baselines.sb3 import SB3Agent
 
@@ -64,6 +64,7 @@ class Flat:
     def __init__(self, parameters: list[nn.Parameter], adam: torch.optim.Adam) -> None:
         self.values = laid_flat(parameters)
         self.gradient, self.first, self.second = np.zeros((3, self.values.size), F)
+        self.learned = Learned(self.values, self.gradient, self.first, self.second)
         self._steps = np.zeros(len(parameters), F)
         for i, (parameter, part) in enumerate(slices(parameters)):
             shape = parameter.shape

@@ -32,7 +32,13 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
         # `reassoc` lets sums be vectorised. Not `nnan`: what has diverged must be seen.
         math = {"contract", "nsz", "reassoc"}
         made: Callable[P, R] = numba.njit(
-            fastmath=math, error_model="numpy", nogil=True, cache=CACHE is not None
+            # Of a function that is called, a process that compiles takes the copy compiled alone,
+            # and one that reads from disk the copy in its caller, which rounds otherwise.
+            forceinline=True,
+            fastmath=math,
+            error_model="numpy",
+            nogil=True,
+            cache=CACHE is not None,
         )(function)
     finally:
         numba.config.CACHE_DIR = before
@@ -56,9 +62,19 @@ def _cache() -> Path | None:
 CACHE = _cache()
 F = np.float32
 ZERO, ONE, TWO = F(0), F(1), F(2)
+HALF_LOG_TWO_PI = F(0.5 * np.log(2 * np.pi))
 # Not `int`: Numba has a type for each of them.
 TANH, RELU, LINEAR, LEAKY = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
 SLOPE = F(0.01)  # torch's, of a leaky ReLU below 0
+
+
+class Learned(NamedTuple):
+    """Flat vectors of a length: parameters, their gradient and Adam's two moments."""
+
+    values: np.ndarray
+    gradient: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
 
 
 class Net(NamedTuple):
@@ -198,6 +214,49 @@ def backward_to(p, g, net, n, layers, delta, spare):
             np.dot(d.T, before, g[start : start + into * out].reshape(out, into))
             delta, spare, kind = spare, delta, net.activation
     return d
+
+
+@compiled
+def slope(delta, h, kind):  # (width,)
+    """The gradient before the activation, in place."""
+    if kind == TANH:
+        for j in range(h.size):
+            delta[j] *= ONE - h[j] * h[j]
+    elif kind == RELU:
+        for j in range(h.size):
+            delta[j] = delta[j] if h[j] > ZERO else ZERO
+    elif kind == LEAKY:
+        for j in range(h.size):
+            delta[j] = delta[j] if h[j] > ZERO else SLOPE * delta[j]
+
+
+@compiled
+def input_gradient(p, net, layers, n, rows, delta, spare, first):
+    """The gradient by a network's inputs from the `first` on, of some rows.
+
+    :param layers: as `forward` filled it with n rows.
+    :param rows: (m,) of them.
+    :param delta: flat, m * max(widths): begins with the gradient of their outputs (m, widths[-1]).
+    :param spare: as large.
+    """
+    start, widths = net.start, net.widths
+    m, last, at = rows.size, widths.size - 2, n * widths[1:].sum()
+    end = start + ((widths[:-1] + 1) * widths[1:]).sum()
+    for k in range(last, -1, -1):
+        into, out = widths[k], widths[k + 1]
+        at -= n * out
+        end -= (into + 1) * out
+        d = delta[: m * out].reshape(m, out)
+        if k < last:
+            h = layers[at : at + n * out].reshape(n, out)
+            for i in range(m):
+                slope(d[i], h[rows[i]], net.activation)
+        matrix = p[end : end + into * out].reshape(out, into)
+        if k == 0:
+            break
+        np.dot(d, matrix, spare[: m * into].reshape(m, into))
+        delta, spare = spare, delta
+    return np.dot(d, np.ascontiguousarray(matrix[:, first:]))
 
 
 @compiled

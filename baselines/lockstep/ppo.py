@@ -22,6 +22,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from baselines.api import Config
 from baselines.lockstep.flat import CompiledAgent, Flat, FlatModel, linears, net, parameters
 from baselines.lockstep.kernel import (
+    HALF_LOG_TWO_PI,
     ONE,
     TANH,
     TWO,
@@ -37,7 +38,6 @@ from baselines.lockstep.shown import Distinct, backward_shown, distinct, forward
 from baselines.lockstep.steps import Steps, features
 from baselines.sb3 import agent_class
 
-HALF_LOG_TWO_PI = F(0.5 * np.log(2 * np.pi))
 METRICS = ("policy_gradient_loss", "value_loss", "entropy_loss", "clip_fraction", "approx_kl",
            "loss")  # fmt: skip
 KL, LOSS = 4, 5

@@ -323,4 +323,4 @@ def test_check_shows_what_the_other_engine_would_take(store):
 
     assert {run.engine.name for run in quick} == {"lockstep"}
     assert check.under("sb3", quick) == own
-    assert check.under("lockstep", [spec("sac")]) == [spec("sac")]
+    assert check.under("lockstep", [spec("td3")]) == [spec("td3")]
