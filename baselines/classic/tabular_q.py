@@ -6,6 +6,7 @@ state. States are added when first visited, so that only those that occur take m
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from baselines.classic.space import only_of, probe
 FEW = 8  # numbers in an observation, up to which it is bucketed: the table is a product
 ENDLESS = 1e6  # a bound beyond this is a way of writing "none"
 LOG_EVERY = 1000  # steps
+EPISODES = 100  # over which the training return is averaged, as in SB3
 
 Bins = Annotated[int, Field(ge=1)]
 Bound = Annotated[float, Field(gt=0, le=MOST)]
@@ -71,7 +73,8 @@ class TabularQ:
         rng = np.random.default_rng(task.seed)
         env = task.make_env()
         row = self._visit(env.reset(seed=task.env_seed)[0])
-        episode, returns = 0.0, []
+        episode, length = 0.0, 0
+        ended: deque[tuple[float, int]] = deque(maxlen=EPISODES)
         for step in range(1, task.steps + 1):
             epsilon, rate = schedules(config, step / task.steps)
             action = self._explore(row, epsilon, rng)
@@ -80,18 +83,19 @@ class TabularQ:
             # An episode that is cut off goes on in the value of its last state.
             rest = 0.0 if terminated else self._q[after].max()
             self._q[row, action] += rate * (reward + config.gamma * rest - self._q[row, action])
-            row, episode = after, episode + reward
+            row, episode, length = after, episode + reward, length + 1
             if terminated or truncated:
-                returns.append(episode)
-                row, episode = self._visit(env.reset()[0]), 0.0
+                ended.append((episode, length))
+                row, episode, length = self._visit(env.reset()[0]), 0.0, 0
             progress.at(step)
-            if step % LOG_EVERY == 0:
-                metrics = {"exploration_rate": epsilon, "learning_rate": rate}
-                metrics["states"] = float(len(self._rows))
-                if returns:
-                    metrics["ep_rew_mean"] = float(np.mean(returns))
+            if step % LOG_EVERY == 0 or step == task.steps:
+                metrics = {"rollout/exploration_rate": epsilon, "train/learning_rate": rate}
+                metrics["rollout/states"] = float(len(self._rows))
+                if ended:
+                    returns, lengths = zip(*ended, strict=True)
+                    metrics["rollout/ep_rew_mean"] = float(np.mean(returns))
+                    metrics["rollout/ep_len_mean"] = float(np.mean(lengths))
                 progress.log(step, metrics)
-                returns = []
         env.close()
         return task.steps
 

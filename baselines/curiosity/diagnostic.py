@@ -27,8 +27,11 @@ class Diagnostic:
             self.visits = None  # the states are not discrete
             return {}
         self.visits.add(digest)
-        found = {"states": float(len(self.visits)), "new_states": new.float().mean().item()}
-        for name, rows in (("raw_bonus_new", new), ("raw_bonus_known", ~new)):
+        found = {
+            "rollout/states": float(len(self.visits)),
+            "rollout/new_states": new.float().mean().item(),
+        }
+        for name, rows in (("new", new), ("known", ~new)):
             if raw is not None and torch.any(rows):
-                found[name] = raw[rows].mean().item()
+                found[f"curiosity/raw_bonus_{name}"] = raw[rows].mean().item()
         return found

@@ -67,7 +67,7 @@ class CuriousOffPolicy(Curious):
         self.replay_buffer.ext_coef = self.curiosity_config.ext_coef
         super().train(gradient_steps=gradient_steps, batch_size=batch_size)
         for name, value in self.novelty.metrics.items():
-            self.logger.record(f"curiosity/{name}", value)
+            self.logger.record(name, value)
         self.logger.record("curiosity/int_coef", coef)
 
     def _get_torch_save_params(self) -> tuple[list[str], list[str]]:

@@ -134,13 +134,13 @@ class CuriousRollouts(Curious):
     def _tell(self, raw: Tensor, rewards: Tensor) -> None:
         steps, returns = self._rollout
         metrics = {
-            "raw_bonus": raw.mean().item(),
-            "scaled_bonus": rewards.mean().item(),
-            "raw_return": (returns.mean() * self.stream.unit()).item(),
-            "scaled_return": returns.mean().item(),
+            "curiosity/raw_bonus": raw.mean().item(),
+            "curiosity/scaled_bonus": rewards.mean().item(),
+            "curiosity/raw_return": (returns.mean() * self.stream.unit()).item(),
+            "curiosity/scaled_return": returns.mean().item(),
         }
         for name, value in (metrics | self._diagnostic.metrics(steps, raw)).items():
-            self.logger.record(f"curiosity/{name}", value)
+            self.logger.record(name, value)
 
     def train(self) -> None:
         if self._rollout is None:  # it was a random rollout
@@ -152,7 +152,7 @@ class CuriousRollouts(Curious):
         epochs = range(self.curiosity_config.int_n_epochs)
         losses = [self._learn(flat, flat_returns) for _ in epochs]
         for name in losses[0]:
-            self.logger.record(f"curiosity/{name}", np.mean([loss[name] for loss in losses]))
+            self.logger.record(name, np.mean([loss[name] for loss in losses]))
         if self.stream.bonus.reach != "episode":  # raw_bonus is before learning
             learned = self._raw(steps).mean().item()
             self.logger.record("curiosity/raw_bonus_learned", learned)
@@ -261,7 +261,7 @@ class CuriousRollouts(Curious):
             self.stream_optimizer.zero_grad()
             loss.backward()
             self.stream_optimizer.step()
-        found = {"bonus_loss": bonus_losses, "value_loss": value_losses}
+        found = {"train/bonus_loss": bonus_losses, "train/int_value_loss": value_losses}
         return {name: torch.stack(losses).mean().item() for name, losses in found.items() if losses}
 
     def _encode(self, obs: np.ndarray) -> Tensor:

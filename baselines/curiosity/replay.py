@@ -88,9 +88,9 @@ class Novelty(Scaled):
         flat = steps.flat()
         losses = [self._descend(flat) for _ in range(self.config.bonus_gradient_steps)]
         self.metrics = {
-            "raw_bonus": raw.mean().item(),
-            "scaled_bonus": (raw / self.unit()).mean().item(),
-            "bonus_loss": float(np.mean(losses or [0.0])),
+            "curiosity/raw_bonus": raw.mean().item(),
+            "curiosity/scaled_bonus": (raw / self.unit()).mean().item(),
+            "train/bonus_loss": float(np.mean(losses or [0.0])),
         }
 
     def warm_up(self, steps: Transitions) -> None:  # (T, B) in time order

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from baselines.world_models.episode import Episode
 
 # An action for an observation; the flag says that an episode begins with it.
 Act = Callable[[np.ndarray, bool], Any]
+EPISODES = 100  # over which the training return is averaged, as in SB3
 
 
 class Collector:
@@ -26,6 +28,17 @@ class Collector:
         self.env = task.make_env()
         self.steps = 0
         self._begun = self._held = False
+        self._ended: deque[tuple[float, int]] = deque(maxlen=EPISODES)
+
+    def metrics(self) -> dict[str, float]:
+        """Of the last episodes that were not cut off; empty: there are none."""
+        if not self._ended:
+            return {}
+        returns, lengths = zip(*self._ended, strict=True)
+        return {
+            "rollout/ep_rew_mean": float(np.mean(returns)),
+            "rollout/ep_len_mean": float(np.mean(lengths)),
+        }
 
     def collect(self, act: Act, until: int) -> list[Episode]:
         """Whole episodes, the last one cut off where `until` steps are done in all."""
@@ -61,6 +74,8 @@ class Collector:
             unrewarded = 0 if reward > 0 else unrewarded + 1
             self.steps += 1
             self._held = True
+        if terminated or truncated:
+            self._ended.append((sum(rewards), len(rewards)))
         return Episode(
             np.stack(seen), np.array(taken), np.array(rewards, np.float64), bool(terminated)
         )

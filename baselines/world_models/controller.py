@@ -151,13 +151,13 @@ class Evolved:
             strategy.tell(list(candidates), list(-returns[:-1]))
             self.parameters = strategy.mean.copy()
             told = {
-                "controller/generation": generation + 1.0,
-                "controller/train_return": float(returns[:-1].mean()),
-                "controller/best_return": float(returns[:-1].max()),
-                "controller/validation_return": float(returns[-1]),
+                "train/controller_generation": generation + 1.0,
+                "dream/train_return": float(returns[:-1].mean()),
+                "dream/best_return": float(returns[:-1].max()),
+                "dream/validation_return": float(returns[-1]),
             }
             if generation == config.generations - 1:  # what it scores in its last dreams
-                told["controller/dream_return"] = float(returns[-1])
+                told["dream/final_return"] = float(returns[-1])
             log(told)
 
     def fit_real(
@@ -182,7 +182,7 @@ class Evolved:
                 returns.append(float(np.mean(played)))
             strategy.tell(candidates, [-value for value in returns])
             self.parameters = strategy.mean.copy()
-            log({"controller/train_return": float(np.mean(returns))})
+            log({"train/controller_generation": generation + 1.0})
 
     def _strategy(self, seed: int) -> cma.CMAEvolutionStrategy:
         rng = np.random.default_rng(seed)

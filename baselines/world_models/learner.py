@@ -82,7 +82,7 @@ class Learned:
         others.temperature = others.config.temperature_at(1.0)
         returns = dreamed_to_the_end(others, lambda seen: self.agent.predict(seen)[0])
         found = float(returns.mean())
-        log({"controller/validation_return": found, "controller/dream_return": found})
+        log({"dream/validation_return": found, "dream/final_return": found})
 
     def weights(self) -> dict[str, np.ndarray]:
         return self.agent.weights()
@@ -126,8 +126,10 @@ class _Watch(BaseCallback):
 
     def _tell(self) -> None:
         if self.returns:
-            metrics = {"controller/train_return": float(np.mean(self.returns))}
-            self.log(metrics | {"controller/dream_steps": float(self.num_timesteps)})
+            metrics = {"dream/train_return": float(np.mean(self.returns))}
+            metrics["dream/steps"] = float(self.num_timesteps)
+            learned = self.logger.name_to_value.items()
+            self.log(metrics | {name: float(v) for name, v in learned if name.startswith("train/")})
         self.returns = []
 
 

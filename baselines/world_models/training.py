@@ -48,10 +48,10 @@ def fit_vae(
             loss.backward()
             optimizer.step()
             losses.append(loss.detach())
-        metrics = {"vae/epoch": epoch + 1.0}
-        metrics["vae/train_loss"] = torch.stack(losses).mean().item()
+        metrics = {"train/vae_epoch": epoch + 1.0}
+        metrics["train/vae_loss"] = torch.stack(losses).mean().item()
         if held_out is not None:
-            metrics["vae/validation_loss"] = vae_validation(eye, held_out)
+            metrics["validation/vae_loss"] = vae_validation(eye, held_out)
         log(metrics)
 
 
@@ -115,7 +115,7 @@ def fit_rnn(
     if not groups:
         with torch.no_grad():
             untrained = torch.stack(memory.losses(*train.batch()))
-        log({"rnn/epoch": 0.0} | _named("rnn/train", untrained) | _validation(memory, held_out))
+        log({"train/rnn_epoch": 0.0} | _named("train", untrained) | _validation(memory, held_out))
         return
     optimizer = torch.optim.Adam(groups)
     parameters = [parameter for group in groups for parameter in group["params"]]
@@ -128,8 +128,8 @@ def fit_rnn(
             torch.nn.utils.clip_grad_value_(parameters, config.max_grad)
             optimizer.step()
             losses.append(torch.stack(found).detach())
-        metrics = {"rnn/epoch": epoch + 1.0}
-        metrics |= _named("rnn/train", torch.stack(losses).mean(dim=0))
+        metrics = {"train/rnn_epoch": epoch + 1.0}
+        metrics |= _named("train", torch.stack(losses).mean(dim=0))
         log(metrics | _validation(memory, held_out))
     if config.head == "deterministic":
         latents, actions, _, _, mask = (held_out or train).batch()
@@ -143,11 +143,11 @@ def _validation(memory: MDNRNN, held_out: Sequences | None) -> dict[str, float]:
     # Of drawn latents, as in training, and of the same ones every time.
     generator = torch.Generator(held_out.code.std.device).manual_seed(0)
     batch = held_out.batch(generator=generator)
-    return _named("rnn/validation", torch.stack(memory.losses(*batch)))
+    return _named("validation", torch.stack(memory.losses(*batch)))
 
 
-def _named(prefix: str, losses: Tensor) -> dict[str, float]:
+def _named(side: str, losses: Tensor) -> dict[str, float]:
     values = dict(zip(Losses._fields, losses.tolist(), strict=True))
-    return {f"{prefix}_loss": sum(values.values())} | {
-        f"{prefix}_{name}_loss": value for name, value in values.items()
+    return {f"{side}/rnn_loss": sum(values.values())} | {
+        f"{side}/rnn_{name}_loss": value for name, value in values.items()
     }

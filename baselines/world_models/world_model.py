@@ -10,7 +10,7 @@ is spent on real ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,8 @@ class WorldModel:
         steps, rounds = int(self.task.steps * share), self.config.data.rounds
         for self.round in range(rounds):
             self.collect(collector, steps * (self.round + 1) // rounds)
+            if ended := collector.metrics():
+                progress.log(collector.steps, ended)
             self.fit_vae(progress, collector.steps)
             self.fit_rnn(progress, collector.steps)
             if share < 1:
@@ -206,9 +208,10 @@ class WorldModel:
             episode = collector.play(act, self.task.steps, seed, patience)
             return None if collector.steps >= self.task.steps else float(episode.rewards.sum())
 
-        self.controller.fit_real(
-            self._seed("controller"), play, lambda metrics: progress.log(collector.steps, metrics)
-        )
+        def log(metrics: Mapping[str, float]) -> None:
+            progress.log(collector.steps, {**metrics, **collector.metrics()})
+
+        self.controller.fit_real(self._seed("controller"), play, log)
 
     def dream(self, num_envs: int) -> Dream:
         """Dreams that begin as the real training episodes did; before there are any, at 0."""

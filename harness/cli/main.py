@@ -7,6 +7,7 @@ import signal
 
 import typer
 
+from harness.cli.board import board
 from harness.cli.calibrate import calibrate
 from harness.cli.calibrate_env import calibrate_env
 from harness.cli.check import check
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    new, sweep, run, report, import_, export, verify, status, check, ls, tune, calibrate_env,
+    new, sweep, run, report, board, import_, export, verify, status, check, ls, tune, calibrate_env,
     calibrate, preview, model_report,
 ):  # fmt: skip
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)

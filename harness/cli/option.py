@@ -30,6 +30,14 @@ Observers = Annotated[
         "--observer", help="An additional Sacred observer: mongodb://... or an SQLAlchemy URL."
     ),
 ]
+Tensorboard = Annotated[
+    bool,
+    typer.Option("--tensorboard", help="Write TensorBoard's event files while it trains."),
+]
+Track = Annotated[
+    list[str] | None,
+    typer.Option("--track", help="Log to Weights & Biases too: wandb (or tensorboard)."),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a hyper-parameter: learning_rate=1e-3."),

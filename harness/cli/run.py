@@ -33,6 +33,8 @@ def run(
     steps: Annotated[int, typer.Option(help="Environment steps.")] = 10_000,
     results: option.Results = option.DEFAULT_RESULTS,
     observer: option.Observers = None,
+    tensorboard: option.Tensorboard = False,
+    track: option.Track = None,
     set_: option.Settings = None,
     wrapper: Wrappers = None,
     evaluation: Evaluation = None,
@@ -63,7 +65,11 @@ def run(
             raise verb.user_error("--metric", str(error)) from None
         spec, may_take = resolve(request, rehearse=True), verb.limits(limits)
         store = verb.open_store(results)
-        verb.train([spec], store, 1, observers=observer, metrics=metrics, limits=may_take)
+        trackers = verb.trackers(tensorboard, track)
+        verb.train(
+            [spec], store, 1, observers=observer, metrics=metrics, limits=may_take,
+            trackers=trackers,
+        )  # fmt: skip
         result = store.result(spec)
         if result is None:
             raise typer.Exit(verb.SOME_FAILED)

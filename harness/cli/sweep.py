@@ -13,6 +13,8 @@ def sweep(
     workers: option.Workers = 0,
     executor: option.Executor = "processes",
     observer: option.Observers = None,
+    tensorboard: option.Tensorboard = False,
+    track: option.Track = None,
     set_: option.Settings = None,
     engine: option.Engine = None,
     budget: option.Budget = None,
@@ -34,9 +36,15 @@ def sweep(
         checklist_answers(resolved)  # wrong ones are refused before anything trains
         verb.warn(keep(resolved, store))
         runs, metrics = list(resolved.made), resolved.metrics
+        trackers = verb.trackers(tensorboard, track)
+        if "tensorboard" in trackers:
+            from harness.train.event_files import lay_out
+
+            board = lay_out(resolved.name, runs, store)
+            verb.console().print(f"tensorboard --logdir {board}", soft_wrap=True)
         verb.train(
             runs, store, workers, executor, observer, metrics=metrics, budget=time,
-            limits=resolved.limits,
+            limits=resolved.limits, trackers=trackers,
         )  # fmt: skip
         write_report(resolved, store, figures=figures, crosscheck=crosscheck)
         if store.missing(runs) or store.unmeasured(runs, metrics):

@@ -260,6 +260,21 @@ def budget(text: str | None) -> Budget | None:
     return Budget(seconds("--budget", text))
 
 
+def trackers(tensorboard: bool, track: list[str] | None) -> tuple[str, ...]:
+    """What `--tensorboard` and `--track` say.
+
+    :raises UserError: if there is none of that name, or its package is missing.
+    """
+    from harness.train.track import unavailable
+
+    names = tuple(dict.fromkeys([*["tensorboard"][:tensorboard], *(track or ())]))
+    for name in names:
+        if why := unavailable(name):
+            asked = f"--track {name}" if name in (track or ()) else f"--{name}"
+            raise user_error(asked, why)
+    return names
+
+
 def cores(workers: int) -> int:
     """How many runs side by side; 0 means one for each core that this process may use."""
     if workers:
@@ -283,6 +298,7 @@ def train(
     metrics: Sequence[Metric] = (),
     budget: Budget | None = None,
     limits: Limits | None = None,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Train what is missing; see `train.missing.train_missing`."""
     from harness.train.budget import Unfinished
@@ -292,7 +308,7 @@ def train(
     try:
         train_missing(
             specs, store, cores(workers), shown, executor, named, experience, metrics, budget,
-            limits or UNLIMITED,
+            limits or UNLIMITED, tuple(trackers),
         )  # fmt: skip
     except Unfinished as error:
         warn(error.lines)

@@ -33,7 +33,13 @@ MOST = 2**28  # bytes of a file of JSON; what is larger is none of ours
 GLANCES = 20  # tries to take a lock: `lock_is_held` has it for a moment
 AT_FDCWD, RENAME_EXCHANGE = -100, 2  # of Linux's renameat2
 WRITTEN = ".written.json"  # in a folder that `replacing` made: the names of its files
-ROOMS = {"runs", "sweeps", "searches", "sacred"}  # of a results folder, in which all else lies
+ROOMS = {
+    "runs",
+    "sweeps",
+    "searches",
+    "sacred",
+    "boards",
+}  # of a results folder, in which all else lies
 
 Kinds = Mapping[str, type | tuple[type, ...]]  # the keys that a value must have, and their types
 T = TypeVar("T")

@@ -32,12 +32,12 @@ NO_NOISE = 1e-4
 # A share of the budget: what is gone later may be gone because the task is solved.
 EARLY = 0.5
 # Metrics that are no measurements, and one that is 0 / 0 where the returns do not vary.
-SETTINGS = {"learning_rate", "train/learning_rate"}
+SETTINGS = {"train/learning_rate"}
 UNDEFINED = {"train/explained_variance"}
-# The entropy of the policy in training, by the metric that has it, and its sign there.
-ENTROPY = {"train/entropy_loss": -1.0, "behaviour/actor_entropy": 1.0}
+# The negative entropy of the policy in training.
+ENTROPY = "train/entropy_loss"
 NOISE = "train/std"
-RETURNS = {"rollout/ep_rew_mean", "ep_rew_mean"}
+RETURNS = "rollout/ep_rew_mean"
 # What libraries raise when they meet numbers that are not finite.
 RAISED = ("FloatingPointError", "but found invalid values", "probability tensor contains either")
 
@@ -123,8 +123,9 @@ class Health:
         self._matrices = _Matrices()
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        seen = (abs(values[name]) for name in RETURNS & set(values))
-        self._largest_return = max(self._largest_return, *filter(math.isfinite, seen), 1.0)
+        seen = abs(values.get(RETURNS, 0.0))
+        if math.isfinite(seen):
+            self._largest_return = max(self._largest_return, seen)
         limit = max(FREE, LARGE * self._largest_return**2)
         for name, value in values.items():
             if name in SETTINGS:
@@ -138,8 +139,8 @@ class Health:
                 self._note("no entropy", "metrics", name, step, value)
 
     def _deterministic(self, name: str, value: float) -> bool:
-        if name in ENTROPY and self.discrete:
-            return ENTROPY[name] * value < no_entropy(self.steps)
+        if name == ENTROPY and self.discrete:
+            return -value < no_entropy(self.steps)
         return name == NOISE and value < NO_NOISE
 
     def returns(self, step: int, returns: Sequence[float]) -> None:

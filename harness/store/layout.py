@@ -11,6 +11,7 @@ ATTEMPTS, PROGRESS = "attempts.jsonl", "progress.json"
 CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
 MODEL_REPORT = "model_report"  # a folder: how true the model is that the run learned
 MEASURES = f"{MODEL_REPORT}/measures.json"
+EVENTS = "events"  # a folder: what TensorBoard reads
 METRICS = "metrics"  # a folder: what functions of the user's own made of the run
 LOCK, OUTPUT = "lock", "output.txt"
 

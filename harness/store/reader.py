@@ -85,6 +85,10 @@ class Store:
     def sweep_folder(self, name: str) -> Path:
         return self.root / "sweeps" / _named(name)
 
+    def board_folder(self, name: str) -> Path:
+        """What TensorBoard shows of a sweep."""
+        return self.root / "boards" / _named(name)
+
     def search_folder(self, name: str) -> Path:
         return self.root / "searches" / _named(name)
 

@@ -255,6 +255,11 @@ def training(folder: Path) -> list[dict[str, Any]]:
     return list(files.read_lines(folder / layout.TRAIN).rows)
 
 
+def events(folder: Path) -> Path:
+    """The folder of its event files."""
+    return folder / layout.EVENTS
+
+
 def visits(folder: Path) -> Visits | None:
     """None: its states are no cells, or nobody counted."""
     path = folder / layout.VISITS

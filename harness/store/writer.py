@@ -111,7 +111,8 @@ class Record:
         for scratch in folder.glob(".*"):  # whoever wrote it is gone: the run is ours now
             if scratch.is_file():
                 scratch.unlink()
-        shutil.rmtree(folder / layout.MODEL, ignore_errors=True)
+        for name in (layout.MODEL, layout.EVENTS):
+            shutil.rmtree(folder / name, ignore_errors=True)
         facts = spec.model_dump(mode="json", exclude={"arm"})
         write_json(folder / layout.SPEC, facts, sealed=False)
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
@@ -134,14 +135,16 @@ class Record:
         row |= {OTHER_MODE: True} if kind == "other_mode" else {}
         append_json(self.folder / (layout.TEST_EVALS if kind == "test" else layout.EVALS), row)
 
-    def metrics(self, step: int, metrics: Mapping[str, float]) -> None:
-        """`seconds` are the CPU time of the process: see `Clock.cpu_seconds_before`.
+    def metrics(self, step: int, metrics: Mapping[str, float]) -> float:
+        """Return `seconds`, the CPU time of the process: see `Clock.cpu_seconds_before`.
 
         A number that is not finite is null: JSON has none.
         """
+        seconds = round(time.process_time(), 3)
         values = {name: v if math.isfinite(v) else None for name, v in metrics.items()}
-        row = {"step": step, "seconds": round(time.process_time(), 3), **values}
+        row = {"step": step, "seconds": seconds, **values}
         append_json(self.folder / layout.TRAIN, row, sync=False)
+        return seconds
 
     def visits(self, counted: Mapping[str, NDArray[Any]]) -> None:
         """:param counted: see `run_files.Visits`; empty: nothing is to be written."""

@@ -36,6 +36,7 @@ def train_missing(
     metrics: Sequence[Metric] = (),
     budget: Budget | None = None,
     limits: Limits = UNLIMITED,
+    trackers: tuple[str, ...] = (),
 ) -> None:
     """
     :param observers: of Sacred, beside its files, by URL.
@@ -43,6 +44,7 @@ def train_missing(
     :param metrics: are made of every run, those that are finished already among them.
     :param budget: the time that is left.
     :param limits: of each run.
+    :param trackers: where scalars go beside the runs' files: see `track.TRACKERS`.
     :raises Unfinished: if it is over before the runs.
     :raises UserError: if there is no such executor, or an observer cannot be reached.
     """
@@ -60,7 +62,7 @@ def train_missing(
     finished = len({spec.key for spec in specs}) - len(missing)
     if finished:
         console.print(f"{finished} runs are finished already")
-    job = Job(store.root, observers, study.folder(), tuple(metrics), budget, limits)
+    job = Job(store.root, observers, study.folder(), tuple(metrics), budget, limits, trackers)
     began = time.time()
     known = Experience(experience or store)
 

@@ -21,6 +21,7 @@ from harness.train import limit, sacred_log
 from harness.train.budget import Budget
 from harness.train.measure import measure
 from harness.train.task import current, learning_task, vouch
+from harness.train.track import Trackers
 from harness.train.watch import Watch
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Job(NamedTuple):
     metrics: tuple[Metric, ...] = ()  # of the user's own, to be made of each run
     budget: Budget | None = None  # the time of the command
     limits: Limits = Limits()  # of each run
+    trackers: tuple[str, ...] = ()  # names in `track.TRACKERS`
 
     def fits(self, spec: RunSpec) -> bool:
         """Whether there is time for a run. An executor may ask before it starts a process."""
@@ -77,7 +79,7 @@ def run(spec: RunSpec, job: Job) -> None:
                     spec,
                     job.root,
                     job.observers,
-                    lambda sacred_run: _train(spec, log, sacred_run),
+                    lambda sacred_run: _tracked(spec, log, job.trackers, sacred_run),
                 )
                 log.finish(result | _recorded(job.limits))
         except KeyboardInterrupt:
@@ -107,7 +109,17 @@ class _Terminable:
         signal.signal(signal.SIGTERM, self.before)
 
 
-def _train(spec: RunSpec, log: writer.Record, sacred_run: Any) -> dict[str, Any]:
+def _tracked(
+    spec: RunSpec, log: writer.Record, names: tuple[str, ...], sacred_run: Any
+) -> dict[str, Any]:
+    with Trackers(names, spec, log.folder) as trackers:
+        trackers.add(sacred_log.SacredMetrics(sacred_run))
+        return _train(spec, log, trackers, sacred_run)
+
+
+def _train(
+    spec: RunSpec, log: writer.Record, trackers: Trackers, sacred_run: Any
+) -> dict[str, Any]:
     """Learn to the end of the budget under the watch of the protocol; return result.json."""
     started, clock = writer.now(), writer.Clock()
     card = current(spec)
@@ -124,7 +136,7 @@ def _train(spec: RunSpec, log: writer.Record, sacred_run: Any) -> dict[str, Any]
         spec.agent, learning_task(spec, card, watched), spec.hparams, spec.engine.name
     )
     sacred_run.info.update(provenance.facts(agent, origins))
-    watch = Watch(spec, card, agent, log, sacred_run, clock)
+    watch = Watch(spec, card, agent, log, trackers, clock)
     watch.at(0)
     try:
         steps_trained = agent.learn(watch)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,19 @@ def witness(
     if run._heartbeat:
         run._heartbeat.join()  # Sacred waits 2 s only, then may have written half
     return {**outcome, "sacred": {"id": run._id, "complete": not run._failed_observers}}
+
+
+class SacredMetrics:
+    """A tracker: Sacred's own metrics."""
+
+    def __init__(self, run: Any) -> None:
+        self._run = run
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._run.log_scalar(name, value, step)
+
+    def close(self) -> None: ...
 
 
 def unreachable(url: str) -> str | None:

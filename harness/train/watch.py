@@ -11,10 +11,11 @@ from baselines.api import Agent
 from harness import agents, envs
 from harness.seeding import episode_seeds
 from harness.spec import RunSpec
-from harness.store import writer
+from harness.store import scalars, writer
 from harness.store.health import Health
 from harness.store.run_files import OTHER_MODE, Evaluated
 from harness.train.evaluate import Evaluator
+from harness.train.track import Trackers
 
 
 class Watch:
@@ -26,13 +27,14 @@ class Watch:
         card: envs.Card,
         agent: Agent,
         log: writer.Record,
-        sacred_run: Any,
+        trackers: Trackers,
         clock: writer.Clock,
     ) -> None:
         self.spec = spec
         self.agent = agent
         self.log_file = log
-        self.sacred_run = sacred_run
+        self.trackers = trackers
+        self._pace = scalars.Pace()
         self.seconds = 0.0  # CPU spent on evaluating
         # By step, the CPU that the run had spent when its evaluation began, evaluations left out.
         self.learning_seconds: dict[int, float] = {}
@@ -56,7 +58,8 @@ class Watch:
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         values = {name: float(value) for name, value in metrics.items()}
         self.health.metrics(step, values)
-        self.log_file.metrics(step, values)
+        seconds = self.log_file.metrics(step, values)
+        self.trackers.scalars(step, values | self._pace.of(step, seconds))
 
     def finish(self) -> dict[str, Any]:
         """Whatever the curve still lacks, then the evaluations that are reported.
@@ -98,7 +101,8 @@ class Watch:
         }
         self.log_file.evaluation(step, kind, episodes.returns, episodes.lengths, measures)
         mean = float(np.mean(episodes.returns))
-        self.sacred_run.log_scalar(f"return.{kind}", mean, step)
+        found = scalars.evaluated(kind, episodes.returns, episodes.lengths)
+        self.trackers.scalars(step, found)
         self.seconds += self._clock.cpu() - before
         sd = float(np.std(episodes.returns))
         score: dict[str, Any] = {"mean": mean, "sd": sd, "episodes": n}

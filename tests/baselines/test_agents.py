@@ -38,6 +38,7 @@ from harness.config.shipped import shipped
 from harness.config.strict import load
 from harness.envs import card_names
 from harness.seeding import untouched_rng
+from harness.store.scalars import SCALARS
 
 LEARNERS = [name for name, entry in ENTRIES.items() if entry.learns]
 HPARAMS = sorted(shipped("configs/agents").glob("*.yaml"))
@@ -143,6 +144,14 @@ def test_progress_hears_of_every_step_in_order_and_of_the_last(name):
 
     assert all(before < after for before, after in pairwise(found.diary.steps))
     assert found.diary.steps[-1] == found.taken
+
+
+@pytest.mark.parametrize("name", each(LEARNERS))
+def test_what_a_learner_logs_has_a_name_in_the_vocabulary_and_its_returns_are_there(name):
+    names = {each for _, metrics in trained(name).diary.logs for each in metrics}
+
+    assert names - set(SCALARS) == set()
+    assert {"rollout/ep_rew_mean", "rollout/ep_len_mean"} <= names
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)

@@ -16,7 +16,6 @@ from harness.store.writer import Record
 from harness.train.run import Job, run
 
 BUDGET = 10_000
-ACTOR = "behaviour/actor_entropy"
 
 
 class Watched(Health):
@@ -47,7 +46,7 @@ def network(value: float, last: float = 0.0) -> dict[str, np.ndarray]:
         (9000, {"train/loss": 2e21}, ("exploded", "train/loss", 9000, "2e+21")),
         (100, {"my/score": -1e9}, ("exploded", "my/score", 100, "-1e+09")),
         (100, {"train/entropy_loss": -1e-9}, ("no entropy", "train/entropy_loss", 100, "-1e-09")),
-        (100, {ACTOR: 0.0}, ("no entropy", ACTOR, 100, "0")),
+        (100, {"train/entropy_loss": 0.0}, ("no entropy", "train/entropy_loss", 100, "0")),
         (100, {"train/std": 1e-6}, ("no entropy", "train/std", 100, "1e-06")),
     ],
 )  # fmt: skip

@@ -192,8 +192,8 @@ def test_sacred_witnesses_every_run(tmp_path):
     assert entry["result"] == result(store, spec)["final"]["mean"]
     assert config["key"] == spec.key
     assert config["hparams"]["gamma"] == spec.hparams["gamma"]
-    assert metrics["return.curve"]["steps"] == [0, 100, 200]
-    assert metrics["return.final"]["values"] == [result(store, spec)["final"]["mean"]]
+    assert metrics["eval/mean_reward"]["steps"] == [0, 100, 200, STEPS]
+    assert metrics["eval/mean_reward"]["values"][-1] == result(store, spec)["final"]["mean"]
     assert info["packages"]["torch"].startswith("2.")
     assert any(name.startswith("evals_") or name == "evals.jsonl" for name in entry["artifacts"])
 

@@ -74,6 +74,10 @@ class Replay:
             array[place] = value
         self._added += 1
 
+    def latest(self, length: int, device: str) -> Batch:  # (length, 1)
+        """The newest rows; there must be so many."""
+        return self._batch(self._added - length + np.arange(length)[:, None], device)
+
     def sample(self, size: int, length: int, rng: np.random.Generator, device: str) -> Batch:
         """Sequences of rows that followed one another; resets may lie within.
 
@@ -81,5 +85,8 @@ class Replay:
         """
         begins = rng.integers(len(self) - length + 1, size=size)
         oldest = self._added - len(self)
-        rows = (oldest + begins + np.arange(length)[:, None]) % self._capacity
+        return self._batch(oldest + begins + np.arange(length)[:, None], device)
+
+    def _batch(self, added: np.ndarray, device: str) -> Batch:
+        rows = added % self._capacity
         return Batch(*(torch.from_numpy(array[rows]).to(device) for array in self._rows))

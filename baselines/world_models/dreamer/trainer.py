@@ -81,10 +81,10 @@ class Trainer:
         # By itself: through the model its gradient would reach the model's parameters too.
         acting = torch.autograd.grad(actor_loss, self._acting)
         metrics |= learned.metrics | {
-            "behaviour/critic_loss": critic_loss.detach(),
-            "behaviour/replay_critic_loss": replay_loss.detach(),
-            "gradient/world_and_critic": _norm(judging),
-            "gradient/actor": _norm(acting),
+            "train/critic_loss": critic_loss.detach(),
+            "train/replay_critic_loss": replay_loss.detach(),
+            "train/gradient_world_and_critic": _norm(judging),
+            "train/gradient_actor": _norm(acting),
         }
         self.optimizer.step([*judging, *acting], remaining)
         self.model.world.senses.error.lerp_(learned.error, ERROR_RATE)
@@ -144,13 +144,13 @@ class Trainer:
         entropy = kind.entropy(output)
         loss = policy_loss(objective, entropy, weights, config.ent_coef)
         metrics = {
-            "behaviour/actor_loss": loss.detach(),
-            "behaviour/actor_entropy": entropy.detach().mean(),
-            "behaviour/imagined_return": returns.detach().mean(),
-            "behaviour/imagined_reward": rewards.detach()[1:].mean(),
-            "behaviour/imagined_continue": going_on.detach()[1:].mean(),
-            "behaviour/value": values.detach().mean(),
-            "behaviour/return_scale": model.return_scale(),
+            "train/actor_loss": loss.detach(),
+            "train/entropy_loss": -entropy.detach().mean(),
+            "dream/return": returns.detach().mean(),
+            "dream/reward": rewards.detach()[1:].mean(),
+            "dream/continue": going_on.detach()[1:].mean(),
+            "dream/value": values.detach().mean(),
+            "train/return_scale": model.return_scale(),
         }
         return returns.detach(), loss, metrics
 

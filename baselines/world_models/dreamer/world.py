@@ -84,12 +84,17 @@ class World(nn.Module):
             return 1.0
         return 0.5 / self.senses.error.clamp(min=LEAST_VARIANCE)
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> WorldLoss:
-        """Equation 4: the mean over all rows."""
+    def loss(self, batch: Batch, generator: torch.Generator, last: int = 0) -> WorldLoss:
+        """Equation 4: the mean over all rows.
+
+        :param last: over so many rows at the end of each sequence only; 0: over all.
+        """
         config = self.config
-        rows = batch.obs.flatten(0, 1)
-        tokens = self.senses.encode(rows).unflatten(0, batch.first.shape)
+        tokens = self.senses.encode(batch.obs.flatten(0, 1)).unflatten(0, batch.first.shape)
         states, posterior = self.rssm.observe(tokens, batch.action, batch.first, generator)
+        states, posterior = State(*(part[-last:] for part in states)), posterior[-last:]
+        batch = Batch(*(part[-last:] for part in batch))
+        rows = batch.obs.flatten(0, 1)
         prior = self.rssm.prior(states.deter)
         features = states.features()
         # In proportion to what a latent can hold: else the KL of a small one lies below it always.
@@ -113,8 +118,9 @@ class World(nn.Module):
         scales = {"dyn": config.kl_dyn, "rep": config.kl_rep}
         total = torch.stack([scales.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
         with torch.no_grad():
-            metrics = {f"world/{name}_loss": loss.detach() for name, loss in losses.items()}
-            metrics["world/kl"] = divergence(posterior, prior).mean()
-            metrics["world/posterior_entropy"] = entropy(posterior).mean()
-            metrics["world/prior_entropy"] = entropy(prior).mean()
+            metrics = {f"train/{name}_loss": loss.detach() for name, loss in losses.items()}
+            metrics["train/world_loss"] = total.detach()
+            metrics["train/kl"] = divergence(posterior, prior).mean()
+            metrics["train/posterior_entropy"] = entropy(posterior).mean()
+            metrics["train/prior_entropy"] = entropy(prior).mean()
         return WorldLoss(total, states, error.detach(), metrics)

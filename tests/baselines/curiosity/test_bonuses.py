@@ -329,9 +329,10 @@ def test_coverage_counts_states_and_tells_the_bonus_of_new_ones_from_that_of_kno
     diagnostic, steps = Diagnostic(), walk(line(0, 1, 2, 1, 2, 3))
     found = diagnostic.metrics(steps, torch.tensor([[8.0], [4], [1], [1], [6]]))
     assert found == {
-        "states": 3, "new_states": pytest.approx(0.6), "raw_bonus_new": 6, "raw_bonus_known": 1,
+        "rollout/states": 3, "rollout/new_states": pytest.approx(0.6),
+        "curiosity/raw_bonus_new": 6, "curiosity/raw_bonus_known": 1,
     }  # fmt: skip
-    assert diagnostic.metrics(steps, None) == {"states": 3, "new_states": 0}
+    assert diagnostic.metrics(steps, None) == {"rollout/states": 3, "rollout/new_states": 0}
 
 
 def test_states_that_never_come_again_are_not_counted():
@@ -346,12 +347,12 @@ def test_what_a_learner_tells_are_its_bonus_its_return_and_its_coverage(kind):
 
     class Told(NoProgress):
         def log(self, step, metrics):
-            told.append({key.removeprefix("curiosity/"): metrics[key] for key in metrics})
+            told.append({key.partition("/")[2]: metrics[key] for key in metrics})
 
     kind(Task(Corridor, 256), kind.Config(n_envs=4, **small(kind.algorithm))).learn(Told())
     last = told[-1]
-    expected = {"raw_bonus", "scaled_bonus", "raw_return", "scaled_return", "value_loss"}
-    assert expected | {"bonus_loss", "states", "raw_bonus_known"} <= last.keys()
+    expected = {"raw_bonus", "scaled_bonus", "raw_return", "scaled_return"}
+    assert expected | {"bonus_loss", "int_value_loss", "states", "raw_bonus_known"} <= last.keys()
     assert last["states"] == 5  # 1 to 4, and the last one
     assert ("raw_bonus_learned" in last) == (kind.bonus in LIFELONG)
     ratio = last["raw_bonus"] / last["scaled_bonus"], last["raw_return"] / last["scaled_return"]

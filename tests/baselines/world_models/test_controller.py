@@ -80,7 +80,7 @@ def test_the_controller_may_learn_awake_within_the_budget():
 
     assert agent.learn(Diary()) == 120
     assert sum(len(one) for one in agent.train + agent.held_out) == 60
-    awake = [step for step, metrics in logs if "controller/train_return" in metrics]
+    awake = [step for step, metrics in logs if "train/controller_generation" in metrics]
     assert len(awake) >= 2
     assert all(60 < step < 120 for step in awake)
     assert agent.controller.parameters.any()

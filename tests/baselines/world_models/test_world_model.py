@@ -96,9 +96,9 @@ def test_every_stage_logs_its_losses_on_both_sides_of_the_split(groups):
     make(**groups).learn(Diary())
 
     for stage in ["rnn"] + ["vae"] * ("vae" in groups):
-        assert {f"{stage}/train_loss", f"{stage}/validation_loss"} <= set(names)
-    assert {"controller/train_return", "controller/validation_return"} <= set(names)
-    assert names.count("controller/dream_return") == 1  # at the end, not of any generation
+        assert {f"train/{stage}_loss", f"validation/{stage}_loss"} <= set(names)
+    assert {"dream/train_return", "dream/validation_return"} <= set(names)
+    assert names.count("dream/final_return") == 1  # at the end, not of any generation
 
 
 def test_pixels_go_through_all_stages():

@@ -75,7 +75,7 @@ def test_metrics_are_means_since_the_last_log_and_name_every_loss():
     [(step, metrics)] = logs
     assert step == 70
     for name in ("reconstruction", "reward", "continue", "dyn", "rep"):
-        assert f"world/{name}_loss" in metrics
+        assert f"train/{name}_loss" in metrics
     assert metrics["rollout/ep_len_mean"] == 10.0
     assert all(type(value) is float for value in metrics.values())
 

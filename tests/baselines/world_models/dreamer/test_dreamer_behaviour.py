@@ -164,7 +164,7 @@ def test_an_update_moves_every_part_once(grad, kind):
     }
     assert not still
     assert all(torch.isfinite(value) for value in metrics.values())
-    assert metrics["gradient/actor"] > 0
+    assert metrics["train/gradient_actor"] > 0
 
 
 @pytest.mark.parametrize("grad", GRADS)

@@ -68,7 +68,7 @@ def test_free_nats_are_in_proportion_to_the_groups_of_the_latent():
     world = World((3,), 3, config(free_nats=1e6), generator())  # 3 groups, all rows below it
 
     metrics = world.loss(batch(), generator(1)).metrics
-    assert metrics["world/dyn_loss"].item() == pytest.approx(1e6 * 3 / 32)
+    assert metrics["train/dyn_loss"].item() == pytest.approx(1e6 * 3 / 32)
 
 
 def test_unimix_leaves_every_class_a_floor():
@@ -294,7 +294,7 @@ def test_the_continue_head_is_told_to_go_on_where_an_episode_was_cut_off():
         world.continue_head[-1].bias.fill_(2.0)
 
     def loss(**ends):
-        return world.loss(batch(**ends), generator()).metrics["world/continue_loss"].item()
+        return world.loss(batch(**ends), generator()).metrics["train/continue_loss"].item()
 
     going, ending = math.log1p(math.exp(-2)), math.log1p(math.exp(2))
     assert loss(last=flags((5, 0))) == pytest.approx(going, rel=1e-5)
@@ -336,9 +336,9 @@ def test_calibrated_each_number_is_weighed_by_the_error_that_is_usual_for_it():
         shake(world)
         world.senses.error.copy_(usual)
     found = calibrated.loss(batch(), generator(1))
-    as_in_the_paper = plain.loss(batch(), generator(1)).metrics["world/reconstruction_loss"]
+    as_in_the_paper = plain.loss(batch(), generator(1)).metrics["train/reconstruction_loss"]
 
     torch.testing.assert_close(as_in_the_paper, found.error.sum())
     # The third would count without end, were it not for the floor of 1e-5.
     expected = (0.5 * found.error / torch.tensor([0.5, 0.02, 1e-5])).sum()
-    torch.testing.assert_close(found.metrics["world/reconstruction_loss"], expected)
+    torch.testing.assert_close(found.metrics["train/reconstruction_loss"], expected)

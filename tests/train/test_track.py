@@ -1,0 +1,204 @@
+"""What trackers are given while a run trains is what its records hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import types
+from collections import defaultdict
+from importlib import util
+
+import pytest
+from command import typed
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tiny import store_at, tiny
+
+from harness.spec import ResolvedSweep
+from harness.store import run_files, scalars
+from harness.store.scalars import FPS
+from harness.sweep.record import keep
+from harness.train import event_files, track
+from harness.train.run import Job, run
+
+AGENTS = ["ppo", "world_model"]  # one that logs once a rollout; one with several rows for a step
+
+
+class FakeWandb(types.ModuleType):
+    """As much of wandb as we call: the package is no part of the tests' installation."""
+
+    def __init__(self):
+        super().__init__("wandb")
+        self.__spec__ = util.spec_from_loader("wandb", loader=None)
+        self.started, self.rows, self.metrics, self.finished = [], [], [], 0
+
+    def init(self, **options):
+        self.started.append(options)
+        return self
+
+    def define_metric(self, name, step_metric=None):
+        self.metrics.append((name, step_metric))
+
+    def log(self, row):
+        assert not self.finished
+        self.rows.append(row)
+
+    def finish(self):
+        self.finished += 1
+
+
+class Tracked:
+    """One run under all trackers."""
+
+    def __init__(self, agent, root, wandb):
+        self.store, self.wandb = store_at(root), wandb
+        self.spec = tiny(agent).model_copy(update={"arm": "plain"})
+        run(self.spec, Job(self.store.root, trackers=("tensorboard", "wandb")))
+        self.folder = self.store.folder(self.spec)
+
+    def recorded(self):
+        """By name, the steps and values of the records, the clock's left out."""
+        found = defaultdict(list)
+        for point in scalars.recorded(self.folder):
+            for name, value in point.values.items():
+                if name != FPS:
+                    found[name].append((point.step, value))
+        return found
+
+
+@pytest.fixture(scope="module", params=AGENTS)
+def tracked(request, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        wandb = FakeWandb()
+        patch.setitem(sys.modules, "wandb", wandb)
+        yield Tracked(request.param, tmp_path_factory.mktemp(request.param), wandb)
+
+
+def of_events(folder):
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    return {
+        name: [(event.step, event.value) for event in events.Scalars(name)]
+        for name in events.Tags()["scalars"]
+    }
+
+
+def same(found, records):
+    """Whether they are equal, as far as a float32 tells, whatever their clock says."""
+    assert found.keys() - {FPS} == records.keys()
+    for name, rows in records.items():
+        assert [step for step, _ in found[name]] == [step for step, _ in rows]
+        values = pytest.approx([value for _, value in rows], rel=1e-6, nan_ok=True)
+        assert [value for _, value in found[name]] == values
+    return True
+
+
+def test_event_files_hold_what_the_records_hold(tracked):
+    assert same(of_events(run_files.events(tracked.folder)), tracked.recorded())
+
+
+def test_event_files_that_are_written_afterwards_equal_those_of_training(tracked):
+    live = of_events(run_files.events(tracked.folder))
+    for file in run_files.events(tracked.folder).iterdir():
+        file.unlink()
+
+    event_files.write(tracked.folder)
+
+    assert same(of_events(run_files.events(tracked.folder)), tracked.recorded())
+    afterwards = of_events(run_files.events(tracked.folder))
+    assert afterwards.get(FPS) == live.get(FPS)
+
+
+def test_event_files_afterwards_say_when_the_run_was_at_it(tracked, tmp_path):
+    events = EventAccumulator(str(run_files.events(tracked.folder)))
+    events.Reload()
+    times = [event.wall_time for event in events.Scalars("rollout/ep_rew_mean")]
+    result = tracked.store.result(tracked.spec)
+
+    assert times == sorted(times)
+    assert times[-1] - times[0] <= result["cpu_seconds"] + result["wall_seconds"]
+
+
+def test_sacred_holds_what_the_records_hold(tracked):
+    record = tracked.store.result(tracked.spec)["sacred"]["id"]
+    metrics = json.loads((tracked.store.root / "sacred" / record / "metrics.json").read_text())
+
+    rows = {
+        name: list(zip(each["steps"], each["values"], strict=True))
+        for name, each in metrics.items()
+    }
+    assert same(rows, tracked.recorded())
+
+
+def test_wandb_is_given_what_the_records_hold(tracked):
+    found = defaultdict(list)
+    for row in tracked.wandb.rows:
+        for name, value in row.items():
+            found[name].append((row["global_step"], value))
+    del found["global_step"]
+
+    assert same(found, tracked.recorded())
+    (options,) = tracked.wandb.started
+    assert options["config"]["key"] == tracked.spec.key
+    assert tracked.wandb.finished == 1
+    assert ("*", "global_step") in tracked.wandb.metrics
+
+
+def test_tracking_leaves_no_trace_in_the_records(tracked, tmp_path):
+    alone = store_at(tmp_path)
+    run(tracked.spec, Job(alone.root))
+
+    for log in run_files.LOGS:
+        assert run_files.rows(tracked.folder, log) == run_files.rows(
+            alone.folder(tracked.spec), log
+        )
+
+
+# The board of a sweep -----------------------------------------------------------------------------
+
+
+def test_a_board_has_arms_as_runs_also_of_runs_that_have_not_begun(tracked):
+    missing = tracked.spec.model_copy(update={"seed": 7})
+
+    board = event_files.lay_out("s", [tracked.spec, missing], tracked.store)
+    shown = EventMultiplexer().AddRunsFromDirectory(str(board))
+    shown.Reload()
+
+    env, arm = tracked.spec.env, tracked.spec.arm
+    assert set(shown.Runs()) == {f"{env}/{arm}/seed_0"}
+    link = board / env / arm / "seed_7"
+    assert link.is_symlink() and not os.path.isabs(os.readlink(link))
+
+
+def test_the_board_of_a_sweep_is_written_and_its_place_printed(tracked):
+    root, spec = tracked.store.root, tracked.spec
+    missing = spec.model_copy(update={"seed": 7})
+    facts = {"question": "?", "source": "s.yaml", "arms": (spec.arm,), "envs": (spec.env,)}
+    keep(ResolvedSweep(name="s", runs=(spec, missing), **facts), tracked.store)
+    for file in run_files.events(tracked.folder).iterdir():
+        file.unlink()
+
+    said = typed("board", "--no-serve", "--results", str(root), cwd=root.parent)
+
+    assert "s: 1 runs; 1 are not finished" in said
+    assert f"tensorboard --logdir {root}/boards/s" in said
+    assert same(
+        of_events(root / "boards" / "s" / spec.env / spec.arm / "seed_0"), tracked.recorded()
+    )
+
+
+@pytest.mark.parametrize("name", track.TRACKERS)
+def test_a_tracker_whose_package_is_missing_is_refused_with_the_way_out(name, monkeypatch):
+    monkeypatch.setattr(track, "find_spec", lambda package: None)
+
+    assert f"pip install 'rl-ablation-harness[{track.TRACKERS[name][1]}]'" in track.unavailable(
+        name
+    )
+
+
+def test_a_tracker_that_there_is_not_is_refused_before_anything_trains(tmp_path):
+    said = typed("run", "random", "CartPole-v1", "--track", "mlflow", cwd=tmp_path, code=2)
+
+    assert "--track mlflow: no tracker 'mlflow': there are tensorboard, wandb" in said
+    assert not (tmp_path / "results").exists()
