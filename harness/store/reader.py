@@ -28,6 +28,7 @@ from harness.store.files import Damage, Damaged
 from harness.store.health import Symptom, symptoms
 from harness.store.layout import FAILURE, LOCK, PROGRESS, RESULT, SPEC, TRAIN
 from harness.store.run_files import COSTS, Measured, RunFiles, Visits
+from harness.store.scalars import Series, training
 
 # damaged: there is a result, and its files are not those that the run wrote
 State = Literal["finished", "failed", "running", "interrupted", "damaged", "missing"]
@@ -193,6 +194,10 @@ class Store:
         lines = files.read_lines(self.folder(spec) / TRAIN).rows
         values = [row[name] for row in lines if name in row and row["step"] > 0.8 * spec.steps]
         return None if not values or None in values else float(np.mean(values))  # type: ignore[arg-type]
+
+    def training(self, spec: Run) -> dict[str, Series]:
+        """What a run's training logged so far, by name."""
+        return training(self.folder(spec))
 
     def measured(self, spec: Run, metric: Metric) -> Measured | None:
         """What a metric made of a finished run; None: nothing yet, or nothing that can be read."""

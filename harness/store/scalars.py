@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.store import files, layout
 from harness.store.run_files import OTHER_MODE, Evaluated
@@ -176,6 +177,45 @@ def recorded(folder: Path) -> Iterator[Point]:
         values = {name: math.nan if v is None else float(v) for name, v in row.items()}
         yield Point(step, seconds, values | pace.of(step, at))
     yield from (point._replace(seconds=seconds) for point in evaluations)
+
+
+class Series(NamedTuple):
+    """One scalar along a run."""
+
+    x: NDArray[np.float64]  # environment steps; or, where rows share a step, their numbers
+    y: NDArray[np.float64]  # NaN: it was not finite
+    by_row: bool
+
+    def means(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """At each place the mean of what was logged since the place before; where nothing was, the
+        line between its neighbours.
+        """
+        ends = np.searchsorted(self.x, places, side="right")
+        begins = np.concatenate([[0], ends[:-1]])
+        found = np.interp(places, self.x, self.y)
+        for i, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+            if end > begin:
+                found[i] = self.y[begin:end].mean()
+        return found
+
+
+def training(folder: Path) -> dict[str, Series]:
+    """What training logged, by name, its rate among them."""
+    steps: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
+    for point in recorded(folder):
+        for name, value in point.values.items():
+            if not name.startswith("eval/"):
+                steps.setdefault(name, []).append(point.step)
+                values.setdefault(name, []).append(value)
+    return {name: _series(steps[name], values[name]) for name in steps}
+
+
+def _series(steps: list[float], values: list[float]) -> Series:
+    """Parts of a world model log a row for each of their epochs, all at one step."""
+    by_row = len(set(steps)) <= len(steps) / 2
+    x = range(1, len(steps) + 1) if by_row else steps
+    return Series(np.array(x, float), np.array(values, float), by_row)
 
 
 def _evaluations(folder: Path) -> Iterator[Point]:

@@ -67,6 +67,12 @@ class Evidence:
             metric.name: _by_run(finished, partial(_measured, store, metric))
             for metric in sweep.metrics
         }
+        # What training logged, by key, also of runs that have not finished.
+        self.training = {
+            status.spec.key: store.training(status.spec)
+            for status in self.unique
+            if status.state != "missing" and isinstance(status.spec, RunSpec)
+        }
         # Where states are cells of a plane.
         self.visits = _by_run(self.statuses, lambda status: store.visits(status.spec))
         self.models = _by_run(self.statuses, lambda status: status.measures)  # of `model-report`

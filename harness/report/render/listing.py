@@ -18,8 +18,11 @@ from harness.report.number import decimals, ranges
 from harness.report.render.script import plain
 from harness.spec import Run, RunSpec
 from harness.store.reader import RunStatus, Store
+from harness.store.scalars import Series
 
 MOST_CURVE_POINTS = 40_000  # of single runs; beyond, the page shows what they add up to
+MOST_SCALAR_POINTS = 150_000  # of what single runs logged, about a megabyte
+_PER_CURVE = (12, 60)  # points, fewest and most; a page with room for fewer shows none
 
 
 def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
@@ -31,11 +34,14 @@ def data(evidence: Evidence, store: Store, folder: Path) -> dict[str, Any]:
     groups = {(s.spec.arm, s.spec.env): _shared(evidence, s.spec, store) for s in evidence.statuses}
     places = {at: i for i, at in enumerate(groups)}
     few = sum(len(curve.steps) for curve in evidence.curves.values()) <= MOST_CURVE_POINTS
+    points = _per_curve(evidence)
     runs = []
     for status in evidence.statuses:
         spec, names = status.spec, records.get(status.spec.key, [])
         run = _run(evidence, status, curve=few)
         run["group"] = places[spec.arm, spec.env]
+        if points and spec.key in evidence.training:
+            run["training"] = _training(evidence.training[spec.key], points)
         run["sacred"] = [name.rpartition("-")[2] for name in names]  # what comes after the key
         runs.append(run)
     return {
@@ -93,6 +99,33 @@ def _run(evidence: Evidence, status: RunStatus, curve: bool) -> dict[str, Any]:
             y = [plain(value, digits) for value in seen.returns]
             run["curve"] = {"x": np.asarray(seen.steps, dtype=int).tolist(), "y": y}
     return run
+
+
+def _per_curve(evidence: Evidence) -> int:
+    """How many points there is room for in each curve of what runs logged; 0: there is none."""
+    runs = [evidence.training.get(status.spec.key, {}) for status in evidence.statuses]
+    fewest, most = _PER_CURVE
+    room = MOST_SCALAR_POINTS // max(sum(map(len, runs)), 1)
+    return min(room, most) if room >= fewest else 0
+
+
+def _training(logged: Mapping[str, Series], points: int) -> list[dict[str, Any]]:
+    """What a run logged: scalars that were logged together share their places.
+
+    A point is the mean of what was logged since the point before.
+    """
+    groups = grouped(((each.by_row, each.x.tobytes()), name) for name, each in logged.items())
+    found = []
+    for names in groups.values():
+        x = logged[names[0]].x
+        ends = np.unique(np.linspace(0, len(x) - 1, min(points, len(x))).astype(int))
+        y = {name: [*map(_short, logged[name].means(x[ends]))] for name in names}
+        found.append({"x": x[ends].astype(int).tolist(), "y": y, "rows": logged[names[0]].by_row})
+    return found
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.4g}") if np.isfinite(value) else None
 
 
 def _cost(status: RunStatus, field: str, of: Callable[[list[float]], float], digits: int) -> Any:

@@ -13,7 +13,7 @@ from harness.report import plot
 from harness.report.evidence import Evidence, imported, once
 from harness.report.number import fixed
 from harness.report.plot import Axis, Line, Look, Panel, Plot, Rule
-from harness.report.results import caption, components, cpu_time, curves, maps, models
+from harness.report.results import caption, components, cpu_time, curves, losses, maps, models
 from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Array, Band, Estimate, MissingRuns
 
@@ -282,5 +282,16 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         models.learning,
         aggregate=False,
         per="env",
+    ),
+    "losses": Kind(
+        "Losses along training",
+        "What the arms' learners logged of their updates: at each point the mean of what a run "
+        "logged since the point before; the median of {seeds} and, shaded, their range. Losses of "
+        "different algorithms do not compare, nor do those of one whose rewards are scaled "
+        "differently: they show whether learning is steady.",
+        losses.plot_of,
+        aggregate=False,
+        per="env",
+        section=losses.SECTION,
     ),
 }

@@ -70,6 +70,7 @@ function detail(row) {
       row.repeated && `Repeated by harness verify: ${row.repeated}.`),
     row.error && make("p", { class: "state-failed" }, make("code", {}, row.error)),
     row.curve && sparkline(row),
+    row.training && scalars(row),
     (row.attempts || !row.command) && list("Files", files),
     list("Sacred's records", row.sacred.map(tail => link(`${DATA.root}/sacred/${row.key}-${tail}/run.json`, `${row.key}-${tail}`))),
     ...(row.command ? [make("p", {}, "To repeat it: ", copy), make("pre", { tabindex: 0 }, command)]
@@ -78,14 +79,34 @@ function detail(row) {
 }
 
 function sparkline({ arm, env, curve }) {
-  const axis = (label, values, more) => ({ label, ends: [Math.min(...values), Math.max(...values) || 1], ...more });
-  const panel = { x: axis(DATA.steps, curve.x), y: axis("return", curve.y, { decimals: DATA.decimals[env] }), marks: [{ kind: "line", look: arm, ...curve }] };
+  return alone(arm, curve, { label: DATA.steps }, { label: "return", decimals: DATA.decimals[env] }, 420);
+}
+
+/** All that training logged, a small panel each. */
+function scalars({ arm, training }) {
+  const curves = training.flatMap(({ x, y, rows }) => Object.entries(y).map(([name, values]) => [name, { x, y: values }, rows ? "rows logged" : "environment steps"]));
+  const panels = curves.sort(([a], [b]) => a.localeCompare(b)).map(([name, curve, label]) => {
+    const made = alone(arm, curve, { label }, { label: "" }, 260);
+    made.prepend(make("h4", {}, name));
+    return made;
+  });
+  return make("details", { open: true }, make("summary", {}, "What its training logged"), make("div", { class: "scalars" }, ...panels));
+}
+
+/** The panel of one line. */
+function alone(arm, curve, x, y, width) {
+  const ends = values => {
+    const known = values.filter(value => value !== null), low = Math.min(...known), high = Math.max(...known);
+    if (!known.length) return [0, 1];
+    return low < high ? [low, high] : [low - (Math.abs(low) / 20 || 1), high + (Math.abs(high) / 20 || 1)];
+  };
+  const panel = { x: { ...x, ends: ends(curve.x) }, y: { ...y, ends: ends(curve.y) }, marks: [{ kind: "line", look: arm, ...curve }] };
   const shown = SHOWN.arms;
   SHOWN.arms = new Set([arm]);
-  const drawn = drawPanel({}, panel, 420);
+  const drawn = drawPanel({}, panel, width);
   SHOWN.arms = shown;
   listen(drawn);
-  drawn.svg.style.maxWidth = "420px";
+  drawn.svg.style.maxWidth = `${width}px`;
   return make("div", { class: "panel" }, drawn.svg);
 }
 
