@@ -15,7 +15,9 @@ from torch.distributions import Normal
 from baselines.api import NoProgress
 from baselines.world_models import open_loop
 from baselines.world_models.action import CorrelatedActions
+from baselines.world_models.dreamer import agent as dreamer
 from baselines.world_models.dreamer.dynamics import GUESSES
+from baselines.world_models.dreamer.replay import Replay
 from baselines.world_models.dreamer.rssm import State
 from baselines.world_models.dreamer.senses import ObservationCode
 from baselines.world_models.dreamer.symlog import symexp, symlog
@@ -75,9 +77,42 @@ def test_metrics_are_means_since_the_last_log_and_name_every_loss():
     [(step, metrics)] = logs
     assert step == 70
     for name in ("reconstruction", "reward", "continue", "dyn", "rep"):
-        assert f"train/{name}_loss" in metrics
+        assert {f"train/{name}_loss", f"validation/{name}_loss"} <= metrics.keys()
     assert metrics["rollout/ep_len_mean"] == 10.0
     assert all(type(value) is float for value in metrics.values())
+
+
+def test_validation_takes_the_rows_since_the_last_update_and_changes_nothing(monkeypatch):
+    def learned(every):
+        monkeypatch.setattr(dreamer, "VALIDATE_EVERY", every)
+        judged, updated, agent = [], [], make(steps=60)
+        latest, update = Replay.latest, agent.trainer.update
+        monkeypatch.setattr(
+            Replay, "latest", lambda replay, *args: judged.append(replay._added) or latest(replay, *args)
+        )
+        monkeypatch.setattr(
+            agent.trainer, "update", lambda *args: updated.append(len(judged)) or update(*args)
+        )
+        agent.learn(NoProgress())
+        monkeypatch.setattr(Replay, "latest", latest)
+        return agent.weights(), judged, updated
+
+    often, judged, updated = learned(1)
+    never, *_ = learned(10**9)
+
+    assert updated == list(range(1, len(judged) + 1))  # each before its update
+    for name, value in often.items():
+        np.testing.assert_array_equal(value, never[name])
+
+
+def test_a_loss_over_the_last_rows_is_that_of_all_where_they_are_all():
+    world, rows = make().model.world, batch(T=6)
+
+    def loss(last):
+        return world.loss(rows, generator(), last).loss.item()
+
+    assert loss(6) == loss(0)
+    assert loss(2) != loss(0)
 
 
 def test_normalisation_counts_what_training_met_and_nothing_else():
