@@ -90,7 +90,9 @@ def test_rows_that_share_a_step_are_drawn_one_after_the_other(tmp_path):
 
 def test_the_page_has_the_losses_and_every_runs_scalars(written, tmp_path):
     store, sweep, _ = written
-    page, _ = write(sweep, store, tmp_path / "report", Options(crosscheck=False, figures=("losses",)))
+    page, _ = write(
+        sweep, store, tmp_path / "report", Options(crosscheck=False, figures=("losses",))
+    )
 
     html = (page.parent / "report.html").read_text()
     data = json.loads(re.search(r'id="data">(.*?)</script>', html, re.S)[1])
@@ -126,6 +128,8 @@ def test_a_sweep_whose_runs_logged_no_losses_has_no_such_section(tmp_path):
     sweep = fake_store.sweep(("ppo",), (ENV,), seeds=2, claims=(), report={})
     store = store_of(tmp_path / "store", sweep, lambda run: {"rollout/remote": [0.5]})
 
-    page, _ = write(sweep, store, tmp_path / "report", Options(crosscheck=False, figures=("losses",)))
+    page, _ = write(
+        sweep, store, tmp_path / "report", Options(crosscheck=False, figures=("losses",))
+    )
 
     assert "## Training" not in page.read_text()

@@ -88,7 +88,9 @@ def test_validation_takes_the_rows_since_the_last_update_and_changes_nothing(mon
         judged, updated, agent = [], [], make(steps=60)
         latest, update = Replay.latest, agent.trainer.update
         monkeypatch.setattr(
-            Replay, "latest", lambda replay, *args: judged.append(replay._added) or latest(replay, *args)
+            Replay,
+            "latest",
+            lambda replay, *args: judged.append(replay._added) or latest(replay, *args),
         )
         monkeypatch.setattr(
             agent.trainer, "update", lambda *args: updated.append(len(judged)) or update(*args)
