@@ -137,14 +137,14 @@ class CompiledCuriosity(CuriousRollouts):
         self, minibatches: Sequence[Tensor], steps: Transitions, returns: Tensor | None
     ) -> dict[str, float]:
         if self.twin:
-            losses = {"bonus_loss": self.twin.learn(minibatches, steps)}
+            losses = {"train/bonus_loss": self.twin.learn(minibatches, steps)}
         elif type(self.stream.bonus).loss is Bonus.loss:  # there is nothing to learn
-            losses = {"bonus_loss": 0.0}
+            losses = {"train/bonus_loss": 0.0}
         else:
             losses = super()._fit(minibatches, steps, None)
         if returns is not None:
             goals = returns[:, None].numpy()
-            losses["value_loss"] = self.critic.fit(
+            losses["train/int_value_loss"] = self.critic.fit(
                 self.obs, goals, np.arange(len(goals)), minibatches
             )
         return losses
