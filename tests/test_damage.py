@@ -356,7 +356,7 @@ def test_the_results_folder_itself_may_be_a_link(whole, store, tmp_path_factory)
     assert not list(away.rglob("*.damaged-*"))
 
 
-@pytest.mark.parametrize("verb", ["verify", "preview", "model-report"])
+@pytest.mark.parametrize("verb", ["verify", "watch", "model-report"])
 def test_a_model_that_was_altered_is_not_loaded(verb, store):
     path = damaged(store, "model/table.npz", "altered")
 

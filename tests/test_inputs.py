@@ -122,8 +122,8 @@ def test_any_file_is_read_or_refused_in_lines_that_say_where(tmp_path, kind, exa
     ("words", "says"),
     [
         (["preview", "CartPole-v1", "--seed", "-1"], "--seed"),
-        (["preview", "CartPole-v1", "--out", "x.foo"], "no picture ends in '.foo'"),
-        (["preview", "CartPole-v1", "--out", "folder"], "no picture ends in ''"),
+        (["preview", "CartPole-v1", "--out", "x.foo"], "no film strip ends in '.foo'"),
+        (["preview", "CartPole-v1", "--out", "folder"], "no film strip ends in ''"),
         (["preview", "../CartPole-v1", "--out", "x.png"], "no name of an environment"),
         (["calibrate", "--trials", "9" * 30], "--trials"),
         (["calibrate-env", "CartPole-v1", "--episodes", "9" * 30], "--episodes"),

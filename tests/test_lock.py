@@ -457,7 +457,7 @@ SPECS = {
 
 
 OPENING = [  # verbs that open a stored run
-    ["preview"], ["preview", "--trust"], ["verify", "--sample", "1"], ["model-report"],
+    ["watch"], ["watch", "--trust"], ["verify", "--sample", "1"], ["model-report"],
     ["model-report", "--trust"],
 ]  # fmt: skip
 
@@ -512,7 +512,7 @@ def test_modules_that_a_record_calls_its_sources_are_not_imported(
         assert "was 0000000000000000, is " in lines[0] and "--trust" in lines[0]
 
 
-@pytest.mark.parametrize("verb", ["preview", "model-report"])
+@pytest.mark.parametrize("verb", ["watch", "model-report"])
 @pytest.mark.parametrize("module", ["baselines.api", "harness.envs.build", None])
 def test_a_run_that_was_made_from_other_sources_is_shown_with_trust_alone(
     verb, module, learned, canary, unmeasured
@@ -631,7 +631,7 @@ def bombs(path, canary):
 
 @pytest.mark.parametrize("agent", ["ppo", "tabular_q", "dreamer", "world_model"])
 def test_a_model_that_is_a_pickle_is_refused_in_one_line_by_every_verb(agent, learned, canary):
-    verbs = ["preview", "model-report"] if agent in ("dreamer", "world_model") else ["preview"]
+    verbs = ["watch", "model-report"] if agent in ("dreamer", "world_model") else ["watch"]
     files = [
         path for path in sorted((learned[agent] / "model").iterdir()) if path.suffix != ".json"
     ]

@@ -292,7 +292,8 @@ def test_an_environment_that_cannot_be_made_is_one_line_before_training(
 
 
 def test_an_environment_that_cannot_be_drawn_says_what_it_must_take(folder):
-    assert "it must take render_mode" in typed("preview", "corridor", cwd=folder, code=2)
+    out = typed("preview", "corridor", cwd=folder, code=2)
+    assert "corridor: it cannot be drawn" in out and "take render_mode" in out
 
 
 def test_two_cards_of_one_name_are_an_error_that_names_both(folder):

@@ -24,6 +24,7 @@ from harness.cli.sweep import sweep
 from harness.cli.tune import tune
 from harness.cli.verb import stop
 from harness.cli.verify import verify
+from harness.cli.watch import watch
 
 app = typer.Typer(
     name="harness",
@@ -33,7 +34,7 @@ app = typer.Typer(
 )
 for verb in (
     new, sweep, run, report, board, import_, export, verify, status, check, ls, tune, calibrate_env,
-    calibrate, preview, model_report,
+    calibrate, preview, watch, model_report,
 ):  # fmt: skip
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)
 

@@ -1,4 +1,4 @@
-"""`harness preview`: pictures of an environment's episodes, or of a trained run's."""
+"""`harness preview`: film strips of an environment."""
 
 from __future__ import annotations
 
@@ -7,35 +7,27 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import option, verb
+from harness.cli import option, strip, verb
 
 
 def preview(
-    what: Annotated[
-        str,
-        typer.Argument(metavar="ENV|RUN", help="An environment, or a run (key or folder)."),
-    ],
-    out: Annotated[Path, typer.Option(help="Output file; default: <ENV or key>.png.")] = Path(),
-    seed: Annotated[int, typer.Option(min=0, help="Reset seed of an environment's episode.")] = 0,
-    results: option.Results = option.DEFAULT_RESULTS,
-    trust: option.Trust = False,
+    env: Annotated[str, typer.Argument(metavar="ENV", help="A name from `harness ls envs`.")],
+    out: Annotated[Path, typer.Option(help="Output file; default: <ENV>.png.")] = Path(),
+    seed: Annotated[int, typer.Option(min=0, help="Reset seed of the episodes.")] = 0,
     study: option.Study = None,
 ) -> None:
-    """Draw a random and a scripted episode; or a trained run's first success and failure."""
+    """Draw an environment: a random episode and a scripted one. `watch` shows trained agents."""
     with verb.users_errors():
-        from harness.config.strict import suggest
-        from harness.train.preview import FORMATS, draw, draw_run
+        from harness.train import preview
+        from harness.train.screen import Reel
 
         verb.enter(study)
-        folder = verb.find_run("preview", what, verb.open_store(results))
-        path = Path(f"{folder.name if folder else what}.png") if out == Path() else out
-        if path.suffix not in FORMATS:
-            message = f"no picture ends in '{path.suffix}'.{suggest(path.suffix, FORMATS)}"
-            raise verb.user_error("--out", message)
-        if folder is not None:
-            warning = draw_run(folder, path, trust)
-            verb.warn([f"Warning: {warning}."] if warning else [])
-        else:
-            verb.find_card("preview", what)
-            draw(what, seed, path)
-        verb.console().print(str(path), soft_wrap=True)
+        path = Path(f"{env}.png") if out == Path() else out
+        strip.check(path, "--out")
+        card = verb.find_card("preview", env)
+        films = preview.films(env, seed)
+        reels = [Reel(f"{env}, {label}", film) for label, film in films.items()]
+        strip.draw(reels, path)
+        shown = verb.console()
+        shown.print(card.summary, soft_wrap=True)
+        shown.print(str(path), soft_wrap=True)

@@ -25,15 +25,17 @@ def make(
     wrappers: Sequence[Mapping[str, Any]] = (),
     training: bool = True,
     split: Literal["train", "test"] = "train",
+    drawn: bool = False,
 ) -> gym.Env[Any, Any]:
     """A fresh environment: the card's own wrappers first, then `wrappers`, innermost first.
 
     :param training: False leaves out all that may act on training alone, so that what remains pays
         the environment's own raw reward.
     :param split: which of the card's variants, if it has any.
+    :param drawn: its `render` returns pictures, and nothing else about it changes.
     """
     need(card.extra, card.name)
-    env = _bare(card)
+    env = _bare(card, {"render_mode": "rgb_array"} if drawn else {})
     if card.variants is not None:
         env = Varied(env, getattr(card.variants, split))
     limit = card.max_episode_steps
@@ -115,10 +117,11 @@ def check(card: Card) -> None:
         target.load(card.cells, Plane)
 
 
-def _bare(card: Card) -> gym.Env[Any, Any]:
+def _bare(card: Card, more: Mapping[str, Any]) -> gym.Env[Any, Any]:
     """The environment without Gymnasium's checkers, which cost more than CartPole's own physics."""
+    kwargs = {**card.kwargs, **more}
     if card.id is None:
-        env = maker(card)(**card.kwargs)
+        env = maker(card)(**kwargs)
         assert isinstance(env, gym.Env), card.entry_point
         return env
-    return registered(card.id, card.kwargs, order_enforce=False)
+    return registered(card.id, kwargs, order_enforce=False)

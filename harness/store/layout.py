@@ -12,8 +12,11 @@ CERTIFICATE = "certificate.json"  # `harness verify` made the run once more
 MODEL_REPORT = "model_report"  # a folder: how true the model is that the run learned
 MEASURES = f"{MODEL_REPORT}/measures.json"
 EVENTS = "events"  # a folder: what TensorBoard reads
+FILM, FRAMES = "film.json", "film.webp"  # one episode after training, as `harness watch` saw it
 METRICS = "metrics"  # a folder: what functions of the user's own made of the run
 LOCK, OUTPUT = "lock", "output.txt"
 
-OF_AN_ATTEMPT = (EVALS, TEST_EVALS, TRAIN, VISITS, FAILURE, PROGRESS, CERTIFICATE)
+OF_AN_ATTEMPT = (
+    EVALS, TEST_EVALS, TRAIN, VISITS, FAILURE, PROGRESS, CERTIFICATE, FILM, FRAMES,
+)  # fmt: skip
 KEY = re.compile("[0-9a-f]{16}")  # what a run's folder is called

@@ -189,6 +189,15 @@ class Store:
         runs = (each for each in folders if any(os.path.lexists(each / n) for n in (SPEC, RESULT)))
         return next(runs, None)
 
+    def newest(self, agent: str, env: str) -> Path | None:
+        """The run of the two that was finished last."""
+        ended = {}
+        for path in self.root.glob(f"runs/{as_file(agent)}/{as_file(env)}/*"):
+            result = run_files.finished(path)[0] if run_files.is_key(path.name) else None
+            if result:
+                ended[path] = str(result.get("ended"))
+        return max(ended, key=lambda path: ended[path], default=None)
+
     def late_metric(self, spec: Run, name: str) -> float | None:
         """The mean of a number that training told, over the last fifth of its budget."""
         lines = files.read_lines(self.folder(spec) / TRAIN).rows

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -54,6 +55,10 @@ _REPETITIONS: Mapping[str, files.Kinds] = {
     "failed": {},
 }
 _MEASURES: files.Kinds = {"version": int, "weights": str}
+_FILM: files.Kinds = {
+    "weights": str, "episode": int, "seed": int, "return": _NUMBER, "ended": str, "at": list,
+    "measured": list, "milliseconds": int, "frames": str,
+}  # fmt: skip
 _METRIC: files.Kinds = {"metric": str, "version": str, "weights": str, "values": list, "error": str}
 
 
@@ -72,6 +77,19 @@ class Visits(NamedTuple):
     # How many episodes began in a cell, and had their goal in it; None: nobody counted.
     starts: NDArray[np.int64] | None = None
     goals: NDArray[np.int64] | None = None
+
+
+class Film(NamedTuple):
+    """One episode of the final evaluation, as pictures."""
+
+    episode: int  # its place in the evaluation
+    seed: int  # of its reset
+    total: float  # its return
+    ended: str  # how: terminated or truncated
+    at: tuple[int, ...]  # the step of each frame; the last is that of the end
+    measured: tuple[str, ...]  # what the card reports beside the score, at each frame
+    milliseconds: int  # for which a frame is shown
+    frames: bytes  # an animated WebP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +253,11 @@ def final_returns(folder: Path) -> list[float]:
     return list(evaluations(folder)[-1]["returns"])
 
 
+def final_lengths(folder: Path) -> list[int]:
+    """The steps of the same episodes."""
+    return list(evaluations(folder)[-1]["lengths"])
+
+
 def rows(folder: Path, log: str) -> list[dict[str, Any]]:
     """The lines of one of `LOGS`, without the clock's; one that is no JSON is kept as it is."""
     content = files.read(folder / LOGS[log]) or b""
@@ -351,6 +374,29 @@ def measured(folder: Path, metric: Metric, weights: str) -> Measured | None:
     if not values or not all(type(each) in _NUMBER and math.isfinite(each) for each in values):
         raise Damaged(path, "'values' is no list of numbers")
     return Measured(float(np.mean(values)))
+
+
+def film(folder: Path, weights: str) -> Film | None:
+    """The film of a run; None: nobody has watched it.
+
+    :param weights: the fingerprint of what the run learned.
+    :raises Damaged: if it cannot be shown.
+    """
+    path = folder / layout.FILM
+    facts = files.read_json(path, _FILM)
+    if facts is None or facts["weights"] != weights:
+        return None
+    at, measured = facts["at"], facts["measured"]
+    if not at or not all(type(each) is int for each in at) or len(measured) != len(at):
+        raise Damaged(path, "'at' is no list of steps, or not as long as 'measured'")
+    frames = files.read(folder / layout.FRAMES)
+    if frames is None or hashlib.sha256(frames).hexdigest() != facts["frames"]:
+        why = "it is gone" if frames is None else "it was altered after it was written"
+        raise Damaged(folder / layout.FRAMES, why)
+    return Film(
+        facts["episode"], facts["seed"], float(facts["return"]), facts["ended"], tuple(at),
+        tuple(map(str, measured)), facts["milliseconds"], frames,
+    )  # fmt: skip
 
 
 def attempts(folder: Path) -> files.Log:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import os
 import resource
@@ -238,6 +239,18 @@ def measured(
     path.parent.mkdir(exist_ok=True)
     facts = {"metric": metric.target, "version": metric.version, "weights": weights}
     write_json(path, {**facts, "values": list(values), "error": error})
+
+
+def film(folder: Path, weights: str, film: run_files.Film) -> None:
+    """Keep a film of a run, in the place of an earlier one.
+
+    :param weights: the fingerprint of what the run learned.
+    """
+    files.write_whole(folder / layout.FRAMES, film.frames)
+    facts = film._asdict() | {"return": film.total, "weights": weights}
+    facts["frames"] = hashlib.sha256(film.frames).hexdigest()
+    del facts["total"]
+    write_json(folder / layout.FILM, facts)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ from harness.envs.extra import installed
 from harness.envs.minatar import MinAtar
 from harness.envs.rockfall import Rockfall
 from harness.spec import Anchor
-from harness.train.preview import HEADLESS, film
+from harness.train.film import HEADLESS, to_draw
+from harness.train.preview import film
 
 NAMES = card_names()
 GRIDS = [name for name in NAMES if name.startswith("MiniGrid")]
@@ -125,13 +126,32 @@ def test_an_environment_is_drawn_without_a_screen(name, monkeypatch):
     space = make(card(name)).action_space
     space.seed(0)
 
-    frames = film(card(name), (), [space.sample() for _ in range(3)], seed=0).frames
+    shots = film(card(name), [space.sample() for _ in range(3)], seed=0).shots
 
-    assert list(frames) == [0, 1, 2, 3]
-    for frame in frames.values():
+    assert [shot.step for shot in shots] == [0, 1, 2, 3]
+    for frame in (shot.pixels for shot in shots):
         height, width, colours = frame.shape
         assert frame.dtype == np.uint8 and min(height, width) >= 32 and colours == 3
         assert np.ptp(frame) > 50
+
+
+@pytest.mark.parametrize("name", cards(NAMES))
+def test_being_drawn_changes_no_bit_of_an_episode(name):
+    plain, drawn = make(card(name), training=False), to_draw(card(name))
+    space = plain.action_space
+    space.seed(0)
+    seen = [np.asarray(env.reset(seed=3)[0]).tobytes() for env in (plain, drawn)]
+    assert seen[0] == seen[1]
+    for _ in range(SHORT):
+        drawn.render()
+        action = space.sample()
+        told = [env.step(action) for env in (plain, drawn)]
+        assert np.asarray(told[0][0]).tobytes() == np.asarray(told[1][0]).tobytes()
+        assert told[0][1:4] == told[1][1:4]
+        if told[0][2] or told[0][3]:
+            break
+    plain.close()
+    drawn.close()
 
 
 @pytest.mark.parametrize("name", cards(NAMES))

@@ -44,7 +44,8 @@ _LETTERS = {"DejaVu Sans": 10.4, "STIXGeneral": 13.0}  # above an inch of panel,
 _NAME = 18  # letters that leave a column room for its bars
 _BAR = 0.9  # inches that the scale of colours takes at the right
 USUAL = ("pdf", "png")  # formats of a figure
-_LABEL = 0.26  # inches below the last row of pictures and maps, which alone has labels
+_LABEL = 0.26  # inches below the last row of pictures and maps,
+_LINE = 0.13  # and for each line of the labels of another row
 _SLIM = 8  # a scale of colours is so many times slimmer than its height in inches
 _MARKS = 6  # markers along a line: enough to tell it apart in grey
 
@@ -69,16 +70,24 @@ def draw(plot: Plot) -> Figure:
     handles = [handle(look) for look in plot.legend]
     handles += [Line2D([], [], linestyle="", label=gap) for gap in _gaps(plot)]
     labels = [str(each.get_label()) for each in handles]
-    height = rows * _height(plot, inches) + (0.17 + _LABEL * plot.panels[0].bare) * venue.scale
-    height += 0.15 * venue.scale * style.legend_rows(labels, width) if labels else 0
     bare = not plot.drawn_by_script
+    firsts = [panel for panel, at in zip(plot.panels, places, strict=True) if at[1] == 0]
+    high = [_height(plot, panel, inches) for panel in firsts]
+    height = sum(high) + 0.17 * venue.scale + _below(plot, places, inches)
+    height += 0.15 * venue.scale * style.legend_rows(labels, width) if labels else 0
     figure = Figure(figsize=(width, height), layout="compressed" if bare else "constrained")
-    cells = figure.subplots(rows, columns, squeeze=False)
-    size = _size([panel.title for panel in plot.panels], inches)
+    cells = figure.subplots(rows, columns, squeeze=False, height_ratios=high)
+    size = _size([panel.title for panel in plot.panels], inches * (columns if bare else 1))
     for panel, place in zip(plot.panels, places, strict=True):
         axes = cells[place]
-        title = panel.title if bare else _fitted(panel.title, inches, size)
-        axes.set_title(title, fontsize=size, loc="left" if bare else "center")
+        title = _fitted(panel.title, inches, size)
+        if bare and title:  # it may reach over the pictures beside it: only its height counts
+            axes.annotate(
+                panel.title, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points",
+                fontsize=size, in_layout=False,
+            )  # fmt: skip
+            title = " "
+        axes.set_title(title, fontsize=size)
         for order, mark in enumerate(panel.marks):
             _mark(axes, mark, panel, plot, order)
         _axes(axes, panel, plot, inches)
@@ -131,13 +140,12 @@ def _named(plot: Plot) -> bool:
     return all(panel.y.names for panel in plot.panels)
 
 
-def _height(plot: Plot, width: float) -> float:
-    """Of a panel with its title and what is written below it, inches."""
+def _height(plot: Plot, panel: Panel, width: float) -> float:
+    """Of the row of a panel with its title and what is written below it, inches."""
     scale = style.venue().scale
     fitted = (_fitted(panel.x.label, width, style.venue().label) for panel in plot.panels)
     lines = 1 + max(label.count("\n") for label in fitted)
     around = (0.2 * any(panel.title for panel in plot.panels) + 0.13 * lines) * scale
-    panel = plot.panels[0]
     if panel.bare:
         first = panel.marks[0]
         values = first.pixels if isinstance(first, Picture) else next(panel.of(Cells)).values
@@ -147,6 +155,18 @@ def _height(plot: Plot, width: float) -> float:
         most = max(len(each.y.names) for each in plot.panels)
         return (0.3 + (plot.height or _ROW) * most) * scale + around
     return (plot.height or _PANEL) + around
+
+
+def _below(plot: Plot, places: Sequence[tuple[int, int]], width: float) -> float:
+    """What is written below rows of pictures and maps, inches; of others it is in their height."""
+    if not plot.panels[0].bare:
+        return 0.0
+    lines: dict[int, int] = {}
+    for panel, (row, _) in zip(plot.panels, places, strict=True):
+        text = _fitted(panel.x.label, width, style.venue().tick)
+        lines[row] = max(lines.get(row, 0), text.count("\n") + 1 if text else 0)
+    last = lines.pop(max(lines))
+    return style.venue().scale * (max(_LABEL, _LINE * last) + _LINE * sum(lines.values()))
 
 
 def _size(titles: Iterable[str], inches: float) -> float:
@@ -169,7 +189,7 @@ def _fitted(text: str, inches: float, size: float) -> str:
 
 
 def _axes(axes: Axes, panel: Panel, plot: Plot, width: float) -> None:
-    height = _height(plot, width)
+    height = _height(plot, panel, width)
     size = style.venue().label if not panel.bare else style.venue().tick
     axes.set_xlabel(_fitted(panel.x.label, width, size), fontsize=size)
     axes.set_ylabel(_fitted(panel.y.label, height, size), fontsize=size)
@@ -237,7 +257,7 @@ def _name_once(cells: NDArray[Any], plot: Plot, places: list[tuple[int, int]]) -
     at = dict(zip(places, plot.panels, strict=True))
     for (row, column), panel in at.items():
         below, left = at.get((row + 1, column)), at.get((row, column - 1))
-        if below and below.x.label == panel.x.label and not panel.x.names:
+        if below and below.x.label == panel.x.label and not (panel.x.names or panel.bare):
             cells[row, column].set_xlabel("")
         if left and left.y.label == panel.y.label:
             cells[row, column].set_ylabel("")

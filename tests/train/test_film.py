@@ -1,0 +1,261 @@
+"""What is watched is the very episode behind a number."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import fake_store
+import gymnasium as gym
+import numpy as np
+import pytest
+from tiny import tiny
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.config.strict import UserError
+from harness.envs import Card
+from harness.store import run_files
+from harness.store.reader import Store
+from harness.train import film as filming
+from harness.train.film import Film, filmed, final_seeds, typical
+from harness.train.run import Job, run
+from harness.train.trained import trained
+
+SAMPLED = {"evaluation": tiny("random").evaluation.model_copy(update={"deterministic": False})}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return Store(tmp_path_factory.mktemp("runs"))
+
+
+def finished(store, spec):
+    run(spec, Job(store.root))
+    return store.folder(spec)
+
+
+def watch(store, *words):
+    found = CliRunner().invoke(
+        app, ["watch", *map(str, words), "--results", str(store.root)], catch_exceptions=False
+    )
+    return found.exit_code, found.stdout, found.stderr
+
+
+def film_of(folder):
+    return run_files.film(folder, run_files.finished(folder)[0]["weights"])
+
+
+# The episode --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("agent", ["ppo", "random", "dqn_rnd", "recurrent_ppo"])
+def test_every_episode_of_the_final_evaluation_is_filmed_bit_for_bit(agent, store):
+    loaded = trained(folder := finished(store, tiny(agent)))
+
+    films = [filmed(loaded, seed) for seed in final_seeds(loaded)]
+
+    assert [film.total for film in films] == run_files.final_returns(folder)
+    assert [film.steps for film in films] == run_files.final_lengths(folder)
+    assert {film.ended for film in films} <= {"terminated", "truncated"}
+
+
+def test_episodes_with_sampled_actions_are_filmed_bit_for_bit(store):
+    loaded = trained(folder := finished(store, tiny("ppo", seed=1).model_copy(update=SAMPLED)))
+
+    films = [filmed(loaded, seed) for seed in final_seeds(loaded)]
+
+    assert [film.total for film in films] == run_files.final_returns(folder)
+
+
+def test_steps_that_are_not_shown_are_not_drawn_but_the_last_is(store, monkeypatch):
+    loaded, drawn = trained(finished(store, tiny("ppo"))), []
+    keep = filming._picture
+    monkeypatch.setattr(filming, "_picture", lambda *of: drawn.append(1) or keep(*of))
+
+    film = filmed(loaded, final_seeds(loaded)[0], every=7)
+
+    shown = [*range(0, film.steps, 7), film.steps]
+    assert [shot.step for shot in film.shots] == list(dict.fromkeys(shown))
+    assert len(drawn) == len(film.shots)
+
+
+def test_the_typical_episode_has_the_median_return():
+    assert typical([5.0, 1.0, 3.0]) == 2
+    assert typical([4.0, 1.0, 3.0, 2.0]) == 3  # of two in the middle the lower
+    assert typical([7.0, 7.0]) == 0
+
+
+# The command --------------------------------------------------------------------------------------
+
+
+def test_a_run_is_watched_by_its_key_and_its_film_kept_with_it(store, tmp_path):
+    folder = finished(store, tiny("ppo"))
+    returns = run_files.final_returns(folder)
+
+    code, out, err = watch(store, folder.name, "--strip", tmp_path / "x.png")
+
+    place = typical(returns)
+    assert (code, err) == (0, "")
+    assert f"episode {place} (reset seed" in out and f"return {returns[place]:.6g} in" in out
+    assert (tmp_path / "x.png").exists()
+    kept = film_of(folder)
+    assert (kept.episode, kept.total) == (place, returns[place])
+    assert kept.at[-1] == run_files.final_lengths(folder)[place]
+
+
+@pytest.mark.parametrize(("chosen", "seed"), [("best", 5), ("worst", 6), (2, 7)])
+def test_another_episode_is_watched_and_not_kept(chosen, seed, store, tmp_path):
+    folder = finished(store, tiny("ppo", seed=seed))
+    returns = run_files.final_returns(folder)
+
+    _, out, _ = watch(store, folder, "--episode", chosen, "--video", tmp_path / "x.gif")
+
+    place = {"best": np.argmax(returns), "worst": np.argmin(returns), 2: 2}[chosen]
+    assert f"episode {place} (" in out and f"return {returns[place]:.6g} in" in out
+    assert (film_of(folder) is None) == (place != typical(returns))
+
+
+def test_a_seed_of_the_final_evaluation_is_that_episode_and_another_is_said_to_be_none(
+    store, tmp_path
+):
+    folder = finished(store, tiny("ppo"))
+    seed = final_seeds(trained(folder))[1]
+
+    said = [
+        watch(store, folder, "--seed", each, "--strip", tmp_path / "x.png")[1] for each in (seed, 5)
+    ]
+
+    assert f"episode 1 (reset seed {seed})" in said[0]
+    assert "an episode of no evaluation (reset seed 5)" in said[1]
+
+
+def test_the_newest_finished_run_of_an_agent_on_an_environment_is_watched(store, tmp_path):
+    older, newer = (finished(store, tiny("random", seed=seed)) for seed in (0, 1))
+    for folder, ended in ((older, "2026-01-01T00:00:00+00:00"), (newer, "2026-01-02")):
+        fake_store.edit_result(folder, lambda facts, ended=ended: facts.update(ended=ended))
+
+    code, out, _ = watch(store, "random", "CartPole-v1", "--strip", tmp_path / "x.png")
+
+    assert code == 0 and out.startswith("random on CartPole-v1, seed 1")
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "mp4"])
+def test_runs_stand_side_by_side_in_one_video(ending, store, tmp_path):
+    folders = [finished(store, tiny(agent)) for agent in ("ppo", "random")]
+    path = tmp_path / f"x.{ending}"
+    if ending == "mp4":
+        pytest.importorskip("imageio_ffmpeg", reason="needs the extra 'video'")
+
+    code, _, err = watch(store, *folders, "--video", path)
+
+    assert (code, err) == (0, "")
+    assert path.stat().st_size > 10_000
+
+
+def test_an_episode_that_is_not_the_recorded_one_is_shown_with_a_warning_and_not_kept(
+    store, tmp_path
+):
+    folder = finished(store, tiny("random", seed=3))
+    returns = run_files.final_returns(folder)
+    now = returns[typical(returns)]
+    evals = folder / "evals.jsonl"
+    evals.write_text(evals.read_text().replace(str(now), f"{now}5"))
+    fake_store.seal(folder)
+
+    code, _, err = watch(store, folder, "--strip", tmp_path / "x.png")
+
+    assert code == 0
+    assert f"(return {now}5 then, {now} now)" in err
+    assert film_of(folder) is None
+
+
+# What cannot be watched ---------------------------------------------------------------------------
+
+
+def unfinished(store):
+    folder = finished(store, tiny("random", seed=4))
+    (folder / "result.json").unlink()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["0" * 16], "no run '0000000000000000' in"),
+        (["nowhere"], "'nowhere' is no run in"),
+        (["a2c", "CartPole-v1"], "`harness run a2c CartPole-v1` makes one"),
+        (["pidd", "CartPole-v1"], "Did you mean 'pid'?"),
+        (["..", ".."], "no finished run of .. on .."),
+        ([unfinished], "not finished"),
+        (["pid", "CartPole-v1", "--window"], "there is no display here"),
+        (["pid", "CartPole-v1", "--video", "x.avi"], "no video ends in '.avi'"),
+        (["pid", "CartPole-v1", "--strip", "x"], "no film strip ends in ''"),
+        (["pid", "CartPole-v1", "--episode", "3"], "the episodes 0 to 2, and no 3"),
+        (["pid", "CartPole-v1", "--episode", "bst"], "Did you mean 'best'?"),
+        (["pid", "CartPole-v1", "--episode", "0", "--seed", "1"], "leave one out"),
+    ],
+)
+def test_what_cannot_be_watched_is_one_line_that_names_the_way_out(words, says, store, monkeypatch):
+    finished(store, tiny("pid"))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+    code, _, err = watch(store, *(word(store) if callable(word) else word for word in words))
+
+    assert code == 2
+    assert says in err and len(err.splitlines()) == 1
+
+
+def test_a_video_that_needs_ffmpeg_says_what_to_install(store, monkeypatch):
+    monkeypatch.setattr("harness.train.video.find_spec", lambda name: None)
+    finished(store, tiny("pid"))
+
+    code, _, err = watch(store, "pid", "CartPole-v1", "--video", "x.mp4")
+
+    assert code == 2 and "rl-ablation-harness[video]" in err
+
+
+class Blind(gym.Env):
+    """Shows `picture`, whatever is asked of it."""
+
+    observation_space = gym.spaces.Discrete(1)
+    action_space = gym.spaces.Discrete(1)
+
+    def __init__(self, picture):
+        self.picture = picture
+
+    def reset(self, *, seed=None, options=None):
+        return 0, {}
+
+    def render(self):
+        return self.picture()
+
+
+@pytest.mark.parametrize(
+    ("picture", "says"),
+    [
+        (lambda: None, "`render` returns nothing"),
+        (lambda: "a line of text", "`render` returns <U14"),
+        (lambda: np.zeros((4, 4, 3)), "`render` returns float64 of the shape (4, 4, 3)"),
+        (lambda: 1 / 0, "`render` fails: ZeroDivisionError"),
+    ],
+)
+def test_an_environment_without_a_picture_says_what_it_must_take(picture, says):
+    card = SimpleNamespace(name="mine", measures={})
+    camera = filming.Camera(Blind(picture), card, {1: Film("mine", 1)})
+
+    with pytest.raises(UserError, match="mine: it cannot be drawn") as refused:
+        camera.reset(seed=1)
+
+    assert says in str(refused.value) and "take render_mode" in str(refused.value)
+
+
+def test_an_environment_whose_render_needs_no_mode_is_filmed(monkeypatch):
+    picture = np.full((4, 4, 3), 7, np.uint8)
+    monkeypatch.setattr("harness.envs.build.maker", lambda card: lambda: Blind(lambda: picture))
+    card = Card(summary="", entry_point="my:Blind", max_episode_steps=5, actions="discrete")
+    made = Film("mine", 1)
+
+    filming.Camera(filming.to_draw(card), card, {1: made}).reset(seed=1)
+
+    assert made.shots[0].pixels.tolist() == picture.tolist()
