@@ -1,29 +1,55 @@
-"""Does training hold on to memory? What the process holds, minute by minute.
+"""Does training hold on to memory, and does it slow down? Both by tenth of the run.
 
-    python -m benchmarks.memory dreamer CartPole-v1 --minutes 60 --set buffer_size=5000
+    python -m benchmarks.memory --minutes 60
+    python -m benchmarks.memory dreamer ppo --minutes 5 --set buffer_size=5000
+    python -m benchmarks.memory --alarms results
 
-Trains until the time is over. A replay buffer grows until it is full: give one that is full early.
+The first trains one learner of each family, each in a process of its own and for so many minutes of
+CPU time. Replay buffers are full early, for a buffer that fills is no leak. A world model learns in
+stages and once: it is trained again and again. The last looks at the finished runs of a results
+folder, and counts those of which harness/store/growth.py says that they grow.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import os
-import time
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import psutil
-import torch
-import yaml
+import numpy as np
 
 from baselines.api import NoProgress, Task
-from harness import agents, envs, setting
+from harness.store.growth import LEAST_SECONDS, SAMPLES, Sample, grown, samples
+from harness.store.writer import Clock
 
 ENDLESS = 1_000_000_000  # environment steps: time ends the training
-MIB = 2**20
+TENTHS = 10
+
+
+class Family(NamedTuple):
+    """A learner that stands for its kind."""
+
+    agent: str
+    env: str
+    hparams: Mapping[str, Any] = MappingProxyType({})
+    steps: int = ENDLESS  # of one training
+
+
+FAMILIES = {
+    "ppo": Family("ppo", "CartPole-v1"),
+    "dqn": Family("dqn", "CartPole-v1", {"buffer_size": 5_000}),
+    "sac": Family("sac", "Pendulum-v1", {"buffer_size": 5_000}),
+    "ppo_rnd": Family("ppo_rnd", "DeepSea-10"),
+    "world_model": Family("world_model", "CartPole-v1", steps=10_000),
+    "dreamer": Family("dreamer", "CartPole-v1", {"buffer_size": 5_000}),
+}
 
 
 class OutOfTime(Exception):
@@ -31,46 +57,107 @@ class OutOfTime(Exception):
 
 
 class Watch(NoProgress):
-    """Prints what the process holds, every so many seconds, until the time is over."""
+    """Samples the process as a run does, until the time is over."""
 
-    def __init__(self, seconds: float, every: float) -> None:
-        self.seconds, self.every = seconds, every
-        self.process = psutil.Process()
-        self.start, self.told = time.monotonic(), 0.0
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.clock, self.before = seconds, Clock(), 0
+        self.samples: list[Sample] = []
 
     def at(self, step: int) -> None:
-        passed = time.monotonic() - self.start
-        if passed < self.told + self.every:
-            return
-        self.told = passed
-        held = self.process.memory_info().rss / MIB
-        cpu = time.process_time()
-        print(
-            f"{passed / 60:6.1f} min {cpu:8.0f} CPU s {step:9,} steps {held:8.1f} MiB", flush=True
-        )
-        if passed >= self.seconds:
+        spent, every = self.clock.cpu(), self.seconds / (TENTHS * SAMPLES)
+        if not self.samples or spent >= self.samples[-1].seconds + every:
+            self.samples.append(Sample(self.before + step, spent, self.clock.held()))
+        if spent >= self.seconds:
             raise OutOfTime
+
+
+def train(family: Family, seconds: float) -> list[Sample]:
+    """Train for so many CPU seconds, again and again where one training ends before."""
+    import torch
+
+    from harness import agents, envs, setting
+
+    torch.set_num_threads(1)
+    card = envs.card(family.env)
+    found = setting.resolve(
+        family.agent, family.env, [setting.Layer("benchmarks/memory.py", family.hparams)]
+    )
+    watch = Watch(seconds)
+    with contextlib.suppress(OutOfTime):
+        while True:
+            task = Task(lambda: envs.make(card), steps=family.steps)
+            watch.before += agents.make(family.agent, task, found.hparams).learn(watch)
+    return watch.samples
+
+
+def by_tenth(taken: Sequence[Sample]) -> tuple[list[float], list[float]]:
+    """MB at the end of each tenth of the time, and steps per CPU second in it."""
+    steps, seconds, held = np.array(taken, dtype=float).T
+    marks = np.linspace(seconds[0], seconds[-1], TENTHS + 1)
+    rates = np.diff(np.interp(marks, seconds, steps)) / np.diff(marks)
+    return list(np.interp(marks[1:], seconds, held)), list(rates)
+
+
+def shown(name: str, taken: Sequence[Sample]) -> Iterator[str]:
+    """Rows of a table, and what grew."""
+    held, rates = by_tenth(taken)
+    last = taken[-1]
+    told = "; ".join(f"{each.kind}: {each}" for each in grown(taken)) or "nothing grows"
+    yield f"{name}: {last.seconds / 60:.1f} CPU minutes, {last.step:,} steps; {told}"
+    yield f"| {name} | MB | " + " | ".join(f"{value:,.0f}" for value in held) + " |"
+    yield f"| {name} | steps/s | " + " | ".join(f"{value:,.3g}" for value in rates) + " |"
+
+
+def alarms(results: Path) -> Iterator[str]:
+    """How many finished runs of a results folder grow, by its records. Of a run that kept no
+    samples only the time of a step is known.
+    """
+    from harness.store import run_files
+
+    judged, told = {"time of a step": 0, "memory": 0}, []
+    for folder in sorted(results.glob("runs/*/*/*")):
+        result, _ = run_files.finished(folder)
+        if result is None or "learning_seconds" not in result:
+            continue
+        taken = samples(result.get("samples", []))
+        judged["memory"] += len(taken) > 0
+        clock = result["learning_seconds"].items()
+        taken = taken or [Sample(int(step), seconds, 0.0) for step, seconds in clock]
+        spec = run_files.made_here(folder, "measure")
+        starts = int(spec.hparams.get("learning_starts") or 0)
+        judged["time of a step"] += taken[-1].seconds >= LEAST_SECONDS
+        kept = [tuple(row) for row in result["symptoms"] if row[0] == "memory grows"]
+        slow = [each for each in grown(taken, starts) if each.kind == "slows down"]
+        told += [f"{spec.agent} on {spec.env}, {spec.key}: {each}" for each in [*kept, *slow]]
+    yield from told
+    judged_in = " and ".join(f"{what} in {n} runs" for what, n in judged.items())
+    yield f"{len(told)} alarms; judged: {judged_in}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("agent")
-    parser.add_argument("env")
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--every", type=float, default=5.0, help="minutes between two lines")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("family", nargs="*", choices=[[], *FAMILIES], help="default: each")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of CPU time for each")
+    parser.add_argument("--set", action="append", default=[], help="key=value, as for a sweep")
+    parser.add_argument("--alarms", type=Path, help="a results folder")
     options = parser.parse_args()
-    torch.set_num_threads(1)
-    changed: dict[str, Any] = {
-        name: yaml.safe_load(value)
-        for name, _, value in (item.partition("=") for item in options.set)
-    }
-    card = envs.card(options.env)
-    found = setting.resolve(options.agent, options.env, [setting.Layer("--set", changed)])
-    task = Task(lambda: envs.make(card), steps=ENDLESS)
-    agent = agents.make(options.agent, task, found.hparams)
-    with contextlib.suppress(OutOfTime):
-        agent.learn(Watch(60 * options.minutes, 60 * options.every))
+    if options.alarms:
+        print("\n".join(alarms(options.alarms)))
+        return
+    from harness.config.option import assignments
+
+    changed = assignments(options.set)
+    context, lines = multiprocessing.get_context("spawn"), list[str]()
+    for name in options.family or FAMILIES:
+        family = FAMILIES[name]
+        family = family._replace(hparams={**family.hparams, **changed})
+        with context.Pool(1) as pool:
+            told, *rows = shown(name, pool.apply(train, (family, 60 * options.minutes)))
+        print(told, flush=True)
+        lines += rows
+    print("\n| learner | | " + " | ".join(f"{10 * i} %" for i in range(1, TENTHS + 1)) + " |")
+    print("|---" * 2 + "|---:" * TENTHS + "|")
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":

@@ -82,6 +82,8 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     parts.append("")
     ill = [escape(text) for text in told((s.spec.arm, str(s.spec), s.symptoms) for s in statuses)]
     parts += ["symptoms of a broken learner:", *ill, ""] if ill else []
+    grown = [escape(text) for text in told((s.spec.arm, str(s.spec), s.waste) for s in statuses)]
+    parts += ["memory or time of a step that grew:", *grown, ""] if grown else []
     known = Experience(store)
     unique = {each.spec.key: each for each in statuses}.values()
     made = ((s.spec, s) for s in unique if isinstance(s.spec, RunSpec))

@@ -18,8 +18,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Kind = Literal["not finite", "exploded", "no entropy", "no updates"]
+Kind = Literal["not finite", "exploded", "no entropy", "no updates", "slows down", "memory grows"]
 DIVERGED: tuple[Kind, ...] = ("not finite", "exploded")
+WASTEFUL: tuple[Kind, ...] = ("slows down", "memory grows")  # of no broken learner: see growth.py
 
 # A squared error of 1,000 squared returns: predictions 30 times beyond any return that was seen.
 # Losses that are not about returns, such as those of images, are let pass up to FREE.

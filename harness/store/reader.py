@@ -25,7 +25,7 @@ from harness.config.name import as_file, is_name
 from harness.spec import ImportedRun, Metric, ResolvedSweep, Run
 from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
-from harness.store.health import Symptom, symptoms
+from harness.store.health import WASTEFUL, Symptom, symptoms
 from harness.store.layout import FAILURE, LOCK, PROGRESS, RESULT, SPEC, TRAIN
 from harness.store.run_files import COSTS, Measured, RunFiles, Visits
 from harness.store.scalars import Series, training
@@ -60,6 +60,7 @@ class RunStatus(RunFiles):
     tries: tuple[Attempt, ...]  # oldest first
     error: str | None  # why it failed, or which of its files is damaged
     symptoms: tuple[Symptom, ...]  # of the last attempt: see health.py
+    waste: tuple[Symptom, ...]  # what it took more and more of: see growth.py
 
     @property
     def attempts(self) -> int:
@@ -137,13 +138,15 @@ class Store:
         last["outcome"] = "running" if state == "running" else "lost"
         told = (run.result, run.failure if state == "failed" else None, run.progress)
         rows = next((part["symptoms"] for part in told if part and part.get("symptoms")), ())
+        found = symptoms(rows)
         return RunStatus(
             **vars(run),
             spec=spec,
             state=state,
             tries=() if isinstance(spec, ImportedRun) else tuple(_tries(run, last)),
             error=error,
-            symptoms=symptoms(rows),
+            symptoms=tuple(each for each in found if each.kind not in WASTEFUL),
+            waste=tuple(each for each in found if each.kind in WASTEFUL),
         )
 
     def _state(self, spec: Run, run: RunFiles) -> State:

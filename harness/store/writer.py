@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from harness.config.secret import without_password
@@ -292,6 +293,10 @@ class Clock:
     def cpu(self) -> float:
         """CPU seconds so far, of all threads."""
         return time.process_time() - self._cpu
+
+    def held(self) -> float:
+        """MB of memory that the process holds now."""
+        return float(psutil.Process().memory_info().rss) / 2**20
 
     def cost(self) -> dict[str, float]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

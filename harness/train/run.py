@@ -160,6 +160,7 @@ def _train(
         "cpu_seconds_before": clock.cpu_seconds_before,
         "evaluation_seconds": round(watch.seconds, 3),
         "learning_seconds": watch.learning_seconds,
+        "samples": watch.growth.samples,
         "started": started,
         "ended": writer.now(),
         **provenance.facts(agent, origins),

@@ -7,11 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from baselines.api import Agent
+from baselines.api import Agent, Sizes
 from harness import agents, envs
 from harness.seeding import episode_seeds
 from harness.spec import RunSpec
 from harness.store import scalars, writer
+from harness.store.growth import Growth, grown
 from harness.store.health import Health
 from harness.store.run_files import OTHER_MODE, Evaluated
 from harness.train.evaluate import Evaluator
@@ -41,6 +42,7 @@ class Watch:
         self._clock = clock
         learns = agents.entry(spec.agent).learns
         self.health = Health(spec.steps, card.actions == "discrete", learns, log.symptoms.append)
+        self.growth = Growth(spec.steps)
         self._due = 0
         self._measures = card.measures
         self._evaluator = self._over(card, "train")
@@ -51,6 +53,7 @@ class Watch:
 
     def at(self, step: int) -> None:
         self.log_file.progress(step)
+        self.growth.at(step, self._clock.cpu() - self.seconds, self._clock.held)
         while self._due <= step and self._due < self.spec.steps:
             self._evaluate(self._due, "curve")
             self._due += self.spec.evaluation.every
@@ -67,8 +70,9 @@ class Watch:
         A curve lacks points if the last rollout did not fit into the budget, or if there was
         nothing to learn.
         """
-        self.at(self.spec.steps)
         steps = self.spec.steps
+        self.at(steps)
+        self._grown(steps)
         scores: dict[str, Any] = {"final": self._evaluate(steps, "final")}
         self.health.end(steps)
         scores[OTHER_MODE] = None  # it acts alike in both
@@ -81,6 +85,19 @@ class Watch:
             scores["test"] = self._evaluate(steps, "test")
             self._on_test.close()
         return scores
+
+    def _grown(self, steps: int) -> None:
+        """What the run took more and more of, beside buffers that fill."""
+        spec = self.spec
+        env = envs.make(envs.card(spec.env), spec.wrappers)
+        config = agents.config(spec.agent, spec.hparams)
+        whole, half = (sum(config.memory(Sizes.of(env, n)).values()) for n in (steps, steps // 2))
+        env.close()
+        starts = spec.hparams.get("learning_starts")
+        found = grown(
+            self.growth.samples, starts if isinstance(starts, int) else 0, (whole - half) / 2**20
+        )
+        self.log_file.symptoms.extend(found)
 
     def _evaluate(self, step: int, kind: Evaluated) -> dict[str, Any]:
         before = self._clock.cpu()

@@ -20,6 +20,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_imported(evidence),
         *_damaged(evidence),
         *_ill(evidence),
+        *_wasteful(evidence),
         *_unmeasured(evidence),
         *_looked(evidence),
         *_allowed_anyway(evidence),
@@ -72,6 +73,17 @@ def _ill(evidence: Evidence) -> Iterable[str]:
         yield (
             f"{len(ill)} of {len(evidence.unique)} runs show symptoms of a broken learner. They "
             f"count with the score that they have. {'; '.join(health.told(runs))}."
+        )
+
+
+def _wasteful(evidence: Evidence) -> Iterable[str]:
+    """Runs that took more and more memory, or time for a step."""
+    wasteful = [status for status in evidence.unique if status.waste]
+    if wasteful:
+        runs = ((s.spec.arm, str(s.spec), s.waste) for s in evidence.statuses)
+        yield (
+            f"{len(wasteful)} of {len(evidence.unique)} runs took more and more memory, or more "
+            f"and more time for a step. No score depends on it. {'; '.join(health.told(runs))}."
         )
 
 
