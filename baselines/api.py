@@ -114,6 +114,16 @@ class Task:
     seed: int = 0  # for weights, exploration and minibatches
     env_seed: int = 0  # the i-th parallel environment is first reset with env_seed+i
     device: str = "cpu"  # where torch puts the networks
+    # Environment steps from which a `Resumable` raises Barrier, where its state is next whole.
+    barrier: int | None = None
+
+
+class Barrier(Exception):
+    """Raised by a learner that has come to its task's barrier: it has not learned to the end."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"a barrier at step {step}")
+        self.step = step  # environment steps that are done in all
 
 
 class Progress(Protocol):
@@ -182,6 +192,19 @@ def lacks(found: object) -> str:
     if not (isinstance(config, type) and issubclass(config, Config)):
         return "has no Config that is derived from baselines.api.Config"
     return ""
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What a learner is beside an `Agent` if it can go on later: it heeds `Task.barrier`.
+
+    At a barrier its environments are left, which counts as a truncation, and `learn` raises
+    Barrier. One that was made with an equal task and config, but for `env_seed` and `barrier`, and
+    whose state was put back, goes on with `learn` as the first one would.
+    """
+
+    def kept(self) -> Any:
+        """All that it goes on from, a `baselines.state.Kept`; not its environments."""
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ network.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
@@ -25,23 +26,23 @@ EPISODES = 20  # of training, whose mean return is watched
 Steps = Annotated[int, Field(ge=1)]
 
 
+@dataclass
 class Plateau:
     """Whether the mean return of the last `EPISODES` episodes has stopped reaching new heights."""
 
-    def __init__(self, step: int) -> None:
-        self._returns: deque[float] = deque(maxlen=EPISODES)
-        self._best = -float("inf")
-        self._since = step
+    since: int  # the step of the best mean, or at which watching began
+    best: float = -float("inf")
+    returns: deque[float] = field(default_factory=lambda: deque(maxlen=EPISODES))
 
     def add(self, episode_return: float, step: int) -> None:
-        self._returns.append(episode_return)
-        mean = sum(self._returns) / len(self._returns)
-        if len(self._returns) == EPISODES and mean > self._best:
-            self._best, self._since = mean, step
+        self.returns.append(episode_return)
+        mean = sum(self.returns) / len(self.returns)
+        if len(self.returns) == EPISODES and mean > self.best:
+            self.best, self.since = mean, step
 
     def stalled(self, step: int, patience: int) -> bool:
         """Too few episodes are no evidence of anything."""
-        return len(self._returns) == EPISODES and step - self._since >= patience
+        return len(self.returns) == EPISODES and step - self.since >= patience
 
 
 class ResettingDQN(DQN):

@@ -12,7 +12,7 @@ Its Config then follows from CuriosityPPO's constructor, PPO's arguments include
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import Monitor
@@ -30,13 +31,15 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecNormalize
 from stable_baselines3.her.goal_selection_strategy import KEY_TO_GOAL_STRATEGY
 
 from baselines import SAID, jax_state
-from baselines.api import Config, Progress, Task
+from baselines.api import Barrier, Config, Progress, Task
 from baselines.bound import Count, Positive
 from baselines.hindsight import GoalsEnd, ManyGoals, PaidAlike
 from baselines.rollout import fitted
 from baselines.sb3_config import BUILDERS, config_of
 from baselines.sb3_family import OffPolicy, OnPolicy
+from baselines.sb3_state import NO_STATE, constant, rings, truncate
 from baselines.space import observation_kind, shown
+from baselines.state import Kept
 from baselines.target import load as load_target
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones
@@ -65,6 +68,7 @@ class SB3Agent:
         self.model = algorithm(env=env, **self._arguments(env))
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         self._normalize = self.model.get_vec_normalize_env()
+        self._reported = Reported()
 
     def _arguments(self, env: VecEnv) -> dict[str, Any]:
         """The config as the algorithm's constructor wants it."""
@@ -126,19 +130,37 @@ class SB3Agent:
         self._envs().seed(self.task.env_seed)
         # Rollouts that fit are never cut: SB3 would skip the update after the last one.
         ceiling = self.task.steps if self.config.rollout() is None else None
-        report = _Report(progress, ceiling)
-        trained = None
+        report = _Report(progress, ceiling, self.task.barrier, self._reported)
+        trained, before = None, self.model.num_timesteps
         try:
             self.model.learn(
-                self.total_steps(),
+                self.total_steps() - before,
                 callback=report,
                 log_interval=None,  # type: ignore[arg-type]  # never
+                reset_num_timesteps=before == 0,
                 **self._learn_options(),
             )
         except _BudgetSpent:
-            trained = report.updated
+            trained = self._reported.updated
+        except Barrier:
+            self._leave_episodes()
+            raise
         report.log()
         return self.model.num_timesteps if trained is None else trained
+
+    def kept(self) -> Kept:
+        """The model, what it has reported, and VecNormalize's statistics; a replay buffer's rows
+        as a ring.
+        """
+        root = {"model": self.model, "reported": self._reported, "moments": self._moments()}
+        return Kept(root, rings(self.model), NO_STATE, constant(self.model))
+
+    def _leave_episodes(self) -> None:
+        """Where they are cut off counts as a truncation; the next steps are the first of others."""
+        self.model._last_obs = None
+        buffer = getattr(self.model, "replay_buffer", None)
+        if isinstance(buffer, ReplayBuffer):
+            truncate(buffer)
 
     def _envs(self) -> VecEnv:
         """As the model wraps them."""
@@ -286,30 +308,42 @@ class _BudgetSpent(Exception):
     """Ends an algorithm whose updates wait for episodes, with the weights of the last update."""
 
 
+@dataclass
+class Reported:
+    """How much of what SB3 did was handed over."""
+
+    logged: int = 0  # steps before the last metrics
+    updated: int = 0  # steps before the last update, for what waits for episodes
+    remote: list[bool] = field(default_factory=list)  # since the last metrics
+
+
 class _Report(BaseCallback):
     """Tells the progress where SB3 is."""
 
-    def __init__(self, progress: Progress, ceiling: int | None) -> None:
+    def __init__(
+        self, progress: Progress, ceiling: int | None, barrier: int | None, reported: Reported
+    ) -> None:
         super().__init__()
         self._progress = progress
         self._ceiling = ceiling
-        self._logged = 0
-        self.updated = 0  # steps before the last update, for what waits for episodes
-        self._remote: list[bool] = []
+        self._barrier = barrier
+        self._reported = reported
 
     def _on_step(self) -> bool:
         self._progress.at(self.num_timesteps)
         # Of the wrapper noisy_tv: whether the step went to the television. ARS shows no infos.
         infos = self.locals.get("infos", ())
-        self._remote += [info["remote"] for info in infos if "remote" in info]
+        self._reported.remote += [info["remote"] for info in infos if "remote" in info]
         if self._ceiling is not None and self.num_timesteps + self.model.n_envs > self._ceiling:
             raise _BudgetSpent
         return True
 
     def _on_rollout_start(self) -> None:  # the update on the rollout before is done
-        self.updated = self.model.num_timesteps
-        if self.model.num_timesteps - self._logged >= LOG_EVERY:
+        step = self._reported.updated = self.model.num_timesteps
+        if step - self._reported.logged >= LOG_EVERY:
             self.log()
+        if self._barrier is not None and step >= self._barrier:
+            raise Barrier(step)
 
     def log(self) -> None:
         """Hand over what SB3 recorded, but its clock: that would differ between equal runs."""
@@ -323,13 +357,13 @@ class _Report(BaseCallback):
         for name, part in (("rollout/ep_rew_mean", "r"), ("rollout/ep_len_mean", "l")):
             if episodes:
                 metrics[name] = float(np.mean([episode[part] for episode in episodes]))
-        if self._remote:
-            metrics["rollout/remote"] = float(np.mean(self._remote))
-            self._remote.clear()
+        if self._reported.remote:
+            metrics["rollout/remote"] = float(np.mean(self._reported.remote))
+            self._reported.remote.clear()
         logger.name_to_value.clear()
         logger.name_to_count.clear()
         logger.name_to_excluded.clear()
-        self._logged = step
+        self._reported.logged = step
         if metrics:
             self._progress.log(step, metrics)
 

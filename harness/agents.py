@@ -105,6 +105,25 @@ def refused(name: str, engine: Engine, hparams: Mapping[str, Any]) -> Iterator[t
         yield key, f"the engine {engine.name} cannot train {name} so, {why}: {way_out}"
 
 
+def unresumable(name: str, engine: str) -> str:
+    """Why what an engine trains cannot go on from a barrier; empty: it can."""
+    if hasattr(entry(name, engine).load(), "kept"):
+        return ""
+    under = "" if engine == SB3 else f" under the engine {engine}"
+    return f"{name}{under} cannot go on from a barrier: leave `checkpoint` out"
+
+
+def unkept(agent: Agent) -> str:
+    """What of an agent cannot be kept at a barrier; empty: all of it can."""
+    from baselines import state
+
+    try:
+        state.taken(cast(Any, agent).kept())
+    except state.Unsaved as error:
+        return str(error)
+    return ""
+
+
 def known(name: str) -> bool:
     """Whether it may be an agent: one that ships, or one of the user's own."""
     return baselines.is_target(name) or name in names()

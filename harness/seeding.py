@@ -24,9 +24,13 @@ class Streams(NamedTuple):
     env: int  # the i-th parallel training environment is first reset with env + i
 
 
-def streams(seed: int) -> Streams:
-    """The training seeds that belong to `seed`: equal for every agent, so that arms are paired."""
-    return Streams(agent=_draw("agent", seed), env=_draw("env", seed) // _PARALLEL * _PARALLEL)
+def streams(seed: int, passed: int = 0) -> Streams:
+    """The training seeds that belong to `seed`: equal for every agent, so that arms are paired.
+
+    :param passed: barriers, after each of which training environments are seeded anew.
+    """
+    env = f"env/{passed}" if passed else "env"
+    return Streams(agent=_draw("agent", seed), env=_draw(env, seed) // _PARALLEL * _PARALLEL)
 
 
 def episode_seeds(pool: str, env: str, seed: int, n: int) -> list[int]:

@@ -98,6 +98,20 @@ class Limits(Strict):
     )
 
 
+class Checkpoint(Strict):
+    """Barriers, at which a run leaves what it goes on from: see docs/living.md.
+
+    Training environments are made anew there, which ends their episodes: part of a run's key.
+    """
+
+    every: int = Field(
+        ge=1,
+        le=10**12,
+        description="Environment steps between barriers. A run that is killed goes on from the "
+        "last one to the same bits.",
+    )
+
+
 class RunSpec(Strict):
     """One training run. Two specs with the same `key` must give the same numbers."""
 
@@ -111,7 +125,16 @@ class RunSpec(Strict):
     hparams: dict[str, Any]  # complete: the agent's defaults are filled in
     evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
+    checkpoint: Checkpoint | None = None  # None: it passes no barrier
     arm: str = ""  # its label in the sweep: not part of the key
+
+    @model_serializer(mode="wrap")
+    def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without barriers nothing is said of them: what is not said moves no key."""
+        said: dict[str, Any] = write(self)
+        if self.checkpoint is None:
+            said.pop("checkpoint", None)
+        return said
 
     @cached_property
     def key(self) -> str:

@@ -20,6 +20,10 @@ Evaluation = Annotated[
     str | None,
     typer.Option("--evaluation", help="As in a sweep file: {every: 10000, final_episodes: 100}."),
 ]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option("--checkpoint", help="As in a sweep file: {every: 50000}."),
+]
 Metrics = Annotated[
     list[str] | None,
     typer.Option("--metric", help="A score of your own, module:function, of the run."),
@@ -39,6 +43,7 @@ def run(
     wrapper: Wrappers = None,
     evaluation: Evaluation = None,
     engine: option.Engine = None,
+    checkpoint: Checkpoint = None,
     metric: Metrics = None,
     limits: option.Limits = None,
 ) -> None:
@@ -55,6 +60,8 @@ def run(
         protocol: dict[str, Any] = {}
         if evaluation:
             protocol["evaluation"] = spoken("--evaluation", evaluation, evaluation)
+        if checkpoint:
+            protocol["checkpoint"] = spoken("--checkpoint", checkpoint, checkpoint)
         if chosen := verb.engine(engine):
             protocol["engine"] = chosen
         request = Request(agent, env, steps, seed, verb.overrides(set_), wrappers, **protocol)

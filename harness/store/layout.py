@@ -14,6 +14,8 @@ MEASURES = f"{MODEL_REPORT}/measures.json"
 EVENTS = "events"  # a folder: what TensorBoard reads
 FILM, FRAMES = "film.json", "film.webp"  # one episode after training, as `harness watch` saw it
 METRICS = "metrics"  # a folder: what functions of the user's own made of the run
+# What an unfinished run goes on from that has passed a barrier, and the folder of its arrays.
+CHECKPOINT, KEPT = "checkpoint.json", "checkpoint"
 LOCK, OUTPUT = "lock", "output.txt"
 
 OF_AN_ATTEMPT = (

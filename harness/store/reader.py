@@ -354,7 +354,9 @@ def _tries(run: RunFiles, last: Mapping[str, Any]) -> Iterator[Attempt]:
         after = lines[i + 1] if i + 1 < len(lines) else {}
         end: Mapping[str, Any] = after if "ended" in after else {"outcome": "lost"}
         if i == starts[-1] and result:
-            end = {**end, "outcome": "finished", **{n: result[n] for n in COSTS if n in result}}
+            # Without a line of its own, what the run cost in all.
+            costs = {name: result[name] for name in COSTS if name in result}
+            end = {**costs, **end, "outcome": "finished"}
         elif end["outcome"] == "finished":  # of which the result is gone
             end = {**end, "outcome": "lost"}
         elif i == starts[-1] and "ended" not in end:

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from harness.config.name import as_file, shortened
 from harness.config.strict import UserError
 from harness.spec import ImportedRun, Metric, Run, RunSpec
-from harness.store import digest, files, layout
+from harness.store import checkpoint, digest, files, layout
 from harness.store.files import Damage, Damaged
 
 # What is played: along the way, after training, then once more greedily where the protocol samples
@@ -102,6 +102,7 @@ class RunFiles:
     log: tuple[dict[str, Any], ...] = ()  # its starts, and those ends that were written down
     failure: dict[str, Any] | None = None  # its error; its traceback, empty if it was killed
     progress: dict[str, Any] | None = None
+    barrier: dict[str, Any] | None = None  # that the next attempt goes on from: see checkpoint.py
     certificate: dict[str, Any] | None = None  # of the weights that the result has
     measures: dict[str, Any] | None = None  # of these weights, by today's version of the measures
 
@@ -129,6 +130,7 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
     ask = partial(files.unless_damaged, aside)
     failure = ask(_last_words, folder / layout.FAILURE, _FAILURE)
     progress = ask(_last_words, folder / layout.PROGRESS, _PROGRESS)
+    barrier = None if result else ask(checkpoint.read, folder)
     certified = ask(certificate, folder)
     measured = ask(files.read_json, folder / layout.MEASURES, _MEASURES)
     weights = (result or {}).get("weights")
@@ -152,6 +154,7 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
         log=tuple(starts.rows),
         failure=failure,
         progress=progress,
+        barrier=barrier,
         certificate=certified,
         measures=measured,
     )

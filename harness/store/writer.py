@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from harness.config.secret import without_password
 from harness.spec import Metric, RunSpec
-from harness.store import digest, files, layout, run_files
-from harness.store.files import Damage, append_json, write_json
+from harness.store import checkpoint, digest, files, layout, run_files
+from harness.store.files import Damage, Damaged, append_json, write_json
 from harness.store.health import Symptom, diverged, of_error
 from harness.store.run_files import COSTS, MODEL_MEASURES, OTHER_MODE, Evaluated
 
@@ -77,6 +77,8 @@ def set_aside(folder: Path, deep: bool = False) -> list[str]:
     lines = [_aside(damage) for damage in (*seen.broken, *seen.aside)]
     if seen.broken and os.path.lexists(folder / layout.RESULT):
         files.set_aside(folder / layout.RESULT)  # it tells of files that are gone
+    if seen.result:
+        checkpoint.discard(folder)  # killed before it could
     return lines
 
 
@@ -88,37 +90,70 @@ def _aside(damage: Damage) -> str:
         return files.mend_lines(path, run_files.attempts(path.parent))
     if path.parent.name == layout.MODEL:  # what was learned stays together
         path = path.parent
+    if path.name == layout.CHECKPOINT:
+        shutil.rmtree(path.parent / layout.KEPT, ignore_errors=True)
     return f"{damage}; set aside as {files.set_aside(path).name}"
 
 
 class Record:
     """The files of one run, written so that a crash at any moment leaves nothing that misleads.
 
-    `result.json` comes last and whole. What an unfinished attempt left is wiped by the next one,
-    except for attempts.jsonl, which counts every start.
+    `result.json` comes last and whole. What an unfinished attempt left since its last barrier is
+    wiped by the next one, except for attempts.jsonl, which counts every start.
     """
 
     def __init__(self, folder: Path, spec: RunSpec) -> None:
         self.folder = folder
         self.spec = spec
         self._beat = 0.0
-        self._clock = Clock()
         self.step = 0
         self.symptoms: list[Symptom] = []  # see health.py
         started = run_files.attempts(folder).rows
         if started and "ended" not in started[-1]:  # it was killed without a word
             end_attempt(folder, "lost")
-        for name in layout.OF_AN_ATTEMPT:
-            (folder / name).unlink(missing_ok=True)
         for scratch in folder.glob(".*"):  # whoever wrote it is gone: the run is ours now
             if scratch.is_file():
                 scratch.unlink()
-        for name in (layout.MODEL, layout.EVENTS):
-            shutil.rmtree(folder / name, ignore_errors=True)
+        # Facts of the barrier that this attempt goes on from; None: it begins anew.
+        self.barrier = _barrier(folder) if spec.checkpoint else None
+        self._wipe()
         facts = spec.model_dump(mode="json", exclude={"arm"})
         write_json(folder / layout.SPEC, facts, sealed=False)
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
+        if self.barrier:
+            start["from_step"] = self.barrier["step"]
         append_json(folder / layout.ATTEMPTS, start)
+
+    def begin_anew(self) -> None:
+        """Whatever earlier attempts kept, this one does not go on from it."""
+        self.barrier = None
+        self._wipe()
+
+    def _wipe(self) -> None:
+        """What earlier attempts left, as far as this one does not go on from it."""
+        if self.barrier:
+            checkpoint.go_back(self.folder, self.barrier)
+        else:
+            checkpoint.discard(self.folder)
+        left = checkpoint.LOGS if self.barrier else ()
+        for name in set(layout.OF_AN_ATTEMPT).difference(left):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / layout.MODEL, ignore_errors=True)
+        if not self.barrier:  # what is logged once more is the same
+            shutil.rmtree(self.folder / layout.EVENTS, ignore_errors=True)
+        self.clock = Clock(self.barrier)
+
+    def passed(self, facts: Mapping[str, Any], names: Collection[str]) -> None:
+        """The run has come to a barrier, and its arrays are written.
+
+        :param names: of all of them, see `checkpoint.publish`.
+        """
+        own = {
+            "key": self.spec.key,
+            "cost": self.clock.total(),
+            "process_seconds": self.clock.cpu_seconds_before,
+        }
+        self.barrier = checkpoint.publish(self.folder, {**facts, **own}, names, self.barrier or {})
 
     def evaluation(
         self,
@@ -138,11 +173,11 @@ class Record:
         append_json(self.folder / (layout.TEST_EVALS if kind == "test" else layout.EVALS), row)
 
     def metrics(self, step: int, metrics: Mapping[str, float]) -> float:
-        """Return `seconds`, the CPU time of the process: see `Clock.cpu_seconds_before`.
+        """Return `seconds`, the CPU time of the process: see `Clock.process_seconds`.
 
         A number that is not finite is null: JSON has none.
         """
-        seconds = round(time.process_time(), 3)
+        seconds = self.clock.process_seconds()
         values = {name: v if math.isfinite(v) else None for name, v in metrics.items()}
         row = {"step": step, "seconds": seconds, **values}
         append_json(self.folder / layout.TRAIN, row, sync=False)
@@ -170,7 +205,7 @@ class Record:
         if time.monotonic() - self._beat < HEARTBEAT:
             return
         self._beat = time.monotonic()
-        beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self._clock.cost()}
+        beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self.clock.cost()}
         beat["symptoms"] = self.symptoms
         write_json(self.folder / layout.PROGRESS, beat, sealed=False, sync=False)
 
@@ -179,12 +214,17 @@ class Record:
         of an attempt without an end that has a result, readers say that it finished.
         """
         publish(self.folder, result)
+        before = self.clock.before
+        added = ("wall_seconds", "cpu_seconds")  # over the attempts; memory is not
+        own = {name: round(result[name] - before[name], 3) for name in added}
         with contextlib.suppress(OSError):  # a disk that is full now loses no result
-            end_attempt(self.folder, "finished", result)
+            end_attempt(self.folder, "finished", {**result, **own})
+        with contextlib.suppress(OSError):
+            checkpoint.discard(self.folder)
 
     def interrupted(self) -> None:
         if not self._published():
-            end_attempt(self.folder, "interrupted", self._clock.cost())
+            end_attempt(self.folder, "interrupted", self.clock.cost())
 
     def failed(self, error: BaseException) -> None:
         if self._published():
@@ -195,11 +235,20 @@ class Record:
         if symptom and not diverged(self.symptoms):
             self.symptoms.append(symptom)
         write_failure(self.folder, reason, text, self.symptoms)
-        end_attempt(self.folder, "failed", self._clock.cost())
+        end_attempt(self.folder, "failed", self.clock.cost())
 
     def _published(self) -> bool:
         """Whether the result is out, whatever came afterwards."""
         return (self.folder / layout.RESULT).exists()
+
+
+def _barrier(folder: Path) -> dict[str, Any] | None:
+    """What a run that this process holds goes on from; it is set aside if that is damaged."""
+    try:
+        return checkpoint.read(folder, deep=True)
+    except Damaged as error:
+        print(_aside(error.damage), file=sys.stderr)
+        return None
 
 
 def publish(folder: Path, result: Mapping[str, Any]) -> None:
@@ -280,31 +329,44 @@ def end_attempt(folder: Path, outcome: str, cost: Mapping[str, Any] | None = Non
 
 
 class Clock:
-    """What an attempt costs from here on."""
+    """What an attempt costs from here on, and with it the run, up to the barrier it goes on from.
 
-    def __init__(self) -> None:
+    :param barrier: facts of that barrier; None: it begins anew.
+    """
+
+    def __init__(self, barrier: Mapping[str, Any] | None = None) -> None:
         self._wall, self._cpu = time.monotonic(), time.process_time()
-
-    @property
-    def cpu_seconds_before(self) -> float:
-        """What this process had spent by then: runs before, in a process that makes several."""
-        return round(self._cpu, 3)
+        # What the run had cost at the barrier.
+        self.before: dict[str, float] = dict.fromkeys(COSTS, 0.0) | (barrier or {}).get("cost", {})
+        # What the process that began the run had spent by then: runs before, if it made several.
+        self.cpu_seconds_before: float = (barrier or {}).get("process_seconds", round(self._cpu, 3))
 
     def cpu(self) -> float:
-        """CPU seconds so far, of all threads."""
-        return time.process_time() - self._cpu
+        """CPU seconds of the run so far, of all threads."""
+        return self.before["cpu_seconds"] + time.process_time() - self._cpu
+
+    def process_seconds(self) -> float:
+        """CPU seconds of the process; if it goes on with a run, as if it had begun that."""
+        return round(self.cpu_seconds_before + self.cpu(), 3)
 
     def held(self) -> float:
         """MB of memory that the process holds now."""
         return float(psutil.Process().memory_info().rss) / 2**20
 
     def cost(self) -> dict[str, float]:
+        """Of this attempt."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         values = (
             round(time.monotonic() - self._wall, 3),
-            round(self.cpu(), 3),
+            round(time.process_time() - self._cpu, 3),
             round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1),
         )
+        return dict(zip(COSTS, values, strict=True))
+
+    def total(self) -> dict[str, float]:
+        """Of the run: what was lost after a barrier is no part of it."""
+        wall, cpu, peak = ((self.before[name], value) for name, value in self.cost().items())
+        values = (round(sum(wall), 3), round(sum(cpu), 3), max(peak))
         return dict(zip(COSTS, values, strict=True))
 
 

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from harness.config.model import Strict
 from harness.config.name import Name
 from harness.config.tree import Place
-from harness.spec import Engine, Evaluation, Limits, ReportOptions
+from harness.spec import Checkpoint, Engine, Evaluation, Limits, ReportOptions
 
 Steps = int | dict[str, int] | None  # a budget: one for all environments, or for each
 
@@ -98,6 +98,11 @@ class Experiment(Strict):
     engine: Engine = Engine()
     limits: Limits = Field(
         default=Limits(), description="What each run may take. One that takes more has failed."
+    )
+    checkpoint: Checkpoint | None = Field(
+        None,
+        description="How often a run leaves what it goes on from: {every: 50_000}. Default: never; "
+        "a run that is killed begins anew.",
     )
 
     def budgets(self) -> Iterator[tuple[Place, Steps]]:

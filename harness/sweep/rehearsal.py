@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -33,15 +33,20 @@ def installed_memory() -> float:
     return min(installed, float(limit)) if limit.isdigit() else installed
 
 
-def misfits(
-    agent: str,
-    hparams: Mapping[str, Any],
-    env: str,
-    make_env: Callable[[], gym.Env[Any, Any]],
-    steps: int,
-    engine: str,
-) -> Iterator[tuple[str, str]]:
+class Asked(NamedTuple):
+    """What is to be made."""
+
+    agent: str
+    hparams: Mapping[str, Any]
+    env: str
+    steps: int
+    engine: str
+    resumes: bool = False  # goes on from barriers
+
+
+def misfits(asked: Asked, make_env: Callable[[], gym.Env[Any, Any]]) -> Iterator[tuple[str, str]]:
     """Why such a run cannot be: (hyper-parameter, or "", and what is wrong with the way out)."""
+    agent, hparams, env, steps, engine, resumes = asked
     try:
         made = [make_env()]
     except Exception as error:  # whatever its constructor raises
@@ -64,7 +69,10 @@ def misfits(
     else:
         try:
             with untouched_rng(0):
-                agents.make(agent, Task(lambda: _kept(make_env(), made), steps), hparams, engine)
+                task = Task(lambda: _kept(make_env(), made), steps)
+                learner = agents.make(agent, task, hparams, engine)
+                if resumes and (why := agents.unkept(learner)):
+                    yield "", f"{agent} cannot go on from a barrier: {why}: leave `checkpoint` out"
         except Exception as error:  # whatever a library raises for what it cannot do
             yield "", f"{agent} cannot be made for {env}: {_told(error)}"
     for name in ("observation_space", "action_space"):

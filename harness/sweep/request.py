@@ -11,7 +11,7 @@ from harness.config import study
 from harness.config.strict import Document, Problem, Problems, UserError, suggest
 from harness.config.tree import Place
 from harness.setting import Layer
-from harness.spec import Engine, Evaluation
+from harness.spec import Checkpoint, Engine, Evaluation
 from harness.sweep.arm import Composed
 from harness.sweep.file import Experiment
 
@@ -39,6 +39,7 @@ class Request(NamedTuple):
     wrappers: Sequence[Any] = ()  # on top of the card's, as a sweep file has them
     evaluation: Evaluation | Any = Evaluation()  # or data, as a sweep file has it
     engine: Engine | Any = Engine()
+    checkpoint: Checkpoint | Any = None
     arm: str = ""
     source: Source = Source()
 
@@ -70,6 +71,7 @@ def requests(
             wrappers=wrappers or (),
             evaluation=file.evaluation,
             engine=file.engine if engine is None else file.engine.merged(engine),
+            checkpoint=file.checkpoint,
             arm=arm.label,
             source=Source(document, places | {"seed": ("seeds",)}),
         )

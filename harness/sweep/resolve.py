@@ -12,7 +12,7 @@ from harness import agents, envs, setting
 from harness.config import study
 from harness.config.strict import Problems, validate
 from harness.setting import Settings
-from harness.spec import Engine, Evaluation, RunSpec
+from harness.spec import Checkpoint, Engine, Evaluation, RunSpec
 from harness.sweep import rehearsal
 from harness.sweep.best import taken_over
 from harness.sweep.request import Request, card_of
@@ -38,8 +38,11 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     """
     agent, steps, source = request.agent, request.steps, request.source
     problems = Problems(source.problem)
-    evaluation = _read("evaluation", request.evaluation, Evaluation, problems)
-    engine = _read("engine", request.engine, Engine, problems)
+    evaluation = _read("evaluation", request.evaluation, Evaluation, problems) or Evaluation()
+    engine = _read("engine", request.engine, Engine, problems) or Engine()
+    checkpoint = None
+    if request.checkpoint is not None:
+        checkpoint = _read("checkpoint", request.checkpoint, Checkpoint, problems)
     if missing := agents.no_device(engine.device):
         problems.add(("engine", "device"), missing)
     if outside := not_reporting([request.seed]):
@@ -60,6 +63,8 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     except KeyError as error:
         problems.add(("agent",), error.args[0])
         engine = Engine()  # to see the rest
+    if checkpoint and (why := agents.unresumable(agent, engine.name)):
+        problems.add(("checkpoint",), why)
     if card is not None:
         _check_fit(agent, card, wrappers, problems)
     settings = None
@@ -76,7 +81,8 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
             problems.take(settings.problem(tuple(key.split(".")), why))
     if rehearse and not problems:
         asked = request._replace(agent=agent)
-        _rehearse(asked, card, wrappers, settings, engine.name, problems)
+        resumes = checkpoint is not None
+        _rehearse(asked, card, wrappers, settings, engine.name, resumes, problems)
     problems.check()
     acts = {"deterministic": acting_in(card, evaluation, source.document.file).deterministic}
     return RunSpec(
@@ -90,6 +96,7 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
         hparams=settings.hparams,
         evaluation=evaluation.model_copy(update=acts),
         engine=engine,
+        checkpoint=checkpoint,
         arm=request.arm,
     )
 
@@ -121,13 +128,14 @@ def acting_in(card: envs.Card, evaluation: Evaluation, file: str) -> Acting:
     return Acting(card.deterministic, f"the card of {card.name}" if said else "the default")
 
 
-def _read(name: str, given: M | Any, model: type[M], problems: Problems) -> M:
+def _read(name: str, given: M | Any, model: type[M], problems: Problems) -> M | None:
+    """None: it is wrong."""
     if isinstance(given, model):
         return given
     value, wrong = validate(given, model)
     for place, message in wrong:
         problems.add((name, *place), message)
-    return value or model()
+    return value
 
 
 def _wrappers(given: Sequence[Any], problems: Problems) -> tuple[dict[str, Any], ...]:
@@ -173,13 +181,15 @@ def _rehearse(
     wrappers: tuple[dict[str, Any], ...],
     settings: Settings,
     engine: str,
+    resumes: bool,
     problems: Problems,
 ) -> None:
     """Whether this machine can hold the learner, and the learner can be made."""
     make_env = partial(envs.make, card, wrappers)
     agent, hparams = request.agent, settings.hparams
     steps = request.steps or 0
-    for key, message in rehearsal.misfits(agent, hparams, card.name, make_env, steps, engine):
+    asked = rehearsal.Asked(agent, hparams, card.name, steps, engine, resumes)
+    for key, message in rehearsal.misfits(asked, make_env):
         if key:
             problems.take(settings.problem(tuple(key.split(".")), message))
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import signal
 from collections.abc import Callable, Mapping
@@ -11,13 +12,14 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from baselines.api import Agent, NoProgress
+from baselines.api import Agent, Barrier, NoProgress
 from harness import agents, envs, provenance
 from harness.config import study
+from harness.config.tree import canonical
 from harness.spec import Limits, Metric, RunSpec
 from harness.store import writer
 from harness.store.reader import Store
-from harness.train import limit, sacred_log
+from harness.train import barrier, limit, sacred_log
 from harness.train.budget import Budget
 from harness.train.measure import measure
 from harness.train.task import current, learning_task, vouch
@@ -121,8 +123,7 @@ def _train(
     spec: RunSpec, log: writer.Record, trackers: Trackers, sacred_run: Any
 ) -> dict[str, Any]:
     """Learn to the end of the budget under the watch of the protocol; return result.json."""
-    started, clock = writer.now(), writer.Clock()
-    card = current(spec)
+    started, card = writer.now(), current(spec)
     visits, origins = (
         envs.Visits(spec.steps),
         {__name__, *agents.modules(spec.agent, spec.engine.name)},
@@ -132,18 +133,39 @@ def _train(
         origins.update(provenance.modules_of(env))
         return visits.watch(env, card)
 
-    agent = agents.make(
-        spec.agent, learning_task(spec, card, watched), spec.hparams, spec.engine.name
-    )
-    sacred_run.info.update(provenance.facts(agent, origins))
-    watch = Watch(spec, card, agent, log, trackers, clock)
-    watch.at(0)
-    try:
-        steps_trained = agent.learn(watch)
-    except Exception:
-        with suppress(Exception):  # the first error is the one to tell
-            watch.health.weights(log.step, agent.weights())  # what raised may be far from its cause
-        raise
+    def make() -> Agent:
+        task = learning_task(spec, card, watched, passed=log.barrier)
+        return agents.make(spec.agent, task, spec.hparams, spec.engine.name)
+
+    agent = make()
+    facts = provenance.facts(agent, origins)
+    if log.barrier and log.barrier["made_by"] != _made_by(facts):
+        log.begin_anew()  # the code, its packages or the machine: the bits may be others
+        agent = make()
+    sacred_run.info.update(facts)
+    watch = Watch(spec, card, agent, log, trackers)
+    resumed = 0
+    if log.barrier:
+        started, resumed = log.barrier["started"], log.barrier["resumed"] + 1
+        barrier.go_on(agent, watch, visits, log)
+    else:
+        watch.at(0)
+    while True:
+        try:
+            steps_trained = agent.learn(watch)
+            break
+        except Barrier as reached:
+            came = {"step": reached.step, "started": started, "resumed": resumed}
+            barrier.leave(agent, watch, visits, log, came | {"made_by": _made_by(facts)})
+        except Exception:
+            with suppress(Exception):  # the first error is the one to tell
+                # What raised may be far from its cause.
+                watch.health.weights(log.step, agent.weights())
+            raise
+        del agent, watch.agent
+        gc.collect()  # of two agents at once, memory may not hold two replay buffers
+        agent = make()
+        barrier.go_on(agent, watch, visits, log)
     if steps_trained > spec.steps:
         raise RuntimeError(f"{spec.agent} took {steps_trained} steps of a budget of {spec.steps}")
     log.visits(visits.counted)
@@ -156,8 +178,9 @@ def _train(
         **scores,
         "symptoms": log.symptoms,
         "weights": fingerprint(agent.weights()),
-        **clock.cost(),
-        "cpu_seconds_before": clock.cpu_seconds_before,
+        **log.clock.total(),
+        "cpu_seconds_before": log.clock.cpu_seconds_before,
+        **({"resumed": resumed} if spec.checkpoint else {}),
         "evaluation_seconds": round(watch.seconds, 3),
         "learning_seconds": watch.learning_seconds,
         "samples": watch.growth.samples,
@@ -165,6 +188,12 @@ def _train(
         "ended": writer.now(),
         **provenance.facts(agent, origins),
     }
+
+
+def _made_by(facts: Mapping[str, Any]) -> str:
+    """A hash of what decides the bits of a run beside its spec."""
+    deciding = {name: facts[name] for name in ("device", "sources", "packages", "machine")}
+    return hashlib.sha256(canonical(deciding).encode()).hexdigest()
 
 
 def rehearse(spec: RunSpec, look: Callable[[Agent], T]) -> T:

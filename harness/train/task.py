@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import ValidationError
 
@@ -21,21 +21,34 @@ def learning_task(
     card: envs.Card,
     around: Callable[[envs.Env], envs.Env] = lambda env: env,
     device: str | None = None,
+    passed: Mapping[str, int] | None = None,
 ) -> Task:
     """What the agent of a run learns from; torch adds in one order from here on.
 
     :param around: what each training environment is put into.
     :param device: default: the spec's.
+    :param passed: the last barrier, its "step" and how many were "passed" with it; None: none yet.
     """
     fix_arithmetic(spec)
-    seeds = streams(spec.seed)
+    step, number = (passed["step"], passed["passed"]) if passed else (0, 0)
+    seeds = streams(spec.seed, number)
     return Task(
         make_env=lambda: around(envs.make(card, spec.wrappers)),
         steps=spec.steps,
         seed=seeds.agent,
         env_seed=seeds.env,
         device=device or spec.engine.device,
+        barrier=_barrier(spec, step),
     )
+
+
+def _barrier(spec: RunSpec, step: int) -> int | None:
+    """The next one after so many steps; none comes at the end of the budget."""
+    if spec.checkpoint is None:
+        return None
+    every = spec.checkpoint.every
+    following = (step // every + 1) * every
+    return following if following < spec.steps else None
 
 
 def vouch(spec: RunSpec) -> None:

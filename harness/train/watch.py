@@ -29,7 +29,6 @@ class Watch:
         agent: Agent,
         log: writer.Record,
         trackers: Trackers,
-        clock: writer.Clock,
     ) -> None:
         self.spec = spec
         self.agent = agent
@@ -39,7 +38,7 @@ class Watch:
         self.seconds = 0.0  # CPU spent on evaluating
         # By step, the CPU that the run had spent when its evaluation began, evaluations left out.
         self.learning_seconds: dict[int, float] = {}
-        self._clock = clock
+        self._clock = log.clock
         learns = agents.entry(spec.agent).learns
         self.health = Health(spec.steps, card.actions == "discrete", learns, log.symptoms.append)
         self.growth = Growth(spec.steps)
@@ -50,6 +49,21 @@ class Watch:
 
     def _over(self, card: envs.Card, split: Literal["train", "test"]) -> Evaluator:
         return Evaluator(lambda: envs.make(card, self.spec.wrappers, training=False, split=split))
+
+    def kept(self) -> dict[str, Any]:
+        """What goes on over a barrier, to be taken or put back with `go_on`."""
+        return {
+            "seconds": self.seconds,
+            "learning_seconds": self.learning_seconds,
+            "due": self._due,
+            "health": self.health,
+            "symptoms": self.log_file.symptoms,
+        }
+
+    def go_on(self, agent: Agent, kept: Mapping[str, Any]) -> None:
+        """Watch the agent that goes on from a barrier."""
+        self.agent = agent
+        self.seconds, self._due = kept["seconds"], kept["due"]
 
     def at(self, step: int) -> None:
         self.log_file.progress(step)

@@ -1,0 +1,301 @@
+"""Whatever ends a run, it goes on from its last barrier to the bits that it would have had."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import ENTRIES, each, store_at, tiny
+
+from harness import agents
+from harness.config.strict import UserError
+from harness.spec import Checkpoint
+from harness.store import checkpoint, layout, writer
+from harness.sweep.request import Request
+from harness.sweep.resolve import resolve
+from harness.train import barrier
+from harness.train import run as train
+from harness.train.run import Job, run
+from harness.train.watch import Watch
+
+STEPS, EVERY = 400, 90
+ABLE = [name for name in ENTRIES if not agents.unresumable(name, "sb3")]
+
+
+def asked(*quick):
+    """Every agent that can; in each test run these alone."""
+    return each(ABLE, slow=set(ABLE).difference(quick))
+
+
+def spec_of(agent, every=EVERY, steps=STEPS, **hparams):
+    spec = tiny(agent, steps=steps, **hparams)
+    return spec.model_copy(update={"checkpoint": Checkpoint(every=every)})
+
+
+class Killed(KeyboardInterrupt):
+    """Ends a run where it stands."""
+
+
+def killed(spec, store, target, name, ending):
+    """A run whose process ends where this replacement of a function raises `Killed`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(target, name, ending)
+        with pytest.raises(Killed):
+            run(spec, Job(store.root))
+
+
+def killed_at(step, spec, store):
+    at = Watch.at
+
+    def watched(self, now):
+        if now >= step:
+            raise Killed
+        at(self, now)
+
+    killed(spec, store, Watch, "at", watched)
+
+
+def made(root, spec, *kills):
+    """The folder of a run that was killed at these steps, and then left alone."""
+    store = store_at(root)
+    for step in kills:
+        killed_at(step, spec, store)
+    run(spec, Job(store.root))
+    return store.folder(spec)
+
+
+def outcome(folder):
+    """What a run made that must not depend on how it was made."""
+    result = json.loads((folder / "result.json").read_text())
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    for row in rows:
+        row.pop("seconds")  # the clock's
+    visits = folder / "visits.npz"
+    counted = visits.is_file() and {n: a.tobytes() for n, a in np.load(visits).items()}
+    kept = [result[name] for name in ("weights", "steps_trained", "final", "symptoms")]
+    return [*kept, rows, (folder / "evals.jsonl").read_text(), counted]
+
+
+@pytest.mark.parametrize("agent", asked("ppo", "dqn"))
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(agent, tmp_path):
+    spec = spec_of(agent)
+    kills = np.random.default_rng(sum(agent.encode())).integers(1, STEPS * 0.9, 3)
+
+    whole = made(tmp_path / "whole", spec)
+    broken = made(tmp_path / "broken", spec, *sorted(map(int, kills)))
+
+    assert outcome(broken) == outcome(whole)
+
+
+@pytest.mark.parametrize("agent", asked("dqn"))
+def test_what_is_kept_is_all_that_a_learner_goes_on_from(agent, tmp_path, monkeypatch):
+    spec = spec_of(agent)
+    fresh = made(tmp_path / "fresh", spec)
+    make, first = agents.make, []
+
+    def same(name, task, hparams, engine):
+        """The learner that passed the barrier, with nothing put back into it."""
+        if not first:
+            first.append(make(name, task, hparams, engine))
+        first[0].task = replace(task, make_env=first[0].task.make_env)
+        return first[0]
+
+    monkeypatch.setattr(agents, "make", same)
+    monkeypatch.setattr(barrier.state, "put_back", lambda *of: None)
+    monkeypatch.setattr(barrier, "_fill", lambda *of: None)
+    monkeypatch.setattr(barrier.state, "set_generators", lambda states: None)
+    going_on = made(tmp_path / "same", spec)
+
+    assert len(first) == 1
+    assert outcome(fresh) == outcome(going_on)
+
+
+def test_barriers_are_part_of_what_a_run_is(tmp_path):
+    without = tiny("ppo", steps=STEPS)
+    some, more = spec_of("ppo"), spec_of("ppo", every=100)
+
+    assert len({without.key, some.key, more.key}) == 3
+    assert "checkpoint" not in without.model_dump()
+    assert outcome(made(tmp_path, some))[0] != outcome(made(tmp_path, without))[0]
+
+
+def test_environments_are_seeded_anew_at_each_barrier(tmp_path, monkeypatch):
+    seeds, make = [], agents.make
+
+    def noted(name, task, hparams, engine):
+        seeds.append((task.seed, task.env_seed, task.barrier))
+        return make(name, task, hparams, engine)
+
+    monkeypatch.setattr(agents, "make", noted)
+    made(tmp_path, spec_of("ppo", every=128))  # rollouts are 64 steps
+
+    of_agent, of_envs, barriers = zip(*seeds, strict=True)
+    assert len(set(of_agent)) == 1
+    assert len(set(of_envs)) == 3
+    assert barriers == (128, 256, 384)
+
+
+# What ends it where ------------------------------------------------------------------------------
+
+
+def while_it_writes_arrays():
+    write, calls = checkpoint.write_arrays, []
+
+    def torn(folder, name, values):
+        write(folder, name, values)
+        calls.append(name)
+        if len(calls) == 3:  # two at each barrier: this one is the second's
+            (folder / layout.KEPT / name).write_bytes(b"half")
+            raise Killed
+
+    return checkpoint, "write_arrays", torn
+
+
+def before_they_are_named():
+    publish, calls = checkpoint.publish, []
+
+    def torn(*of):
+        calls.append(of)
+        if len(calls) == 2:
+            raise Killed
+        return publish(*of)
+
+    return checkpoint, "publish", torn
+
+
+def before_what_went_before_is_removed():
+    unlink = Path.unlink
+
+    def torn(path, **options):
+        if path.parent.name == layout.KEPT:
+            raise Killed
+        unlink(path, **options)
+
+    return Path, "unlink", torn
+
+
+MOMENTS = [
+    while_it_writes_arrays,
+    *(
+        pytest.param(moment, marks=pytest.mark.slow)
+        for moment in (before_they_are_named, before_what_went_before_is_removed)
+    ),
+]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_that_is_killed_while_it_leaves_a_barrier_goes_on_from_that_or_the_one_before(
+    moment, tmp_path
+):
+    spec, store = spec_of("dqn"), store_at(tmp_path / "broken")
+    killed(spec, store, *moment())
+
+    run(spec, Job(store.root))
+
+    folder = store.folder(spec)
+    assert [row["from_step"] for row in attempts(folder) if "from_step" in row] == [
+        96 if moment is not before_what_went_before_is_removed else 184
+    ]
+    assert outcome(folder) == outcome(made(tmp_path / "whole", spec))
+
+
+def attempts(folder):
+    return [json.loads(line) for line in (folder / "attempts.jsonl").read_text().splitlines()]
+
+
+def test_a_finished_run_keeps_no_barrier_and_its_record_tells_what_all_parts_cost(tmp_path):
+    folder = made(tmp_path, spec_of("ppo", n_epochs=1), 150, 300)
+
+    result = json.loads((folder / "result.json").read_text())
+    rows = attempts(folder)
+    spent = [row["cpu_seconds"] for row in rows if "ended" in row]
+
+    assert not {"checkpoint", "checkpoint.json"} & {path.name for path in folder.iterdir()}
+    assert result["resumed"] == 2
+    assert [row.get("from_step") for row in rows if "started" in row] == [None, 128, 256]
+    assert spent[-1] < result["cpu_seconds"] < sum(spent)  # what was lost is no part of the run
+    seconds = [json.loads(line)["seconds"] for line in (folder / "train.jsonl").open()]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] <= result["cpu_seconds_before"] + result["cpu_seconds"]
+
+
+def test_a_finished_run_that_was_killed_before_it_could_tidy_up_is_tidied_up(tmp_path):
+    spec, store = spec_of("ppo", n_epochs=1), store_at(tmp_path)
+    killed(spec, store, checkpoint, "discard", killed_if_finished)
+    folder = store.folder(spec)
+    assert store.finished(spec) and (folder / "checkpoint").exists()
+
+    assert writer.mend(folder, store.root) == []
+
+    assert store.finished(spec) and not (folder / "checkpoint").exists()
+
+
+def killed_if_finished(folder):
+    if (folder / "result.json").exists():
+        raise Killed
+
+
+# What it does not go on from ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["evals.jsonl", pytest.param("checkpoint/state-1.npz", marks=pytest.mark.slow)]
+)
+def test_a_run_whose_files_were_altered_since_its_barrier_begins_anew(name, tmp_path, capsys):
+    spec, store = spec_of("ppo", n_epochs=1), store_at(tmp_path / "altered")
+    killed_at(200, spec, store)
+    folder = store.folder(spec)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+
+    run(spec, Job(store.root))
+
+    told = f"checkpoint.json: {Path(name).name} is not as it was at the barrier of step 128"
+    assert told in capsys.readouterr().err
+    assert not [row for row in attempts(folder) if "from_step" in row]
+    assert outcome(folder) == outcome(made(tmp_path / "whole", spec))
+
+
+def test_a_run_does_not_go_on_with_other_code_or_packages(tmp_path, monkeypatch):
+    spec, store = spec_of("ppo", n_epochs=1), store_at(tmp_path)
+    killed_at(200, spec, store)
+    monkeypatch.setattr(train, "_made_by", lambda facts: "others")
+
+    run(spec, Job(store.root))
+
+    assert json.loads((store.folder(spec) / "result.json").read_text())["resumed"] == 0
+
+
+@pytest.mark.parametrize("agent", ["pid", "world_model"])
+def test_an_agent_that_cannot_go_on_is_refused_by_its_name(agent):
+    env = "CartPole-v1"
+    with pytest.raises(UserError, match=rf"checkpoint: {agent} cannot go on from a barrier: leave"):
+        resolve(Request(agent, env, 10_000, checkpoint={"every": 1000}))
+
+
+# Replay ------------------------------------------------------------------------------------------
+
+
+def test_rows_of_replay_are_written_once_and_kept_as_long_as_the_ring_holds_them(
+    tmp_path, monkeypatch
+):
+    written, write = [], checkpoint.write_arrays
+
+    def noted(folder, name, values):
+        written.append((name, {path.name for path in (folder / layout.KEPT).glob("*")}))
+        write(folder, name, values)
+
+    monkeypatch.setattr(checkpoint, "write_arrays", noted)
+    made(tmp_path, spec_of("dqn", buffer_size=150))
+
+    rows = [name for name, _ in written if name.startswith("replay")]
+    assert rows == [
+        "replay-0-96.npz", "replay-96-184.npz", "replay-184-272.npz", "replay-272-360.npz",
+    ]  # fmt: skip
+    before_the_last = written[-1][1]
+    assert before_the_last >= {"replay-96-184.npz", "replay-184-272.npz"}
+    assert "replay-0-96.npz" not in before_the_last  # all of it was overwritten by step 272
