@@ -19,6 +19,7 @@ import random
 import re
 import sys
 import types
+import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, is_dataclass
@@ -41,6 +42,7 @@ LEFT: tuple[type, ...] = (
     functools.partial,
     staticmethod,
     re.Pattern,
+    weakref.ReferenceType,
     Path,
     np.dtype,
     np.ufunc,

@@ -215,7 +215,7 @@ def test_a_finished_run_keeps_no_barrier_and_its_record_tells_what_all_parts_cos
 
     assert not {"checkpoint", "checkpoint.json"} & {path.name for path in folder.iterdir()}
     assert result["resumed"] == 2
-    assert [row.get("from_step") for row in rows if "started" in row] == [None, 128, 256]
+    assert [row.get("from_step") for row in rows if "started" in row] == [None, 128, 192]
     assert spent[-1] < result["cpu_seconds"] < sum(spent)  # what was lost is no part of the run
     seconds = [json.loads(line)["seconds"] for line in (folder / "train.jsonl").open()]
     assert seconds == sorted(seconds)
@@ -254,7 +254,7 @@ def test_a_run_whose_files_were_altered_since_its_barrier_begins_anew(name, tmp_
 
     run(spec, Job(store.root))
 
-    told = f"checkpoint.json: {Path(name).name} is not as it was at the barrier of step 128"
+    told = f"checkpoint.json: {Path(name).name} is not as it was at the barrier of step 192"
     assert told in capsys.readouterr().err
     assert not [row for row in attempts(folder) if "from_step" in row]
     assert outcome(folder) == outcome(made(tmp_path / "whole", spec))
