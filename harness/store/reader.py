@@ -354,9 +354,10 @@ def _tries(run: RunFiles, last: Mapping[str, Any]) -> Iterator[Attempt]:
         after = lines[i + 1] if i + 1 < len(lines) else {}
         end: Mapping[str, Any] = after if "ended" in after else {"outcome": "lost"}
         if i == starts[-1] and result:
-            # Without a line of its own, what the run cost in all.
             costs = {name: result[name] for name in COSTS if name in result}
-            end = {**costs, **end, "outcome": "finished"}
+            # Of a run that went on from a barrier they are those of all its parts.
+            end = {**costs, **end} if result.get("resumed") else {**end, **costs}
+            end["outcome"] = "finished"
         elif end["outcome"] == "finished":  # of which the result is gone
             end = {**end, "outcome": "lost"}
         elif i == starts[-1] and "ended" not in end:
