@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache, lru_cache
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from minigrid.core.actions import Actions
 from minigrid.core.constants import COLOR_TO_IDX, OBJECT_TO_IDX, STATE_TO_IDX
-from minigrid.core.world_object import Box, Door, Key, Wall
+from minigrid.core.world_object import Ball, Box, Door, Floor, Goal, Key, Lava, Wall
 from minigrid.minigrid_env import MiniGridEnv
 from numpy.typing import NDArray
 
@@ -30,7 +30,21 @@ _CELLS = np.array(
     dtype=np.uint8,
 )
 _EMPTY = OBJECT_TO_IDX["empty"] * _COLORS * _STATES
-_WALL = Wall()
+# What changes by being exchanged, or as doors do; somebody's own objects may do otherwise.
+_KNOWN = (Ball, Box, Door, Floor, Goal, Key, Lava, Wall)
+_REMEMBERED = 1 << 14  # views, of up to 2 kB with their worlds
+
+
+def _code(cell: Any) -> int:
+    """A cell's indices in one, and whether it hides what is behind it."""
+    if cell is None:
+        return _EMPTY << 1
+    kind, color, state = cell.encode()
+    code = int((kind * _COLORS + color) * _STATES + state)
+    return code << 1 | (not cell.see_behind())
+
+
+_OUTSIDE = _code(Wall())
 
 # Each of the three indices by its largest value, so that each spans [0, 1]. By 255, as for colours
 # of pixels, a door locked and a door open would differ by less than 0.01.
@@ -46,7 +60,7 @@ class FlatImage(gym.ObservationWrapper[NDArray[np.float32], Any, Any]):
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
         grid = _grid(env, "flat_image")
-        grid.gen_obs = partial(quick_view, grid)  # type: ignore[method-assign]
+        grid.gen_obs = QuickView(grid)  # type: ignore[method-assign]
         # A step compares its action with up to seven members of an enumeration, which takes NumPy's
         # numbers 5 us each.
         grid.actions = cast(Any, SimpleNamespace(**{each.name: int(each) for each in Actions}))
@@ -115,47 +129,79 @@ def plane(env: MiniGridEnv) -> Plane:
     return Plane(reachable, here, goal)
 
 
-def quick_view(env: MiniGridEnv) -> dict[str, Any]:
+class QuickView:
     """Stands in for `MiniGridEnv.gen_obs`: equal results, without building five grids of objects.
 
     MiniGrid cuts the view out of the world, turns it by up to four quarter turns, finds what is
-    visible, and encodes it, each step over all 49 cells. Here one pass goes up the rows of the
-    view, reads the world in place, and stops at the first row of which nothing is visible.
+    visible, and encodes it, each step over all 49 cells. Here the world is read when it changes,
+    and what is seen from a place in it is made once.
     """
-    cells, size, half = env.grid.grid, env.agent_view_size, env.agent_view_size // 2
-    x, y = int(env.agent_pos[0]), int(env.agent_pos[1])
-    everything = (1 << size) - 1
-    visible = everything if env.see_through_walls else 1 << half
+
+    def __init__(self, env: MiniGridEnv) -> None:
+        self._env = env
+        self._cells: list[Any] = []  # as they were read
+        self._carried: Any = None
+        self._doors: list[Door] = []
+        self._open: list[tuple[bool, bool]] = []
+        self._known = False  # whether all that can change is which cells there are, and doors
+        self._world: tuple[int, ...] = ()
+
+    def __call__(self) -> dict[str, Any]:
+        env = self._env
+        if not (
+            self._known
+            and env.grid.grid == self._cells
+            and env.carrying is self._carried
+            and [(door.is_open, door.is_locked) for door in self._doors] == self._open
+        ):
+            self._read()
+        x, y = int(env.agent_pos[0]), int(env.agent_pos[1])
+        image = _image(
+            self._world, env.grid.width, x, y, env.agent_dir, env.agent_view_size,
+            env.see_through_walls,
+        )  # fmt: skip
+        return {"image": image, "direction": env.agent_dir, "mission": env.mission}
+
+    def _read(self) -> None:
+        cells, self._carried = self._env.grid.grid[:], self._env.carrying
+        self._cells, every = cells, [*cells, self._carried]
+        self._known = all(cell is None or type(cell) in _KNOWN for cell in every)
+        self._doors = [cell for cell in every if isinstance(cell, Door)]
+        self._open = [(door.is_open, door.is_locked) for door in self._doors]
+        self._world = tuple(map(_code, every))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _image(
+    world: tuple[int, ...], width: int, x: int, y: int, facing: int, size: int, through: bool
+) -> NDArray[np.uint8]:
+    """What is seen from a place: one pass up the rows of the view, to where nothing is visible.
+
+    :param world: its cells by `_code`, and last what the agent carries.
+    :param through: whether walls hide nothing.
+    """
+    half, everything = size // 2, (1 << size) - 1
+    visible = everything if through else 1 << half
     codes = [0] * (size * size)  # 0: unseen
     row = size
-    for places in _view(x, y, env.agent_dir, size, env.grid.width, env.grid.height):
+    for places in _view(x, y, facing, size, width, len(world) // width):
         row -= 1
-        line = [_WALL if at is None else cells[at] for at in places]
-        if env.see_through_walls:
+        line = [_OUTSIDE if at is None else world[at] for at in places]
+        if through:
             above = everything
         else:
-            opaque, bit = 0, 1
-            for cell in line:
-                if cell is not None and not cell.see_behind():
-                    opaque |= bit
-                bit <<= 1
+            opaque = sum((code & 1) << column for column, code in enumerate(line))
             visible, above = _look(visible, opaque, size)
-        for column, cell in enumerate(line):
+        for column, code in enumerate(line):
             if visible >> column & 1:
-                codes[column * size + row] = _EMPTY if cell is None else _code(cell)
+                codes[column * size + row] = code >> 1
         if not above:
             break
         visible = above
-    codes[half * size + size - 1] = _code(env.carrying)  # the agent sees what it carries
+    codes[half * size + size - 1] = world[-1] >> 1  # the agent sees what it carries
     image = _CELLS[codes].reshape(size, size, 3)
-    return {"image": image, "direction": env.agent_dir, "mission": env.mission}
-
-
-def _code(cell: Any) -> int:
-    if cell is None:
-        return _EMPTY
-    kind, color, state = cell.encode()
-    return int((kind * _COLORS + color) * _STATES + state)
+    image.flags.writeable = False  # all who stand there see it
+    return image
 
 
 @cache

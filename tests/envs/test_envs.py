@@ -13,6 +13,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from minigrid.core.world_object import Ball, Door
 
 from harness import envs
 from harness.config.shipped import shipped
@@ -333,6 +334,27 @@ def test_the_quick_view_is_minigrids_own(name):
         assert np.array_equal(quick["image"], own["image"])
         assert quick["image"].dtype == own["image"].dtype
         assert {**quick, "image": 0} == {**own, "image": 0}
+
+
+class Lamp(Ball):
+    """Of somebody's own: it changes its colour where it lies."""
+
+
+def test_the_quick_view_sees_what_changes_in_place():
+    env = make(card("MiniGrid-Empty-Random-5x5-v0"))
+    grid = env.unwrapped
+    env.reset(seed=0)
+    for lamp in (Lamp("red"), Door("red", is_locked=True)):
+        grid.grid.set(*grid.front_pos, lamp)
+        before = grid.gen_obs()["image"]
+
+        if isinstance(lamp, Door):
+            lamp.is_locked = False
+        else:
+            lamp.color = "blue"
+
+        assert not np.array_equal(grid.gen_obs()["image"], before)
+        assert np.array_equal(grid.gen_obs()["image"], type(grid).gen_obs(grid)["image"])
 
 
 def test_the_flat_image_tells_every_object_colour_and_state_apart():
