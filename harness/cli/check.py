@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from rich.console import Group, RenderableType
@@ -27,18 +27,42 @@ def check(
     set_: option.Settings = None,
     engine: option.Engine = None,
     anyway: option.Anyway = False,
+    watts: Annotated[
+        float, typer.Option(min=0, help="Power of one busy core, its share of the machine.")
+    ] = 10.0,
+    per_hour: Annotated[
+        float | None, typer.Option(min=0, help="Price of an hour of the machine, such as 0.35.")
+    ] = None,
 ) -> None:
     """Show what a sweep or a search would run, its settings and its cost. Trains nothing."""
     with verb.users_errors():
         path, store, shown = verb.find_file(file), verb.open_store(results), verb.console()
-        parts = of_sweep(path, store, set_, engine, anyway, verb.cores(workers))
+        price = Price(watts, per_hour, verb.cores(workers))
+        parts = of_sweep(path, store, set_, engine, anyway, price)
         if verb.kind_of(path) == "search":
             options = {"--set": set_, "--engine": engine, "--anyway": anyway}
             for name in (name for name, given in options.items() if given):
                 raise verb.user_error(name, f"{file} is a search, and this is for sweeps only")
-            parts = of_search(path, store)
+            parts = of_search(path, store, price)
         for part in parts:
             shown.print(part)
+
+
+class Price(NamedTuple):
+    """What time costs: assumptions, which are told beside what comes of them."""
+
+    watts: float  # of a busy core
+    per_hour: float | None  # of the machine
+    workers: int  # runs side by side
+
+    def rows(self, cpu_seconds: float, wall_seconds: float) -> Iterator[tuple[str, str]]:
+        hours = self.watts * cpu_seconds / 3_600
+        energy = f"about {hours:.2g} Wh" if hours < 100 else f"about {hours / 1_000:,.1f} kWh"
+        yield "energy", f"{energy}, if a busy core takes {self.watts:g} W (--watts); without GPUs"
+        if self.per_hour is not None:
+            money = self.per_hour * wall_seconds / 3_600
+            about = f"about {money:.2g}" if money < 1 else f"about {money:,.2f}"
+            yield "money", f"{about} at {self.per_hour:g} an hour (--per-hour)"
 
 
 def of_sweep(
@@ -47,7 +71,7 @@ def of_sweep(
     set_: option.Settings,
     engine: option.Engine,
     anyway: bool,
-    workers: int,
+    price: Price,
 ) -> Iterator[RenderableType]:
     from harness.report.evidence import equal_tuning
     from harness.sweep.expand import expand
@@ -63,10 +87,10 @@ def of_sweep(
     if sweep.claims:
         yield power(sweep)
     yield imports()
-    yield costs(sweep, store, workers)
+    yield costs(sweep, store, price)
 
 
-def of_search(path: Path, store: Store) -> Iterator[RenderableType]:
+def of_search(path: Path, store: Store, price: Price) -> Iterator[RenderableType]:
     """What each arm of a search tries, and what that costs at most."""
     from harness.config.tree import get
     from harness.search.read import read
@@ -86,18 +110,22 @@ def of_search(path: Path, store: Store) -> Iterator[RenderableType]:
         "arm", "budget>", "runs of a trial>", "their steps>", "steps of the search>",
         "steps of re-runs>", "CPU time>", title="\ncost, at most",
     )  # fmt: skip
+    total = 0.0
     for plan in plans:
         budget, trial = plan.file.budget, plan.specs({}, plan.instances())
         steps = budget.steps or (budget.trials or 0) * plan.cost()
         estimate = experience.estimate(trial)
         seconds = estimate.cpu_seconds * (steps + plan.cost_after()) / sum(s.steps for s in trial)
         known = estimate.sources and not estimate.unknown and steps
+        total += seconds if known else math.nan
         rows.add_row(
             plan.label, str(budget), str(len(trial)), f"{plan.cost():,}",
             f"{steps:,}" if steps else "-", f"{plan.cost_after():,}",
             f"about {duration(seconds)}" if known else "-",
         )  # fmt: skip
     yield rows
+    if total == total:
+        yield Group(*(": ".join(row) for row in price.rows(total, total / price.workers)))
 
 
 def matrix(sweep: ResolvedSweep) -> RenderableType:
@@ -218,7 +246,7 @@ def under(engine: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
     return [moved(spec) for spec in specs]
 
 
-def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
+def costs(sweep: ResolvedSweep, store: Store, price: Price) -> RenderableType:
     """The number of runs, and an estimate of time, memory and disk for what is missing."""
     from baselines import ENGINES
     from harness.store.estimate import (
@@ -230,19 +258,21 @@ def costs(sweep: ResolvedSweep, store: Store, workers: int) -> RenderableType:
         not_counted,
     )
 
-    unique = len({spec.key for spec in sweep.made})
+    workers, unique = price.workers, len({spec.key for spec in sweep.made})
     missing = store.missing(sweep.made)
     experience = Experience(store)
     estimate = experience.estimate(missing)
     rows = verb.table("", "", title="\ncost")
     rows.add_row("runs", f"{unique}, of which {unique - len(missing)} are finished")
     if estimate.sources:
-        wall = duration(estimate.wall_seconds(workers))
-        cpu = duration(estimate.cpu_seconds)
+        wall_seconds = estimate.wall_seconds(workers)
+        wall, cpu = duration(wall_seconds), duration(estimate.cpu_seconds)
         rows.add_row("time", f"about {wall} with {workers} runs in parallel")
         rows.add_row("CPU time", f"about {cpu}: training and evaluation, without the report")
         rows.add_row("memory", f"about {estimate.memory_mb * workers:,.0f} MB")
         rows.add_row("disk", f"about {estimate.disk_mb:,.0f} MB")
+        for row in price.rows(estimate.cpu_seconds, wall_seconds):
+            rows.add_row(*row)
     for engine in ENGINES:
         other = under(engine, missing)
         if other != missing and (seconds := experience.estimate(other).cpu_seconds):

@@ -94,6 +94,18 @@ def test_check_shows_runs_hyperparameters_origins_and_costs_and_trains_nothing(f
     assert not (folder / "elsewhere").exists()
 
 
+def test_check_says_what_a_sweep_is_worth_at_the_users_prices(folder):
+    told = typed("check", "smoke", "--results", "elsewhere", "--watts", "36", "--per-hour", "3600",
+                 "--workers", "1", cwd=folder)  # fmt: skip
+
+    seconds = float(re.search(r"CPU time +about ([\d.]+) s", told)[1])
+    energy = float(re.search(r"energy +about (\S+) Wh, if a busy core takes 36 W", told)[1])
+    money = float(re.search(r"money +about ([\d.,]+) at 3600 an hour", told)[1].replace(",", ""))
+    assert energy == pytest.approx(seconds * 0.01, rel=0.1)
+    assert money == pytest.approx(seconds, rel=0.05)
+    assert "money" not in typed("check", "smoke", "--results", "elsewhere", cwd=folder)
+
+
 def test_check_of_a_search_shows_what_is_tried_and_what_it_costs_at_most(tmp_path):
     out = typed("check", "ppo-pendulum", "--results", "elsewhere", cwd=tmp_path)
 
