@@ -14,7 +14,6 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -26,31 +25,9 @@ import torch
 
 from baselines.api import NoProgress, Task
 from harness import agents, envs, setting
+from harness.train.stopwatch import REST, Stopwatch
 
 SIDE = 512
-
-
-class Timed:
-    """CPU seconds inside a function, while it stands in its place."""
-
-    def __init__(self, owner: Any, name: str) -> None:
-        self.owner, self.name, self.seconds = owner, name, 0.0
-
-    def __enter__(self) -> Timed:
-        self.before: Callable[..., Any] = getattr(self.owner, self.name)
-
-        def timed(*given: Any, **named: Any) -> Any:
-            start = time.process_time()
-            try:
-                return self.before(*given, **named)
-            finally:
-                self.seconds += time.process_time() - start
-
-        setattr(self.owner, self.name, timed)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        setattr(self.owner, self.name, self.before)
 
 
 class Learner:
@@ -117,15 +94,16 @@ def shares(learner: Learner, seed: int) -> None:
     """Where the time of one more seed goes."""
     from baselines.lockstep.steps import Steps
 
-    agent = learner.made("lockstep", seed)
-    with Timed(Steps, "step") as stepping, Timed(type(agent.model), "train") as training:
-        start = time.process_time()
-        agent.learn(NoProgress())
-        whole = time.process_time() - start
-    parts = {"environments": stepping.seconds, "update": training.seconds}
-    parts["acting and the rest"] = whole - sum(parts.values())
+    agent, watch = learner.made("lockstep", seed), Stopwatch()
+    watch.time(Steps, "step", "environments")
+    watch.time(agent.model, "train", "update")
+    watch.total()
+    watch.seconds.clear()  # what was before
+    agent.learn(NoProgress())
+    whole, parts = watch.total(), dict(watch.seconds)
+    parts["acting and the rest"] = parts.pop(REST)
     print(", ".join(f"{name} {part / whole:.0%}" for name, part in parts.items()))
-    rate = operations(agent) / training.seconds / 1e9
+    rate = operations(agent) / parts["update"] / 1e9
     print(
         f"products of the update: {rate:.0f} GFLOP/s; of {SIDE} x {SIDE}: "
         f"{ceiling() / 1e9:.0f} GFLOP/s"

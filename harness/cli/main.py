@@ -17,6 +17,7 @@ from harness.cli.ls import ls
 from harness.cli.model_report import model_report
 from harness.cli.new import new
 from harness.cli.preview import preview
+from harness.cli.profile import profile
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.status import status
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for verb in (
     new, sweep, run, report, board, import_, export, verify, status, check, ls, tune, calibrate_env,
-    calibrate, preview, watch, model_report,
+    calibrate, profile, preview, watch, model_report,
 ):  # fmt: skip
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)
 
