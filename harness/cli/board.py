@@ -41,22 +41,14 @@ def board(
         for sweep in sweeps:
             runs = [run for run in sweep.runs if isinstance(run, RunSpec)]
             finished = {run.key: run for run in runs if store.finished(run)}
-            with activity.shown() as tell:
-                for run in activity.each(
-                    list(finished.values()), f"event files of {sweep.name}", tell
-                ):
-                    write(store.folder(run))
+            for run in activity.each("board", list(finished.values()), str):
+                write(store.folder(run))
             folder = lay_out(sweep.name, runs, store)
             left = len({run.key for run in runs}) - len(finished)
-            console.print(
-                f"{sweep.name}: {len(finished)} runs"
-                + (
-                    f"; {left} are not finished and have event files only if --tensorboard wrote "
-                    "them"
-                    if left
-                    else ""
-                )
-            )
+            said = f"{sweep.name}: {len(finished)} runs"
+            if left:
+                said += f"; {left} are not finished: of them --tensorboard alone writes event files"
+            console.print(said, soft_wrap=True)
         shown = folder if len(sweeps) == 1 else folder.parent
         console.print(f"tensorboard --logdir {shown}", soft_wrap=True)
         if serve:

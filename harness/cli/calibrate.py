@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Group, RenderableType
 
-from harness.cli import verb
+from harness.cli import activity, verb
 
 if TYPE_CHECKING:
     from harness.stats import Coverage
+    from harness.stats.coverage import Cell
 
 
 def calibrate(
@@ -34,15 +35,16 @@ def calibrate(
             known = ", ".join(map(str, coverage.SEEDS))
             raise verb.user_error("--seeds", f"{seeds} seeds are not simulated; there are {known}")
         rows: list[calibration.Coverage] = []
-        with shown.status("") as status:
-            for done, cell in enumerate(cells):
-                where = f"{cell.seeds} seeds, {cell.tasks} environments, {cell.scores}"
-                status.update(f"{done} of {len(cells)} kinds of experiments: {where}")
-                rows += coverage.rows(cell, trials)
+        for cell in activity.each("calibrate", cells, _named):
+            rows += coverage.rows(cell, trials)
         shown.print(coverage_table(rows))
         if out is not None:
             out.write_text(calibration.text(rows), encoding="utf-8")
             shown.print(str(out), soft_wrap=True)
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.seeds} seeds, {cell.tasks} environments, {cell.scores}"
 
 
 def coverage_table(coverages: Sequence[Coverage]) -> RenderableType:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import verb
+from harness.cli import activity, verb
 
 if TYPE_CHECKING:
     from harness.envs import Card
@@ -78,12 +78,7 @@ def calibrate_env(
 
 
 def _watched(episodes: range) -> Iterable[int]:
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    hidden = not console.is_terminal
-    return track(episodes, "episodes", console=console, transient=True, disable=hidden)
+    return activity.each("calibrate-env", episodes, lambda episode: "episodes")
 
 
 def _with_limit(card: Card, limit: int | None) -> Card:

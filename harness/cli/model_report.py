@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import option, verb
+from harness.cli import activity, option, verb
 
 
 def model_report(
@@ -41,7 +41,7 @@ def model_report(
             message = f"no agent of {sweep.name} has a model of its environment"
             raise verb.user_error("model-report", message)
         finished = [run for run in runs.values() if store.finished(run)]
-        for i, run in enumerate(finished, start=1):
+        for i, run in enumerate(activity.each("model-report", finished, str), start=1):
             model_folder.report(store.folder(run), learning_curve, trust)
             shown.print(f"{i} of {len(finished)}: {run}", soft_wrap=True)
         write_report(sweep, store, figures=figures)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import option, verb
+from harness.cli import activity, option, verb
 
 if TYPE_CHECKING:
     from harness.report.checklist import Answers
@@ -79,10 +79,11 @@ def write_report(
     names = tuple(FIGURES) if figures else ()
     functions = own.figures(sweep.report.figures) if figures else {}
     answers = checklist_answers(sweep)
-    options = Options(style, tuple(formats), answers, names, crosscheck, functions)
     folder = store.sweep_folder(sweep.name) / "report"
     verb.warn(make_way(folder))
-    page, flaws = write(sweep, store, folder, options)
+    with activity.shown("report") as tell:
+        options = Options(style, tuple(formats), answers, names, crosscheck, functions, tell)
+        page, flaws = write(sweep, store, folder, options)
     verb.console().print(f"report: {page}", soft_wrap=True)
     return flaws
 

@@ -2,32 +2,56 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Group, RenderableType
 from rich.markup import escape
+from rich.text import Text
 
 from harness.cli import option, verb
 from harness.cli.ls import searches
 
 if TYPE_CHECKING:
     from harness.spec import ResolvedSweep
-    from harness.store.reader import Store
+    from harness.store.reader import State, Store
 
-STATES = ("finished", "running", "failed", "interrupted", "damaged", "missing")
+LOOK = 1.0  # seconds between two looks at a sweep that is followed
+STATES: tuple[State, ...] = ("finished", "running", "failed", "interrupted", "damaged", "missing")
 
 
 def status(
     name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on showing it until its runs have ended.")
+    ] = False,
     results: option.Results = option.DEFAULT_RESULTS,
 ) -> None:
     """Show the progress of a sweep, or of all sweeps and searches."""
-    with verb.users_errors():
+    with verb.users_errors(kept="The sweep itself goes on."):
         store = verb.open_store(results)
+        if follow:
+            if name is None:
+                raise verb.user_error("--follow", "which sweep? harness status SWEEP --follow")
+            followed(verb.find_sweep(name, store), store)
+            return
         shown = started(store) if name is None else of_sweep(verb.find_sweep(name, store), store)
         verb.console().print(shown)
+
+
+def followed(sweep: ResolvedSweep, store: Store) -> None:
+    """Show how far it is until all runs have ended, from what other processes write."""
+    from harness.store.course import Course
+    from harness.store.estimate import Experience
+    from harness.train.progress import Display
+
+    course = Course(sweep.runs, store, Experience(store))
+    with Display(course, verb.console()) as display:
+        while not course.over:
+            display.tick()
+            time.sleep(LOOK)
 
 
 def started(store: Store) -> RenderableType:
@@ -60,19 +84,18 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     """Run states by arm and environment, why runs failed, and what is missing."""
     from harness.spec import RunSpec
     from harness.store import cost
+    from harness.store.course import Course
     from harness.store.estimate import Experience, behind, progress, to_come
     from harness.store.health import told
+    from harness.train.progress import table
 
     statuses = [store.status(spec) for spec in sweep.runs]
-    states: dict[tuple[str, str], Counter[str]] = {}
-    for each in statuses:
-        states.setdefault((each.spec.arm, each.spec.env), Counter())[each.state] += 1
-    rows = verb.table(
-        "arm", "environment", *(f"{state}>" for state in STATES), title=sweep.question
-    )
-    for (arm, env), counts in states.items():
-        rows.add_row(arm, env, *(str(counts[state] or "") for state in STATES))
-    parts: list[RenderableType] = [rows]
+    known = Experience(store)
+    cells = Course(sweep.runs, store, known).cells()
+    width = verb.console().width
+    parts: list[RenderableType] = [Text(sweep.question), Text(), table(cells, width), Text()]
+    states = Counter(each.state for each in {each.spec.key: each for each in statuses}.values())
+    parts.append(", ".join(f"{states[state]} {state}" for state in STATES if states[state]))
     errors = Counter(each.error for each in statuses if each.error)
     if errors:
         reasons = verb.table("failed or damaged runs>", "because")
@@ -84,7 +107,6 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     parts += ["symptoms of a broken learner:", *ill, ""] if ill else []
     grown = [escape(text) for text in told((s.spec.arm, str(s.spec), s.waste) for s in statuses)]
     parts += ["memory or time of a step that grew:", *grown, ""] if grown else []
-    known = Experience(store)
     unique = {each.spec.key: each for each in statuses}.values()
     made = ((s.spec, s) for s in unique if isinstance(s.spec, RunSpec))
     seconds = {spec.key: known.seconds(spec) for spec, each in made if to_come(each)}

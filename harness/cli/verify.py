@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli import option, verb
+from harness.cli import activity, option, verb
 
 
 def verify(
@@ -35,7 +35,9 @@ def verify(
                 raise verb.user_error(resolved.name, message)
             cases = [verifying.Case(run, store.folder(run)) for run in resolved.made]
             home = store.sweep_folder(resolved.name)
-        drawn = verifying.draw(cases, sample, seed)
+        with activity.shown("verify") as tell:
+            tell("reading what the runs wrote", 0, 0)
+            drawn = verifying.draw(cases, sample, seed)
         certificates = verifying.repeat(
             drawn,
             store,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,12 @@ from harness.spec import ResolvedSweep
 from harness.store.files import replacing
 from harness.store.reader import Store
 
+# What is done now; of how many parts how many are, or 0 of 0.
+Tell = Callable[[str, int, int], None]
+
+
+def _silent(what: str, done: int, of: int) -> None: ...
+
 
 @dataclass(frozen=True)
 class Options:
@@ -57,6 +63,7 @@ class Options:
     crosscheck: bool = True  # let rliable speak too: a second or so for each arm and score
     # The functions of the sweep's own figures, by target; in place of one, why it is not drawn.
     functions: Mapping[str, own.Function | str] = field(default_factory=dict)
+    tell: Tell = _silent  # called with what is done, as long as it takes
 
 
 class Written(NamedTuple):
@@ -70,10 +77,13 @@ def write(
     sweep: ResolvedSweep, store: Store, folder: Path, options: Options | None = None
 ) -> Written:
     """Write the whole report in the place of an earlier one."""
-    evidence, options = Evidence(sweep, store), options or Options()
+    options = options or Options()
+    options.tell("reading the runs", 0, 0)
+    evidence = Evidence(sweep, store)
     entries = checklist.fill(evidence, options.answers)
     with replacing(folder) as new:
         of = _document(evidence, entries, new, options)
+        options.tell("writing the files", 0, 0)
         questions = checklist.document(entries, sweep.source)
         _text(new / "report.md", markdown.document(of))
         _text(new / "checklist.md", markdown.document(questions))
@@ -91,22 +101,26 @@ def _document(
     evidence: Evidence, entries: list[checklist.Entry], folder: Path, options: Options
 ) -> Document:
     """The answer, what it looks like, the numbers; then what they stand on."""
-    sections = (
-        claims.section(evidence),
-        *runs.gaps(evidence),
-        _figures(evidence, folder, options),
-        scores.section(evidence),
-        *cpu_time.section(evidence, partial(_drawn, evidence, folder, options)),
-        *components.section(evidence),
-        *models.section(evidence),
-        *losses.section(evidence, partial(_drawn, evidence, folder, options)),
-        runs.section(evidence),
-        *([crosscheck.section(evidence)] if options.crosscheck else []),
-        protocol.section(evidence),
-        checklist.section(entries),
-    )
+    drawn = partial(_drawn, evidence, folder, options)
+    parts: dict[str, Callable[[], Iterable[Section]]] = {
+        "the claims": lambda: [claims.section(evidence), *runs.gaps(evidence)],
+        "the figures": lambda: [_figures(evidence, folder, options)],
+        "the scores": lambda: [scores.section(evidence)],
+        "CPU time": lambda: cpu_time.section(evidence, drawn),
+        "components": lambda: components.section(evidence),
+        "world models": lambda: models.section(evidence),
+        "losses": lambda: losses.section(evidence, drawn),
+        "the runs": lambda: [runs.section(evidence)],
+        "rliable's estimates": lambda: [crosscheck.section(evidence)] if options.crosscheck else [],
+        "the protocol": lambda: [protocol.section(evidence), checklist.section(entries)],
+    }
+    sections: list[Section] = []
+    for done, (name, make) in enumerate(parts.items()):
+        options.tell(name, done, len(parts))
+        sections += make()
     sweep = evidence.sweep
-    return Document(sweep.name, sweep.question, sections, tuple(protocol.beside(evidence)))
+    beside = tuple(protocol.beside(evidence))
+    return Document(sweep.name, sweep.question, tuple(sections), beside)
 
 
 # Files -------------------------------------------------------------------------------------------
@@ -200,6 +214,7 @@ def _saved(
     """:param subject: the score, or the environment, that it is drawn for."""
     kind = FIGURES[name]
     file = name if kind.per == "sweep" else f"{name}_{subject}"
+    options.tell(f"drawing {file}", 0, 0)
     width = seaborn.save(plot, folder / file, _formats(options), options.venue)
     words = caption.fill(kind.caption, evidence, subject, kind.aggregate, kind.statistics)
     return Figure(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ from harness.spec import ImportedRun, Metric, ResolvedSweep, Run
 from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
 from harness.store.health import WASTEFUL, Symptom, symptoms
-from harness.store.layout import FAILURE, LOCK, PROGRESS, RESULT, SPEC, TRAIN
-from harness.store.run_files import COSTS, Measured, RunFiles, Visits
+from harness.store.layout import EVALS, FAILURE, LOCK, RESULT, SPEC, TRAIN
+from harness.store.run_files import COSTS, OTHER_MODE, Measured, RunFiles, Visits
 from harness.store.scalars import Series, training
 
 # damaged: there is a result, and its files are not those that the run wrote
@@ -111,13 +110,21 @@ class Store:
         """result.json of a finished run."""
         return run_files.finished(self.folder(spec))[0]
 
-    def step(self, spec: Run, within: float) -> float:
-        """The step that a run has reached; 0 if it has said nothing for so many seconds."""
-        written = _written(self.folder(spec) / PROGRESS)
-        if written is None or time.time() - written > within:
-            return 0.0
+    def pace(self, spec: Run) -> tuple[float, float] | None:
+        """The step that an attempt has reached, and in how many seconds; None: it says nothing."""
         progress = run_files.look(self.folder(spec)).progress
-        return float(progress["step"]) if progress else 0.0
+        if progress is None:
+            return None
+        return float(progress["step"]), float(progress.get("wall_seconds", 0.0))
+
+    def latest_score(self, spec: Run) -> tuple[float, float] | None:
+        """When a run was last evaluated, in seconds since 1970, and its mean return then."""
+        path = self.folder(spec) / EVALS
+        played = [row for row in files.read_lines(path).rows if not row.get(OTHER_MODE)]
+        written = _written(path)
+        if written is None or not played or not played[-1].get("returns"):
+            return None
+        return written, float(np.mean(played[-1]["returns"]))
 
     def failed_since(self, spec: Run, moment: float) -> bool:
         """Whether an attempt has failed since then, in seconds since 1970."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from harness.config import study
 from harness.config.strict import Problem, UserError
 from harness.spec import Limits, Metric, RunSpec
+from harness.store.course import Course
 from harness.store.estimate import Experience
 from harness.store.reader import Store
 from harness.store.writer import mend
@@ -74,7 +75,7 @@ def train_missing(
     with budget.ending() if budget else nullcontext():
         if missing:
             store.root.mkdir(parents=True, exist_ok=True)
-            with Display(missing, store, console, known) as display:
+            with Display(Course(specs, store, known, began), console) as display:
 
                 def tick() -> None:
                     display.tick()

@@ -1,116 +1,116 @@
-"""How far a sweep is: one live display, or plain lines when nobody watches a terminal."""
+"""How far a sweep is: a table that changes on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
 
-from harness.spec import RunSpec
-from harness.store.estimate import Experience, duration
-from harness.store.reader import Store
+from harness.config.tree import grouped
+from harness.store.course import Cell, Course
+from harness.store.estimate import duration
 
 LINE_EVERY = 30.0  # seconds between two plain lines
-STALE = 60.0  # seconds after which a run that says nothing is not shown as running
+NARROW = 80  # columns that are always enough
+_NUMBERS = 56  # columns of a table that are not names
+_BESIDE = 4  # lines of a screen that are no rows of the table
 
 
 class Display:
-    """Watches the files of a list of runs. Time left is judged by what runs like them took, those
-    among them that have ended by now.
+    """Shows the course of runs from now on; call `tick` about twice a second."""
 
-    :param experience: what is known of their cost.
-    """
-
-    def __init__(
-        self, specs: Sequence[RunSpec], store: Store, console: Console, experience: Experience
-    ) -> None:
-        self.store = store
-        self.console = console
-        self.experience = experience
-        self.specs = {spec.key: spec for spec in specs}
-        self.left = dict(self.specs)
-        self.part = dict.fromkeys(self.specs, 0.0)  # of each run, what is done of its steps
-        self.failed = 0
-        self.started, self.began = time.monotonic(), time.time()
+    def __init__(self, course: Course, console: Console) -> None:
+        self.course, self.console = course, console
         self._said = 0.0
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[numbers]}"),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._whole = self._bar.add_task("all runs", total=1.0, numbers="")
-        self._lines = {
-            key: self._bar.add_task(f"  {spec}", total=1.0, visible=False, numbers="")
-            for key, spec in self.specs.items()
-        }
-        self._weigh()
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> Display:
-        self._bar.start()
+        if self.console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.tick(last=True)
-        self._bar.stop()
+        self._live.stop()
 
     def tick(self, last: bool = False) -> None:
-        """Look at the files and show what has changed. Called about twice a second."""
-        before = len(self.left)
-        for key, spec in list(self.left.items()):
-            finished = self.store.finished(spec)
-            if finished or self.store.failed_since(spec, self.began):
-                del self.left[key]
-                self.part[key] = 1.0
-            else:
-                self.part[key] = self.store.step(spec, STALE) / spec.steps
-            if finished:
-                self.experience.learn(self.store.folder(spec))
-            elif key not in self.left:
-                self.failed += 1
-                failure = self.store.status(spec).failure
+        """Look at the files and show what has changed."""
+        for run in self.course.look():
+            if run.state == "failed":
+                failure = self.course.store.status(run.spec).failure
                 reason = escape(failure["error"]) if failure else "its reason cannot be read"
-                self.console.print(f"[red]failed[/red]: {spec}: {reason}")
-        if len(self.left) < before:
-            self._weigh()
-        self._show(last)
-
-    def _weigh(self) -> None:
-        """The share of each run in the whole; one that nobody can estimate is like the longest."""
-        known = {key: self.experience.seconds(spec) for key, spec in self.specs.items()}
-        longest = max((seconds for seconds in known.values() if seconds), default=1.0)
-        self.weight = {
-            key: longest if seconds is None else seconds for key, seconds in known.items()
-        }
-        self.unknown = {spec.agent for key, spec in self.left.items() if known[key] is None}
-
-    def _show(self, last: bool) -> None:
-        whole = sum(self.weight.values())
-        done = sum(self.weight[key] * part for key, part in self.part.items())
-        numbers = self._numbers(done, whole)
-        self._bar.update(self._whole, completed=done / whole if whole else 1.0, numbers=numbers)
-        for key, spec in self.specs.items():
-            part, runs = self.part[key], key in self.left and self.part[key] > 0
-            at = f"{part * spec.steps:,.0f} of {spec.steps:,} steps"
-            self._bar.update(self._lines[key], completed=part, visible=runs, numbers=at)
-        if not self.console.is_terminal and (last or time.monotonic() - self._said > LINE_EVERY):
+                self.console.print(f"[red]failed[/red]: {run.spec}: {reason}")
+        if self._live.is_started:
+            size = self.console.size
+            self._live.update(screen(self.course, size.width, size.height), refresh=True)
+        elif last or time.monotonic() - self._said > LINE_EVERY:
             self._said = time.monotonic()
-            self.console.print(numbers)
+            self.console.print(line(self.course), soft_wrap=True)
 
-    def _numbers(self, done: float, whole: float) -> str:
-        elapsed = time.monotonic() - self.started
-        steps = sum(self.specs[key].steps * part for key, part in self.part.items())
-        text = f"{len(self.specs) - len(self.left)}/{len(self.specs)} runs"
-        if self.failed:
-            text += f", {self.failed} failed"
-        if steps:
-            text += f", {steps / max(elapsed, 1e-9):,.0f} steps/s"
-        if self.unknown:
-            text += f", no estimate yet for {', '.join(sorted(self.unknown))}"
-        elif done and self.left:
-            text += f", {duration(elapsed * (whole - done) / done)} left"
-        return f"{text}, {duration(elapsed)} so far"
+
+def line(course: Course) -> str:
+    """All of it in one line."""
+    running, failed = course.count("running"), course.count("failed")
+    text = f"{course.count('finished') + failed}/{len(course.runs)} runs"
+    if running:
+        text += f", {running} running"
+    if failed:
+        text += f", {failed} failed"
+    if rate := course.rate():
+        text += f", {rate:,.0f} steps/s"
+    left = course.left()
+    if course.unknown:
+        text += f", no estimate yet for {', '.join(course.unknown)}"
+    elif left is not None and not course.over:
+        text += f", {duration(left)} left"
+    return f"{text}, {duration(course.elapsed())} so far"
+
+
+def screen(course: Course, width: int, height: int) -> RenderableType:
+    """The table and, below it, the line."""
+    shown = table(course.cells(), width, height - _BESIDE)
+    return Group(shown, Text(), Text(line(course), overflow="fold"))
+
+
+def table(cells: Sequence[Cell], width: int = NARROW, most: int | None = None) -> Table:
+    """A row for each arm, under its environment.
+
+    :param most: rows; where there are more, an environment in which nothing runs has a row alone.
+    """
+    result = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    result.add_column("", no_wrap=True, overflow="ellipsis", max_width=max(width - _NUMBERS, 12))
+    for name in ("done", "run", "fail", "last score", "steps/s", "CPU left"):
+        result.add_column(name, justify="right", no_wrap=True)
+    envs = grouped((cell.env, cell) for cell in cells)
+    short = most is not None and len(cells) + len(envs) > most
+    for env, arms in envs.items():
+        quiet = not any(cell.states["running"] for cell in arms)
+        if short and quiet:
+            result.add_row(Text(env, style="bold"), *_numbers(arms)[:3])
+            continue
+        result.add_row(Text(env, style="bold"))
+        for cell in arms:
+            result.add_row(Text(f"  {cell.arm}"), *_numbers([cell]))
+    return result
+
+
+def _numbers(cells: Sequence[Cell]) -> list[Text]:
+    finished, running, failed = (
+        sum(cell.states[state] for cell in cells) for state in ("finished", "running", "failed")
+    )
+    (cell, *_) = cells
+    planned, left = sum(each.planned for each in cells), cell.seconds
+    waits = finished + failed < planned
+    return [
+        Text(f"{finished}/{planned}", style="green" if finished == planned else ""),
+        Text(str(running or "")),
+        Text(str(failed or ""), style="red"),
+        Text("" if cell.score is None else f"{cell.score:.4g}"),
+        Text(f"{cell.rate:,.0f}" if cell.rate else ""),
+        Text((duration(left) if left is not None else "?") if waits else ""),
+    ]

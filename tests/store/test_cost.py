@@ -15,6 +15,7 @@ from harness.config import strict
 from harness.spec import Engine, Evaluation
 from harness.store import cost, estimate
 from harness.store.cost import Cost, CostFile, Learner
+from harness.store.course import Course
 from harness.store.estimate import Experience, duration, not_counted
 from harness.store.reader import Store
 from harness.train.progress import Display
@@ -216,7 +217,7 @@ def test_the_time_left_is_judged_by_the_runs_that_have_ended_since(store, monkey
     clock = [0.0]
     monkeypatch.setattr("harness.train.progress.time.monotonic", lambda: clock[0])
 
-    display = Display(runs, store, console, Experience(store, probe=None))
+    display = Display(Course(runs, store, Experience(store, probe=None)), console)
     display.tick(last=True)
     finish(store, runs[0], cpu_seconds=11.0)
     finish(store, runs[1], cpu_seconds=91.0)

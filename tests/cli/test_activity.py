@@ -1,0 +1,85 @@
+"""What long commands show of what they do."""
+
+from __future__ import annotations
+
+import io
+
+import fake_store
+import pytest
+from command import typed
+from rich.console import Console
+
+from harness.cli import activity
+from harness.report import Options, write
+from harness.store.reader import Store
+from harness.sweep.record import keep
+
+
+@pytest.fixture
+def clock():
+    return [0.0]
+
+
+def pipe():
+    return Console(file=io.StringIO(), width=80)
+
+
+def test_in_a_pipe_there_is_a_line_at_most_every_ten_seconds_and_none_of_a_quick_command(clock):
+    console = pipe()
+    with activity.shown("report", console, lambda: clock[0]) as tell:
+        for now in range(0, 31, 3):
+            clock[0] = float(now)
+            tell("drawing", now, 30)
+
+    assert console.file.getvalue().splitlines() == [
+        "report: drawing, 12 of 30", "report: drawing, 24 of 30"
+    ]  # fmt: skip
+
+
+def test_what_has_not_changed_is_not_said_again(clock):
+    console = pipe()
+    with activity.shown("verify", console, lambda: clock[0]) as tell:
+        for now in (11.0, 22.0, 33.0):
+            clock[0] = now
+            tell("reading", 0, 0)
+
+    assert console.file.getvalue() == "verify: reading\n"
+
+
+def test_on_a_terminal_one_line_changes_and_what_looks_like_markup_is_shown():
+    console = Console(file=io.StringIO(), width=80, force_terminal=True)
+    with activity.shown("report", console) as tell:
+        tell("drawing [bold]curves", 1, 2)
+        shown = io.StringIO()
+        Console(file=shown, width=80).print(console._live_stack[-1].renderable)
+
+    assert "report: drawing [bold]curves, 1 of 2" in shown.getvalue()
+
+
+@pytest.mark.parametrize("words", [("report", "s", "--no-figures"), ("board", "s", "--no-serve")])
+def test_commands_on_a_sweep_tell_what_they_do(words, tmp_path, monkeypatch):
+    monkeypatch.setattr(activity, "SILENT", 0.0)
+    monkeypatch.setattr(activity, "EVERY", 0.0)
+    sweep = fake_store.sweep(("ppo",), ("DeepSea-10",), 2, claims=(), report={}, name="s")
+    store = Store(tmp_path / "results")
+    keep(sweep, store)
+    for run in sweep.runs:
+        fake_store.write_run(store, run, result={"cpu_seconds_before": 0.0})
+
+    said = typed(*words, cwd=tmp_path)
+
+    assert f"{words[0]}: " in said
+
+
+def test_a_report_tells_every_part_of_it_in_order(tmp_path):
+    sweep = fake_store.sweep(("ppo",), ("DeepSea-10",), 2, claims=(), report={})
+    store, told = Store(tmp_path / "results"), []
+    for run in sweep.runs:
+        fake_store.write_run(store, run)
+    options = Options(figures=(), crosscheck=False, tell=lambda *each: told.append(each))
+
+    write(sweep, store, tmp_path / "report", options)
+
+    parts = [done for _, done, of in told if of]
+    assert told[0][0] == "reading the runs" and told[-1][0] == "writing the files"
+    assert parts == list(range(max(of for *_, of in told)))
