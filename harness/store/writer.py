@@ -138,9 +138,8 @@ class Record:
         left = checkpoint.LOGS if self.barrier else ()
         for name in set(layout.OF_AN_ATTEMPT).difference(left):
             (self.folder / name).unlink(missing_ok=True)
-        shutil.rmtree(self.folder / layout.MODEL, ignore_errors=True)
-        if not self.barrier:  # what is logged once more is the same
-            shutil.rmtree(self.folder / layout.EVENTS, ignore_errors=True)
+        for name in (layout.MODEL, layout.EVENTS):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
         self.clock = Clock(self.barrier)
 
     def passed(self, facts: Mapping[str, Any], names: Collection[str]) -> None:

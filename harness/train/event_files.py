@@ -16,15 +16,13 @@ from harness.store.reader import Store
 
 
 class EventFiles:
-    """A tracker. It begins with what is recorded of the run by now.
+    """A tracker.
 
     :param folder: the run's.
     """
 
     def __init__(self, folder: Path) -> None:
         self._writer: Any = _writer(run_files.events(folder))
-        for point in scalars.recorded(folder):
-            self.scalars(point.step, point.values)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         self._writer.add_event(_event(step, values, time.time()))

@@ -17,7 +17,7 @@ from harness import agents, envs, provenance
 from harness.config import study
 from harness.config.tree import canonical
 from harness.spec import Limits, Metric, RunSpec
-from harness.store import writer
+from harness.store import scalars, writer
 from harness.store.reader import Store
 from harness.train import barrier, limit, sacred_log
 from harness.train.budget import Budget
@@ -148,6 +148,8 @@ def _train(
     if log.barrier:
         started, resumed = log.barrier["started"], log.barrier["resumed"] + 1
         barrier.go_on(agent, watch, visits, log)
+        for point in scalars.recorded(log.folder):  # up to the barrier
+            trackers.scalars(point.step, point.values)
     else:
         watch.at(0)
     while True:

@@ -15,12 +15,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tiny import store_at, tiny
 
-from harness.spec import ResolvedSweep
+from harness.spec import Checkpoint, ResolvedSweep
 from harness.store import run_files, scalars
 from harness.store.scalars import FPS
 from harness.sweep.record import keep
 from harness.train import event_files, track
 from harness.train.run import Job, run
+from harness.train.sacred_log import SacredMetrics
 
 AGENTS = ["ppo", "world_model"]  # one that logs once a rollout; one with several rows for a step
 
@@ -58,13 +59,26 @@ class Tracked:
         self.folder = self.store.folder(self.spec)
 
     def recorded(self):
-        """By name, the steps and values of the records, the clock's left out."""
-        found = defaultdict(list)
-        for point in scalars.recorded(self.folder):
-            for name, value in point.values.items():
-                if name != FPS:
-                    found[name].append((point.step, value))
-        return found
+        return recorded(self.folder)
+
+
+def recorded(folder):
+    """By name, the steps and values of the records, the clock's left out."""
+    found = defaultdict(list)
+    for point in scalars.recorded(folder):
+        for name, value in point.values.items():
+            if name != FPS:
+                found[name].append((point.step, value))
+    return found
+
+
+def of_sacred(store, spec):
+    record = store.result(spec)["sacred"]["id"]
+    metrics = json.loads((store.root / "sacred" / record / "metrics.json").read_text())
+    return {
+        name: list(zip(each["steps"], each["values"], strict=True))
+        for name, each in metrics.items()
+    }
 
 
 @pytest.fixture(scope="module", params=AGENTS)
@@ -121,14 +135,7 @@ def test_event_files_afterwards_say_when_the_run_was_at_it(tracked, tmp_path):
 
 
 def test_sacred_holds_what_the_records_hold(tracked):
-    record = tracked.store.result(tracked.spec)["sacred"]["id"]
-    metrics = json.loads((tracked.store.root / "sacred" / record / "metrics.json").read_text())
-
-    rows = {
-        name: list(zip(each["steps"], each["values"], strict=True))
-        for name, each in metrics.items()
-    }
-    assert same(rows, tracked.recorded())
+    assert same(of_sacred(tracked.store, tracked.spec), tracked.recorded())
 
 
 def test_wandb_is_given_what_the_records_hold(tracked):
@@ -153,6 +160,29 @@ def test_tracking_leaves_no_trace_in_the_records(tracked, tmp_path):
         assert run_files.rows(tracked.folder, log) == run_files.rows(
             alone.folder(tracked.spec), log
         )
+
+
+def test_a_run_that_goes_on_from_a_barrier_is_tracked_whole(tmp_path, monkeypatch):
+    store = store_at(tmp_path)
+    spec = tiny("ppo").model_copy(update={"checkpoint": Checkpoint(every=100)})
+    scalars_of = SacredMetrics.scalars
+
+    def killed(self, step, values):
+        scalars_of(self, step, values)
+        if step >= 200:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SacredMetrics, "scalars", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, Job(store.root, trackers=("tensorboard",)))
+
+    run(spec, Job(store.root, trackers=("tensorboard",)))
+
+    assert store.result(spec)["resumed"] == 1
+    records = recorded(store.folder(spec))
+    assert same(of_events(run_files.events(store.folder(spec))), records)
+    assert same(of_sacred(store, spec), records)
 
 
 # The board of a sweep -----------------------------------------------------------------------------
