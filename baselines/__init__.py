@@ -146,7 +146,7 @@ AGENTS: dict[str, Entry] = {
         BOTH + SEVERAL,
         bonuses=ROLLOUTS,
         lockstep=Twin(
-            "baselines.lockstep.ppo:PPO", 2, Twin("baselines.lockstep.curious:agent_class", 3)
+            "baselines.lockstep.ppo:PPO", 3, Twin("baselines.lockstep.curious:agent_class", 4)
         ),
     ),
     "a2c": Entry(
@@ -162,7 +162,7 @@ AGENTS: dict[str, Entry] = {
         DISCRETE,
         samples=False,
         bonuses=REPLAY,
-        lockstep=Twin("baselines.lockstep.dqn:DQN", 1),
+        lockstep=Twin("baselines.lockstep.dqn:DQN", 2),
     ),
     "dqn_reset": Entry(
         "baselines.reset:DQNReset",
@@ -177,7 +177,7 @@ AGENTS: dict[str, Entry] = {
         "Soft actor-critic (Haarnoja et al., 2018)",
         CONTINUOUS,
         bonuses=REPLAY,
-        lockstep=Twin("baselines.lockstep.sac:SAC", 1),
+        lockstep=Twin("baselines.lockstep.sac:SAC", 2),
     ),
     "td3": Entry(
         "baselines.sb3:td3",

@@ -54,10 +54,10 @@ def layers(net: Any) -> list[int]:
 
 
 def operations(agent: Any) -> float:
-    """Floating-point operations of the products of all updates.
+    """Floating-point operations of the products of all updates, if none of them were spared.
 
     A matrix has one product forwards and two back, to weights and to inputs; but inputs of a first
-    layer ask for none.
+    layer ask for none. Counted, too, are numbers that are 0 and transitions drawn again.
     """
     model = agent.model
     if hasattr(model, "critics"):  # SAC: of critics, targets too, and again for the actor
@@ -105,7 +105,7 @@ def shares(learner: Learner, seed: int) -> None:
     print(", ".join(f"{name} {part / whole:.0%}" for name, part in parts.items()))
     rate = operations(agent) / parts["update"] / 1e9
     print(
-        f"products of the update: {rate:.0f} GFLOP/s; of {SIDE} x {SIDE}: "
+        f"products of the update, spared ones counted: {rate:.0f} GFLOP/s; of {SIDE} x {SIDE}: "
         f"{ceiling() / 1e9:.0f} GFLOP/s"
     )
 

@@ -27,6 +27,8 @@ from baselines.lockstep.replay import Replay, ReplayAgent, ReplayModel
 from baselines.lockstep.steps import features
 from baselines.sb3 import agent_class
 
+TOGETHER = 256  # rows that the target network is shown at once
+
 
 class Settings(NamedTuple):
     """Of one update."""
@@ -38,29 +40,62 @@ class Settings(NamedTuple):
 
 
 @compiled
-def update(p, g, m, v, step, target, net, s, replay, rows, envs, losses):
+def bests(target, net, replay, rows, envs, places):
+    """What the target network gives for the best action after each transition (steps, batch).
+
+    It stands still meanwhile: a transition that is drawn again is not asked for again, and others
+    make large products.
+
+    :param places: (replay rows * E,), all 0 before and after.
+    """
+    steps, n = rows.shape
+    dims, width, several = replay.obs.shape[2], net.widths[-1], replay.obs.shape[1]
+    where, different, count = np.empty((steps, n), np.int64), np.empty(steps * n, np.int64), 0
+    for k in range(steps):
+        for i in range(n):
+            at = rows[k, i] * several + envs[k, i]
+            if places[at] == 0:
+                different[count] = at
+                count += 1
+                places[at] = count
+            where[k, i] = places[at] - 1
+    x, layers = np.empty((TOGETHER, dims), F), np.empty(TOGETHER * net.widths.sum(), F)
+    values, best = np.empty(count, F), np.empty((steps, n), F)
+    for first in range(0, count, TOGETHER):
+        m = min(TOGETHER, count - first)
+        for i in range(m):
+            at = different[first + i]
+            places[at] = 0
+            x[i] = replay.after[at // several, at % several]
+        out = forward(target, net, x[:m], layers)
+        for i in range(m):
+            values[first + i] = out[i, 0]
+            for j in range(1, width):
+                values[first + i] = max(values[first + i], out[i, j])
+    for k in range(steps):
+        for i in range(n):
+            best[k, i] = values[where[k, i]]
+    return best
+
+
+@compiled
+def update(p, g, m, v, step, target, net, s, replay, rows, envs, places, losses):
     """Gradient steps on batches of transitions.
 
     :param step: updates so far.
     :param target: the target network, which stays as it is.
     :param rows: (gradient steps, batch), and envs likewise: which transitions.
+    :param places: (replay rows * E,), all 0, see `bests`.
     :param losses: (gradient steps,): filled.
     :return: updates so far.
     """
     steps, n = rows.shape
     dims, width = replay.obs.shape[2], net.widths[-1]
     x = np.empty((n, dims), F)
-    layers, best = np.empty(n * net.widths.sum(), F), np.empty(n, F)
+    layers, best = np.empty(n * net.widths.sum(), F), bests(target, net, replay, rows, envs, places)
     delta, spare = np.empty(n * net.widths.max(), F), np.empty(n * net.widths.max(), F)
     share = ONE / F(n)
     for k in range(steps):
-        for i in range(n):
-            x[i] = replay.after[rows[k, i], envs[k, i]]
-        out = forward(target, net, x, layers)
-        for i in range(n):
-            best[i] = out[i, 0]
-            for j in range(1, width):
-                best[i] = max(best[i], out[i, j])
         for i in range(n):
             x[i] = replay.obs[rows[k, i], envs[k, i]]
         out = forward(p, net, x, layers)
@@ -69,7 +104,7 @@ def update(p, g, m, v, step, target, net, s, replay, rows, envs, losses):
         for i in range(n):
             row, env = rows[k, i], envs[k, i]
             chosen = replay.actions[row, env]
-            ahead = (ONE - replay.ends[row, env]) * F(s.gamma) * best[i]
+            ahead = (ONE - replay.ends[row, env]) * F(s.gamma) * best[k, i]
             miss = out[i, chosen] - (replay.rewards[row, env] + ahead)
             if abs(miss) < ONE:  # Huber's loss
                 loss += F(0.5) * miss * miss
@@ -93,14 +128,19 @@ def warm() -> None:
     where, flags = np.zeros((1, 1), np.int64), np.zeros((1, 1), F)
     seen = np.zeros((1, 1, 2), F)
     replay = Replay(seen, seen, where, flags, flags)
-    settings = Settings(0.9, 10.0, 1e-3, 1e-8)
-    update(p, g, m, v, 0, target, small, settings, replay, where, where, np.zeros(1, F))
+    settings, places = Settings(0.9, 10.0, 1e-3, 1e-8), np.zeros(1, np.int32)
+    update(p, g, m, v, 0, target, small, settings, replay, where, where, places,
+           np.zeros(1, F))  # fmt: skip
 
 
 class CompiledDQN(ReplayModel, stable_baselines3.DQN):
     """SB3's DQN, which collects and trains by the functions above."""
 
-    OURS = (*ReplayModel.OURS, "net", "target")
+    OURS = (*ReplayModel.OURS, "net", "target", "places")
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        self.places = np.zeros(self.replay.rewards.size, np.int32)
 
     def lay_flat(self) -> None:
         layers = linears(self.policy.q_net)
@@ -144,7 +184,7 @@ class CompiledDQN(ReplayModel, stable_baselines3.DQN):
         )
         flat.steps = update(
             flat.values, flat.gradient, flat.first, flat.second, flat.steps, self.target, self.net,
-            settings, self.replay, rows, envs, losses,
+            settings, self.replay, rows, envs, self.places, losses,
         )  # fmt: skip
         self._n_updates += len(rows)
         return losses
