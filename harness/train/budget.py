@@ -29,19 +29,20 @@ class Budget:
         self.seconds = seconds
         # Since 1970, and not since this machine was started: workers may be on others.
         self.deadline = time.time() + seconds
-        self.expected: dict[str, float] = {}  # seconds by key; others may take any time
+        # Seconds until something is kept, by key; others may take any time.
+        self.expected: dict[str, float] = {}
         self._learned = -1
 
     def fits(self, spec: RunSpec) -> bool:
-        """Whether a run that starts now is expected to end in time."""
+        """Whether a run that starts now is expected to end in time, or to pass a barrier."""
         return time.time() + self.expected.get(spec.key, 0.0) < self.deadline
 
     def judge(self, specs: Iterable[RunSpec], experience: Experience) -> None:
         """Expect of runs what is known of runs like them, if something new is."""
         if experience.learned != self._learned:
             self._learned = experience.learned
-            known = ((spec.key, experience.seconds(spec)) for spec in specs)
-            self.expected = {key: seconds for key, seconds in known if seconds is not None}
+            known = ((spec, experience.seconds(spec)) for spec in specs)
+            self.expected = {s.key: _part(s) * time for s, time in known if time is not None}
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -77,6 +78,11 @@ class Budget:
             first = f"{long[0]} ({duration(self.expected[long[0].key])})"
             lines += [f"{len(long)} of them take longer than that, first {first}: give more time."]
         return Unfinished([*lines, "What was finished is kept; the same command goes on."])
+
+
+def _part(spec: RunSpec) -> float:
+    """The part of a run after which something of it is kept."""
+    return min(1.0, spec.checkpoint.every / spec.steps) if spec.checkpoint else 1.0
 
 
 class Unfinished(Exception):

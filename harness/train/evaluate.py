@@ -45,8 +45,7 @@ class Evaluator:
         :raises FloatingPointError: if the agent's actions are not finite: it has diverged.
         """
         n = min(LANES, len(seeds))
-        while len(self._envs) < n:
-            self._envs.append(self._make_env())
+        self._make(n)
         episodes = [_Episode(seed) for seed in seeds]
         with untouched_rng(seeds[0]):
             _play(agent, [_Lane(env) for env in self._envs[:n]], iter(episodes), deterministic)
@@ -55,6 +54,15 @@ class Evaluator:
             [each.steps for each in episodes],
             [each.last_info for each in episodes],
         )
+
+    def env(self) -> gym.Env[Any, Any]:
+        """One of its environments, to look at."""
+        self._make(1)
+        return self._envs[0]
+
+    def _make(self, n: int) -> None:
+        while len(self._envs) < n:
+            self._envs.append(self._make_env())
 
     def close(self) -> None:
         for env in self._envs:

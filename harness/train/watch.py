@@ -102,11 +102,9 @@ class Watch:
 
     def _grown(self, steps: int) -> None:
         """What the run took more and more of, beside buffers that fill."""
-        spec = self.spec
-        env = envs.make(envs.card(spec.env), spec.wrappers)
+        spec, env = self.spec, self._evaluator.env()
         config = agents.config(spec.agent, spec.hparams)
         whole, half = (sum(config.memory(Sizes.of(env, n)).values()) for n in (steps, steps // 2))
-        env.close()
         starts = spec.hparams.get("learning_starts")
         found = grown(
             self.growth.samples, starts if isinstance(starts, int) else 0, (whole - half) / 2**20

@@ -12,6 +12,7 @@ from tiny import store_at, tiny
 from baselines.classic.random import Random
 from harness.config.option import seconds
 from harness.config.strict import UserError
+from harness.spec import Checkpoint
 from harness.store.estimate import Experience
 from harness.train.budget import Budget, Unfinished
 from harness.train.missing import train_missing
@@ -53,6 +54,17 @@ def test_no_run_begins_that_is_expected_to_end_too_late(executor, tmp_path, monk
     what, long, _ = ended.value.lines
     assert what.startswith("No more runs fit into 2 min: 2 left, about")
     assert "2 of them take longer than that, first random on CartPole-v1, seed 0 (17 min)" in long
+
+
+def test_a_run_with_barriers_needs_no_more_time_than_to_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(Experience, "seconds", lambda *_: 1_000.0)
+    whole = tiny("ppo")
+    parts = whole.model_copy(update={"checkpoint": Checkpoint(every=whole.steps // 16)})
+    budget = Budget(100.0)
+
+    budget.judge([whole, parts], Experience(store_at(tmp_path)))
+
+    assert [budget.fits(spec) for spec in (whole, parts)] == [False, True]
 
 
 def test_a_run_that_nobody_can_estimate_begins_and_those_like_it_are_judged_by_it(
@@ -104,6 +116,16 @@ def test_a_sweep_whose_time_is_over_says_what_is_left_and_the_same_command_goes_
     assert "No more runs fit into 5 min: 2 left, about" in told
     assert told.splitlines()[-1] == "What was finished is kept; the same command goes on."
     assert "2 runs are finished already" in typed(*command, "--budget", "1d", cwd=tmp_path)
+
+
+def test_a_search_whose_time_is_over_goes_on_with_the_same_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(Experience, "seconds", lambda *_: 1_000.0)
+    command = "tune", "--agent", "tabular_q", "--env", "DeepSea-10", "--executor", "serial"
+
+    told = typed(*command, "--budget", "5m", cwd=tmp_path, code=75)
+
+    assert "No more runs fit into 5 min" in told and "the same command goes on" in told
+    assert not list(tmp_path.glob("results/runs/*/*/*/result.json"))
 
 
 @pytest.mark.parametrize(
