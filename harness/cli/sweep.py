@@ -24,11 +24,12 @@ def sweep(
 ) -> None:
     """Train the missing runs of a sweep, then write its report. Resumes where it stopped."""
     with verb.users_errors():
+        time = verb.budget(budget)
         from harness.cli.report import checklist_answers, write_report
         from harness.sweep.expand import expand
         from harness.sweep.record import keep
 
-        path, time = verb.find_file(file, "sweep"), verb.budget(budget)
+        path = verb.find_file(file, "sweep")
         chosen, layers = verb.engine(engine), verb.overrides(set_)
         store = verb.open_store(results)
         expansion = expand(path, layers, anyway, rehearse=True, engine=chosen, store=store)

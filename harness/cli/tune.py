@@ -33,9 +33,9 @@ def tune(
 ) -> None:
     """Search hyper-parameters, with many seeds per trial. Resumes where it stopped."""
     with verb.users_errors():
+        time = verb.budget(budget)
         from harness.search import study
 
-        time = verb.budget(budget)
         if file is not None:
             plans = study.read(verb.find_file(file, "search"), rehearse=True)
         elif agent and env:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -252,12 +253,13 @@ def parsed(key: str, said: Any, model: type[M]) -> M:
 
 def budget(text: str | None) -> Budget | None:
     """What `--budget` says, from now on."""
+    now = time.time()  # importing takes some of it
     if text is None:
         return None
     from harness.config.option import seconds
     from harness.train.budget import Budget
 
-    return Budget(seconds("--budget", text))
+    return Budget(seconds("--budget", text), now)
 
 
 def trackers(tensorboard: bool, track: list[str] | None) -> tuple[str, ...]:

@@ -20,15 +20,17 @@ class OutOfTime(KeyboardInterrupt):
 
 
 class Budget:
-    """So many seconds from now on, for the runs of one command.
+    """So many seconds for the runs of one command.
 
     Every executor obeys it, a user's own too: `attempt` makes no run that does not fit any more.
+
+    :param began: when the command did, in seconds since 1970; default: now.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, began: float | None = None) -> None:
         self.seconds = seconds
         # Since 1970, and not since this machine was started: workers may be on others.
-        self.deadline = time.time() + seconds
+        self.deadline = (time.time() if began is None else began) + seconds
         # Seconds until something is kept, by key; others may take any time.
         self.expected: dict[str, float] = {}
         self._learned = -1
