@@ -73,6 +73,8 @@ def run(
         spec, may_take = resolve(request, rehearse=True), verb.limits(limits)
         store = verb.open_store(results)
         trackers = verb.trackers(tensorboard, track)
+        if "tensorboard" in trackers:
+            verb.console().print(f"tensorboard --logdir {store.folder(spec)}", soft_wrap=True)
         verb.train(
             [spec], store, 1, observers=observer, metrics=metrics, limits=may_take,
             trackers=trackers,

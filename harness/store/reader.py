@@ -120,7 +120,8 @@ class Store:
     def latest_score(self, spec: Run) -> tuple[float, float] | None:
         """When a run was last evaluated, in seconds since 1970, and its mean return then."""
         path = self.folder(spec) / EVALS
-        played = [row for row in files.read_lines(path).rows if not row.get(OTHER_MODE)]
+        log = files.read_lines(path, run_files.wrong_evaluation)
+        played = [row for row in log.rows if not row.get(OTHER_MODE)]
         written = _written(path)
         if written is None or not played or not played[-1].get("returns"):
             return None

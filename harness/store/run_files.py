@@ -241,7 +241,7 @@ def evaluations(folder: Path, name: str = layout.EVALS) -> list[dict[str, Any]]:
     :raises Damaged: unless exactly one is marked final, at the last step.
     """
     path = folder / name
-    log = files.read_lines(path, _wrong_evaluation)
+    log = files.read_lines(path, wrong_evaluation)
     if log.damage:
         raise Damaged(*log.damage)
     played = (row for row in log.rows if not row.get(OTHER_MODE, False))
@@ -301,7 +301,8 @@ def model(folder: Path) -> Path:
     return folder / layout.MODEL
 
 
-def _wrong_evaluation(row: Mapping[str, Any]) -> str:
+def wrong_evaluation(row: Mapping[str, Any]) -> str:
+    """What is wrong with a line of evals.jsonl."""
     numbers = row.get("returns")
     flaw = files.unlike(row, _EVALUATION)
     if not flaw and "mean" in row:  # imported: which episodes it is the mean of is not known

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.store import files, layout
+from harness.store import files, layout, run_files
 from harness.store.run_files import OTHER_MODE, Evaluated
 
 FPS, REWARD, LENGTH = "time/fps", "eval/mean_reward", "eval/mean_ep_length"
@@ -165,11 +166,11 @@ class Pace:
 
 def recorded(folder: Path) -> Iterator[Point]:
     """All that a run measured so far, in the order of its steps; an evaluation comes before the
-    training row of its step. What was not finite is NaN.
+    training row of its step. What was not finite is NaN. A damaged line says nothing.
     """
     evaluations = sorted(_evaluations(folder), key=lambda point: point.step)
     pace, seconds = Pace(), None
-    for row in files.read_lines(folder / layout.TRAIN).rows:
+    for row in files.read_lines(folder / layout.TRAIN, _wrong_row).rows:
         step, at = int(row.pop("step")), float(row.pop("seconds"))
         while evaluations and evaluations[0].step <= step:
             yield evaluations.pop(0)._replace(seconds=seconds)
@@ -177,6 +178,27 @@ def recorded(folder: Path) -> Iterator[Point]:
         values = {name: math.nan if v is None else float(v) for name, v in row.items()}
         yield Point(step, seconds, values | pace.of(step, at))
     yield from (point._replace(seconds=seconds) for point in evaluations)
+
+
+_NUMBER = (int, float)
+
+
+def _wrong_row(row: Mapping[str, Any]) -> str:
+    """What is wrong with a line of train.jsonl."""
+    if flaw := files.unlike(row, {"step": int, "seconds": _NUMBER}):
+        return flaw
+    wrong = (name for name, v in row.items() if v is not None and type(v) not in _NUMBER)
+    return "".join(f"'{name}' is no number" for name in islice(wrong, 1))
+
+
+def _wrong_evaluation(row: Mapping[str, Any]) -> str:
+    lengths = row.get("lengths")
+    if flaw := run_files.wrong_evaluation(row):
+        return flaw
+    if "mean" in row:  # imported: of which episodes is not known
+        return ""
+    known = isinstance(lengths, list) and lengths and all(type(n) in _NUMBER for n in lengths)
+    return "" if known else "'lengths' is no list of numbers"
 
 
 class Series(NamedTuple):
@@ -220,7 +242,7 @@ def _series(steps: list[float], values: list[float]) -> Series:
 
 def _evaluations(folder: Path) -> Iterator[Point]:
     for name in (layout.EVALS, layout.TEST_EVALS):
-        for row in files.read_lines(folder / name).rows:
+        for row in files.read_lines(folder / name, _wrong_evaluation).rows:
             kind: Evaluated = "other_mode" if row.get(OTHER_MODE) else "curve"
             if name == layout.TEST_EVALS:
                 kind = "test"

@@ -22,7 +22,9 @@ class EventFiles:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._writer: Any = _writer(run_files.events(folder))
+        place = run_files.events(folder)
+        files.make_way(place)  # of a link that leads elsewhere
+        self._writer: Any = _writer(place)
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         self._writer.add_event(_event(step, values, time.time()))
@@ -39,10 +41,10 @@ def write(folder: Path) -> None:
     place = run_files.events(folder)
     if place.is_dir() and any(place.glob("events.*")):
         return
-    result, _ = run_files.finished(folder)
-    assert result is not None
-    started = datetime.fromisoformat(result["started"]).timestamp()
-    before = float(result["cpu_seconds_before"])
+    result = run_files.finished(folder)[0] or {}
+    known = run_files.is_time(result.get("started"))
+    started = datetime.fromisoformat(result["started"]).timestamp() if known else time.time()
+    before = float(result.get("cpu_seconds_before", 0.0))
     with files.replacing(place) as new:
         writer = _writer(new)
         for point in scalars.recorded(folder):

@@ -6,17 +6,17 @@ What a tracker is given is what train.jsonl and evals.jsonl hold, under the name
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from harness.spec import RunSpec
 
 
 class Tracker(Protocol):
-    """One place that scalars go to. Its constructor is called with the spec and its folder."""
+    """One place that scalars go to."""
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """What was measured at a step; several calls may have the same step."""
@@ -25,10 +25,29 @@ class Tracker(Protocol):
         """The run has ended, in whichever way."""
 
 
-# What must be installed for each, and in which extra it is.
-TRACKERS: Mapping[str, tuple[str, str]] = {
-    "tensorboard": ("tensorboard", "board"),
-    "wandb": ("wandb", "wandb"),
+class Kind(NamedTuple):
+    """What a tracker needs, and how one is made for a run and its folder."""
+
+    package: str
+    extra: str  # that has the package
+    open: Callable[[RunSpec, Path], Tracker]
+
+
+def _event_files(spec: RunSpec, folder: Path) -> Tracker:
+    from harness.train.event_files import EventFiles
+
+    return EventFiles(folder)
+
+
+def _wandb(spec: RunSpec, folder: Path) -> Tracker:
+    from harness.train.wandb_log import WandbLog
+
+    return WandbLog(spec, folder)
+
+
+TRACKERS: Mapping[str, Kind] = {
+    "tensorboard": Kind("tensorboard", "board", _event_files),
+    "wandb": Kind("wandb", "wandb", _wandb),
 }
 
 
@@ -36,20 +55,10 @@ def unavailable(name: str) -> str | None:
     """Why a tracker cannot be used, if so: asked before anything trains."""
     if name not in TRACKERS:
         return f"no tracker '{name}': there are {', '.join(TRACKERS)}"
-    package, extra = TRACKERS[name]
-    if find_spec(package) is None:
-        return f"{package} is not installed: pip install 'rl-ablation-harness[{extra}]'"
+    kind = TRACKERS[name]
+    if find_spec(kind.package) is None:
+        return f"{kind.package} is not installed: pip install 'rl-ablation-harness[{kind.extra}]'"
     return None
-
-
-def _open(name: str, spec: RunSpec, folder: Path) -> Tracker:
-    if name == "wandb":
-        from harness.train.wandb_log import WandbLog
-
-        return WandbLog(spec, folder)
-    from harness.train.event_files import EventFiles
-
-    return EventFiles(folder)
 
 
 class Trackers:
@@ -59,7 +68,7 @@ class Trackers:
         self._open = ExitStack()
         self.all: list[Tracker] = []
         for name in names:
-            self.add(_open(name, spec, folder))
+            self.add(TRACKERS[name].open(spec, folder))
 
     def add(self, tracker: Tracker) -> None:
         self.all.append(tracker)

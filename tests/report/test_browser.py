@@ -24,6 +24,7 @@ pytestmark = [
 ]
 ARMS, ENVS = ("ppo", "rnd", "no_obs_norm"), ("DeepSea-20", "DeepSea-10")
 CLAIMS = fake_store.CLAIMS[:2]
+LOGGED = {"train/value_loss": [1000.0, 30.0, 1.0, 2.5], "rollout/ep_rew_mean": [0.0, 0.5, 0.75]}
 FIGURE = "document.querySelector('#figure-{}')"
 
 
@@ -33,7 +34,7 @@ def path(tmp_path_factory):
     sweep = fake_store.sweep(ARMS, ENVS, 8, claims=CLAIMS)
     fake_store.write_sweep(store, sweep, finish=False)
     for run in sweep.runs[:-1]:
-        fake_store.write_run(store, run)
+        fake_store.write_run(store, run, metrics=LOGGED)
         speed = 10 ** -(ARMS.index(run.arm) + 2)  # CPU seconds of a step
         fake_store.write_clock(store, run, lambda step, speed=speed: step * speed)
     fake_store.write_failure(store, sweep.runs[-1], "ValueError: <b>NaN</b> in the policy")
@@ -196,6 +197,19 @@ def test_the_details_of_a_run_hold_its_command_and_links_that_resolve(tab, path)
             target = unquote(urlparse(link).path)
             assert os.path.exists(target), target
             assert str(store.folder(run).resolve()) in os.path.realpath(target)
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_a_run_that_is_opened_shows_what_its_training_logged(tab, path, width):
+    run = Store(path.parents[3]).sweep("fake").runs[0]
+    tab.open(path, width, hash_=f"#run-{run.key}")
+    panels = "[...document.querySelectorAll('.detail .scalars .panel')]"
+    names = tab.ask(f"{panels}.map(panel => panel.querySelector('h4').textContent)")
+    points = tab.ask(f"{panels}.map(panel => panel.querySelectorAll('.mark').length)")
+
+    shown = dict(zip(names, points, strict=True))
+    assert {name: shown[name] for name in LOGGED} == {n: len(v) for n, v in LOGGED.items()}
+    assert tab.ask("document.documentElement.scrollWidth") == width
 
 
 def test_a_number_leads_to_the_runs_behind_it(tab, path):

@@ -67,5 +67,32 @@ def test_a_runs_record_is_its_evaluations_and_training_rows_in_order_with_their_
     assert points[6].values == {"eval/test_mean_reward": 7.0}
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"seconds": 1.0, "train/loss": 1.0},
+        {"step": 200, "train/loss": 1.0},
+        {"step": "200", "seconds": 1.0},
+        {"step": 200, "seconds": 1.0, "train/loss": "high"},
+        {"step": 200, "seconds": 1.0, "train/loss": [1.0]},
+    ],
+)
+def test_a_damaged_line_of_training_says_nothing_and_the_others_do(wrong, tmp_path):
+    good = {"step": 100, "seconds": 1.0, "train/loss": 3.0}
+    lines(tmp_path / "train.jsonl", good, wrong, good | {"step": 300})
+
+    assert [point.step for point in scalars.recorded(tmp_path)] == [100, 300]
+    assert scalars.training(tmp_path)["train/loss"].y.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"returns": ["high"]}, {"returns": []}, {"lengths": None}, {"step": None}]
+)
+def test_a_damaged_evaluation_says_nothing_and_the_others_do(wrong, tmp_path):
+    lines(tmp_path / "evals.jsonl", evaluation(0, 1.0), evaluation(5, 1.0) | wrong)
+
+    assert [point.step for point in scalars.recorded(tmp_path)] == [0]
+
+
 def test_a_run_that_has_recorded_nothing_has_no_points(tmp_path):
     assert list(scalars.recorded(tmp_path)) == []

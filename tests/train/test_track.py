@@ -185,6 +185,19 @@ def test_a_run_that_goes_on_from_a_barrier_is_tracked_whole(tmp_path, monkeypatc
     assert same(of_sacred(store, spec), records)
 
 
+def test_a_link_in_the_place_of_the_event_files_is_not_followed(tmp_path):
+    store, spec = store_at(tmp_path), tiny("random")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    store.folder(spec).mkdir(parents=True)
+    run_files.events(store.folder(spec)).symlink_to(outside)
+
+    run(spec, Job(store.root, trackers=("tensorboard",)))
+
+    assert list(outside.iterdir()) == []
+    assert of_events(run_files.events(store.folder(spec)))
+
+
 # The board of a sweep -----------------------------------------------------------------------------
 
 
@@ -222,7 +235,7 @@ def test_the_board_of_a_sweep_is_written_and_its_place_printed(tracked):
 def test_a_tracker_whose_package_is_missing_is_refused_with_the_way_out(name, monkeypatch):
     monkeypatch.setattr(track, "find_spec", lambda package: None)
 
-    assert f"pip install 'rl-ablation-harness[{track.TRACKERS[name][1]}]'" in track.unavailable(
+    assert f"pip install 'rl-ablation-harness[{track.TRACKERS[name].extra}]'" in track.unavailable(
         name
     )
 
