@@ -46,7 +46,7 @@ def bests(target, net, replay, rows, envs, places):
     It stands still meanwhile: a transition that is drawn again is not asked for again, and others
     make large products.
 
-    :param places: (replay rows * E,), all 0 before and after.
+    :param places: (replay rows * E,), all 0: written.
     """
     steps, n = rows.shape
     dims, width, several = replay.obs.shape[2], net.widths[-1], replay.obs.shape[1]
@@ -65,7 +65,6 @@ def bests(target, net, replay, rows, envs, places):
         m = min(TOGETHER, count - first)
         for i in range(m):
             at = different[first + i]
-            places[at] = 0
             x[i] = replay.after[at // several, at % several]
         out = forward(target, net, x[:m], layers)
         for i in range(m):
@@ -85,7 +84,7 @@ def update(p, g, m, v, step, target, net, s, replay, rows, envs, places, losses)
     :param step: updates so far.
     :param target: the target network, which stays as it is.
     :param rows: (gradient steps, batch), and envs likewise: which transitions.
-    :param places: (replay rows * E,), all 0, see `bests`.
+    :param places: see `bests`.
     :param losses: (gradient steps,): filled.
     :return: updates so far.
     """
@@ -136,11 +135,7 @@ def warm() -> None:
 class CompiledDQN(ReplayModel, stable_baselines3.DQN):
     """SB3's DQN, which collects and trains by the functions above."""
 
-    OURS = (*ReplayModel.OURS, "net", "target", "places")
-
-    def _setup_model(self) -> None:
-        super()._setup_model()
-        self.places = np.zeros(self.replay.rewards.size, np.int32)
+    OURS = (*ReplayModel.OURS, "net", "target")
 
     def lay_flat(self) -> None:
         layers = linears(self.policy.q_net)
@@ -179,12 +174,13 @@ class CompiledDQN(ReplayModel, stable_baselines3.DQN):
         """Learn from these transitions, (gradient steps, batch); the losses."""
         flat, group = self.flat, self.policy.optimizer.param_groups[0]
         losses = np.empty(len(rows), F)
+        places = np.zeros(self.replay.rewards.size, np.int32)  # takes no memory until it is written
         settings = Settings(
             float(self.gamma), float(self.max_grad_norm), float(group["lr"]), float(group["eps"])
         )
         flat.steps = update(
             flat.values, flat.gradient, flat.first, flat.second, flat.steps, self.target, self.net,
-            settings, self.replay, rows, envs, self.places, losses,
+            settings, self.replay, rows, envs, places, losses,
         )  # fmt: skip
         self._n_updates += len(rows)
         return losses

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from baselines.api import Config
 from baselines.lockstep.flat import CompiledAgent, FlatModel
 from baselines.lockstep.kernel import F
 from baselines.lockstep.steps import Steps, features
+from baselines.state import Kept, Ring
 
 
 class Replay(NamedTuple):
@@ -54,6 +56,7 @@ class ReplayModel(FlatModel):
         super()._setup_model()
         rows = max(self.buffer_size // self.n_envs, 1)
         self.replay = empty(rows, self.n_envs, self.observation_space, self.action_space)
+        self.replay_buffer = None
         self.filled = 0  # rows written so far, those that were overwritten included
 
     def choose(self, seen: np.ndarray, learning_starts: int) -> tuple[Any, np.ndarray]:
@@ -115,6 +118,10 @@ class ReplayModel(FlatModel):
 
 class ReplayAgent(CompiledAgent):
     """An SB3 algorithm that replays, with compiled updates."""
+
+    def kept(self) -> Kept:
+        replay = Ring(self.model.replay._asdict(), self.model.filled)
+        return replace(super().kept(), rings={"replay": replay})
 
     @classmethod
     def refuses(cls, config: Config) -> Iterator[tuple[str, str]]:

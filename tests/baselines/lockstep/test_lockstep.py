@@ -16,6 +16,7 @@ pytest.importorskip("numba")
 
 from baselines import AGENTS, BONUSES, LOCKSTEP, SB3, entry, takes
 from baselines.api import NoProgress, Task
+from baselines.state import taken
 
 ON_POLICY = {"n_envs": 4, "n_steps": 50, "batch_size": 20, "n_epochs": 2}
 OFF_POLICY = {"learning_starts": 50, "train_freq": 8, "batch_size": 16, "learning_rate": 1e-3}
@@ -154,6 +155,20 @@ def test_a_process_that_compiles_learns_the_bits_of_one_that_reads_from_disk(
     )
 
     assert compiled == read and any(tmp_path.rglob("*.nbc"))
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("ppo")])
+def test_what_a_barrier_keeps_of_a_replay_is_its_new_rows(name):
+    agent = made(CASES[name], seed=1)
+    agent.learn(NoProgress())
+
+    kept = agent.kept()
+
+    (ring,) = kept.rings.values()
+    assert ring.added == agent.model.filled > 100
+    assert all(array is getattr(agent.model.replay, name) for name, array in ring.arrays.items())
+    rows = agent.model.replay.rewards.size
+    assert rows not in [array.size for array in taken(kept).values()]
 
 
 @of_every_case

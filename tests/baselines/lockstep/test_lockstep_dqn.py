@@ -91,7 +91,6 @@ def test_updates_move_the_parameters_as_sb3_does(name, steps, most):
     losses = train_both(theirs, ours, steps)
 
     assert ours.model.flat.steps == steps == ours.model._n_updates
-    assert not ours.model.places.any(), "the next update would take values of this one"
     assert apart(theirs, ours) < most
     moved = [abs(value - start[each]).max() for each, value in theirs.weights().items()]
     assert max(moved) > 9e-4, "the test would pass if nothing moved"
