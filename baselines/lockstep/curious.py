@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -38,64 +38,69 @@ class Twin(Protocol):
         """One pass; its mean loss."""
 
 
+class Known(NamedTuple):
+    """The observations of a rollout, each once."""
+
+    obs: Tensor  # (..., D)
+    rows: Tensor  # (m, D)
+    of: Tensor  # (N,): the row that each is
+
+    def is_of(self, obs: Tensor) -> bool:
+        """Whether these are the observations, in whatever shape."""
+        return (self.obs.data_ptr(), self.obs.numel()) == (obs.data_ptr(), obs.numel())
+
+
+def known(obs: Tensor) -> Known:
+    rows, of = once(obs.flatten(0, -2).numpy())
+    return Known(obs, torch.from_numpy(rows), torch.from_numpy(of))
+
+
 class CompiledRND:
     """RND reads where a step leads, and nothing else."""
 
     def __init__(self, bonus: RND, optimizer: torch.optim.Adam) -> None:
         self.bonus = bonus
         self.predictor = Regression(bonus.predictor, optimizer, BONUS)
+        # Of the last rollout, for all that asks for it.
         self._known: Known | None = None
+        self._whitened: tuple[Distinct, np.ndarray] | None = None
 
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)
-        known = self._of(steps)
-        raw = self.bonus.reward(steps._replace(next_obs=known.rows))
-        return raw[known.of].reshape(steps.terminated.shape)
+        rows, of = self._of(steps)
+        raw = self.bonus.reward(steps._replace(next_obs=rows))
+        return raw[of].reshape(steps.terminated.shape)
 
     def update(self, steps: Transitions) -> None:
-        known, moments = self._of(steps), self.bonus.moments
-        rows, share = known.rows.double(), known.of.bincount().double() / len(known.of)
-        mean = share @ rows
-        moments.join(mean, share @ (rows - mean).pow(2), len(known.of))
-        known.learned = None
+        rows, of = self._of(steps)
+        share, values = of.bincount().double() / len(of), rows.double()
+        mean = share @ values
+        self.bonus.moments.join(mean, share @ (values - mean).pow(2), len(of))
+        self._whitened = None
 
     def learn(self, minibatches: Sequence[Tensor], steps: Transitions) -> float:
-        known, share = self._of(steps), self.bonus.config.update_proportion
-        if known.learned is None:
-            known.learned = self._whitened(known)
-        obs, goals = known.learned
+        rows, of = self._of(steps)
+        if self._whitened is None:
+            self._whitened = self._shown(rows, of)
+        obs, goals = self._whitened
+        share = self.bonus.config.update_proportion
         if share < 1:
             minibatches = [
-                rows[drawn(len(rows), share, self.bonus.generator)] for rows in minibatches
+                each[drawn(len(each), share, self.bonus.generator)] for each in minibatches
             ]
         return self.predictor.fit(obs, goals, obs.of, minibatches)
 
-    def _of(self, steps: Transitions) -> Known:
+    def _of(self, steps: Transitions) -> tuple[Tensor, Tensor]:
+        """Where the steps lead, each observation once, and which of them each was."""
         if self._known is None or not self._known.is_of(steps.next_obs):
-            self._known = Known(steps.next_obs)
-        return self._known
+            self._known, self._whitened = known(steps.next_obs), None
+        return self._known.rows, self._known.of
 
     @torch.no_grad()
-    def _whitened(self, known: Known) -> tuple[Distinct, np.ndarray]:
+    def _shown(self, rows: Tensor, of: Tensor) -> tuple[Distinct, np.ndarray]:
         """What both networks are shown, and what the target answers."""
-        rows, nothing = (
-            self.bonus.whiten(each) for each in (known.rows, torch.zeros_like(known.rows[0]))
-        )
-        obs = Distinct(shown(rows.numpy(), nothing.numpy()), known.of.numpy())
-        return obs, self.bonus.target(rows).numpy()
-
-
-class Known:
-    """The observations of a rollout, each once; they are numbered once for all that asks."""
-
-    def __init__(self, obs: Tensor) -> None:  # (..., D)
-        self._obs = obs
-        rows, of = once(obs.flatten(0, -2).numpy())
-        self.rows, self.of = torch.from_numpy(rows), torch.from_numpy(of)  # (m, D), (N,)
-        self.learned: tuple[Distinct, np.ndarray] | None = None
-
-    def is_of(self, obs: Tensor) -> bool:
-        """Whether these are the observations, in whatever shape."""
-        return (self._obs.data_ptr(), self._obs.numel()) == (obs.data_ptr(), obs.numel())
+        whitened, nothing = (self.bonus.whiten(each) for each in (rows, torch.zeros_like(rows[0])))
+        obs = Distinct(shown(whitened.numpy(), nothing.numpy()), of.numpy())
+        return obs, self.bonus.target(whitened).numpy()
 
 
 COMPILED: dict[type[Bonus], Callable[[Any, torch.optim.Adam], Twin]] = {RND: CompiledRND}

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from tiny import ENTRIES, each, store_at, tiny
 
+from baselines import LOCKSTEP
 from harness import agents
 from harness.config.strict import UserError
-from harness.spec import Checkpoint
+from harness.spec import Checkpoint, Engine
 from harness.store import checkpoint, layout, writer
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
@@ -86,6 +87,20 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(agent, tmp_path):
 
     whole = made(tmp_path / "whole", spec)
     broken = made(tmp_path / "broken", spec, *sorted(map(int, kills)))
+
+    assert outcome(broken) == outcome(whole)
+
+
+@pytest.mark.parametrize(
+    "agent", ["ppo_rnd", *(pytest.param(each, marks=pytest.mark.slow) for each in ("ppo", "dqn"))]
+)
+def test_a_run_of_lockstep_goes_on_to_the_same_bits_too(agent, tmp_path):
+    pytest.importorskip("numba")
+    version = ENTRIES[agent].under(LOCKSTEP).version
+    asked_for = {"engine": Engine(name=LOCKSTEP), "agent_version": version}
+    spec = spec_of(agent).model_copy(update=asked_for)
+
+    whole, broken = made(tmp_path / "whole", spec), made(tmp_path / "broken", spec, 210)
 
     assert outcome(broken) == outcome(whole)
 
