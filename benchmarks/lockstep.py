@@ -53,13 +53,16 @@ def layers(net: Any) -> list[int]:
     return [int(a) * int(b) for a, b in pairwise(net.widths)]
 
 
-def operations(agent: Any) -> float:
+def operations(agent: Any) -> float | None:
     """Floating-point operations of the products of all updates, if none of them were spared.
 
     A matrix has one product forwards and two back, to weights and to inputs; but inputs of a first
-    layer ask for none. Counted, too, are numbers that are 0 and transitions drawn again.
+    layer ask for none. Counted, too, are numbers that are 0, transitions drawn again and equal
+    observations. None: a bonus learns beside, whose products are not counted.
     """
     model = agent.model
+    if hasattr(model, "stream"):
+        return None
     if hasattr(model, "critics"):  # SAC: of critics, targets too, and again for the actor
         actor, critic = layers(model.nets.actor), layers(model.nets.critic)
         seen = int(model.nets.critic.widths[0]) - model.replay.actions.shape[-1]
@@ -103,11 +106,12 @@ def shares(learner: Learner, seed: int) -> None:
     whole, parts = watch.total(), dict(watch.seconds)
     parts["acting and the rest"] = parts.pop(REST)
     print(", ".join(f"{name} {part / whole:.0%}" for name, part in parts.items()))
-    rate = operations(agent) / parts["update"] / 1e9
-    print(
-        f"products of the update, spared ones counted: {rate:.0f} GFLOP/s; of {SIDE} x {SIDE}: "
-        f"{ceiling() / 1e9:.0f} GFLOP/s"
-    )
+    if count := operations(agent):
+        print(
+            "products of the update, spared ones counted: "
+            f"{count / parts['update'] / 1e9:.0f} GFLOP/s; of {SIDE} x {SIDE}: "
+            f"{ceiling() / 1e9:.0f} GFLOP/s"
+        )
 
 
 def main() -> None:
