@@ -85,7 +85,9 @@ class Config(Group):
             "rnn": self.rnn.memory(sizes, latents),
             "controller": self.controller.memory(sizes, features),
         }
-        return {f"{name}.{key}": n for name, found in groups.items() for key, n in found.items()}
+        found = {f"{name}.{key}": n for name, each in groups.items() for key, n in each.items()}
+        kept = sizes.obs_bytes + api.NUMBER * (sizes.actions + 1)  # of each real step
+        return found | {"data": float(sizes.steps * kept)}
 
 
 class WorldModel:

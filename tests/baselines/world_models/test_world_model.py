@@ -9,7 +9,7 @@ from gymnasium import spaces
 from pydantic import ValidationError
 from small_world_model import Counter, Picture, make, trained
 
-from baselines.api import NoProgress
+from baselines.api import NoProgress, Sizes
 from baselines.world_models import vae
 from baselines.world_models.world_model import STAGES, WorldModel
 
@@ -196,3 +196,11 @@ def test_what_does_not_go_together_is_refused(groups, match):
 def test_images_of_another_size_are_refused_with_the_way_out():
     with pytest.raises(ValueError, match="resize"):
         vae.make_eye(spaces.Box(0, 255, (84, 84, 3), np.uint8), vae.Config())
+
+
+def test_the_real_steps_that_are_kept_are_part_of_the_memory_that_is_needed():
+    pixels = Sizes(obs=12_288, obs_bytes=12_288, actions=3, steps=10_000)
+
+    half, whole = (WorldModel.Config().memory(pixels._replace(steps=n)) for n in (5_000, 10_000))
+
+    assert sum(whole.values()) - sum(half.values()) >= 5_000 * pixels.obs_bytes
