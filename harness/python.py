@@ -21,12 +21,13 @@ from harness import envs, own
 from harness.config import study
 from harness.config.strict import UserError, suggest
 from harness.report import Options, write
+from harness.report.evidence.role import unfilmed
 from harness.spec import ResolvedSweep, Run, RunSpec
 from harness.store.export import evaluations
 from harness.store.reader import Store
 from harness.sweep.expand import expand
 from harness.sweep.record import keep
-from harness.train.missing import train_missing
+from harness.train.missing import film, train_missing
 from harness.train.trained import Trained, trained
 
 FOLDER = "results"  # of runs and reports, below the current folder
@@ -67,6 +68,10 @@ class Sweep:
             warnings.warn(line, stacklevel=2)
         runs, metrics, limits = self.resolved.made, self.resolved.metrics, self.resolved.limits
         train_missing(list(runs), store, workers, Console(), metrics=metrics, limits=limits)
+        if self.resolved.report.films:
+            film(unfilmed(self.resolved, store), store, workers, Console())
+        if self.resolved.report.films:
+            film(unfilmed(self.resolved, store), store, workers, Console())
         return Results(self.resolved, store)
 
 

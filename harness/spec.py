@@ -261,6 +261,11 @@ class ReportOptions(Strict):
         description="Training metrics, such as rollout/remote: one table each, of the mean over "
         "the last 20 % of training.",
     )
+    films: bool = Field(
+        False,
+        description="Film the runs that the report shows at work, when all have ended: of each arm "
+        "of a claim the median seed and the worst. Decides no numbers.",
+    )
     figures: tuple[str, ...] = Field(
         (),
         description="Figures of your own, module:function each: it is given what the report knows "

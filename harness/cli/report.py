@@ -39,6 +39,10 @@ def report(
         ),
     ] = False,
     figures: option.Figures = True,
+    videos: Annotated[
+        bool,
+        typer.Option("--videos", help="Let report.html play the films that its strips are of."),
+    ] = False,
     crosscheck: option.Crosscheck = True,
     study: option.Study = None,
 ) -> None:
@@ -46,9 +50,8 @@ def report(
     with verb.users_errors():
         verb.enter(study)
         store = verb.open_store(results)
-        flaws = write_report(
-            verb.find_sweep(name, store), store, style, format_.split(","), figures, crosscheck
-        )
+        sweep, formats = verb.find_sweep(name, store), format_.split(",")
+        flaws = write_report(sweep, store, style, formats, figures, crosscheck, videos)
         if strict and flaws:
             verb.warn([*flaws, f"The checklist is incomplete: {len(flaws)} items."])
             raise typer.Exit(verb.SOME_FAILED)
@@ -61,6 +64,7 @@ def write_report(
     formats: Sequence[str] = ("pdf", "png"),
     figures: bool = True,
     crosscheck: bool = True,
+    videos: bool = False,
 ) -> list[str]:
     """Write the report of a sweep, print where it is, return what its checklist lacks."""
     from harness import own
@@ -82,7 +86,9 @@ def write_report(
     folder = store.sweep_folder(sweep.name) / "report"
     verb.warn(make_way(folder))
     with activity.shown("report") as tell:
-        options = Options(style, tuple(formats), answers, names, crosscheck, functions, tell)
+        options = Options(
+            style, tuple(formats), answers, names, crosscheck, functions, tell, videos
+        )
         page, flaws = write(sweep, store, folder, options)
     verb.console().print(f"report: {page}", soft_wrap=True)
     return flaws

@@ -47,6 +47,8 @@ def sweep(
             runs, store, workers, executor, observer, metrics=metrics, budget=time,
             limits=resolved.limits, trackers=trackers,
         )  # fmt: skip
+        if resolved.report.films:
+            verb.film(resolved, store, workers, executor)
         write_report(resolved, store, figures=figures, crosscheck=crosscheck)
         if store.missing(runs) or store.unmeasured(runs, metrics):
             raise typer.Exit(verb.SOME_FAILED)

@@ -317,6 +317,15 @@ def train(
         raise typer.Exit(UNFINISHED) from None
 
 
+def film(sweep: ResolvedSweep, store: Store, workers: int, executor: str) -> None:
+    """Film the runs that the report shows at work."""
+    from harness.report.evidence.role import unfilmed
+    from harness.train.missing import film
+
+    left = film(unfilmed(sweep, store), store, cores(workers), console(), executor)
+    warn(f"{run} is not filmed: `harness watch {run.key}` says why" for run in left)
+
+
 def console() -> Console:
     made = Console(highlight=False)
     if not made.is_terminal:

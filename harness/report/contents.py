@@ -64,6 +64,7 @@ class Options:
     # The functions of the sweep's own figures, by target; in place of one, why it is not drawn.
     functions: Mapping[str, own.Function | str] = field(default_factory=dict)
     tell: Tell = _silent  # called with what is done, as long as it takes
+    videos: bool = False  # the page plays the films that its strips are of
 
 
 class Written(NamedTuple):
@@ -93,7 +94,8 @@ def write(
             _save(table, new)
         paper.write(evidence, of, questions, new, options.venue)
         arms, data = curves.looks(evidence).values(), listing.data(evidence, store, new)
-        _text(new / html.FILE, html.page(of, new, arms, data, listing.linked(evidence)))
+        link = listing.linked(evidence)
+        _text(new / html.FILE, html.page(of, new, arms, data, link, options.videos))
     return Written(folder / "report.md", checklist.flaws(entries))
 
 

@@ -179,6 +179,14 @@ class Picture:
     pixels: NDArray[np.uint8]  # (height, width, 3)
 
 
+@dataclass(frozen=True)
+class Video:
+    """What a picture is a moment of."""
+
+    title: str
+    content: bytes  # an animated WebP
+
+
 Mark = Line | Points | Rule | Note | Cells | Picture
 
 
@@ -253,6 +261,7 @@ class Plot:
     level: bool = False  # all panels share the limits of their upright axis
     shades: Shades | None = None
     runs: bool = False  # the page can show single runs
+    videos: tuple[Video, ...] = ()  # for the page, if it is asked for them
 
     def limits(self, panel: Panel) -> tuple[float, float]:
         """The ends of a panel's upright axis, alone or with all others."""

@@ -26,7 +26,7 @@ from harness.store import files, run_files
 from harness.store.files import Damage, Damaged
 from harness.store.health import WASTEFUL, Symptom, symptoms
 from harness.store.layout import EVALS, FAILURE, LOCK, RESULT, SPEC, TRAIN
-from harness.store.run_files import COSTS, OTHER_MODE, Measured, RunFiles, Visits
+from harness.store.run_files import COSTS, OTHER_MODE, Film, Measured, RunFiles, Visits
 from harness.store.scalars import Series, training
 
 # damaged: there is a result, and its files are not those that the run wrote
@@ -241,6 +241,15 @@ class Store:
     def looked_at(self, spec: Run, metrics: Sequence[Metric]) -> bool:
         """Whether each metric has made a number of a finished run, or failed to."""
         return all(self.measured(spec, metric) is not None for metric in metrics)
+
+    def film(self, spec: Run) -> Film | None:
+        """The film that is kept of a finished run; None: there is none that can be shown."""
+        result = self.result(spec)
+        if result is None:
+            return None
+        with suppress(Damaged):
+            return run_files.film(self.folder(spec), str(result.get("weights")))
+        return None
 
     def visits(self, spec: Run) -> Visits | None:
         """Of a finished run; None where states are no cells, and of runs older than the count."""

@@ -97,6 +97,7 @@ def expand(
                 runs += [spec.model_copy(update={"seed": seed}) for seed in seeds]
     if rehearse and not problems:
         _rehearse(metrics, runs, problems)
+        _rehearse_films(file, runs, problems)
     if not problems:
         _check_distinct(file, runs, problems)
     complete = not problems
@@ -221,6 +222,14 @@ def _rehearse(metrics: Iterable[Metric], runs: Iterable[Run], problems: Problems
         why = rehearsal.fails(metric, run.env, make_env) if metric.of == "episode" else ""
         if why:
             problems.add(("metrics", i), f"'{metric.target}': {why}")
+
+
+def _rehearse_films(file: SweepFile, runs: Iterable[Run], problems: Problems) -> None:
+    """Whether each environment can be drawn, where runs are to be filmed."""
+    firsts = {run.env: run for run in runs if isinstance(run, RunSpec)}
+    for run in firsts.values() if file.report.films else ():
+        if why := rehearsal.undrawn(envs.card(run.env), run.wrappers):
+            problems.add(("report", "films"), f"{run.env}: {why}")
 
 
 def _figures(file: SweepFile, problems: Problems) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ Memory is reckoned from sizes alone, before anything of that size is made.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ from baselines.api import Sizes, Task
 from harness import agents, envs, own
 from harness.config import study
 from harness.config.failure import failed, in_a_line
+from harness.config.strict import UserError
+from harness.envs.picture import picture, to_draw
 from harness.seeding import untouched_rng
 from harness.spec import Metric
 
@@ -119,6 +121,21 @@ def fails(metric: Metric, env: str, make_env: Callable[[], gym.Env[Any, Any]]) -
         own.number(function(episode))
     except Exception as error:  # whatever a function of the user's own raises
         return f"{failed(function, error)}, in an episode of random actions on {env}"
+    return ""
+
+
+def undrawn(card: envs.Card, wrappers: Sequence[Mapping[str, Any]]) -> str:
+    """Why an environment cannot be filmed; empty: it can."""
+    try:
+        with untouched_rng(0):
+            tried = to_draw(card, wrappers)
+            tried.reset(seed=0)
+            picture(tried, card.name)
+            tried.close()
+    except UserError as error:
+        return "; ".join(each.message for each in error.problems)
+    except Exception:  # what is wrong with an environment is said elsewhere
+        return ""
     return ""
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from harness.config.strict import UserError
+from harness.envs.picture import Pixels
 from harness.store import run_files, writer
-from harness.train.film import Film, Pixels, Shot, every_step, filmed, final_seeds, typical
+from harness.train.film import Film, Shot, every_step, filmed, final_seeds, typical
 from harness.train.trained import Trained, trained
 
 MOST_FRAMES = 240

@@ -6,8 +6,6 @@ return, and not of others that ought to equal them.
 
 from __future__ import annotations
 
-import os
-import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
@@ -16,26 +14,18 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from harness import envs
 from harness.config.name import shortened
-from harness.config.strict import UserError
+from harness.envs.picture import Pixels, picture, to_draw
 from harness.seeding import episode_seeds
 from harness.train.evaluate import Evaluator
 from harness.train.trained import Trained
 
-Pixels = NDArray[np.uint8]  # (height, width, 3)
-
 MOST_SHOTS = 1_800  # of an episode: of a longer one, every second step is filmed, every third, ...
-LONG_SIDE = 480  # pixels of a frame: a larger one is made smaller
 RATES = (4.0, 50.0)  # steps a second: slower nobody waits for, faster no GIF can show
 _USUAL_RATE = 30.0  # where an environment does not tell
 _NUMBERS = 4  # of a continuous action, as many as are shown
-
-# Without a screen and a sound card SDL and MuJoCo must be told so, or they complain or fail.
-HEADLESS = {"SDL_VIDEODRIVER": "dummy", "SDL_AUDIODRIVER": "dummy", "MUJOCO_GL": "egl"}
 
 
 class Shot(NamedTuple):
@@ -121,26 +111,9 @@ class Camera(gym.Wrapper[Any, Any, Any, Any]):
     def _shoot(self, film: Film, action: str, info: Mapping[str, Any]) -> None:
         measures = self._card.measures
         told = ", ".join(m.written(float(info[key])) for key, m in measures.items() if key in info)
-        frame = np.ascontiguousarray(_picture(self.env, self._card.name))
+        frame = np.ascontiguousarray(picture(self.env, self._card.name))
         packed = zlib.compress(frame.tobytes(), 1)
         film.shots.append(Shot(self._step, action, self._total, told, packed, frame.shape))
-
-
-def to_draw(card: envs.Card, wrappers: Sequence[Mapping[str, Any]] = ()) -> gym.Env[Any, Any]:
-    """A fresh evaluation environment that can be drawn, without a screen if there is none."""
-    if sys.platform == "linux" and not has_screen():
-        for name, value in HEADLESS.items():
-            os.environ.setdefault(name, value)
-    try:
-        return envs.make(card, wrappers, training=False, drawn=True)
-    except TypeError:  # a class without that keyword, whose `render` may draw all the same
-        return envs.make(card, wrappers, training=False)
-
-
-def has_screen() -> bool:
-    """Whether a window can be shown."""
-    names = ("DISPLAY", "WAYLAND_DISPLAY")
-    return sys.platform != "linux" or any(os.environ.get(name) for name in names)
 
 
 def filmed(run: Trained, seed: int, every: int = 1) -> Film:
@@ -186,35 +159,6 @@ class _Seen(Exception):
 
 def _stop() -> None:
     raise _Seen
-
-
-def _picture(env: gym.Env[Any, Any], name: str) -> Pixels:
-    """What an environment shows of itself, of LONG_SIDE at most.
-
-    :raises UserError: if it shows nothing.
-    """
-    try:
-        drawn: Any = env.render()
-    except Exception as error:  # whatever an environment raises that cannot be drawn
-        raise _undrawn(name, f"`render` fails: {type(error).__name__}: {error}") from error
-    array = np.asarray(drawn) if drawn is not None else None
-    if array is None or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
-        what = "nothing" if array is None else f"{array.dtype} of the shape {array.shape}"
-        raise _undrawn(name, f"`render` returns {what}")
-    height, width, _ = array.shape
-    if max(height, width) <= LONG_SIDE:
-        return array
-    scale = LONG_SIDE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(array).resize(size, Image.Resampling.BILINEAR))
-
-
-def _undrawn(name: str, why: str) -> UserError:
-    way_out = (
-        'let the constructor of the environment take render_mode and, where it is "rgb_array", '
-        "`render` return an array (height, width, 3) of uint8"
-    )
-    return UserError.of(name, f"it cannot be drawn, {shortened(why)}: {way_out}")
 
 
 def _named(env: gym.Env[Any, Any], action: Any) -> str:

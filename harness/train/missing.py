@@ -26,6 +26,21 @@ from harness.train.sacred_log import unreachable
 UNLIMITED = Limits()
 
 
+def film(
+    unfilmed: Sequence[RunSpec],
+    store: Store,
+    workers: int,
+    console: Console,
+    executor: str = "processes",
+) -> list[RunSpec]:
+    """Film finished runs; return those that still have no film."""
+    if unfilmed:
+        console.print(f"filming {len(unfilmed)} run{'s' * (len(unfilmed) > 1)}")
+        job = Job(store.root, study=study.folder(), film=True)
+        executors.executor(executor)(in_order(unfilmed), job, workers, lambda: None)
+    return [spec for spec in unfilmed if store.film(spec) is None]
+
+
 def train_missing(
     specs: Sequence[RunSpec],
     store: Store,

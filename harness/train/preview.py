@@ -8,7 +8,8 @@ from typing import Any
 from baselines import AGENTS
 from baselines.api import Task
 from harness import agents, envs, setting
-from harness.train.film import Camera, Film, to_draw
+from harness.envs.picture import to_draw
+from harness.train.film import Camera, Film
 from harness.train.recorder import recorded
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import hashlib
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from harness.spec import Limits, Metric, RunSpec
 from harness.store import scalars, writer
 from harness.store.reader import Store
 from harness.train import barrier, limit, sacred_log
+from harness.train.archive import film_run
 from harness.train.budget import Budget
 from harness.train.measure import measure
 from harness.train.task import current, learning_task, vouch
@@ -39,6 +41,7 @@ class Job(NamedTuple):
     budget: Budget | None = None  # the time of the command
     limits: Limits = Limits()  # of each run
     trackers: tuple[str, ...] = ()  # names in `track.TRACKERS`
+    film: bool = False  # the typical episode of each run
 
     def fits(self, spec: RunSpec) -> bool:
         """Whether there is time for a run. An executor may ask before it starts a process."""
@@ -46,7 +49,7 @@ class Job(NamedTuple):
 
 
 def attempt(spec: RunSpec, job: Job) -> None:
-    """Train a run that is not finished yet, and make the job's metrics of it.
+    """Train a run that is not finished yet, make the job's metrics of it, and film it if asked.
 
     Does nothing if there is no time for it.
 
@@ -57,7 +60,13 @@ def attempt(spec: RunSpec, job: Job) -> None:
     if job.study is not None:
         study.enter(job.study)
     run(spec, job)
-    measure(spec, Store(job.root), job.metrics)
+    store = Store(job.root)
+    measure(spec, store, job.metrics)
+    if job.film and store.finished(spec):
+        try:
+            film_run(store.folder(spec))
+        except Exception as error:  # whatever a saved model or an environment raises
+            print(f"{spec} is not filmed: {error}", file=sys.stderr)
 
 
 def run(spec: RunSpec, job: Job) -> None:

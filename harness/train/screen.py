@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from harness.train.film import Film, Pixels, Shot
+from harness.envs.picture import Pixels
+from harness.train.film import Film, Shot
 
 HEIGHT = 320  # pixels of a frame in the picture
 LEAST_WIDTH = 280  # of a frame with its words

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from harness.config.strict import UserError, suggest
-from harness.train.film import Pixels, has_screen
+from harness.envs.picture import Pixels, has_screen
 
 Pictures = Iterator[Pixels]
 

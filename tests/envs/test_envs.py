@@ -24,9 +24,9 @@ from harness.envs.calibrate import best_score, block, random_score
 from harness.envs.deep_sea import DeepSea
 from harness.envs.extra import installed
 from harness.envs.minatar import MinAtar
+from harness.envs.picture import HEADLESS, to_draw
 from harness.envs.rockfall import Rockfall
 from harness.spec import Anchor
-from harness.train.film import HEADLESS, to_draw
 from harness.train.preview import film
 
 NAMES = card_names()

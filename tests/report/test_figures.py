@@ -90,6 +90,7 @@ def crowded(tmp_path_factory):
                 fake_store.write_visits(store, run, np.stack([sea] * 4), sea > 0)
             if run.env == "DeepSea-20":
                 fake_store.write_model(store, run, 0.1 + run.seed)
+                fake_store.write_film(store, run)
             if run.env in ("DeepSea-20", long_names[1]) and run.arm in TWO_ARMS and seeds == 6:
                 speed = 1e-4 if run.arm == "ppo" else 3e-3  # CPU seconds of a step
                 fake_store.write_clock(store, run, lambda step, speed=speed: step * speed)

@@ -37,6 +37,7 @@ def evidence(tmp_path_factory):
         if run.env == ENVS[0]:
             fake_store.write_visits(store, run, np.stack([sea] * 4), sea > 0)
             fake_store.write_model(store, run, 0.1 + run.seed)
+            fake_store.write_film(store, run)
             speed = 1e-4 * (1 + ARMS.index(run.arm))  # CPU seconds of a step
             fake_store.write_clock(store, run, lambda step, speed=speed: step * speed)
     return Evidence(sweep, store)
@@ -56,7 +57,7 @@ def texts(figure):
 
 def test_paper_and_page_show_the_same_numbers(evidence):
     drawn = {n: each for n, each in shown(evidence).items() if each.drawn_by_script}
-    assert FIGURES.keys() - drawn.keys() == {"fewer_seeds", "visits"}  # a map is a picture
+    assert FIGURES.keys() - drawn.keys() == {"fewer_seeds", "visits", "films"}  # pictures
     for name, each in drawn.items():
         script = Script()
         script.add(name, each)

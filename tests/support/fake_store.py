@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from harness.report import contents
 from harness.report.plot import Plot
 from harness.report.render import seaborn
 from harness.spec import Anchor, Anchors, Claim, Evaluation, ReportOptions, ResolvedSweep, RunSpec
-from harness.store import declaration, writer
+from harness.store import declaration, run_files, writer
 from harness.store.digest import digests
 from harness.store.files import SEAL, write_json
 from harness.store.health import of_error
@@ -220,6 +223,28 @@ def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
     weights = more.pop("weights", "0" * 64)
     with writer.model_report(store.folder(run), weights, facts | more):
         pass
+
+
+FILM_STEPS = 40
+
+
+def write_film(store: Store, run: RunSpec, content: bytes | None = None) -> None:
+    """What `harness watch` keeps: an episode of 40 steps that turns from black to blue."""
+    content = content or webp(tuple((0, 0, 6 * step) for step in range(FILM_STEPS + 1)))
+    weights = run_files.finished(store.folder(run))[0]["weights"]
+    at, measured = tuple(range(FILM_STEPS + 1)), ("4.1 cm",) * (FILM_STEPS + 1)
+    film = run_files.Film(2, 77, 0.25, "truncated", at, measured, 50, content)
+    writer.film(store.folder(run), weights, film)
+
+
+@cache
+def webp(colours: tuple[tuple[int, int, int], ...]) -> bytes:
+    """A frame of each colour, of 50 milliseconds."""
+    images = [Image.new("RGB", (32, 24), colour) for colour in colours]
+    content = io.BytesIO()
+    options = {"save_all": True, "append_images": images[1:], "duration": 50, "lossless": True}
+    images[0].save(content, "webp", **options)
+    return content.getvalue()
 
 
 def write_certificate(store: Store, run: RunSpec, outcome: str, **more: Any) -> None:

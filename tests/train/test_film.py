@@ -16,9 +16,10 @@ from harness.config.strict import UserError
 from harness.envs import Card
 from harness.store import run_files
 from harness.store.reader import Store
+from harness.sweep.expand import expand
 from harness.train import film as filming
 from harness.train.film import Film, filmed, final_seeds, typical
-from harness.train.run import Job, run
+from harness.train.run import Job, attempt, run
 from harness.train.trained import trained
 
 SAMPLED = {"evaluation": tiny("random").evaluation.model_copy(update={"deterministic": False})}
@@ -69,8 +70,8 @@ def test_episodes_with_sampled_actions_are_filmed_bit_for_bit(store):
 
 def test_steps_that_are_not_shown_are_not_drawn_but_the_last_is(store, monkeypatch):
     loaded, drawn = trained(finished(store, tiny("ppo"))), []
-    keep = filming._picture
-    monkeypatch.setattr(filming, "_picture", lambda *of: drawn.append(1) or keep(*of))
+    keep = filming.picture
+    monkeypatch.setattr(filming, "picture", lambda *of: drawn.append(1) or keep(*of))
 
     film = filmed(loaded, final_seeds(loaded)[0], every=7)
 
@@ -259,3 +260,74 @@ def test_an_environment_whose_render_needs_no_mode_is_filmed(monkeypatch):
     filming.Camera(filming.to_draw(card), card, {1: made}).reset(seed=1)
 
     assert made.shots[0].pixels.tolist() == picture.tolist()
+
+
+# After a sweep ------------------------------------------------------------------------------------
+
+SWEEP = """\
+name: filmed
+question: Is one as good as the other?
+envs: [{env}]
+seeds: 6
+steps: 100
+evaluation: {{every: 100, episodes: 1, final_episodes: 3}}
+arms:
+  one: {{agent: random}}
+  other: {{agent: random, wrappers: [{{name: sticky_actions, probability: 0.5}}]}}
+claims: [one > other on {env} by final]
+report: {{films: {films}}}
+"""
+
+
+def typed(*words):
+    found = CliRunner().invoke(app, [*map(str, words)], catch_exceptions=False)
+    return found.exit_code, found.stdout, found.stderr
+
+
+def test_a_sweep_that_asks_for_films_has_those_that_its_report_shows(tmp_path):
+    path, results = tmp_path / "x.yaml", tmp_path / "results"
+    path.write_text(SWEEP.format(env="DeepSea-10", films="true"))
+    options = ["--results", results, "--executor", "serial", "--no-crosscheck"]
+
+    code, out, err = typed("sweep", path, *options, "--no-figures")
+
+    assert (code, err) == (0, "")
+    assert "filming 4 runs" in out
+    sweep = Store(results).sweep("filmed")
+    assert sum(Store(results).film(run) is not None for run in sweep.runs) == 4
+    assert "filming" not in typed("sweep", path, *options, "--no-figures")[1]
+
+
+def test_films_change_no_key(tmp_path):
+    keys = []
+    for films in ("true", "false"):
+        path = tmp_path / "x.yaml"
+        path.write_text(SWEEP.format(env="DeepSea-10", films=films))
+        keys.append([spec.key for spec in expand(path).sweep.made])
+
+    assert keys[0] == keys[1]
+
+
+def test_a_sweep_whose_films_cannot_be_made_is_refused_before_anything_trains(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "x.yaml"
+    path.write_text(SWEEP.format(env="DeepSea-10", films="true"))
+    monkeypatch.setattr("harness.envs.deep_sea.DeepSea.render", lambda self: None)
+
+    code, _, err = typed("check", path, "--results", tmp_path / "results")
+
+    assert code == 2
+    assert (
+        "x.yaml:11: report.films: DeepSea-10: it cannot be drawn, `render` returns nothing" in err
+    )
+
+
+def test_a_run_that_cannot_be_filmed_is_finished_all_the_same(store, monkeypatch, capsys):
+    spec = tiny("random", seed=8, env="DeepSea-10")
+    monkeypatch.setattr("harness.envs.deep_sea.DeepSea.render", lambda self: None)
+
+    attempt(spec, Job(store.root, film=True))
+
+    assert store.finished(spec) and store.film(spec) is None
+    assert "seed 8 is not filmed: DeepSea-10: it cannot be drawn" in capsys.readouterr().err

@@ -12,8 +12,8 @@ from matplotlib import image
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.envs.picture import HEADLESS
 from harness.train import preview
-from harness.train.film import HEADLESS
 
 SCREEN = {"DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", *HEADLESS}
 

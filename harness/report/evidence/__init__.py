@@ -12,7 +12,7 @@ import numpy as np
 from harness import stats
 from harness.config.tree import grouped
 from harness.report import number
-from harness.report.evidence import verdict
+from harness.report.evidence import role, verdict
 from harness.spec import Anchors, Claim, ImportedRun, Metric, ResolvedSweep, Run, RunSpec
 from harness.stats import Array, Estimate, FewerSeeds, RunId, Scores, Studies
 from harness.store.declaration import ended_before, standing
@@ -77,6 +77,10 @@ class Evidence:
         self.visits = _by_run(self.statuses, lambda status: store.visits(status.spec))
         self.models = _by_run(self.statuses, lambda status: status.measures)  # of `model-report`
         self.clocks = _clocks(self.statuses)
+        # Whose work is shown, and the films of them that there are, by key.
+        self.roles = role.roles(sweep, self._final)
+        kept = {each.run.key: store.film(each.run) for each in self.roles}
+        self.films = {key: film for key, film in kept.items() if film is not None}
         self.certificates = {  # by key, of `verify`
             each.spec.key: each.certificate for each in self.statuses if each.certificate
         }
@@ -241,6 +245,9 @@ class Evidence:
             name: {run: made.value for run, made in of.items() if made.value is not None}
             for name, of in self.measured.items()
         }
+
+    def _final(self, run: RunSpec) -> float | None:
+        return self.numbers[RETURN].get((run.arm, run.env, run.seed))
 
     @cached_property
     def raw(self) -> dict[str, Scores]:

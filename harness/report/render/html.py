@@ -14,10 +14,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report.document import Document, Figure, Runs, written
-from harness.report.plot import Look
+from harness.report.plot import Look, Video
 from harness.report.render.script import Script
 
 FILE = "report.html"
+MOST_VIDEO = 20_000_000  # bytes of all videos in a page
 
 
 def page(
@@ -26,11 +27,13 @@ def page(
     arms: Collection[Look],
     data: Mapping[str, Any],
     link: Callable[[Runs], str],
+    videos: bool = False,
 ) -> str:
     """:param folder: where the document's pictures lie.
     :param arms: what the page can take out of its figures and put back.
     :param data: for the script, beside what the figures show.
     :param link: where the page shows these runs; empty: it does not.
+    :param videos: play those that there are, the first MOST_VIDEO bytes of them.
     """
     pages = Environment(
         loader=PackageLoader("harness.report.render", "template"),
@@ -50,7 +53,19 @@ def page(
         data={**data, **shown},
         link=link,
         embedded=lambda figure: embedded(folder / figure.picture),
+        videos=_playable(of) if videos else {},
+        playing=lambda video: _data(video.content, "image/webp"),
     )
+
+
+def _playable(of: Document) -> dict[str, list[Video | None]]:
+    """By the file of a figure; None: there is no room for it."""
+    room, playable = MOST_VIDEO, dict[str, list[Video | None]]()
+    for figure in of.every(Figure):
+        for video in figure.plot.videos if figure.plot else ():
+            room -= len(video.content)
+            playable.setdefault(figure.file, []).append(video if room >= 0 else None)
+    return playable
 
 
 def _json(data: Any) -> Markup:
@@ -62,8 +77,11 @@ def _json(data: Any) -> Markup:
 
 
 def embedded(picture: Path) -> str:
-    content = base64.b64encode(picture.read_bytes()).decode()
-    return f"data:{guess_type(picture)[0]};base64,{content}"
+    return _data(picture.read_bytes(), guess_type(picture)[0])
+
+
+def _data(content: bytes, kind: str | None) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _words(words: str) -> Markup:

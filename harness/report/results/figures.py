@@ -13,7 +13,16 @@ from harness.report import plot
 from harness.report.evidence import Evidence, imported, once
 from harness.report.number import fixed
 from harness.report.plot import Axis, Line, Look, Panel, Plot, Rule
-from harness.report.results import caption, components, cpu_time, curves, losses, maps, models
+from harness.report.results import (
+    caption,
+    components,
+    cpu_time,
+    curves,
+    films,
+    losses,
+    maps,
+    models,
+)
 from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Array, Band, Estimate, MissingRuns
 
@@ -251,6 +260,16 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "for a place in many layouts: the map then shows how far training spreads, and not what it "
         "finds. An arm that takes no steps in training has no row.",
         maps.visits,
+        aggregate=False,
+        per="env",
+    ),
+    "films": Kind(
+        "Episodes",
+        "What trained agents do, without exploration unless the protocol samples: of each arm of a "
+        "claim the median seed and the worst by the final return, in the episode of median return "
+        "of its final evaluation, played once more with the saved model to the return of the "
+        "record. `harness watch` films a run that has no film.",
+        films.strips,
         aggregate=False,
         per="env",
     ),
