@@ -292,7 +292,10 @@ def test_an_environment_that_cannot_be_made_is_one_line_before_training(
 
 
 def test_an_environment_that_cannot_be_drawn_says_what_it_must_take(folder):
+    edit(folder / "corridor.py", "def render", "def unseen")
+
     out = typed("preview", "corridor", cwd=folder, code=2)
+
     assert "corridor: it cannot be drawn" in out and "take render_mode" in out
 
 

@@ -28,5 +28,11 @@ class Corridor(gym.Env[np.ndarray, int]):
         arrived = self.place == self.length
         return self._observation(), float(arrived) - 0.01, arrived, False, {}
 
+    def render(self) -> np.ndarray:
+        """For `harness watch`: pixels (height, width, 3)."""
+        picture = np.full((16, 16 * (self.length + 1), 3), 230, np.uint8)
+        picture[:, 16 * self.place : 16 * (self.place + 1)] = (1, 115, 178)
+        return picture
+
     def _observation(self) -> np.ndarray:
         return np.array([self.place / self.length], np.float32)
