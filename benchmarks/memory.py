@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -146,18 +147,16 @@ def main() -> None:
         return
     from harness.config.option import assignments
 
-    changed = assignments(options.set)
-    context, lines = multiprocessing.get_context("spawn"), list[str]()
+    changed, context = assignments(options.set), multiprocessing.get_context("spawn")
+    print("| learner | | " + " | ".join(f"{10 * i} %" for i in range(1, TENTHS + 1)) + " |")
+    print("|---" * 2 + "|---:" * TENTHS + "|", flush=True)
     for name in options.family or FAMILIES:
         family = FAMILIES[name]
         family = family._replace(hparams={**family.hparams, **changed})
         with context.Pool(1) as pool:
             told, *rows = shown(name, pool.apply(train, (family, 60 * options.minutes)))
-        print(told, flush=True)
-        lines += rows
-    print("\n| learner | | " + " | ".join(f"{10 * i} %" for i in range(1, TENTHS + 1)) + " |")
-    print("|---" * 2 + "|---:" * TENTHS + "|")
-    print("\n".join(lines))
+        print("\n".join(rows), flush=True)
+        print(told, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
