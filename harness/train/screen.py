@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from harness.envs.picture import Pixels
 from harness.train.film import Film, Shot
 
 HEIGHT = 320  # pixels of a frame in the picture
-LEAST_WIDTH = 280  # of a frame with its words
+LEAST_WIDTH, MOST_WIDTH = 280, 640  # of a frame with its words: as wide as its title, if it fits
 LETTERS, SMALL = 15, 13  # pixels
 GAP = 8  # between frames, and around words
 HOLD = 1.5  # seconds for which the last picture stays
@@ -60,7 +61,8 @@ def _frame(reel: Reel, k: int) -> Image.Image:
     film = reel.film
     shot = film.shots[k]
     drawn = _sized(shot)
-    width = max(LEAST_WIDTH, drawn.width)
+    title = math.ceil(_font(LETTERS).getlength(reel.title)) + 2 * GAP
+    width = max(LEAST_WIDTH, drawn.width, min(title, MOST_WIDTH))
     line = round(1.5 * LETTERS)
     whole = Image.new("RGB", (width, HEIGHT + 3 * line + GAP), GROUND)
     whole.paste(drawn, ((width - drawn.width) // 2, line + (HEIGHT - drawn.height) // 2))
