@@ -96,7 +96,7 @@ seeds: 1
 steps: 100_000
 evaluation: {every: 100_000, episodes: 1, final_episodes: 2}
 arms: {random: {agent: random}}
-limits: {hours: 0.002, memory_gb: 0.7}
+limits: {hours: 0.004, memory_gb: 0.7}
 """
 
 
@@ -106,14 +106,14 @@ def test_a_run_beyond_its_limits_fails_with_that_reason_and_the_others_finish(tm
 
     told = typed("sweep", "limits.yaml", "--no-crosscheck", "--workers", "3", cwd=tmp_path, code=1)
 
-    assert "LimitExceeded: it took more than 0.002 hours (limits.hours)" in told
+    assert "LimitExceeded: it took more than 0.004 hours (limits.hours)" in told
     store = Store(tmp_path / "results")
     hangs, eats, finished = map(store.status, store.sweep("limits").made)
     assert (hangs.state, eats.state, finished.state) == ("failed", "failed", "finished")
-    assert hangs.error == "LimitExceeded: it took more than 0.002 hours (limits.hours)"
+    assert hangs.error == "LimitExceeded: it took more than 0.004 hours (limits.hours)"
     assert eats.error == "LimitExceeded: its memory grew beyond 0.7 GB (limits.memory_gb)"
     assert "bad.py" in hangs.failure["traceback"]
-    assert finished.result["limits"] == {"hours": 0.002, "memory_gb": 0.7}
+    assert finished.result["limits"] == {"hours": 0.004, "memory_gb": 0.7}
 
 
 def test_limits_are_no_part_of_a_key_and_what_is_no_limit_is_refused(tmp_path):
