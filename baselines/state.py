@@ -32,6 +32,8 @@ import torch
 from pydantic import BaseModel
 from torch.optim import Optimizer
 
+from baselines.api import Task
+
 # What a learner is made with, or makes anew before it uses it.
 LEFT: tuple[type, ...] = (
     type,
@@ -50,6 +52,7 @@ LEFT: tuple[type, ...] = (
     torch.device,
     torch.distributions.Distribution,
     BaseModel,
+    Task,
     gym.Env,
 )
 PLAIN = (type(None), bool, int, str)
@@ -235,7 +238,11 @@ def _set_state(value: Any, state: Any) -> None:
     elif isinstance(value, torch.Generator):
         value.set_state(state)
     else:
-        value.load_state_dict(state)
+        parameters = [each for group in value.param_groups for each in group["params"]]
+        value.state.clear()
+        value.state.update({parameters[i]: each for i, each in state["state"].items()})
+        for group, saved in zip(value.param_groups, state["param_groups"], strict=True):
+            group |= {name: each for name, each in saved.items() if name != "params"}
 
 
 def _generator(kind: str, state: Any) -> Any:
@@ -327,7 +334,9 @@ class _Filling:
 
     def _state(self, number: int, kind: str, state: Any, *, current: Any, path: str) -> Any:
         value = self._taken_up(number, current)
-        given = self.value(state, MISSING, path)
+        # An optimiser's own tensors are filled: they may be views of what others hold.
+        old = value.state_dict() if isinstance(value, Optimizer) else MISSING
+        given = self.value(state, old, path)
         if value is MISSING or _name(type(value)) != kind:
             value = _generator(kind, given)
         if value is None:

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 from baselines import api
 from baselines.bound import MOST, Real
 from baselines.classic.space import only_of, probe
+from baselines.state import Kept
 
 FEW = 8  # numbers in an observation, up to which it is bucketed: the table is a product
 ENDLESS = 1e6  # a bound beyond this is a way of writing "none"
@@ -66,16 +67,20 @@ class TabularQ:
         self._edges = _edges(space, config)
         self._rows: dict[bytes, int] = {}  # state -> row of the table
         self._q = np.full((64, int(actions.n)), config.initial_value)  # doubled when full
+        self._rng = np.random.default_rng(task.seed)
+        self._ended: deque[tuple[float, int]] = deque(maxlen=EPISODES)  # return and length
+        self._step = 0
+
+    def kept(self) -> Kept:
+        return Kept(self)
 
     def learn(self, progress: api.Progress) -> int:
         """One environment, one update a step: Sutton and Barto, 2018, equation 6.8."""
-        task, config = self._task, self._config
-        rng = np.random.default_rng(task.seed)
+        task, config, rng, ended = self._task, self._config, self._rng, self._ended
         env = task.make_env()
         row = self._visit(env.reset(seed=task.env_seed)[0])
         episode, length = 0.0, 0
-        ended: deque[tuple[float, int]] = deque(maxlen=EPISODES)
-        for step in range(1, task.steps + 1):
+        for step in range(self._step + 1, task.steps + 1):
             epsilon, rate = schedules(config, step / task.steps)
             action = self._explore(row, epsilon, rng)
             observation, reward, terminated, truncated, _ = env.step(self._start + action)
@@ -96,6 +101,9 @@ class TabularQ:
                     metrics["rollout/ep_rew_mean"] = float(np.mean(returns))
                     metrics["rollout/ep_len_mean"] = float(np.mean(lengths))
                 progress.log(step, metrics)
+            if step == task.barrier:
+                self._step = step
+                raise api.Barrier(step)
         env.close()
         return task.steps
 

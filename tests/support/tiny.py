@@ -13,7 +13,7 @@ from probe_envs_agents import Goals, continuous, discrete
 from baselines import AGENTS, BONUSES, REPLAY, entry, names, split
 from harness import envs
 from harness.setting import Layer
-from harness.spec import Evaluation, RunSpec
+from harness.spec import Engine, Evaluation, RunSpec
 from harness.store.reader import Store
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
@@ -89,6 +89,7 @@ def tiny(
     steps: int = STEPS,
     env: str | None = None,
     rehearse: bool = False,
+    engine: str = "sb3",
     **hparams: object,
 ) -> RunSpec:
     """A spec of `agent`, in the smallest environment it can act in unless another is named."""
@@ -102,7 +103,8 @@ def tiny(
     env = env or smallest
     chosen = HPARAMS.get(agent, {}) | hparams
     layers = (Layer("tests/support/tiny.py", chosen),)
-    spec = resolve(Request(agent, env, steps, seed, layers, wrappers), rehearse=rehearse)
+    asked = Request(agent, env, steps, seed, layers, wrappers, engine=Engine(name=engine))
+    spec = resolve(asked, rehearse=rehearse)
     return spec.model_copy(update={"evaluation": PROTOCOL})
 
 

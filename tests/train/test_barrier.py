@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import ENTRIES, each, store_at, tiny
+from tiny import ENTRIES, store_at, tiny
 
-from baselines import LOCKSTEP
+from baselines import ENGINES, SB3
 from harness import agents
 from harness.config.strict import UserError
-from harness.spec import Checkpoint, Engine
+from harness.spec import Checkpoint
 from harness.store import checkpoint, layout, writer
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
@@ -23,16 +23,26 @@ from harness.train.run import Job, run
 from harness.train.watch import Watch
 
 STEPS, EVERY = 400, 90
-ABLE = [name for name in ENTRIES if not agents.unresumable(name, "sb3")]
+# Every agent that can, under each engine that trains it.
+ABLE = [
+    (name, engine)
+    for name, entry in ENTRIES.items()
+    for engine in ENGINES
+    if (engine == SB3 or entry.lockstep) and not agents.unresumable(name, engine)
+]
 
 
 def asked(*quick):
-    """Every agent that can; in each test run these alone."""
-    return each(ABLE, slow=set(ABLE).difference(quick))
+    """All of these; in each test run some alone."""
+    marks = {True: [], False: [pytest.mark.slow]}
+    return [
+        pytest.param(*case, marks=marks["-".join(case) in quick], id="-".join(case))
+        for case in ABLE
+    ]
 
 
-def spec_of(agent, every=EVERY, steps=STEPS, **hparams):
-    spec = tiny(agent, steps=steps, **hparams)
+def spec_of(agent, every=EVERY, steps=STEPS, engine="sb3", **hparams):
+    spec = tiny(agent, steps=steps, engine=engine, **hparams)
     return spec.model_copy(update={"checkpoint": Checkpoint(every=every)})
 
 
@@ -80,10 +90,10 @@ def outcome(folder):
     return [*kept, rows, (folder / "evals.jsonl").read_text(), counted]
 
 
-@pytest.mark.parametrize("agent", asked("ppo", "dqn"))
-def test_a_run_that_is_killed_goes_on_to_the_same_bits(agent, tmp_path):
-    spec = spec_of(agent)
-    kills = np.random.default_rng(sum(agent.encode())).integers(1, STEPS * 0.9, 3)
+@pytest.mark.parametrize(("agent", "engine"), asked("ppo-sb3", "tabular_q-sb3", "ppo_rnd-lockstep"))
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(agent, engine, tmp_path):
+    spec = spec_of(agent, engine=engine)
+    kills = np.random.default_rng(sum(agent.encode())).integers(EVERY + 40, STEPS - 20, 3)
 
     whole = made(tmp_path / "whole", spec)
     broken = made(tmp_path / "broken", spec, *sorted(map(int, kills)))
@@ -91,23 +101,9 @@ def test_a_run_that_is_killed_goes_on_to_the_same_bits(agent, tmp_path):
     assert outcome(broken) == outcome(whole)
 
 
-@pytest.mark.parametrize(
-    "agent", ["ppo_rnd", *(pytest.param(each, marks=pytest.mark.slow) for each in ("ppo", "dqn"))]
-)
-def test_a_run_of_lockstep_goes_on_to_the_same_bits_too(agent, tmp_path):
-    pytest.importorskip("numba")
-    version = ENTRIES[agent].under(LOCKSTEP).version
-    asked_for = {"engine": Engine(name=LOCKSTEP), "agent_version": version}
-    spec = spec_of(agent).model_copy(update=asked_for)
-
-    whole, broken = made(tmp_path / "whole", spec), made(tmp_path / "broken", spec, 210)
-
-    assert outcome(broken) == outcome(whole)
-
-
-@pytest.mark.parametrize("agent", asked("dqn"))
-def test_what_is_kept_is_all_that_a_learner_goes_on_from(agent, tmp_path, monkeypatch):
-    spec = spec_of(agent)
+@pytest.mark.parametrize(("agent", "engine"), asked("dqn-sb3"))
+def test_what_is_kept_is_all_that_a_learner_goes_on_from(agent, engine, tmp_path, monkeypatch):
+    spec = spec_of(agent, engine=engine)
     fresh = made(tmp_path / "fresh", spec)
     make, first = agents.make, []
 
@@ -115,7 +111,8 @@ def test_what_is_kept_is_all_that_a_learner_goes_on_from(agent, tmp_path, monkey
         """The learner that passed the barrier, with nothing put back into it."""
         if not first:
             first.append(make(name, task, hparams, engine))
-        first[0].task = replace(task, make_env=first[0].task.make_env)
+        there = "task" if hasattr(first[0], "task") else "_task"
+        setattr(first[0], there, replace(task, make_env=getattr(first[0], there).make_env))
         return first[0]
 
     monkeypatch.setattr(agents, "make", same)

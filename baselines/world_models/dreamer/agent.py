@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from baselines import api
 from baselines.classic.space import only_of, probe
+from baselines.state import Kept
 from baselines.world_models.action import CorrelatedActions
 from baselines.world_models.dreamer.action import kind_of
 from baselines.world_models.dreamer.config import Config
@@ -61,15 +63,27 @@ class Dreamer:
         self._acting = torch.Generator(task.device).manual_seed(act)
         self._rng = np.random.default_rng(numpy)
         self._uniform = CorrelatedActions(self._kind.code.space, 0.0, self._rng)
+        self._diary = Diary()
+        self._step = 0
+
+    @cached_property
+    def _replay(self) -> Replay:
+        config = self._config
+        capacity = config.buffer_rows(self._task.steps)
+        seen, on_disk = self._seen, config.replay == "disk"
+        return Replay(capacity, seen.shape, seen.dtype, self._kind.width, on_disk)
+
+    def kept(self) -> Kept:
+        return Kept(self, {"replay": self._replay.ring()})
 
     def learn(self, progress: api.Progress) -> int:
         """Train to the end of the budget: acting is sampled, and uniform to begin with."""
         task, config = self._task, self._config
-        env, replay, diary = task.make_env(), self._replay(), Diary()
+        env, replay, diary = task.make_env(), self._replay, self._diary
         obs = self._meet(env.reset(seed=task.env_seed)[0])
         replay.start(obs[0])
         mind = self._initial(1)
-        for step in range(1, task.steps + 1):
+        for step in range(self._step + 1, task.steps + 1):
             mind = self._act(obs, mind, step)
             code = mind.action[0].cpu()
             action = self._kind.code.restore(code)
@@ -89,14 +103,12 @@ class Dreamer:
                     diary.updates.append(self._update(replay, step))
             if step % LOG_EVERY == 0 or step == task.steps:
                 diary.report(step, progress)
+            if step == task.barrier:
+                self._step = step
+                replay.cut()
+                raise api.Barrier(step)
         env.close()
         return task.steps
-
-    def _replay(self) -> Replay:
-        config = self._config
-        capacity = config.buffer_rows(self._task.steps)
-        seen, on_disk = self._seen, config.replay == "disk"
-        return Replay(capacity, seen.shape, seen.dtype, self._kind.width, on_disk)
 
     def _due(self, step: int, replay: Replay) -> bool:
         config = self._config

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from baselines.state import Ring
+
 
 class Batch(NamedTuple):
     """Sequences, time first: (T, B, ...)."""
@@ -67,6 +69,14 @@ class Replay:
     ) -> None:
         """What a step from the row before led to."""
         self._add(obs, action, reward, False, terminated or truncated, terminated)
+
+    def cut(self) -> None:
+        """The newest row ends its episode, which was cut off there."""
+        last = Batch._fields.index("last")
+        self._rows[last][(self._added - 1) % self._capacity] = True
+
+    def ring(self) -> Ring:
+        return Ring(dict(zip(Batch._fields, self._rows, strict=True)), self._added)
 
     def _add(self, *row: Any) -> None:
         place = self._added % self._capacity
