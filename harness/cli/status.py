@@ -111,6 +111,15 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     made = ((s.spec, s) for s in unique if isinstance(s.spec, RunSpec))
     seconds = {spec.key: known.seconds(spec) for spec, each in made if to_come(each)}
     parts += [f"{progress(statuses, seconds)}."]
+    waiting = [
+        (each.barrier["step"], str(each.spec))
+        for each in unique
+        if each.barrier and each.state in ("failed", "interrupted")
+    ]
+    if waiting:
+        step, run = max(waiting)
+        furthest = f"the furthest is {escape(run)}, from step {step:,}"
+        parts.append(f"{len(waiting)} of them go on from a barrier: {furthest}.")
     if sweep.made:
         parts.append(cost.spent(unique).sentence)
     if sweep.imported:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from tiny import ENTRIES, store_at, tiny
 
 from baselines import ENGINES, SB3
 from harness import agents
+from harness.cli.status import of_sweep
 from harness.config.strict import UserError
-from harness.spec import Checkpoint
+from harness.spec import Checkpoint, ResolvedSweep
 from harness.store import checkpoint, layout, writer
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
@@ -248,6 +251,21 @@ def test_a_finished_run_that_was_killed_before_it_could_tidy_up_is_tidied_up(tmp
 def killed_if_finished(folder):
     if (folder / "result.json").exists():
         raise Killed
+
+
+def test_status_says_which_runs_go_on_from_a_barrier(tmp_path):
+    spec, store = spec_of("tabular_q"), store_at(tmp_path)
+    killed_at(200, spec, store)
+    sweep = ResolvedSweep(
+        name="some", question="", source="", arms=("",), envs=(spec.env,), runs=(spec,)
+    )
+
+    told = io.StringIO()
+    Console(file=told, width=200).print(of_sweep(sweep, store))
+
+    assert "1 of them go on from a barrier" in told.getvalue()
+    assert "from step 180." in told.getvalue()
+    assert store.status(spec).state == "interrupted"
 
 
 # What it does not go on from ---------------------------------------------------------------------
