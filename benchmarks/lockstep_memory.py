@@ -19,7 +19,6 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import torch
 
 from baselines.api import Task
@@ -40,13 +39,7 @@ def fill(name: str, env: str, hparams: dict[str, Any], steps: int, seed: int, ba
     for array in model.replay:
         array[:] = 1
     model.filled = len(model.replay.rewards)
-    batches = model.batches(max(model.gradient_steps, 1), model.batch_size)
-    if hasattr(model, "critics"):
-        width = model.replay.actions.shape[-1]
-        noise = np.zeros((len(batches[0]), 2, model.batch_size, width), np.float32)
-        model.fit(*batches, noise)
-    else:
-        model.fit(*batches)
+    model.train(max(model.gradient_steps, 1), model.batch_size)
     barrier.wait()
     barrier.wait()
 
