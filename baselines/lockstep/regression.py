@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from baselines.curiosity.network import mlp
 from baselines.lockstep.flat import Flat, linears, net, parameters
 from baselines.lockstep.kernel import TWO, ZERO, F, adam, compiled
-from baselines.lockstep.shown import Distinct, backward_shown, forward_shown, grouped
+from baselines.lockstep.shown import Distinct, backward_shown, distinct, forward_shown, grouped
 
 
 @compiled
@@ -79,3 +80,10 @@ class Regression:
         )  # fmt: skip
         flat.steps += len(minibatches)
         return float(losses.mean())
+
+
+def warm() -> None:
+    """Compile it, or read it from disk, for the processes that are forked from this one."""
+    module = mlp([2, 3, 1], nn.Tanh, torch.Generator())
+    critic = Regression(module, torch.optim.Adam(module.parameters()), 0)
+    critic.fit(distinct(np.zeros((2, 2), F)), np.zeros((2, 1), F), np.arange(2), [torch.arange(2)])
