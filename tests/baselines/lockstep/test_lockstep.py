@@ -157,6 +157,25 @@ def test_a_process_that_compiles_learns_the_bits_of_one_that_reads_from_disk(
     assert compiled == read and any(tmp_path.rglob("*.nbc"))
 
 
+SERVER = """
+import psutil, baselines.lockstep.dqn, harness.train.executors.warm
+print(psutil.Process().memory_info().rss)
+"""
+
+
+@pytest.mark.slow
+def test_the_server_of_workers_holds_no_compiler(tmp_path):
+    hidden = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+
+    first, later = (
+        int(subprocess.check_output([sys.executable, "-c", SERVER], env=hidden, text=True))
+        for _ in range(2)
+    )
+
+    assert any(tmp_path.rglob("*.nbc"))
+    assert first < later + 50e6  # with what compiled it, over 100 MB more
+
+
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("ppo")])
 def test_what_a_barrier_keeps_of_a_replay_is_its_new_rows(name):
     agent = made(CASES[name], seed=1)
