@@ -55,9 +55,10 @@ class CuriousOffPolicy(Curious):
             bonus, self.curiosity_config, gamma=self.gamma, n_envs=self.n_envs, seed=seed
         ).to(self.device)
         self.novelty_optimizer = self.novelty.optimizer
+        self.replay_buffer.attach(self.novelty, None)  # a barrier fills it where it stands
 
     def _setup_learn(self, *args: Any, **kwargs: Any) -> tuple[int, BaseCallback]:
-        # Only now: a buffer or an environment may have been loaded in between.
+        # Once more: a buffer or an environment may have been loaded in between.
         self.replay_buffer.attach(self.novelty, self._vec_normalize_env)
         return super()._setup_learn(*args, **kwargs)
 
