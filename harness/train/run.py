@@ -20,7 +20,7 @@ from harness.config.tree import canonical
 from harness.spec import Limits, Metric, RunSpec
 from harness.store import scalars, writer
 from harness.store.reader import Store
-from harness.train import barrier, limit, sacred_log
+from harness.train import limit, sacred_log
 from harness.train.archive import film_run
 from harness.train.budget import Budget
 from harness.train.measure import measure
@@ -155,6 +155,8 @@ def _train(
     watch = Watch(spec, card, agent, log, trackers)
     resumed = 0
     if log.barrier:
+        from harness.train import barrier  # imports torch, which not every learner needs
+
         started, resumed = log.barrier["started"], log.barrier["resumed"] + 1
         barrier.go_on(agent, watch, visits, log)
         for point in scalars.recorded(log.folder):  # up to the barrier
@@ -166,6 +168,8 @@ def _train(
             steps_trained = agent.learn(watch)
             break
         except Barrier as reached:
+            from harness.train import barrier
+
             came = {"step": reached.step, "started": started, "resumed": resumed}
             barrier.leave(agent, watch, visits, log, came | {"made_by": _made_by(facts)})
         except Exception:

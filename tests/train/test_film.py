@@ -9,7 +9,7 @@ import fake_store
 import gymnasium as gym
 import numpy as np
 import pytest
-from tiny import tiny
+from tiny import each, tiny
 from typer.testing import CliRunner
 
 from harness.cli.main import app
@@ -51,7 +51,10 @@ def film_of(folder):
 # The episode --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("agent", ["ppo", "random", "dqn_rnd", "recurrent_ppo"])
+FILMED = ["ppo", "random", "dqn_rnd", "recurrent_ppo"]
+
+
+@pytest.mark.parametrize("agent", each(FILMED, slow={"dqn_rnd", "recurrent_ppo"}))
 def test_every_episode_of_the_final_evaluation_is_filmed_bit_for_bit(agent, store):
     loaded = trained(folder := finished(store, tiny(agent)))
 
