@@ -119,7 +119,14 @@ def test_a_run_is_watched_by_its_key_and_its_film_kept_with_it(store, tmp_path):
     assert kept.at[-1] == run_files.final_lengths(folder)[place]
 
 
-@pytest.mark.parametrize(("chosen", "seed"), [("best", 5), ("worst", 6), (2, 7)])
+@pytest.mark.parametrize(
+    ("chosen", "seed"),
+    [
+        pytest.param("best", 5, marks=pytest.mark.slow),
+        ("worst", 6),
+        pytest.param(2, 7, marks=pytest.mark.slow),
+    ],
+)
 def test_another_episode_is_watched_and_not_kept(chosen, seed, store, tmp_path):
     folder = finished(store, tiny("ppo", seed=seed))
     returns = run_files.final_returns(folder)
@@ -155,7 +162,9 @@ def test_the_newest_finished_run_of_an_agent_on_an_environment_is_watched(store,
     assert code == 0 and out.startswith("random on CartPole-v1, seed 1")
 
 
-@pytest.mark.parametrize("ending", ["gif", "webp", "mp4"])
+@pytest.mark.parametrize(
+    "ending", ["mp4", *(pytest.param(e, marks=pytest.mark.slow) for e in ("gif", "webp"))]
+)
 def test_runs_stand_side_by_side_in_one_video(ending, store, tmp_path):
     folders = [finished(store, tiny(agent)) for agent in ("ppo", "random")]
     path = tmp_path / f"x.{ending}"

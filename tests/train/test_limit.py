@@ -40,7 +40,12 @@ except limit.LimitExceeded as error:
 """
 
 
-@pytest.mark.parametrize("how", HANGS)
+QUICK = ("asleep", "eating memory")
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=[pytest.mark.slow] * (how not in QUICK)) for how in HANGS]
+)
 def test_whatever_is_beyond_its_limits_ends_and_tells_where_it_was(how):
     code = PROCESS.format(hang=HANGS[how].replace("\n", "\n    "))
     began = time.monotonic()
@@ -100,6 +105,7 @@ limits: {hours: 0.004, memory_gb: 0.7}
 """
 
 
+@pytest.mark.slow
 def test_a_run_beyond_its_limits_fails_with_that_reason_and_the_others_finish(tmp_path):
     (tmp_path / "bad.py").write_text(MODULE)
     (tmp_path / "limits.yaml").write_text(SWEEP)
