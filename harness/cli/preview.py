@@ -19,7 +19,7 @@ def preview(
     """Draw an environment: a random episode and a scripted one. `watch` shows trained agents."""
     with verb.users_errors():
         from harness.train import preview
-        from harness.train.screen import Reel
+        from harness.train.reel import Reel
 
         verb.enter(study)
         path = Path(f"{env}.png") if out == Path() else out

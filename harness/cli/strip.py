@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness.cli import verb
 
 if TYPE_CHECKING:
-    from harness.train.screen import Reel
+    from harness.train.reel import Reel
 
 
 def check(path: Path, option: str) -> None:

@@ -68,7 +68,7 @@ def watch(
     They act as in evaluation: without exploration, unless the protocol samples.
     """
     with verb.users_errors("The runs are as they were."):
-        from harness.train import screen
+        from harness.train import reel
         from harness.train import video as videos
         from harness.train.film import every_step
 
@@ -87,17 +87,17 @@ def watch(
         chosen = [_chosen(folder, episode, seed, trust) for folder in folders]
         every = every_step([each.steps for each in chosen])
         titles = _titles(chosen)
-        reels = [screen.Reel(t, _filmed(c, every)) for t, c in zip(titles, chosen, strict=True)]
+        reels = [reel.Reel(t, _filmed(c, every)) for t, c in zip(titles, chosen, strict=True)]
         shown = verb.console()
         if video is not None:
-            videos.write(screen.pictures(reels), screen.rate(reels), video)
+            videos.write(reel.pictures(reels), reel.rate(reels), video)
             shown.print(str(video), soft_wrap=True)
         if strip is not None:
             strips.draw(reels, strip)
             shown.print(str(strip), soft_wrap=True)
         if window:
-            title = "; ".join(reel.title for reel in reels)
-            videos.show(lambda: screen.pictures(reels), screen.rate(reels), title)
+            title = "; ".join(each.title for each in reels)
+            videos.show(lambda: reel.pictures(reels), reel.rate(reels), title)
 
 
 # Which runs ---------------------------------------------------------------------------------------

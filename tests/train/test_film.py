@@ -19,7 +19,7 @@ from harness.store import run_files
 from harness.store.reader import Store
 from harness.sweep.expand import expand
 from harness.train import film as filming
-from harness.train import screen
+from harness.train import reel
 from harness.train.film import Film, Shot, filmed, final_seeds, typical
 from harness.train.run import Job, attempt, run
 from harness.train.trained import trained
@@ -93,11 +93,9 @@ def test_the_typical_episode_has_the_median_return():
 
 def test_pictures_have_even_sides_and_room_for_the_title_of_a_small_frame():
     film = Film("mine", 1, shots=[Shot(0, "", 0.0, "", zlib.compress(bytes(48)), (4, 4, 3))])
-    wide, narrow = (
-        next(screen.pictures([screen.Reel(title, film)])) for title in ("w" * 35, "short")
-    )
+    wide, narrow = (next(reel.pictures([reel.Reel(title, film)])) for title in ("w" * 35, "short"))
 
-    assert wide.shape[1] > narrow.shape[1] >= screen.LEAST_WIDTH
+    assert wide.shape[1] > narrow.shape[1] >= reel.LEAST_WIDTH
     assert not {side % 2 for shape in (wide.shape, narrow.shape) for side in shape[:2]} - {0}
 
 
