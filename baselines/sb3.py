@@ -149,10 +149,10 @@ class SB3Agent:
         return self.model.num_timesteps if trained is None else trained
 
     def kept(self) -> Kept:
-        """The model, what it has reported, and VecNormalize's statistics; a replay buffer's rows
-        as a ring.
+        """All that it holds, a subclass's own too, and VecNormalize's statistics; a replay buffer's
+        rows as a ring.
         """
-        root = {"model": self.model, "reported": self._reported, "moments": self._moments()}
+        root = {"agent": self, "moments": self._moments()}
         return Kept(root, rings(self.model), NO_STATE, constant(self.model))
 
     def _leave_episodes(self) -> None:

@@ -304,9 +304,15 @@ class _Filling:
             for i, part in enumerate(parts)
         ]
         maker = type(current) if _name(type(current)) == kind else _loaded(kind)
-        if maker is None or any(value is MISSING for value in values):
+        if (
+            maker is None
+            or not issubclass(maker, tuple)
+            or any(value is MISSING for value in values)
+        ):
             raise self._unlike(path, kind, current)
-        return maker(*values) if hasattr(maker, "_fields") else maker(values)
+        if maker in (tuple, torch.Size):
+            return maker(values)
+        return tuple.__new__(maker, values)  # its own constructor may do anything
 
     def _scalar(self, number: int, *, current: Any, path: str) -> Any:
         self.made[number] = self.arrays[str(number)][()]

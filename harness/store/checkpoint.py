@@ -37,6 +37,8 @@ def read(folder: Path, deep: bool = False) -> dict[str, Any] | None:
     facts = files.read_json(path, _FACTS)
     if facts is None:
         return None
+    if layout.KEY.fullmatch(folder.name) and facts["key"] != folder.name:
+        raise Damaged(path, f"it is swapped: it is that of the run {facts['key']}")
     if files.no_folder(folder / layout.KEPT):
         raise Damaged(path, f"{layout.KEPT} is no folder of its own")
     for name, witness in {**facts["kept"], **facts["logs"]}.items():

@@ -29,6 +29,7 @@ from harness.train.track import Trackers
 from harness.train.watch import Watch
 
 T = TypeVar("T")
+BEGINNING = {"step": 0, "passed": 0}  # of a run that has passed no barrier yet
 
 
 class Job(NamedTuple):
@@ -143,7 +144,7 @@ def _train(
         return visits.watch(env, card)
 
     def make() -> Agent:
-        task = learning_task(spec, card, watched, passed=log.barrier)
+        task = learning_task(spec, card, watched, passed=log.barrier or BEGINNING)
         return agents.make(spec.agent, task, spec.hparams, spec.engine.name)
 
     agent = make()
@@ -212,7 +213,7 @@ def _made_by(facts: Mapping[str, Any]) -> str:
 
 
 def rehearse(spec: RunSpec, look: Callable[[Agent], T]) -> T:
-    """Learn as `spec` says once more, in this process and without files.
+    """Learn as `spec` says once more, in this process and without files, so without barriers.
 
     :param look: is shown the agent before it learns; what it returns may be filled on the way.
     """

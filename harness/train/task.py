@@ -27,18 +27,18 @@ def learning_task(
 
     :param around: what each training environment is put into.
     :param device: default: the spec's.
-    :param passed: the last barrier, its "step" and how many were "passed" with it; None: none yet.
+    :param passed: the last barrier, its "step" and how many were "passed" with it; None: it learns
+        without any.
     """
     fix_arithmetic(spec)
-    step, number = (passed["step"], passed["passed"]) if passed else (0, 0)
-    seeds = streams(spec.seed, number)
+    seeds = streams(spec.seed, passed["passed"] if passed else 0)
     return Task(
         make_env=lambda: around(envs.make(card, spec.wrappers)),
         steps=spec.steps,
         seed=seeds.agent,
         env_seed=seeds.env,
         device=device or spec.engine.device,
-        barrier=_barrier(spec, step),
+        barrier=_barrier(spec, passed["step"]) if passed else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections import defaultdict, deque
 from dataclasses import dataclass
@@ -174,6 +175,32 @@ def test_what_cannot_be_taken_is_named_by_its_place(value, said):
 def test_what_a_fresh_object_lacks_and_nothing_may_make_is_named():
     with pytest.raises(Unsaved, match=r"^thing was a .*:Thing, and a fresh one has nothing there"):
         over(Thing(thing=Thing()), Thing())
+
+
+class Loud(NamedTuple("Loud", [("value", int)])):
+    def __new__(cls, value):
+        raise AssertionError("its constructor was called")
+
+
+@dataclass
+class Loader:
+    values: Any
+
+    def __post_init__(self):
+        raise AssertionError("its constructor was called")
+
+
+@pytest.mark.parametrize("name", ["Loud", "Loader"])
+def test_a_tuple_that_is_read_is_made_without_a_constructor_of_anybodys(name):
+    arrays = taken(Kept(Thing(pair=Pair(1, 2))))
+    tree = arrays["tree"].tobytes().decode().replace(f"{__name__}:Pair", f"{__name__}:{name}")
+    arrays["tree"] = np.frombuffer(tree.encode(), np.uint8)
+    thing = Thing()
+
+    with contextlib.suppress(Unsaved):
+        put_back(Kept(thing), arrays)
+
+    assert isinstance(getattr(thing, "pair", ()), tuple)
 
 
 def test_names_that_are_read_make_nothing_but_records():

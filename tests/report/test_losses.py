@@ -62,6 +62,19 @@ def test_a_line_is_the_median_over_seeds_with_their_range_on_a_log_axis_over_dec
     assert line.x[-1] == fake_store.ENVS[ENV][2]
 
 
+def test_an_arm_of_which_a_run_logged_nothing_is_named_and_not_drawn_over_the_others(tmp_path):
+    sweep = fake_store.sweep(("ppo", "rnd"), (ENV,), seeds=3)
+    store = Store(tmp_path)
+    for run in sweep.runs:
+        if (run.arm, run.seed) != ("rnd", 1):
+            fake_store.write_run(store, run, metrics={"train/value_loss": [2.0, 1.0]})
+
+    (panel,) = losses.plot_of(Evidence(sweep, store), ENV).panels
+
+    assert [line.look.name for line in panel.marks] == ["ppo"]
+    assert panel.gaps == ("not drawn: rnd (logged by 2 of 3 runs)",)
+
+
 def test_a_point_is_the_mean_of_what_was_logged_since_the_one_before():
     series = Series(np.array([1.0, 2, 3, 10]), np.array([4.0, 6, 1, 8]), False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ import pytest
 from rich.console import Console
 from tiny import ENTRIES, store_at, tiny
 
-from baselines import ENGINES, SB3
-from harness import agents
+import baselines.sb3
+from baselines import ENGINES, SB3, state
+from harness import agents, envs
 from harness.cli.status import of_sweep
 from harness.config.strict import UserError
 from harness.spec import Checkpoint, ResolvedSweep
@@ -23,6 +25,7 @@ from harness.sweep.resolve import resolve
 from harness.train import barrier
 from harness.train import run as train
 from harness.train.run import Job, run
+from harness.train.task import learning_task
 from harness.train.watch import Watch
 
 STEPS, EVERY = 400, 90
@@ -290,6 +293,48 @@ def test_a_run_whose_files_were_altered_since_its_barrier_begins_anew(name, tmp_
     assert told in capsys.readouterr().err
     assert not [row for row in attempts(folder) if "from_step" in row]
     assert outcome(folder) == outcome(made(tmp_path / "whole", spec))
+
+
+def test_a_run_does_not_go_on_from_what_another_seed_left(tmp_path):
+    spec, store = spec_of("tabular_q"), store_at(tmp_path)
+    other = spec.model_copy(update={"seed": spec.seed + 1})
+    killed_at(200, spec, store)
+    killed_at(200, other, store)
+    for name in (*checkpoint.LOGS, layout.CHECKPOINT, layout.KEPT):
+        there, here = store.folder(other) / name, store.folder(spec) / name
+        if here.is_dir():
+            shutil.rmtree(here)
+            shutil.copytree(there, here)
+        elif there.exists():
+            shutil.copy(there, here)
+
+    run(spec, Job(store.root))
+
+    assert not [row for row in attempts(store.folder(spec)) if "from_step" in row]
+    assert outcome(store.folder(spec)) == outcome(made(tmp_path / "whole", spec))
+
+
+def test_what_is_learned_once_more_without_files_passes_no_barrier():
+    spec = spec_of("tabular_q")
+
+    assert train.rehearse(spec, lambda agent: agent)._step == 0
+
+
+def test_what_a_subclass_holds_beside_the_algorithm_goes_on():
+    class Counting(baselines.sb3.agent_class("ppo")):
+        def __init__(self, task, config):
+            super().__init__(task, config)
+            self.counted = {"calls": 0}
+
+    spec = spec_of("ppo")
+    card, config = envs.card(spec.env), Counting.Config.model_validate(spec.hparams)
+    before, fresh = (Counting(learning_task(spec, card), config) for _ in range(2))
+    before.counted["calls"] = 3
+
+    state.put_back(fresh.kept(), state.taken(before.kept()))
+
+    assert fresh.counted == {"calls": 3}
+    assert fresh.task is not before.task
 
 
 def test_a_run_does_not_go_on_with_other_code_or_packages(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -55,11 +55,21 @@ def plot_of(evidence: Evidence, env: str) -> Plot | str:
             for arm in evidence.arms_on(env)
             if all(name in evidence.training.get(key, {}) for key in evidence.keys(arm, env))
         }
+        gaps = tuple(_gaps(evidence, env, name, runs))
         for arms in curves.groups(evidence, list(runs)):
             lines = [_line(runs[arm], of_arm[arm]) for arm in arms]
             by_row = any(run.by_row for arm in arms for run in runs[arm])
-            panels.append(_panel(name, env, lines, by_row))
+            panels.append(replace(_panel(name, env, lines, by_row), gaps=gaps))
     return Plot(tuple(panels), caption.seeds(evidence)) if panels else ""
+
+
+def _gaps(evidence: Evidence, env: str, name: str, drawn: Collection[str]) -> Iterator[str]:
+    """Arms of which some runs logged it, and others are missing or failed before they could."""
+    for arm in evidence.arms_on(env):
+        keys = evidence.keys(arm, env)
+        have = sum(name in evidence.training.get(key, {}) for key in keys)
+        if have and arm not in drawn:
+            yield f"not drawn: {arm} (logged by {have} of {len(keys)} runs)"
 
 
 def _panel(name: str, env: str, lines: list[Line], by_row: bool) -> Panel:
