@@ -40,12 +40,14 @@ def profile(
     """Measure where a training step's time goes, and recommend settings for this machine."""
     with verb.users_errors("Nothing was kept."):
         from harness.config import study
-        from harness.sweep.request import Request
+        from harness.config.strict import Document
+        from harness.sweep.request import Request, Source
         from harness.sweep.resolve import resolve
         from harness.train.profile import measure, recommended, settings
 
         study.enter(Path())
-        request = Request(agent, env, steps, 0, verb.overrides(set_))
+        source = Source(Document("harness profile", {}, {}))
+        request = Request(agent, env, steps, 0, verb.overrides(set_), source=source)
         if chosen := verb.engine(engine):
             request = request._replace(engine=chosen)
         spec, shown = resolve(request, rehearse=True), verb.console()

@@ -123,10 +123,8 @@ def _folders(what: list[str], store: Store) -> list[Path]:
 
 def _newest(agent: str, env: str, store: Store) -> Path:
     """The run of an agent on an environment that was finished last."""
-    from baselines import names
     from harness import agents
     from harness.config.name import is_target
-    from harness.config.strict import suggest
 
     try:
         agent = agents.named(agent)
@@ -134,12 +132,24 @@ def _newest(agent: str, env: str, store: Store) -> Path:
         raise verb.user_error("watch", error.args[0]) from None
     folder = store.newest(agent, env) if is_target(agent) and is_target(env) else None
     if folder is None:
-        there = sorted({path.name for path in store.root.glob("runs/*/*")})
-        unknown = agent not in names()
-        hint = suggest(agent, names()) if unknown else "" if env in there else suggest(env, there)
-        message = f"no finished run of {agent} on {env} in {store.root}.{hint}"
-        raise verb.user_error("watch", f"{message} `harness run {agent} {env}` makes one")
+        message = f"no finished run of {agent} on {env} in {store.root}{_way_out(agent, env)}"
+        raise verb.user_error("watch", message)
     return folder
+
+
+def _way_out(agent: str, env: str) -> str:
+    """What makes a run of the two; where one is not known, which is meant."""
+    from baselines import names
+    from harness import envs
+    from harness.config.strict import suggest
+
+    if ":" not in agent and agent not in names():
+        return f": unknown agent '{agent}'.{suggest(agent, names())}"
+    try:
+        envs.card(env)
+    except KeyError as error:
+        return f": {error.args[0]}"
+    return f". `harness run {agent} {env}` makes one"
 
 
 # Which episodes -----------------------------------------------------------------------------------

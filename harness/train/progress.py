@@ -32,6 +32,7 @@ class Display:
     def __enter__(self) -> Display:
         if self.console.is_terminal:
             self._live.start()
+        self.tick()  # before the first run begins, libraries are imported and may be compiled
         return self
 
     def __exit__(self, *error: object) -> None:

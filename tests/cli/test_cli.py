@@ -77,6 +77,13 @@ def test_a_report_is_written_anew_from_the_store(folder):
     assert report.read_bytes() == first
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_path_that_no_encoding_has_is_shown_by_its_code(encoding, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+
+    assert "started in \\udcff" in harness("status", "--results", b"\xff", cwd=tmp_path)
+
+
 def test_status_counts_the_runs_of_each_cell(folder):
     assert re.search(r"CartPole-v1 *\n +random +6/6", typed("status", "cli", cwd=folder))
     assert re.search(r"cli +12 +12", typed("status", cwd=folder))

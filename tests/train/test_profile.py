@@ -156,3 +156,9 @@ def test_the_command_shows_shares_rates_and_lines_and_the_same_as_json(tmp_path,
     ]
     assert facts["settings"][0]["sections"] == parts
     assert not list(tmp_path.iterdir())
+
+
+def test_an_error_names_the_command_that_was_typed(tmp_path):
+    said = typed("profile", "ppp", "CartPole-v1", cwd=tmp_path, code=2)
+
+    assert said.startswith("harness profile: agent: unknown agent 'ppp'")

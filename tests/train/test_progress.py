@@ -151,6 +151,15 @@ def test_in_a_pipe_there_is_a_line_now_and_then(sweep, store, monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_it_is_shown_before_the_first_run_begins(terminal, sweep, store):
+    console = Console(file=io.StringIO(), width=180, force_terminal=terminal)
+    with Display(course_of(sweep, store), console):
+        shown = console.file.getvalue()
+
+    assert "0/12 runs" in shown
+
+
 def test_on_a_terminal_the_table_changes_in_its_place(sweep, store):
     console = Console(file=io.StringIO(), width=80, height=30, force_terminal=True)
     with Display(course_of(sweep, store), console) as display:
