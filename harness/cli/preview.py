@@ -13,7 +13,9 @@ from harness.cli import option, strip, verb
 def preview(
     env: Annotated[str, typer.Argument(metavar="ENV", help="A name from `harness ls envs`.")],
     out: Annotated[Path, typer.Option(help="Output file; default: <ENV>.png.")] = Path(),
-    seed: Annotated[int, typer.Option(min=0, help="Reset seed of the episodes.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**31 - 1, help="Reset seed of the episodes.")
+    ] = 0,
     study: option.Study = None,
 ) -> None:
     """Draw an environment: a random episode and a scripted one. `watch` shows trained agents."""

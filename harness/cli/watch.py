@@ -54,6 +54,7 @@ def watch(
         int | None,
         typer.Option(
             min=0,
+            max=2**31 - 1,
             help="The episode of this reset seed instead, whether or not the final evaluation "
             "has it.",
             show_default=False,

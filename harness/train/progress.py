@@ -26,7 +26,7 @@ class Display:
 
     def __init__(self, course: Course, console: Console) -> None:
         self.course, self.console = course, console
-        self._said = 0.0
+        self._said, self._line = 0.0, ""
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> Display:
@@ -50,8 +50,10 @@ class Display:
             size = self.console.size
             self._live.update(screen(self.course, size.width, size.height), refresh=True)
         elif last or time.monotonic() - self._said > LINE_EVERY:
-            self._said = time.monotonic()
-            self.console.print(line(self.course), soft_wrap=True)
+            self._said, before = time.monotonic(), self._line
+            self._line = line(self.course)
+            if self._line != before:
+                self.console.print(self._line, soft_wrap=True)
 
 
 def line(course: Course) -> str:

@@ -18,6 +18,7 @@ Pictures = Iterator[Pixels]
 def write(pictures: Pictures, rate: float, path: Path) -> None:
     """:param path: whose suffix is one of FORMATS; see `check`."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.open("wb").close()  # says why it cannot be written; ffmpeg only breaks off
     FORMATS[path.suffix](pictures, rate, path)
 
 

@@ -240,6 +240,24 @@ def test_a_video_that_needs_ffmpeg_says_what_to_install(store, monkeypatch):
     assert code == 2 and "rl-ablation-harness[video]" in err
 
 
+def test_a_video_that_the_disk_does_not_take_is_one_line(store, monkeypatch):
+    monkeypatch.setattr("harness.train.video.find_spec", lambda name: name)
+    finished(store, tiny("pid"))
+    taken = store.root / "x.mp4"
+    taken.mkdir()
+
+    code, _, err = watch(store, "pid", "CartPole-v1", "--video", str(taken))
+
+    assert code == 2
+    assert f"{taken}: is a directory" in err and len(err.splitlines()) == 1
+
+
+def test_a_reset_seed_that_no_generator_takes_is_refused(store):
+    code, _, err = watch(store, "pid", "CartPole-v1", "--seed", str(10**30))
+
+    assert code == 2 and "--seed" in err
+
+
 class Blind(gym.Env):
     """Shows `picture`, whatever is asked of it."""
 
