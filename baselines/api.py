@@ -204,7 +204,7 @@ class Resumable(Protocol):
     """
 
     def kept(self) -> Any:
-        """All that it goes on from, a `baselines.state.Kept`; not its environments."""
+        """All that it goes on from, a `baselines.kept.Kept`; not its environments."""
 
 
 @runtime_checkable

@@ -34,12 +34,12 @@ from baselines import SAID, jax_state
 from baselines.api import Barrier, Config, Progress, Task
 from baselines.bound import Count, Positive
 from baselines.hindsight import GoalsEnd, ManyGoals, PaidAlike
+from baselines.kept import Kept
 from baselines.rollout import fitted
 from baselines.sb3_config import BUILDERS, config_of
 from baselines.sb3_family import OffPolicy, OnPolicy
 from baselines.sb3_state import NO_STATE, constant, rings, truncate
 from baselines.space import observation_kind, shown
-from baselines.state import Kept
 from baselines.target import load as load_target
 
 SMALLEST_IMAGE = 36  # SB3's NatureCNN refuses smaller ones

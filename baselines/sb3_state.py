@@ -13,7 +13,7 @@ from stable_baselines3.common.noise import ActionNoise
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.her.her_replay_buffer import HerReplayBuffer
 
-from baselines.state import Ring
+from baselines.kept import Ring
 
 # Environments are made anew; `learn` resets action noise, and is given its callback.
 NO_STATE = (VecEnv, BaseCallback, ActionNoise)

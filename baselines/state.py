@@ -22,7 +22,7 @@ import types
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from pydantic import BaseModel
 from torch.optim import Optimizer
 
 from baselines.api import Task
+from baselines.kept import Kept
 
 # What a learner is made with, or makes anew before it uses it.
 LEFT: tuple[type, ...] = (
@@ -62,27 +63,6 @@ TREE = "tree"  # the name of an array that is the JSON of all else
 
 class Unsaved(TypeError):
     """Something cannot be taken as data, or what was taken does not fit."""
-
-
-@dataclass(frozen=True)
-class Ring:
-    """Arrays whose first axis is a ring of rows: the oldest is overwritten by the newest.
-
-    They may be too large to be written again and again: only the rows that are new are.
-    """
-
-    arrays: Mapping[str, np.ndarray]
-    added: int  # rows since the beginning; row r lies at r % (length of the ring)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What a learner goes on from."""
-
-    root: Any  # an object, or a dict or list of some
-    rings: Mapping[str, Ring] = field(default_factory=dict)  # their arrays, wherever they are held
-    left: tuple[type, ...] = ()  # instances that are no state, beside LEFT
-    constant: tuple[Any, ...] = ()  # values that never change
 
 
 def taken(kept: Kept) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from harness.train.run import Job, run
 
 ROOT = Path(__file__).parents[1]
 # Third-party packages that a learner, an environment or a run imports and that compute nothing.
-SETTINGS = {"pydantic", "ruamel.yaml"}
+SETTINGS = {"pydantic", "ruamel.yaml", "pillow"}
 
 
 # Sources ------------------------------------------------------------------------------------------

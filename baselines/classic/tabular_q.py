@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from gymnasium import spaces
@@ -17,9 +17,7 @@ from pydantic import ConfigDict, Field
 from baselines import api
 from baselines.bound import MOST, Real
 from baselines.classic.space import only_of, probe
-
-if TYPE_CHECKING:
-    from baselines.state import Kept
+from baselines.kept import Kept
 
 FEW = 8  # numbers in an observation, up to which it is bucketed: the table is a product
 ENDLESS = 1e6  # a bound beyond this is a way of writing "none"
@@ -74,8 +72,6 @@ class TabularQ:
         self._step = 0
 
     def kept(self) -> Kept:
-        from baselines.state import Kept  # imports torch
-
         return Kept(self)
 
     def learn(self, progress: api.Progress) -> int:

@@ -17,10 +17,10 @@ from stable_baselines3.common.utils import should_collect_more_steps
 from stable_baselines3.common.vec_env import VecEnv
 
 from baselines.api import Config
+from baselines.kept import Kept, Ring
 from baselines.lockstep.flat import CompiledAgent, FlatModel
 from baselines.lockstep.kernel import F
 from baselines.lockstep.steps import Steps, features
-from baselines.state import Kept, Ring
 
 
 class Replay(NamedTuple):

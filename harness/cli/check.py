@@ -57,7 +57,7 @@ class Price(NamedTuple):
 
     def rows(self, cpu_seconds: float, wall_seconds: float) -> Iterator[tuple[str, str]]:
         hours = self.watts * cpu_seconds / 3_600
-        energy = f"about {hours:.2g} Wh" if hours < 100 else f"about {hours / 1_000:,.1f} kWh"
+        energy = f"about {hours:.1f} Wh" if hours < 100 else f"about {hours / 1_000:,.1f} kWh"
         yield "energy", f"{energy}, if a busy core takes {self.watts:g} W (--watts); without GPUs"
         if self.per_hour is not None:
             money = self.per_hour * wall_seconds / 3_600

@@ -12,7 +12,7 @@ import numpy as np
 
 from baselines import state
 from baselines.api import Agent, Resumable
-from baselines.state import Kept, Ring
+from baselines.kept import Kept, Ring
 from harness import envs
 from harness.store import checkpoint
 from harness.store.writer import Record

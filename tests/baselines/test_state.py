@@ -13,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from baselines.state import Kept, Ring, Unsaved, put_back, taken
+from baselines.kept import Kept, Ring
+from baselines.state import Unsaved, put_back, taken
 
 
 class Pair(NamedTuple):

@@ -268,7 +268,7 @@ def test_what_check_prints_says_where_it_comes_from(store):
     finish(store, runs[0])
     console = Console(file=io.StringIO(), width=120)
 
-    console.print(check.costs(sweep, store, 2))
+    console.print(check.costs(sweep, store, check.Price(10.0, None, workers=2)))
 
     text = " ".join(console.file.getvalue().split())
     assert "6, of which 1 are finished" in text

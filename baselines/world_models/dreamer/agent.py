@@ -14,7 +14,7 @@ from torch import Tensor
 
 from baselines import api
 from baselines.classic.space import only_of, probe
-from baselines.state import Kept
+from baselines.kept import Kept
 from baselines.world_models.action import CorrelatedActions
 from baselines.world_models.dreamer.action import kind_of
 from baselines.world_models.dreamer.config import Config

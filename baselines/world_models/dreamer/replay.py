@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from baselines.state import Ring
+from baselines.kept import Ring
 
 
 class Batch(NamedTuple):
