@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -32,7 +32,6 @@ _CELLS = np.array(
 _EMPTY = OBJECT_TO_IDX["empty"] * _COLORS * _STATES
 # What changes by being exchanged, or as doors do; somebody's own objects may do otherwise.
 _KNOWN = (Ball, Box, Door, Floor, Goal, Key, Lava, Wall)
-_REMEMBERED = 1 << 14  # views, of up to 2 kB with their worlds
 
 
 def _code(cell: Any) -> int:
@@ -145,6 +144,7 @@ class QuickView:
         self._open: list[tuple[bool, bool]] = []
         self._known = False  # whether all that can change is which cells there are, and doors
         self._world: tuple[int, ...] = ()
+        self._views: dict[tuple[Any, ...], NDArray[np.uint8]] = {}  # of this world, by place
 
     def __call__(self) -> dict[str, Any]:
         env = self._env
@@ -156,10 +156,10 @@ class QuickView:
         ):
             self._read()
         x, y = int(env.agent_pos[0]), int(env.agent_pos[1])
-        image = _image(
-            self._world, env.grid.width, x, y, env.agent_dir, env.agent_view_size,
-            env.see_through_walls,
-        )  # fmt: skip
+        place = x, y, env.agent_dir, env.agent_view_size, env.see_through_walls
+        image = self._views.get(place)
+        if image is None:
+            image = self._views[place] = _image(self._world, env.grid.width, *place)
         return {"image": image, "direction": env.agent_dir, "mission": env.mission}
 
     def _read(self) -> None:
@@ -168,10 +168,9 @@ class QuickView:
         self._known = all(cell is None or type(cell) in _KNOWN for cell in every)
         self._doors = [cell for cell in every if isinstance(cell, Door)]
         self._open = [(door.is_open, door.is_locked) for door in self._doors]
-        self._world = tuple(map(_code, every))
+        self._world, self._views = tuple(map(_code, every)), {}
 
 
-@lru_cache(maxsize=_REMEMBERED)
 def _image(
     world: tuple[int, ...], width: int, x: int, y: int, facing: int, size: int, through: bool
 ) -> NDArray[np.uint8]:
@@ -204,7 +203,6 @@ def _image(
     return image
 
 
-@cache
 def _view(
     x: int, y: int, facing: int, size: int, width: int, height: int
 ) -> tuple[tuple[int | None, ...], ...]:

@@ -275,7 +275,7 @@ def test_status_says_which_runs_go_on_from_a_barrier(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["evals.jsonl", pytest.param("checkpoint/state-1.npz", marks=pytest.mark.slow)]
+    "name", ["evals.jsonl", pytest.param("checkpoint/state-2.npz", marks=pytest.mark.slow)]
 )
 def test_a_run_whose_files_were_altered_since_its_barrier_begins_anew(name, tmp_path, capsys):
     spec, store = spec_of("ppo", n_epochs=1), store_at(tmp_path / "altered")
