@@ -2,12 +2,14 @@
 
     python -m benchmarks.memory --minutes 60
     python -m benchmarks.memory dreamer ppo --minutes 5 --set buffer_size=5000
+    python -m benchmarks.memory --engine lockstep
     python -m benchmarks.memory --alarms results
 
 The first trains one learner of each family, each in a process of its own and for so many minutes of
 CPU time. Replay buffers are full early, for a buffer that fills is no leak. A world model learns in
-stages and once: it is trained again and again. The last looks at the finished runs of a results
-folder, and counts those of which harness/store/growth.py says that they grow.
+stages and once: it is trained again and again. With another engine, those are trained that it can.
+The last looks at the finished runs of a results folder, and counts those of which
+harness/store/growth.py says that they grow.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from baselines import ENGINES, SB3
 from baselines.api import NoProgress, Task
 from harness.store.growth import LEAST_SECONDS, SAMPLES, Sample, grown, samples
 from harness.store.writer import Clock
@@ -72,7 +75,7 @@ class Watch(NoProgress):
             raise OutOfTime
 
 
-def train(family: Family, seconds: float) -> list[Sample]:
+def train(family: Family, seconds: float, engine: str) -> list[Sample]:
     """Train for so many CPU seconds, again and again where one training ends before."""
     import torch
 
@@ -87,7 +90,7 @@ def train(family: Family, seconds: float) -> list[Sample]:
     with contextlib.suppress(OutOfTime):
         while True:
             task = Task(lambda: envs.make(card), steps=family.steps)
-            watch.before += agents.make(family.agent, task, found.hparams).learn(watch)
+            watch.before += agents.make(family.agent, task, found.hparams, engine).learn(watch)
     return watch.samples
 
 
@@ -140,21 +143,29 @@ def main() -> None:
     parser.add_argument("family", nargs="*", choices=[[], *FAMILIES], help="default: each")
     parser.add_argument("--minutes", type=float, default=60.0, help="of CPU time for each")
     parser.add_argument("--set", action="append", default=[], help="key=value, as for a sweep")
+    parser.add_argument("--engine", default=SB3, choices=ENGINES, help="what trains")
     parser.add_argument("--alarms", type=Path, help="a results folder")
     options = parser.parse_args()
     if options.alarms:
         print("\n".join(alarms(options.alarms)))
         return
+    from harness.agents import untrained
     from harness.config.option import assignments
 
+    why = {name: untrained(family.agent, options.engine) for name, family in FAMILIES.items()}
+    for name in options.family:
+        if why[name]:
+            parser.error(why[name])
     changed, context = assignments(options.set), multiprocessing.get_context("spawn")
     print("| learner | | " + " | ".join(f"{10 * i} %" for i in range(1, TENTHS + 1)) + " |")
     print("|---" * 2 + "|---:" * TENTHS + "|", flush=True)
-    for name in options.family or FAMILIES:
+    for name in options.family or [name for name in FAMILIES if not why[name]]:
         family = FAMILIES[name]
         family = family._replace(hparams={**family.hparams, **changed})
         with context.Pool(1) as pool:
-            told, *rows = shown(name, pool.apply(train, (family, 60 * options.minutes)))
+            told, *rows = shown(
+                name, pool.apply(train, (family, 60 * options.minutes, options.engine))
+            )
         print("\n".join(rows), flush=True)
         print(told, file=sys.stderr, flush=True)
 

@@ -2,7 +2,7 @@
 
 Both are sampled in every run and kept in its result. No score depends on them: what grows is told
 beside the symptoms of a broken learner and is none. How often it is told of runs in which nothing
-grows: `python -m benchmarks.memory --store results`.
+grows: `python -m benchmarks.memory --alarms results`.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_a_line_is_the_median_over_seeds_with_their_range_on_a_log_axis_over_dec
     assert line.x[-1] == fake_store.ENVS[ENV][2]
 
 
-def test_an_arm_of_which_a_run_logged_nothing_is_named_and_not_drawn_over_the_others(tmp_path):
+def test_an_arm_of_which_a_run_is_missing_is_drawn_over_the_others_and_says_of_how_many(tmp_path):
     sweep = fake_store.sweep(("ppo", "rnd"), (ENV,), seeds=3)
     store = Store(tmp_path)
     for run in sweep.runs:
@@ -70,6 +70,38 @@ def test_an_arm_of_which_a_run_logged_nothing_is_named_and_not_drawn_over_the_ot
             fake_store.write_run(store, run, metrics={"train/value_loss": [2.0, 1.0]})
 
     (panel,) = losses.plot_of(Evidence(sweep, store), ENV).panels
+
+    assert [line.look.name for line in panel.marks] == ["ppo", "rnd"]
+    assert panel.gaps == ("rnd: 2 of 3 runs",)
+
+
+def test_an_arm_of_which_a_run_failed_is_drawn_to_the_end_over_the_others(tmp_path):
+    sweep = fake_store.sweep(("ppo",), (ENV,), seeds=3, claims=(), report={})
+    *finished, failed = sweep.runs
+    store, end = Store(tmp_path), fake_store.ENVS[ENV][2]
+    for run in finished:
+        metrics = {"train/loss": [9.0, 1.0, 1.0 + run.seed, 5.0]}
+        fake_store.write_run(store, run, metrics=metrics)
+    fake_store.write_failure(store, failed, "MemoryError: too much")
+    row = {"step": end // 4, "seconds": 1.0, "train/loss": 9.0}
+    (store.folder(failed) / "train.jsonl").write_text(json.dumps(row) + "\n")
+
+    (panel,) = losses.plot_of(Evidence(sweep, store), ENV).panels
+
+    (line,) = panel.marks
+    assert line.x[-1] == end
+    np.testing.assert_allclose(line.y, [9.0, 1.0, 1.5, 5.0])
+    np.testing.assert_allclose(line.high, [9.0, 1.0, 2.0, 5.0])
+    assert panel.gaps == (f"ppo: 3 of 3 runs until step {end // 4:,}, 2 at the end",)
+
+
+def test_a_loss_that_a_finished_run_did_not_log_is_not_drawn_of_its_arm(tmp_path):
+    sweep = fake_store.sweep(("ppo", "rnd"), (ENV,), seeds=3)
+
+    def logged(run):
+        return {} if (run.arm, run.seed) == ("rnd", 1) else {"train/value_loss": [2.0, 1.0]}
+
+    (panel,) = losses.plot_of(Evidence(sweep, store_of(tmp_path, sweep, logged)), ENV).panels
 
     assert [line.look.name for line in panel.marks] == ["ppo"]
     assert panel.gaps == ("not drawn: rnd (logged by 2 of 3 runs)",)
