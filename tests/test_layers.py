@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"__main__"},
     {"cli", "python"},
-    {"search", "testing"},
+    {"search", "testing", "doctor"},
     {"train", "report"},
     {"sweep"},
     {"stats"},
@@ -25,7 +25,7 @@ LEVELS = [
     {"agents", "own"},
     {"envs"},
     {"spec"},
-    {"config", "seeding", "provenance"},
+    {"config", "seeding", "provenance", "resources"},
 ]
 LEVEL = {room: depth for depth, rooms in enumerate(LEVELS) for room in rooms}
 
@@ -66,7 +66,7 @@ def test_imports_point_down(path):
         elif parts[:2] == ["baselines", "space"]:  # the kinds of spaces
             assert here in {"envs", "agents", "testing"}
         elif parts[0] == "baselines":
-            assert here in {"agents", "setting", "train", "sweep", "cli", "testing"}
+            assert here in {"agents", "setting", "train", "sweep", "cli", "testing", "doctor"}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from harness.cli.board import board
 from harness.cli.calibrate import calibrate
 from harness.cli.calibrate_env import calibrate_env
 from harness.cli.check import check
+from harness.cli.doctor import doctor
 from harness.cli.export import export
 from harness.cli.import_ import import_
 from harness.cli.ls import ls
@@ -36,8 +37,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    new, sweep, run, report, board, import_, export, verify, status, check, ls, tune, calibrate_env,
-    calibrate, profile, preview, watch, model_report,
+    new, sweep, run, report, board, import_, export, verify, status, check, doctor, ls, tune,
+    calibrate_env, calibrate, profile, preview, watch, model_report,
 ):  # fmt: skip
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)
 

@@ -17,6 +17,7 @@ from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness import resources
 from harness.config.interrupt import importing
 
 if TYPE_CHECKING:
@@ -281,9 +282,7 @@ def cores(workers: int) -> int:
     """How many runs side by side; 0 means one for each core that this process may use."""
     if workers:
         return workers
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return resources.cores()
 
 
 # What is done and printed -------------------------------------------------------------------------

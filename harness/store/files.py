@@ -39,6 +39,7 @@ ROOMS = {
     "searches",
     "sacred",
     "boards",
+    "machines",
 }  # of a results folder, in which all else lies
 
 Kinds = Mapping[str, type | tuple[type, ...]]  # the keys that a value must have, and their types

@@ -15,6 +15,7 @@ from harness.report import number
 from harness.report.evidence import role, verdict
 from harness.spec import Anchors, Claim, ImportedRun, Metric, ResolvedSweep, Run, RunSpec
 from harness.stats import Array, Estimate, FewerSeeds, RunId, Scores, Studies
+from harness.store import machines
 from harness.store.declaration import ended_before, standing
 from harness.store.estimate import Experience, Progress, behind, progress, to_come
 from harness.store.files import Damaged
@@ -86,6 +87,8 @@ class Evidence:
         }
         histories = store.histories()
         self.history = tuple(histories.get(sweep.name, ()))  # every change, oldest first
+        # What `harness doctor` found of machines, and the files of which nothing can be read.
+        self.machines, self.damaged_machines = machines.kept(store.root)
         self.lost_histories = store.lost_histories()  # the sweeps of which some of it is damaged
         self.standings = tuple(  # of the claims, in their order
             standing(claim, sweep, behind(claim, self.statuses), histories, partial(_seen, store))

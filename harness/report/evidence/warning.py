@@ -8,15 +8,18 @@ from itertools import pairwise
 
 from harness.config.name import joined
 from harness.config.tree import grouped
+from harness.provenance import CPU
 from harness.report.document import quoted
 from harness.report.evidence import Evidence, equal_tuning, origin
 from harness.report.number import budget
 from harness.spec import RunSpec
 from harness.store import health
+from harness.store.reader import RunStatus
 
 
 def warnings(evidence: Evidence) -> list[str]:
     return [
+        *_idle_gpus(evidence),
         *_imported(evidence),
         *_damaged(evidence),
         *_ill(evidence),
@@ -33,6 +36,33 @@ def warnings(evidence: Evidence) -> list[str]:
         *_unwitnessed(evidence),
         *_unrepeated(evidence),
     ]
+
+
+def _idle_gpus(evidence: Evidence) -> Iterable[str]:
+    """Machines of which `harness doctor` wrote that they have a GPU, and no run learned on it."""
+    made = [(_host(status), status.result) for status in evidence.unique if status.result]
+    for machine in evidence.machines:
+        found = {each["part"]: each for each in machine["findings"]}
+        gpus = found.get("gpu", {}).get("facts", {}).get("gpus")
+        devices = [result.get("device") for host, result in made if host == machine["host"]]
+        if not gpus or not devices or set(devices) != {CPU}:
+            continue
+        paid = "paid for" if machine.get("asked_for_gpu") else "there"
+        unused = found.get("torch", {"state": "fine"})
+        why = f" ({unused['text']})" if unused["state"] != "fine" else ""
+        yield (
+            f"A GPU was {paid} and not used: {machine['host']} has {', '.join(gpus)}, and all "
+            f"{len(devices)} runs that were made there learned on the CPU{why}. With `engine: "
+            "{device: cuda}` in the sweep file they learn on it."
+        )
+    for damage in evidence.damaged_machines:
+        yield f"{damage.path.name} is damaged: whether a GPU went unused there is not known."
+
+
+def _host(status: RunStatus) -> str | None:
+    """Where the attempt was made that has the result."""
+    starts = [line for line in status.log if "started" in line]
+    return starts[-1].get("host") if starts else None
 
 
 def _imported(evidence: Evidence) -> Iterable[str]:
