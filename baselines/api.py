@@ -114,7 +114,8 @@ class Task:
     seed: int = 0  # for weights, exploration and minibatches
     env_seed: int = 0  # the i-th parallel environment is first reset with env_seed+i
     device: str = "cpu"  # where torch puts the networks
-    # Environment steps from which a `Resumable` raises Barrier, where its state is next whole.
+    # Environment steps from which a `Resumable` raises Barrier, where its state is next whole;
+    # beyond the budget if none is left. One that learns in stages raises it between them, too.
     barrier: int | None = None
 
 

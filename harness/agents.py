@@ -105,12 +105,9 @@ def refused(name: str, engine: Engine, hparams: Mapping[str, Any]) -> Iterator[t
         yield key, f"the engine {engine.name} cannot train {name} so, {why}: {way_out}"
 
 
-def unresumable(name: str, engine: str) -> str:
-    """Why what an engine trains cannot go on from a barrier; empty: it can."""
-    if hasattr(entry(name, engine).load(), "kept"):
-        return ""
-    under = "" if engine == SB3 else f" under the engine {engine}"
-    return f"{name}{under} cannot go on from a barrier: leave `checkpoint` out"
+def resumable(name: str, engine: str) -> bool:
+    """Whether what an engine trains may go on from a barrier; see `unkept`."""
+    return hasattr(entry(name, engine).load(), "kept")
 
 
 def unkept(agent: Agent) -> str:

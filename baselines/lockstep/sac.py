@@ -308,6 +308,11 @@ class CompiledSAC(ReplayModel, stable_baselines3.SAC):
         layers = np.empty(len(obs) * self.nets.actor.widths.sum(), F)
         return forward(self.flat.values, self.nets.actor, obs, layers)
 
+    def _setup_learn(self, *given: Any) -> Any:
+        if self.noise is not None:  # as SB3's own: no episode is under way
+            self.noise.reset(np.ones(self.n_envs, bool))
+        return super()._setup_learn(*given)
+
     def acts(self, obs: np.ndarray, noise: np.ndarray | None) -> np.ndarray:
         """:param obs: (n, D).
         :param noise: (n, A) standard normal; None: the likeliest actions.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,25 +17,40 @@ Act = Callable[[np.ndarray, bool], Any]
 EPISODES = 100  # over which the training return is averaged, as in SB3
 
 
+@dataclass
+class Count:
+    """What was collected so far."""
+
+    steps: int = 0
+    held: bool = False  # whether the last step is not reported yet
+    # Return and length of the last episodes that were not cut off.
+    ended: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=EPISODES))
+
+
 class Collector:
     """Plays in one environment and counts.
 
     The last step of a round is reported only when `release` says that what was learned from it
     stands: an evaluation that is due there then sees the learner after the round, not before it.
+
+    :param count: goes on from there.
     """
 
-    def __init__(self, task: api.Task, progress: api.Progress) -> None:
+    def __init__(self, task: api.Task, progress: api.Progress, count: Count | None = None) -> None:
         self.task, self.progress = task, progress
         self.env = task.make_env()
-        self.steps = 0
-        self._begun = self._held = False
-        self._ended: deque[tuple[float, int]] = deque(maxlen=EPISODES)
+        self.count = count or Count()
+        self._begun = False
+
+    @property
+    def steps(self) -> int:
+        return self.count.steps
 
     def metrics(self) -> dict[str, float]:
         """Of the last episodes that were not cut off; empty: there are none."""
-        if not self._ended:
+        if not self.count.ended:
             return {}
-        returns, lengths = zip(*self._ended, strict=True)
+        returns, lengths = zip(*self.count.ended, strict=True)
         return {
             "rollout/ep_rew_mean": float(np.mean(returns)),
             "rollout/ep_len_mean": float(np.mean(lengths)),
@@ -72,18 +88,18 @@ class Collector:
             taken.append(action)
             rewards.append(float(reward))
             unrewarded = 0 if reward > 0 else unrewarded + 1
-            self.steps += 1
-            self._held = True
+            self.count.steps += 1
+            self.count.held = True
         if terminated or truncated:
-            self._ended.append((sum(rewards), len(rewards)))
+            self.count.ended.append((sum(rewards), len(rewards)))
         return Episode(
             np.stack(seen), np.array(taken), np.array(rewards, np.float64), bool(terminated)
         )
 
     def release(self) -> None:
         """Report the last step, if it was not reported yet."""
-        if self._held:
-            self._held = False
+        if self.count.held:
+            self.count.held = False
             self.progress.at(self.steps)
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from baselines import api
 from baselines.bound import Above0, Repeats0, Widths
+from baselines.kept import Kept
 from baselines.world_models.action import ActionCode
 from baselines.world_models.config import Group
 from baselines.world_models.dream import Dream, dreamed_to_the_end
@@ -125,6 +126,14 @@ class Evolved:
         self.config, self.actions, self.make_dream = config, actions, make_dream
         self.policy = Policy(inputs, actions.size, config.net_arch)
         self.parameters = np.zeros(self.policy.size)
+        # Of a training in the real environment: where it began, the costs of the candidates of each
+        # generation, and the returns of this one's episodes. The strategy follows from them.
+        self._begun = self.parameters.copy()
+        self._costs: list[list[float]] = []
+        self._returns: list[float] = []
+
+    def kept(self) -> Kept:
+        return Kept(self)
 
     def act(self, features: Tensor, deterministic: bool = True) -> np.ndarray:  # (N, F)
         """One action for each row; there is no other than the greedy one."""
@@ -138,7 +147,7 @@ class Evolved:
     def fit(self, seed: int, log: Log) -> None:
         """In dreams, `generations` more from where it stands."""
         config = self.config
-        strategy = self._strategy(seed)
+        strategy = self._strategy(seed, self.parameters)
         dream = self.make_dream((config.population + 1) * config.episodes)
         dream.reset(seed=seed)
         for generation in range(config.generations):
@@ -166,25 +175,33 @@ class Evolved:
         """In real episodes, until `play` returns None: the budget is spent.
 
         :param play: the return of one episode with these parameters: the one of this number, or
-            any.
+            any. What it raises interrupts the training; with the same seed it then goes on.
         """
-        strategy, episodes = self._strategy(seed), self.config.episodes
-        for generation in count():
+        if not (self._costs or self._returns):
+            self._begun = self.parameters.copy()
+        strategy, episodes = self._strategy(seed, self._begun), self.config.episodes
+        for costs in self._costs:
+            strategy.tell(strategy.ask(), costs)
+        for generation in count(len(self._costs)):
             candidates = strategy.ask()
-            returns = []
             starts: list[int | None] = [None] * episodes
             if self.config.shared_starts:
                 starts = list(range(generation * episodes, (generation + 1) * episodes))
-            for candidate in candidates:
-                played = [play(candidate, start) for start in starts]
-                if None in played:
+            for i in range(len(self._returns), len(candidates) * episodes):
+                played = play(candidates[i // episodes], starts[i % episodes])
+                if played is None:
+                    self._costs.clear()
+                    self._returns.clear()
                     return
-                returns.append(float(np.mean(played)))
-            strategy.tell(candidates, [-value for value in returns])
+                self._returns.append(played)
+            of_each = np.reshape(self._returns, (-1, episodes))
+            self._costs.append([-float(np.mean(returns)) for returns in of_each])
+            self._returns.clear()
+            strategy.tell(candidates, self._costs[-1])
             self.parameters = strategy.mean.copy()
             log({"train/controller_generation": generation + 1.0})
 
-    def _strategy(self, seed: int) -> cma.CMAEvolutionStrategy:
+    def _strategy(self, seed: int, mean: np.ndarray) -> cma.CMAEvolutionStrategy:
         rng = np.random.default_rng(seed)
         options = {
             "popsize": self.config.population,
@@ -194,7 +211,7 @@ class Evolved:
             "verbose": -9,
             "verb_log": 0,
         }
-        return cma.CMAEvolutionStrategy(self.parameters, self.config.sigma, options)
+        return cma.CMAEvolutionStrategy(mean, self.config.sigma, options)
 
     def _dreamed_returns(self, dream: Dream, parameters: np.ndarray) -> np.ndarray:
         """Of each candidate: (P, episodes)."""

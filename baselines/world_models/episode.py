@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from baselines.kept import Ring
+
 
 class Episode(NamedTuple):
     """From a reset to an end, or to where it was cut off."""
@@ -71,6 +73,42 @@ def windows(episodes: Sequence[Episode], length: int) -> Windows:
         rewards[n, :steps] = episode.rewards[part]
         terminated[n, :steps] = episode.terminations()[part]
     return Windows(np.array([row for _, _, row in cuts]), lengths, actions, rewards, terminated)
+
+
+ROWS = ("observations", "actions", "rewards")  # of what is packed, what grows with every step
+
+
+class Episodes:
+    """All episodes, in the order in which they were played."""
+
+    def __init__(self) -> None:
+        self.episodes: list[Episode] = []
+        self.held_out: list[bool] = []  # whether each is, of those for which it was drawn
+        self._index: dict[str, np.ndarray] = {}  # the episodes packed, without rows: see `rings`
+
+    def part(self, held_out: bool) -> list[Episode]:
+        """Those that are held out, or those that are learned from."""
+        drawn = zip(self.episodes, self.held_out, strict=False)
+        return [episode for episode, out in drawn if out == held_out]
+
+    def rings(self) -> dict[str, Ring]:
+        """What a barrier keeps beside all else that this holds but `episodes`.
+
+        Where all else was put back, there are episodes again, which are views of the rings.
+        """
+        if self.episodes:
+            arrays = pack(self.episodes)
+            self._index = {name: a[:0] if name in ROWS else a for name, a in arrays.items()}
+        elif self._index:
+            lengths = self._index["lengths"]
+            arrays = dict(self._index)
+            for name, each in zip(ROWS, (lengths + 1, lengths, lengths), strict=True):
+                rowless = arrays[name]
+                arrays[name] = np.empty((each.sum(), *rowless.shape[1:]), rowless.dtype)
+            self.episodes += unpack(arrays)
+        else:
+            return {}
+        return {name: Ring({name: arrays[name]}, len(arrays[name])) for name in ROWS}
 
 
 def pack(episodes: Sequence[Episode]) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from baselines import api
+from baselines.kept import Kept
 from baselines.sb3 import agent_class
 from baselines.world_models.dream import Dream, dreamed_to_the_end
 
@@ -83,6 +84,12 @@ class Learned:
         returns = dreamed_to_the_end(others, lambda seen: self.agent.predict(seen)[0])
         found = float(returns.mean())
         log({"dream/validation_return": found, "dream/final_return": found})
+
+    def kept(self) -> Kept:
+        """Without what is replayed: that was dreamed by a model that has learned since."""
+        kept = self.agent.kept()
+        rows = (array for ring in kept.rings.values() for array in ring.arrays.values())
+        return Kept(self, left=kept.left, constant=(*kept.constant, *rows))
 
     def weights(self) -> dict[str, np.ndarray]:
         return self.agent.weights()

@@ -23,14 +23,15 @@ from torch import Tensor
 
 from baselines import api
 from baselines.classic.space import only_of, probe, time_limit
+from baselines.kept import Kept
 from baselines.world_models.action import ActionCode, CorrelatedActions
-from baselines.world_models.collect import Act, Collector
+from baselines.world_models.collect import Act, Collector, Count
 from baselines.world_models.config import Group
 from baselines.world_models.controller import Config as ControllerConfig
 from baselines.world_models.controller import Evolved
 from baselines.world_models.dream import Config as DreamConfig
 from baselines.world_models.dream import Dream, features
-from baselines.world_models.episode import Episode, pack, unpack
+from baselines.world_models.episode import Episode, Episodes, pack, unpack
 from baselines.world_models.imagination import Imagination
 from baselines.world_models.learner import Learned
 from baselines.world_models.mdn_rnn import MDNRNN
@@ -103,9 +104,10 @@ class WorldModel:
         self.code = ActionCode(actions)
         horizon = config.dream.horizon or time_limit(env) or 1000
         self.dreams = config.dream.model_copy(update={"horizon": horizon})
-        self.round = 0
-        self.train: list[Episode] = []
-        self.held_out: list[Episode] = []
+        self.data = Episodes()
+        self._at = 0  # the stage that it is at, counted over all rounds
+        self._count = Count()
+        self._drawing: np.random.Generator | None = None  # of a round while it is collected
         # Torch's layers draw their first weights from its global generator.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
@@ -121,35 +123,70 @@ class WorldModel:
         size = self.eye.latent_size + self.config.rnn.hidden_size * self.with_hidden
         return Evolved(chosen, size, self.code, self.dream)
 
+    @property
+    def round(self) -> int:
+        return self._at // len(STAGES)
+
+    @property
+    def train(self) -> list[Episode]:
+        return self.data.part(held_out=False)
+
+    @property
+    def held_out(self) -> list[Episode]:
+        return self.data.part(held_out=True)
+
+    def kept(self) -> Kept:
+        learner = self.controller.kept()
+        constant = self.data.episodes, *learner.constant
+        return Kept(self, self.data.rings(), learner.left, constant)
+
     def learn(self, progress: api.Progress) -> int:
-        """Round after round, to the end of the budget."""
-        collector = Collector(self.task, progress)
+        """Round after round, to the end of the budget. Barriers come between stages, too."""
+        collector = Collector(self.task, progress, self._count)
         share = 1 - self.config.controller.real_share
         steps, rounds = int(self.task.steps * share), self.config.data.rounds
-        for self.round in range(rounds):
-            self.collect(collector, steps * (self.round + 1) // rounds)
-            if ended := collector.metrics():
-                progress.log(collector.steps, ended)
-            self.fit_vae(progress, collector.steps)
-            self.fit_rnn(progress, collector.steps)
-            if share < 1:
+        end = len(STAGES) * rounds
+        while True:
+            stage = STAGES[self._at % len(STAGES)]
+            if stage == "data":
+                self.collect(collector, steps * (self.round + 1) // rounds)
+                if ended := collector.metrics():
+                    progress.log(collector.steps, ended)
+            elif stage == "vae":
+                self.fit_vae(progress, collector.steps)
+            elif stage == "rnn":
+                self.fit_rnn(progress, collector.steps)
+            elif share < 1:
                 self.fit_controller_real(progress, collector)
             else:
                 self.fit_controller(progress, collector.steps)
+            if self._at + 1 == end:
+                break
+            self._at += 1
+            if self.task.barrier is not None:
+                raise api.Barrier(collector.steps)
         collector.close()
         return collector.steps
 
     def collect(self, collector: Collector, until: int) -> None:
-        """Stage 1: at random in the first round, later by C with some random actions."""
-        rng = np.random.default_rng(self._seed("data"))
+        """Stage 1: at random in the first round, later by C with some random actions.
+
+        :raises Barrier: if one comes before `until` steps are done; the stage then goes on.
+        """
+        rng = self._drawing = self._drawing or np.random.default_rng(self._seed("data"))
         actions = CorrelatedActions(self.code.space, self.config.data.correlation, rng)
         act = self._explore(actions, rng) if self.round else _blind(actions)
-        episodes = collector.collect(act, until)
-        wanted = max(round(self.config.data.validation * len(episodes)), 1)
-        n = min(wanted, max(len(episodes) - 1, 0))  # at least one of each, if there are two
-        chosen = set(rng.choice(len(episodes), n, replace=False).tolist())
-        self.train += [episode for i, episode in enumerate(episodes) if i not in chosen]
-        self.held_out += [episode for i, episode in enumerate(episodes) if i in chosen]
+        barrier, data = self.task.barrier or until, self.data
+        data.episodes += collector.collect(act, min(until, barrier))
+        if collector.steps < until:
+            collector.release()
+            raise api.Barrier(collector.steps)
+        self._drawing = None
+        new = len(data.episodes) - len(data.held_out)
+        wanted = max(round(self.config.data.validation * new), 1)
+        n = min(wanted, max(new - 1, 0))  # at least one of each, if there are two
+        chosen = set(rng.choice(new, n, replace=False).tolist())
+        data.held_out += [i in chosen for i in range(new)]
 
     def _explore(self, random: CorrelatedActions, rng: np.random.Generator) -> Act:
         state: Any = None
@@ -197,6 +234,9 @@ class WorldModel:
         def play(parameters: np.ndarray, start: int | None) -> float | None:
             if collector.steps >= self.task.steps:
                 return None
+            if self.task.barrier is not None and collector.steps >= self.task.barrier:
+                collector.release()
+                raise api.Barrier(collector.steps)
             state: Any = None
 
             def act(observation: np.ndarray, first: bool) -> Any:
@@ -290,10 +330,9 @@ class WorldModel:
         """One of STAGES, into a file or two of its own."""
         if stage == "controller":
             self.controller.save(folder)
-        elif stage == "data" and self.train:
-            held_out = [False] * len(self.train) + [True] * len(self.held_out)
-            arrays = pack([*self.train, *self.held_out])
-            arrays |= {"held_out": np.array(held_out), "round": np.array(self.round)}
+        elif stage == "data" and self.data.held_out:
+            arrays = pack(self.data.episodes)
+            arrays |= {"held_out": np.array(self.data.held_out), "round": np.array(self.round)}
             np.savez_compressed(folder / "data.npz", **arrays)
         elif stage in ("vae", "rnn"):
             network = self.eye if stage == "vae" else self.memory
@@ -305,10 +344,10 @@ class WorldModel:
         elif stage == "data" and (folder / "data.npz").exists():
             with np.load(folder / "data.npz") as saved:
                 arrays = dict(saved)
-            self.round = int(arrays["round"])  # a stage run alone draws what it drew in it
-            episodes = list(zip(unpack(arrays), arrays["held_out"], strict=True))
-            self.train = [episode for episode, out in episodes if not out]
-            self.held_out = [episode for episode, out in episodes if out]
+            # A stage run alone draws what it drew in its round.
+            self._at = len(STAGES) * int(arrays["round"])
+            self.data.episodes[:] = unpack(arrays)
+            self.data.held_out[:] = arrays["held_out"].tolist()
         elif stage in ("vae", "rnn"):
             network = self.eye if stage == "vae" else self.memory
             path, device = folder / f"{stage}.pt", self.task.device

@@ -84,6 +84,7 @@ def of_sweep(
     yield hyperparameters(expansion)
     yield warnings(equal_tuning.warnings(sweep))
     yield warnings(unused_steps(sweep))
+    yield warnings(barriers(expansion))
     if sweep.claims:
         yield power(sweep)
     yield imports()
@@ -191,6 +192,22 @@ def unused_steps(sweep: ResolvedSweep) -> list[str]:
             texts.append(f"{where} will train on {used:,} of {run.steps:,} steps: the rest is less "
                          "than a whole rollout.")  # fmt: skip
     return texts
+
+
+def barriers(expansion: Expansion) -> list[str]:
+    """Arms that pass none, where the others do."""
+    from harness.agents import entry
+
+    checkpoint = expansion.file.checkpoint
+    if checkpoint is None:
+        return []
+    short = {(run.arm, run.env): run for run in expansion.sweep.made if not run.checkpoint}
+    return [
+        f"{arm} on {env} passes no barrier: it has {run.steps:,} steps, and checkpoint.every is "
+        f"{checkpoint.every:,}."
+        for (arm, env), run in short.items()
+        if entry(run.agent).learns
+    ]
 
 
 def warnings(texts: Sequence[str]) -> RenderableType:

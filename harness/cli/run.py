@@ -53,7 +53,7 @@ def run(
         from harness.config import study
         from harness.config.option import spoken
         from harness.sweep.request import Request
-        from harness.sweep.resolve import resolve
+        from harness.sweep.resolve import resolve, without_barriers
 
         study.enter(Path())
         wrappers = [spoken("--wrapper", text, text) for text in wrapper or ()]
@@ -71,6 +71,8 @@ def run(
         except ValueError as error:
             raise verb.user_error("--metric", str(error)) from None
         spec, may_take = resolve(request, rehearse=True), verb.limits(limits)
+        if checkpoint and (why := without_barriers([spec])):
+            raise verb.user_error("--checkpoint", why)
         store = verb.open_store(results)
         trackers = verb.trackers(tensorboard, track)
         if "tensorboard" in trackers:

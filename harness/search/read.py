@@ -18,7 +18,7 @@ from harness.search.plan import Instance, Plan
 from harness.setting import Layer
 from harness.sweep.arm import Composed
 from harness.sweep.request import Request, cards_of, requests, with_names
-from harness.sweep.resolve import resolve
+from harness.sweep.resolve import resolve, without_barriers
 
 MOST_POINTS = 100_000  # of a grid
 NO_ANCHORS = (
@@ -101,6 +101,8 @@ def _plan(
             with problems.gathered():
                 _plan(file.model_copy(update={"arms": without}), document, label, cards)
         raise problems.error()
+    if file.checkpoint and base and (why := without_barriers(base)):
+        problems.add(("checkpoint", "every"), why)
     space = _space(document, label, arm, base[0].agent, cards.values())
     anchors = {name: scale for name, card in cards.items() if (scale := card.scale())}
     for name in cards if len(cards) > 1 else ():

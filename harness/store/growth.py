@@ -44,6 +44,7 @@ class Growth:
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.samples: list[Sample] = []
+        self.process_from = 0  # the step from which on it is one process that is sampled
         self._due = 0.0
 
     def at(self, step: int, seconds: float, held: Callable[[], float]) -> None:
@@ -63,12 +64,17 @@ def samples(rows: Any) -> list[Sample]:
 
 
 def grown(
-    taken: Sequence[Sample], learning_starts: int = 0, filling_mb: float = 0.0
+    taken: Sequence[Sample],
+    learning_starts: int = 0,
+    filling_mb: float = 0.0,
+    process_from: int = 0,
 ) -> Iterator[Symptom]:
     """What grew in a run that has ended.
 
     :param learning_starts: the step before which an agent acts and does not learn.
     :param filling_mb: by how much its buffers fill in the second half.
+    :param process_from: the step from which on one process made it: memory is looked at if that
+        is no more than half the run, for another process holds another amount.
     """
     if len(taken) < 2 * PARTS:
         return
@@ -76,7 +82,7 @@ def grown(
     first = learning_starts if learning_starts < end / 2 else 0
     if start <= max(first, end / SAMPLES) and (slower := _slower(taken, max(first, start))):
         yield slower
-    if start <= end / 2 and (larger := _larger(taken, end // 2, filling_mb)):
+    if max(start, process_from) <= end / 2 and (larger := _larger(taken, end // 2, filling_mb)):
         yield larger
 
 

@@ -23,7 +23,7 @@ from harness.sweep.best import taken_over
 from harness.sweep.claim import SCORES
 from harness.sweep.file import SweepFile
 from harness.sweep.request import Request, cards_of, requests, with_names
-from harness.sweep.resolve import not_reporting, resolve
+from harness.sweep.resolve import not_reporting, resolve, without_barriers
 
 MOST_RUNS = 20_000  # refused before anything is expanded; ours have 400
 
@@ -100,6 +100,8 @@ def expand(
         _rehearse_films(file, runs, problems)
     if not problems:
         _check_distinct(file, runs, problems)
+    if file.checkpoint and runs and not problems and (why := without_barriers(runs)):
+        problems.add(("checkpoint", "every"), why)
     complete = not problems
     known = arms.known(word for text in file.claims for word in text.split())
     scores = [metric.name for metric in metrics]

@@ -25,6 +25,7 @@ from harness.spec import Metric
 
 GB = 1e9
 MOST_REHEARSED = 1_000  # steps of an episode
+CHECKPOINT = "checkpoint"
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # of the container, where there is one
 
 
@@ -47,7 +48,10 @@ class Asked(NamedTuple):
 
 
 def misfits(asked: Asked, make_env: Callable[[], gym.Env[Any, Any]]) -> Iterator[tuple[str, str]]:
-    """Why such a run cannot be: (hyper-parameter, or "", and what is wrong with the way out)."""
+    """Why such a run cannot be: (hyper-parameter, or "", and what is wrong with the way out).
+
+    Of what cannot be kept at a barrier: (CHECKPOINT, which part).
+    """
     agent, hparams, env, steps, engine, resumes = asked
     try:
         made = [make_env()]
@@ -74,7 +78,7 @@ def misfits(asked: Asked, make_env: Callable[[], gym.Env[Any, Any]]) -> Iterator
                 task = Task(lambda: _kept(make_env(), made), steps)
                 learner = agents.make(agent, task, hparams, engine)
                 if resumes and (why := agents.unkept(learner)):
-                    yield "", f"{agent} cannot go on from a barrier: {why}: leave `checkpoint` out"
+                    yield CHECKPOINT, why
         except Exception as error:  # whatever a library raises for what it cannot do
             yield "", f"{agent} cannot be made for {env}: {_told(error)}"
     for name in ("observation_space", "action_space"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,7 +12,7 @@ from harness import agents, envs, setting
 from harness.config import study
 from harness.config.strict import Problems, validate
 from harness.setting import Settings
-from harness.spec import Checkpoint, Engine, Evaluation, RunSpec
+from harness.spec import Checkpoint, Engine, Evaluation, Run, RunSpec
 from harness.sweep import rehearsal
 from harness.sweep.best import taken_over
 from harness.sweep.request import Request, card_of
@@ -63,8 +63,10 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     except KeyError as error:
         problems.add(("agent",), error.args[0])
         engine = Engine()  # to see the rest
-    if checkpoint and (why := agents.unresumable(agent, engine.name)):
-        problems.add(("checkpoint",), why)
+    if not (entry.learns and checkpoint and checkpoint.every < (steps or 0)):
+        checkpoint = None  # it passes no barrier, and is the run that it is without
+    if checkpoint and not agents.resumable(agent, engine.name):
+        problems.add(("checkpoint",), _cannot_go_on(request, agent))
     if card is not None:
         _check_fit(agent, card, wrappers, problems)
     settings = None
@@ -107,6 +109,29 @@ def _no_budget(request: Request) -> str:
     if 1 <= request.steps <= MOST_STEPS:
         return ""
     return f"a run has 1 to {MOST_STEPS:,} steps, and {request.steps} are given"
+
+
+def _cannot_go_on(request: Request, agent: str, part: str = "") -> str:
+    """Of an agent that was asked to go on from barriers.
+
+    :param part: what of it cannot be kept; empty: it keeps nothing.
+    """
+    arm = request.source.problem(("agent",), "")
+    where = f" ({arm.key}, line {arm.line})" if arm.line else ""
+    why = part or "it has no `kept` (docs/living.md)"
+    way_out = "leave `checkpoint` or the arm out" if where else "leave `checkpoint` out"
+    return f"{agent}{where} cannot go on from a barrier, for {why}: {way_out}"
+
+
+def without_barriers(runs: Iterable[Run]) -> str:
+    """Why none of these runs passes a barrier, where they are asked to; empty: some do."""
+    made = [run for run in runs if isinstance(run, RunSpec)]
+    if any(run.checkpoint for run in made):
+        return ""
+    longest = max((run.steps for run in made if agents.entry(run.agent).learns), default=None)
+    if longest is None:
+        return "no run passes a barrier, for none learns anything: leave it out"
+    return f"no run passes a barrier, for none has more than {longest:,} steps: take fewer"
 
 
 def not_reporting(seeds: Sequence[int]) -> str:
@@ -190,7 +215,9 @@ def _rehearse(
     steps = request.steps or 0
     asked = rehearsal.Asked(agent, hparams, card.name, steps, engine, resumes)
     for key, message in rehearsal.misfits(asked, make_env):
-        if key:
+        if key == rehearsal.CHECKPOINT:
+            problems.add((key,), _cannot_go_on(request, agent, message))
+        elif key:
             problems.take(settings.problem(tuple(key.split(".")), message))
         else:
             problems.add(("arm",), message)

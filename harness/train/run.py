@@ -160,6 +160,7 @@ def _train(
 
         started, resumed = log.barrier["started"], log.barrier["resumed"] + 1
         barrier.go_on(agent, watch, visits, log)
+        watch.growth.process_from = log.barrier["step"]
         for point in scalars.recorded(log.folder):  # up to the barrier
             trackers.scalars(point.step, point.values)
     else:

@@ -43,12 +43,12 @@ def learning_task(
 
 
 def _barrier(spec: RunSpec, step: int) -> int | None:
-    """The next one after so many steps; none comes at the end of the budget."""
+    """The next one after so many steps; none comes at the end of the budget. None: none ever."""
     if spec.checkpoint is None:
         return None
     every = spec.checkpoint.every
     following = (step // every + 1) * every
-    return following if following < spec.steps else None
+    return following if following < spec.steps else spec.steps + 1
 
 
 def vouch(spec: RunSpec) -> None:

@@ -58,6 +58,8 @@ class Watch:
             "due": self._due,
             "health": self.health,
             "symptoms": self.log_file.symptoms,
+            "pace": self._pace,
+            "growth": self.growth,
         }
 
     def go_on(self, agent: Agent, kept: Mapping[str, Any]) -> None:
@@ -107,7 +109,10 @@ class Watch:
         whole, half = (sum(config.memory(Sizes.of(env, n)).values()) for n in (steps, steps // 2))
         starts = spec.hparams.get("learning_starts")
         found = grown(
-            self.growth.samples, starts if isinstance(starts, int) else 0, (whole - half) / 2**20
+            self.growth.samples,
+            starts if isinstance(starts, int) else 0,
+            (whole - half) / 2**20,
+            self.growth.process_from,
         )
         self.log_file.symptoms.extend(found)
 

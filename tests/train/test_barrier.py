@@ -11,21 +11,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from tiny import ENTRIES, store_at, tiny
+from small_world_model import merge
+from tiny import ENTRIES, NESTED, store_at, tiny
 
 import baselines.sb3
 from baselines import ENGINES, SB3, state
+from baselines.classic.random import Random
+from baselines.world_models.world_model import WorldModel
 from harness import agents, envs
+from harness.cli.check import barriers
 from harness.cli.status import of_sweep
 from harness.config.strict import UserError
 from harness.spec import Checkpoint, ResolvedSweep
 from harness.store import checkpoint, layout, writer
+from harness.store.scalars import FPS
+from harness.sweep.expand import expand
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
-from harness.train import barrier
+from harness.train import barrier, watch
 from harness.train import run as train
 from harness.train.run import Job, run
 from harness.train.task import learning_task
+from harness.train.track import Trackers
 from harness.train.watch import Watch
 
 STEPS, EVERY = 400, 90
@@ -34,7 +41,7 @@ ABLE = [
     (name, engine)
     for name, entry in ENTRIES.items()
     for engine in ENGINES
-    if (engine == SB3 or entry.lockstep) and not agents.unresumable(name, engine)
+    if (engine == SB3 or entry.lockstep) and entry.learns and agents.resumable(name, engine)
 ]
 
 
@@ -47,8 +54,8 @@ def asked(*quick):
     ]
 
 
-def spec_of(agent, every=EVERY, steps=STEPS, engine="sb3", **hparams):
-    spec = tiny(agent, steps=steps, engine=engine, **hparams)
+def spec_of(agent, every=EVERY, steps=STEPS, **chosen):
+    spec = tiny(agent, steps=steps, **chosen)
     return spec.model_copy(update={"checkpoint": Checkpoint(every=every)})
 
 
@@ -129,6 +136,58 @@ def test_what_is_kept_is_all_that_a_learner_goes_on_from(agent, engine, tmp_path
 
     assert len(first) == 1
     assert outcome(fresh) == outcome(going_on)
+
+
+IN_DREAMS = {"steps": 40, "hparams": {"n_envs": 2, "policy_kwargs": {"net_arch": [4]}}}
+STAGED = {
+    "rounds": {"data": {"rounds": 3}},
+    "V": {"vae": {"kind": "mlp", "latent_size": 2, "net_arch": [4], "epochs": 1}},
+    "real episodes": {
+        "controller": {"real_share": 0.6, "population": 3, "episodes": 2, "shared_starts": True}
+    },
+    "PPO": {"data": {"rounds": 2}, "controller": {"learner": "ppo", **IN_DREAMS}},
+    "SAC": {"data": {"rounds": 2}, "controller": {"learner": "sac", **IN_DREAMS}},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", STAGED)
+def test_a_world_model_goes_on_to_the_same_bits_from_within_each_of_its_stages(how, tmp_path):
+    groups = merge(NESTED["world_model"], STAGED[how])
+    if groups["controller"].get("learner") == "ppo":
+        groups["controller"]["hparams"] |= {"n_steps": 8, "batch_size": 8}
+    env = "Pendulum-v1" if how == "SAC" else "CartPole-v1"
+    spec = spec_of("world_model", env=env, **groups)
+
+    whole = made(tmp_path / "whole", spec)
+    store, stages = store_at(tmp_path / "broken"), ["fit_rnn", "fit_controller", "fit_vae"]
+    stages[1] += "_real" * (how == "real episodes")
+    killed_at(130, spec, store)
+    for stage in stages if how == "rounds" else stages[:2]:
+        killed(spec, store, WorldModel, stage, raising)
+    killed_at(390, spec, store)
+
+    assert outcome(made(tmp_path / "broken", spec)) == outcome(whole)
+
+
+def raising(*given):
+    raise Killed
+
+
+def test_a_stage_that_is_over_is_not_learned_again(tmp_path, monkeypatch):
+    spec, store, fitted = spec_of("world_model", steps=60, every=50), store_at(tmp_path), []
+    for stage in ("fit_vae", "fit_rnn", "fit_controller"):
+        fit = getattr(WorldModel, stage)
+        monkeypatch.setattr(
+            WorldModel, stage, lambda *given, fit=fit: fitted.append(fit.__name__) or fit(*given)
+        )
+    killed(spec, store, WorldModel, "fit_controller", raising)
+    run(spec, Job(store.root))
+
+    assert fitted == ["fit_vae", "fit_rnn", "fit_controller"]
+    assert [row.get("from_step") for row in attempts(store.folder(spec)) if "started" in row] == [
+        None, 60,
+    ]  # fmt: skip
 
 
 def test_barriers_are_part_of_what_a_run_is(tmp_path):
@@ -240,6 +299,23 @@ def test_a_finished_run_keeps_no_barrier_and_its_record_tells_what_all_parts_cos
     assert seconds[-1] <= result["cpu_seconds_before"] + result["cpu_seconds"]
 
 
+def test_a_run_that_goes_on_is_sampled_and_paced_as_one(tmp_path, monkeypatch):
+    spec, store = spec_of("tabular_q", steps=4_000, every=1_000), store_at(tmp_path)
+    judged, tracked = [], []
+    monkeypatch.setattr(watch, "grown", lambda *given: judged.append(given) or ())
+    monkeypatch.setattr(Trackers, "scalars", lambda _, *point: tracked.append(point))
+
+    killed_at(2_500, spec, store)
+    tracked.clear()
+    run(spec, Job(store.root))
+
+    ((samples, *_, process_from),) = judged
+    steps = [sample.step for sample in samples]
+    assert steps == sorted(set(steps)) and len(steps) >= 40
+    assert process_from == 2_000  # another process holds another amount of memory
+    assert [step for step, values in tracked if FPS in values] == [2_000, 3_000, 4_000]
+
+
 def test_a_finished_run_that_was_killed_before_it_could_tidy_up_is_tidied_up(tmp_path):
     spec, store = spec_of("ppo", n_epochs=1), store_at(tmp_path)
     killed(spec, store, checkpoint, "discard", killed_if_finished)
@@ -345,11 +421,78 @@ def test_a_run_does_not_go_on_with_other_code_or_packages(tmp_path, monkeypatch)
     assert json.loads((store.folder(spec) / "result.json").read_text())["resumed"] == 0
 
 
-@pytest.mark.parametrize("agent", ["pid", "world_model"])
-def test_an_agent_that_cannot_go_on_is_refused_by_its_name(agent):
-    env = "CartPole-v1"
-    with pytest.raises(UserError, match=rf"checkpoint: {agent} cannot go on from a barrier: leave"):
-        resolve(Request(agent, env, 10_000, checkpoint={"every": 1000}))
+class Forgetful(Random):
+    """Says that it learns, and has nothing to go on from."""
+
+    version = 1
+
+
+SWEEP = """\
+name: barriers
+question: Which runs pass some?
+envs: [CartPole-v1]
+seeds: 1
+steps: 400
+checkpoint: {every: %s}
+arms:
+  random: {agent: random}
+  forgetful: {agent: %s}
+"""
+
+
+def expanded(folder, every, agent="tabular_q"):
+    (folder / "sweep.yaml").write_text(SWEEP % (every, agent))
+    return expand(folder / "sweep.yaml", rehearse=True).sweep
+
+
+def test_an_agent_that_cannot_go_on_is_refused_with_the_line_that_asks_it_to_and_its_own(tmp_path):
+    own = f"{__name__}:Forgetful"
+    with pytest.raises(UserError) as refused:
+        expanded(tmp_path, 100, own)
+
+    (problem,) = refused.value.problems
+    assert (problem.line, problem.key) == (6, "checkpoint")
+    assert problem.message.startswith(
+        f"{own} (arms.forgetful.agent, line 9) cannot go on from a barrier, for it has no `kept`"
+    )
+    with pytest.raises(UserError, match=r"checkpoint: .*Forgetful cannot go on from a barrier"):
+        resolve(Request(own, "CartPole-v1", 10_000, checkpoint={"every": 1000}))
+
+
+def test_what_learns_nothing_passes_no_barrier_and_is_the_run_that_it_is_without(tmp_path):
+    random, learner = expanded(tmp_path, 100).runs
+
+    assert (random.checkpoint, learner.checkpoint) == (None, Checkpoint(every=100))
+    assert random.key == resolve(Request("random", "CartPole-v1", 400)).key
+
+
+@pytest.mark.parametrize("every", [400, 50_000])
+def test_barriers_that_no_run_comes_to_are_refused(every, tmp_path):
+    with pytest.raises(UserError, match=r"sweep.yaml:6: checkpoint.every: no run .* 400 steps"):
+        expanded(tmp_path, every)
+    with pytest.raises(UserError, match="no run passes a barrier, for none learns anything"):
+        expanded(tmp_path, 100, "random, wrappers: [{name: living_reward, amount: 1}]")
+
+
+@pytest.mark.parametrize("every", [0, -5, "often"])
+def test_a_distance_that_is_none_is_refused_with_its_line(every, tmp_path):
+    with pytest.raises(UserError, match=r"sweep.yaml:6: checkpoint.every: input should be"):
+        expanded(tmp_path, every)
+
+
+def test_a_run_that_is_too_short_for_a_barrier_beside_longer_ones_is_told_and_is_another_runs_twin(
+    tmp_path,
+):
+    longer = SWEEP.replace("steps: 400", "steps: {CartPole-v1: 400, Acrobot-v1: 100}")
+    longer = longer.replace("[CartPole-v1]", "[CartPole-v1, Acrobot-v1]") % (100, "tabular_q")
+    (tmp_path / "sweep.yaml").write_text(longer)
+    expansion = expand(tmp_path / "sweep.yaml")
+
+    (told,) = barriers(expansion)
+
+    assert told.startswith("forgetful on Acrobot-v1 passes no barrier: it has 100 steps")
+    (short,) = (r for r in expansion.sweep.runs if r.env == "Acrobot-v1" and r.arm == "forgetful")
+    assert short.key == resolve(Request("tabular_q", "Acrobot-v1", 100)).key
 
 
 # Replay ------------------------------------------------------------------------------------------

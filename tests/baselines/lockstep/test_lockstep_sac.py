@@ -12,7 +12,7 @@ from torch.distributions import normal
 
 pytest.importorskip("numba")
 
-from baselines.api import NoProgress, Task
+from baselines.api import Barrier, NoProgress, Task
 from baselines.lockstep.sac import SAC, Noise, squash, squash_gradient
 from baselines.sb3 import agent_class
 from baselines.sb3_config import NOISES
@@ -283,3 +283,23 @@ def test_what_is_not_compiled_is_refused_by_name():
     refused = [key for key, _ in SAC.refuses(config)]
     assert refused == ["use_sde", "normalize", "n_steps", "policy_kwargs.activation_fn"]
     assert not list(SAC.refuses(SAC.Config()))
+
+
+def test_noise_that_drifts_begins_anew_after_a_barrier_as_with_every_episode():
+    """Where an episode never ends, it is the barrier that ends it."""
+    noise = {"type": "ornstein-uhlenbeck", "std": 0.5}
+    agent = SAC(Task(Square, 128, barrier=64), SAC.Config(action_noise=noise, **SMALL))
+    began = []
+
+    class Watched(NoProgress):
+        def at(self, step):
+            began.append(agent.model.noise.now.copy())
+
+    with pytest.raises(Barrier):
+        agent.learn(Watched())
+    drifted = began[-1]
+    agent.task = Task(Square, 128)
+    agent.learn(Watched())
+
+    first = 3.5 * np.max(agent.model.noise.std)  # no draw from 0 goes much further in one step
+    assert np.abs(began[64]).max() < first < np.abs(drifted).max()
