@@ -93,7 +93,9 @@ class Limits(Strict):
     """What a run may take. One that takes more has failed. No part of a key."""
 
     hours: float | None = Field(
-        None, gt=0, description="Wall-clock hours of each attempt at a run."
+        None,
+        gt=0,
+        description="Wall-clock hours of a run; with `checkpoint`, of all parts that made it.",
     )
     memory_gb: float | None = Field(
         None, gt=0, description="Memory of the process of each run, in units of 1,024 MB."

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gymnasium as gym
 import numpy as np
@@ -24,7 +24,7 @@ from gymnasium.utils.env_checker import check_env as gymnasiums_check
 from gymnasium.vector.utils import concatenate, create_empty_array
 
 from baselines import SB3
-from baselines.api import Agent, NoProgress, Task
+from baselines.api import Agent, Barrier, NoProgress, Resumable, Task
 from baselines.space import action_kind, shown
 from harness import agents, envs, setting
 from harness.config import study
@@ -100,7 +100,7 @@ def check_agent(
 ) -> None:
     """An agent on one environment: it repeats itself, and looking at it changes nothing.
 
-    It is trained six times for `steps` environment steps: choose few, and small networks.
+    It is trained seven times for `steps` environment steps: choose few, and small networks.
 
     :param agent: "module:Class", or a name from `harness ls agents`.
     :param hparams: as in a sweep.
@@ -153,6 +153,39 @@ def check_agent(
             f"{name} learns the same whether an episode is truncated or terminates: bootstrap "
             "through truncation, or say bootstraps=False if it estimates no values"
         )
+    if learns and isinstance(first, Resumable) and not agents.unkept(first):
+        _check_barrier(name, probe)
+
+
+def _check_barrier(name: str, probe: _Probe) -> None:
+    """That it stops at a barrier, and that another one goes on from there with what it kept."""
+    from baselines import state  # imports torch
+
+    before, steps, passed = probe.make(barrier=1), probe.spec.steps, 0
+    try:
+        with untouched_rng(0):
+            before.learn(NoProgress())
+    except Barrier as reached:
+        passed = reached.step
+    assert passed, (
+        f"{name} has `kept` and passes no barrier in {steps} steps: once `task.barrier` steps are "
+        "done and its state is whole, `learn` raises Barrier. Or is its first update the last?"
+    )
+    after = probe.make()
+    there = cast("Any", before).kept()
+    state.put_back(cast("Any", after).kept(), state.taken(there))
+    for ring, filled in zip(there.rings, cast("Any", after).kept().rings.values(), strict=True):
+        for part, array in filled.arrays.items():
+            array[...] = there.rings[ring].arrays[part]
+    assert _equal(before.weights(), after.weights()), (
+        f"{name} does not go on from a barrier with what it had learned: `kept` leaves some out"
+    )
+    probe.taken = 0
+    after.learn(NoProgress())
+    assert 0 < probe.taken <= steps - passed, (
+        f"{name} went on from step {passed} of {steps} and took {probe.taken} steps more: `kept` "
+        "tells how many are done, and `learn` goes on from there"
+    )
 
 
 def check_bonus(
@@ -181,13 +214,15 @@ class _Probe:
         self.space = make_env().action_space
         self.reported = self.taken = 0
 
-    def make(self, seed: int = 0, around: Around = lambda env: env) -> Agent:
+    def make(
+        self, seed: int = 0, around: Around = lambda env: env, barrier: int | None = None
+    ) -> Agent:
         def make_env() -> gym.Env[Any, Any]:
             return around(_Counted(self.make_env(), self))
 
         drawn = streams(seed)
         spec = self.spec
-        task = Task(make_env, spec.steps, seed=drawn.agent, env_seed=drawn.env)
+        task = Task(make_env, spec.steps, seed=drawn.agent, env_seed=drawn.env, barrier=barrier)
         return agents.make(spec.agent, task, spec.hparams, spec.engine.name)
 
     def train(self, seed: int = 0, look: bool = False, around: Around = lambda env: env) -> Agent:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from command import typed
 
-from baselines.api import Config
+from baselines.api import Barrier, Config
+from baselines.kept import Kept
 from harness import agents, envs, own
 from harness.config import study
 from harness.config.strict import UserError
@@ -443,6 +444,42 @@ class EndIsEnd(Sound):
         return super().learn(progress)
 
 
+class Resumes(Sound):
+    done = 0
+
+    def kept(self):
+        return Kept(self)
+
+    def learn(self, progress):
+        over = True
+        while self.done < self.task.steps:
+            if self.done == self.task.barrier:
+                raise Barrier(self.done)
+            if over:
+                self.env.reset(seed=self.task.env_seed + self.done)
+            _, reward, terminated, truncated, _ = self.env.step(self.rng.integers(2))
+            over = terminated or truncated
+            self.weight = self.weight + 0.1 * (reward + self.rng.normal() + truncated)
+            self.done += 1
+            progress.at(self.done)
+        return self.task.steps
+
+
+class Heedless(Sound):
+    def kept(self):
+        return Kept(self)
+
+
+class Blank(Resumes):
+    def kept(self):
+        return Kept({"rng": self.rng})
+
+
+class Uncounted(Resumes):
+    def kept(self):
+        return Kept({"rng": self.rng, "weight": self.weight})
+
+
 BROKEN = {
     Ambient: "does not repeat itself",
     Deaf: "ignores its seed",
@@ -452,11 +489,15 @@ BROKEN = {
     Forgetful: "does not load what it saved",
     Outside: "not in Discrete",
     EndIsEnd: "bootstrap through truncation",
+    Heedless: "has `kept` and passes no barrier in 60 steps",
+    Blank: "does not go on from a barrier with what it had learned",
+    Uncounted: "went on from step 1 of 60 and took 60 steps more",
 }
 
 
-def test_a_sound_agent_passes():
-    check_agent(f"{__name__}:Sound", "CartPole-v1", steps=60)
+@pytest.mark.parametrize("kind", [Sound, Resumes])
+def test_a_sound_agent_passes(kind):
+    check_agent(f"{__name__}:{kind.__name__}", "CartPole-v1", steps=60)
 
 
 @pytest.mark.parametrize("kind", BROKEN, ids=lambda kind: kind.__name__)

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from baselines import api
+from baselines.kept import Kept
 
 
 class Config(api.Config):
@@ -37,23 +38,30 @@ class HillClimber:
         self.env = task.make_env()
         inputs = int(np.prod(self.env.observation_space.shape)) + 1
         self.policy = np.zeros((inputs, self.env.action_space.n))
+        self.steps, self.best = 0, -np.inf
+
+    def kept(self) -> Kept:
+        """What it goes on from, in a sweep with `checkpoint`: all that it holds."""
+        return Kept(self)
 
     def learn(self, progress: api.Progress) -> int:
-        steps, best = 0, -np.inf
         seed: int | None = self.task.env_seed  # the first episode's; the others follow from it
-        while steps < self.task.steps:
+        while self.steps < self.task.steps:
+            if self.task.barrier is not None and self.steps >= self.task.barrier:
+                raise api.Barrier(self.steps)
             policy = self.policy + self.rng.normal(0, self.config.noise, self.policy.shape)
             (obs, _), score, over = self.env.reset(seed=seed), 0.0, False
             seed = None
-            while not over and steps < self.task.steps:
+            while not over and self.steps < self.task.steps:
                 action = int(self._act(policy, obs[None])[0])
                 obs, reward, terminated, truncated, _ = self.env.step(action)
-                score, steps, over = score + float(reward), steps + 1, terminated or truncated
-                progress.at(steps)
-            if over and score >= best:
-                best, self.policy = score, policy
-                progress.log(steps, {"rollout/best": best})
-        return steps
+                score, over = score + float(reward), terminated or truncated
+                self.steps += 1
+                progress.at(self.steps)
+            if over and score >= self.best:
+                self.best, self.policy = score, policy
+                progress.log(self.steps, {"rollout/best": self.best})
+        return self.steps
 
     @staticmethod
     def _act(policy: np.ndarray, obs: np.ndarray) -> np.ndarray:  # (n, ...) -> (n,)

@@ -109,7 +109,7 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     parts += ["memory or time of a step that grew:", *grown, ""] if grown else []
     unique = {each.spec.key: each for each in statuses}.values()
     made = ((s.spec, s) for s in unique if isinstance(s.spec, RunSpec))
-    seconds = {spec.key: known.seconds(spec) for spec, each in made if to_come(each)}
+    seconds = {spec.key: known.left(spec, store) for spec, each in made if to_come(each)}
     parts += [f"{progress(statuses, seconds)}."]
     waiting = [
         (each.barrier["step"], str(each.spec))

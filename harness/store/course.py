@@ -88,7 +88,7 @@ class Course:
         if run.ended:
             run.part = 1.0
         elif run.state == "waiting":
-            run.part = 0.0
+            run.part = self.store.kept(run.spec)[0] / max(run.spec.steps, 1)
         if run.state in ("running", "finished"):
             self._read(run)
 
@@ -108,9 +108,8 @@ class Course:
         if latest := self.store.latest_score(run.spec):
             run.seen, run.score = latest
         if run.state == "running" and (pace := self.store.pace(run.spec)):
-            step, seconds = pace
+            step, run.rate = pace
             run.part = min(step / run.spec.steps, 1.0)
-            run.rate = step / seconds if seconds else 0.0
 
     # All of them together -------------------------------------------------------------------------
 

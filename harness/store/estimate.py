@@ -134,6 +134,11 @@ class Experience:
         known = self.of(spec)
         return known.cost.cpu_seconds(spec) if known else None
 
+    def left(self, spec: RunSpec, store: Store) -> float | None:
+        """The same, of a run that may go on from a barrier."""
+        seconds, (step, _) = self.seconds(spec), store.kept(spec)
+        return None if seconds is None else seconds * (1 - step / spec.steps)
+
     def estimate(self, specs: Iterable[RunSpec]) -> Estimate:
         seconds, sources, unknown = [0.0], Counter[str](), Counter[str]()
         memory = disk = 0.0

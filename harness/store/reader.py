@@ -111,11 +111,22 @@ class Store:
         return run_files.finished(self.folder(spec))[0]
 
     def pace(self, spec: Run) -> tuple[float, float] | None:
-        """The step that an attempt has reached, and in how many seconds; None: it says nothing."""
+        """The step that an attempt has reached, and its steps a second; None: it says nothing."""
         progress = run_files.look(self.folder(spec)).progress
         if progress is None:
             return None
-        return float(progress["step"]), float(progress.get("wall_seconds", 0.0))
+        step, seconds = progress["step"], progress.get("wall_seconds", 0.0)
+        made = step - progress.get("from_step", 0)
+        return float(step), made / seconds if seconds else 0.0
+
+    def kept(self, spec: Run) -> tuple[int, float]:
+        """The step of the barrier that the next attempt at an unfinished run goes on from, and the
+        seconds that the run had taken by then; (0, 0): it begins anew.
+        """
+        if isinstance(spec, ImportedRun) or spec.checkpoint is None:
+            return 0, 0.0
+        barrier = run_files.look(self.folder(spec)).barrier
+        return (barrier["step"], barrier["cost"]["wall_seconds"]) if barrier else (0, 0.0)
 
     def latest_score(self, spec: Run) -> tuple[float, float] | None:
         """When a run was last evaluated, in seconds since 1970, and its mean return then."""

@@ -121,7 +121,7 @@ class Record:
         write_json(folder / layout.SPEC, facts, sealed=False)
         start = {"started": now(), "pid": os.getpid(), "host": socket.gethostname()}
         if self.barrier:
-            start["from_step"] = self.barrier["step"]
+            start["from_step"] = self._from_step
         append_json(folder / layout.ATTEMPTS, start)
 
     def begin_anew(self) -> None:
@@ -141,6 +141,7 @@ class Record:
         for name in (layout.MODEL, layout.EVENTS):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.clock = Clock(self.barrier)
+        self._from_step = self.barrier["step"] if self.barrier else 0
 
     def passed(self, facts: Mapping[str, Any], names: Collection[str]) -> None:
         """The run has come to a barrier, and its arrays are written.
@@ -205,6 +206,7 @@ class Record:
             return
         self._beat = time.monotonic()
         beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self.clock.cost()}
+        beat["from_step"] = self._from_step
         beat["symptoms"] = self.symptoms
         write_json(self.folder / layout.PROGRESS, beat, sealed=False, sync=False)
 
@@ -347,6 +349,10 @@ class Clock:
     def process_seconds(self) -> float:
         """CPU seconds of the process; if it goes on with a run, as if it had begun that."""
         return round(self.cpu_seconds_before + self.cpu(), 3)
+
+    def wall(self) -> float:
+        """Seconds that the run has taken so far."""
+        return self.before["wall_seconds"] + time.monotonic() - self._wall
 
     def held(self) -> float:
         """MB of memory that the process holds now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -11,12 +12,17 @@ from types import FrameType
 from harness.config.interrupt import importing
 from harness.spec import RunSpec
 from harness.store.estimate import Experience, duration, not_counted
+from harness.store.reader import Store
 
 AGAIN = 0.05  # seconds: an alarm that found modules being imported rings once more
 
 
 class OutOfTime(KeyboardInterrupt):
     """The time is over. Whatever runs ends as by Ctrl-C: with its files in order."""
+
+
+class Paused(KeyboardInterrupt):
+    """A run has come to a barrier, and there is no time to come to another."""
 
 
 class Budget:
@@ -37,7 +43,11 @@ class Budget:
 
     def fits(self, spec: RunSpec) -> bool:
         """Whether a run that starts now is expected to end in time, or to pass a barrier."""
-        return time.time() + self.expected.get(spec.key, 0.0) < self.deadline
+        return self.lasts(self.expected.get(spec.key, 0.0))
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether so many seconds are left."""
+        return time.time() + seconds < self.deadline
 
     def judge(self, specs: Iterable[RunSpec], experience: Experience) -> None:
         """Expect of runs what is known of runs like them, if something new is."""
@@ -69,12 +79,18 @@ class Budget:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
-    def over(self, left: Sequence[RunSpec], experience: Experience) -> Unfinished:
+    def over(self, left: Sequence[RunSpec], store: Store, experience: Experience) -> Unfinished:
         """What is told of runs that found no time."""
-        estimate, whole = experience.estimate(left), duration(self.seconds)
-        parts = [f"about {duration(estimate.cpu_seconds)} of CPU time"] if estimate.sources else []
-        parts += [not_counted(estimate.unknown)] if estimate.unknown else []
+        to_come, whole = [experience.left(spec, store) for spec in left], duration(self.seconds)
+        known = [seconds for seconds in to_come if seconds is not None]
+        unknown = Counter(s.agent for s, time in zip(left, to_come, strict=True) if time is None)
+        parts = [f"about {duration(sum(known))} of CPU time"] if known else []
+        parts += [not_counted(unknown)] if unknown else []
         lines = [f"No more runs fit into {whole}: {len(left)} left, {'; '.join(parts)}."]
+        kept = [(step, str(spec)) for spec in left if (step := store.kept(spec)[0])]
+        if kept:
+            step, furthest = max(kept)
+            lines += [f"{len(kept)} go on from a barrier, {furthest} from step {step:,}."]
         long = [spec for spec in left if self.expected.get(spec.key, 0.0) >= self.seconds]
         if long:
             first = f"{long[0]} ({duration(self.expected[long[0].key])})"

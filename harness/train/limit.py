@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -43,20 +42,24 @@ def too_large(limits: Limits, size: int) -> str:
 
 
 @contextmanager
-def enforced(limits: Limits, failed: Callable[[BaseException], None]) -> Iterator[None]:
+def enforced(
+    limits: Limits, failed: Callable[[BaseException], None], taken: Callable[[], float]
+) -> Iterator[None]:
     """Raise LimitExceeded in what is beyond its limits. If it does not end of that, as inside a
     call that never returns, the process ends.
 
     :param failed: writes down why, from another thread.
+    :param taken: seconds so far, of all parts of the run.
     """
     if limits == Limits():
         yield
         return
-    watch = _Watch(limits, failed)
+    watch = _Watch(limits, failed, taken)
     before = signal.signal(signal.SIGTERM, watch.stop)
     if limits.hours is not None:
         # Python's other threads wait for a call that holds its lock; this one is none of Python's.
-        faulthandler.dump_traceback_later(limits.hours * HOUR + DEAF, file=2, exit=True)
+        left = max(limits.hours * HOUR - taken(), 0.0)
+        faulthandler.dump_traceback_later(left + DEAF, file=2, exit=True)
     watch.thread.start()
     try:
         yield
@@ -69,8 +72,10 @@ def enforced(limits: Limits, failed: Callable[[BaseException], None]) -> Iterato
 class _Watch:
     """Looks at the clock and the memory of this process, from a thread of its own."""
 
-    def __init__(self, limits: Limits, failed: Callable[[BaseException], None]) -> None:
-        self.limits, self.failed = limits, failed
+    def __init__(
+        self, limits: Limits, failed: Callable[[BaseException], None], taken: Callable[[], float]
+    ) -> None:
+        self.limits, self.failed, self.taken = limits, failed, taken
         self.thread = threading.Thread(target=self._look, daemon=True)
         self._error: LimitExceeded | None = None
         self._ended, self._turn = threading.Event(), threading.Lock()
@@ -84,12 +89,12 @@ class _Watch:
             self._ended.set()
 
     def _look(self) -> None:
-        began, process = time.monotonic(), psutil.Process()
+        process = psutil.Process()
         why = ""
         while not why:
             if self._ended.wait(POLL):
                 return
-            why = too_long(self.limits, time.monotonic() - began)
+            why = too_long(self.limits, self.taken())
             why = why or too_large(self.limits, process.memory_info().rss)
         main = threading.main_thread().ident
         assert main is not None

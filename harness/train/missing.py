@@ -106,4 +106,4 @@ def train_missing(
         left = [spec for spec in store.missing(missing) if spec.key not in failed]
         left += [spec for spec in unmeasured if not store.looked_at(spec, metrics)]
         if left:
-            raise budget.over(left, known)
+            raise budget.over(left, store, known)

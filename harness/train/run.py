@@ -22,7 +22,7 @@ from harness.store import scalars, writer
 from harness.store.reader import Store
 from harness.train import limit, sacred_log
 from harness.train.archive import film_run
-from harness.train.budget import Budget
+from harness.train.budget import Budget, Paused
 from harness.train.measure import measure
 from harness.train.task import current, learning_task, vouch
 from harness.train.track import Trackers
@@ -86,17 +86,18 @@ def run(spec: RunSpec, job: Job) -> None:
         writer.set_aside(folder)
         log = writer.Record(folder, spec)
         try:
-            with limit.enforced(job.limits, log.failed):
+            with limit.enforced(job.limits, log.failed, lambda: log.clock.wall()):
                 result = sacred_log.witness(
                     spec,
                     job.root,
                     job.observers,
-                    lambda sacred_run: _tracked(spec, log, job.trackers, sacred_run),
+                    lambda sacred_run: _tracked(spec, log, job, sacred_run),
                 )
                 log.finish(result | _recorded(job.limits))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             log.interrupted()
-            raise
+            if not isinstance(error, Paused):
+                raise
         except BaseException as error:
             log.failed(error)
             raise
@@ -121,18 +122,19 @@ class _Terminable:
         signal.signal(signal.SIGTERM, self.before)
 
 
-def _tracked(
-    spec: RunSpec, log: writer.Record, names: tuple[str, ...], sacred_run: Any
-) -> dict[str, Any]:
-    with Trackers(names, spec, log.folder) as trackers:
+def _tracked(spec: RunSpec, log: writer.Record, job: Job, sacred_run: Any) -> dict[str, Any]:
+    with Trackers(job.trackers, spec, log.folder) as trackers:
         trackers.add(sacred_log.SacredMetrics(sacred_run))
-        return _train(spec, log, trackers, sacred_run)
+        return _train(spec, log, trackers, job.budget, sacred_run)
 
 
 def _train(
-    spec: RunSpec, log: writer.Record, trackers: Trackers, sacred_run: Any
+    spec: RunSpec, log: writer.Record, trackers: Trackers, budget: Budget | None, sacred_run: Any
 ) -> dict[str, Any]:
-    """Learn to the end of the budget under the watch of the protocol; return result.json."""
+    """Learn to the end of the steps under the watch of the protocol; return result.json.
+
+    :raises Paused: at a barrier, if the next one would come after the budget's time.
+    """
     started, card = writer.now(), current(spec)
     visits, origins = (
         envs.Visits(spec.steps),
@@ -165,6 +167,7 @@ def _train(
             trackers.scalars(point.step, point.values)
     else:
         watch.at(0)
+    began = log.clock.wall()  # of the part to the next barrier
     while True:
         try:
             steps_trained = agent.learn(watch)
@@ -174,6 +177,9 @@ def _train(
 
             came = {"step": reached.step, "started": started, "resumed": resumed}
             barrier.leave(agent, watch, visits, log, came | {"made_by": _made_by(facts)})
+            if budget and not budget.lasts(log.clock.wall() - began):
+                raise Paused from None
+            began = log.clock.wall()
         except Exception:
             with suppress(Exception):  # the first error is the one to tell
                 # What raised may be far from its cause.

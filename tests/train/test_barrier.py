@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killed import Killed, killed, killed_at
 from rich.console import Console
 from small_world_model import merge
 from tiny import ENTRIES, NESTED, store_at, tiny
@@ -22,20 +25,22 @@ from harness import agents, envs
 from harness.cli.check import barriers
 from harness.cli.status import of_sweep
 from harness.config.strict import UserError
-from harness.spec import Checkpoint, ResolvedSweep
+from harness.spec import Checkpoint, Limits, ResolvedSweep
 from harness.store import checkpoint, layout, writer
+from harness.store.course import Course
+from harness.store.estimate import Experience
 from harness.store.scalars import FPS
 from harness.sweep.expand import expand
 from harness.sweep.request import Request
 from harness.sweep.resolve import resolve
-from harness.train import barrier, watch
+from harness.train import barrier, limit, watch
 from harness.train import run as train
 from harness.train.run import Job, run
 from harness.train.task import learning_task
 from harness.train.track import Trackers
-from harness.train.watch import Watch
 
 STEPS, EVERY = 400, 90
+TABLE = os.environ.get("RESUME_TABLE")  # a file that gets the rows of the table in docs/living.md
 # Every agent that can, under each engine that trains it.
 ABLE = [
     (name, engine)
@@ -57,29 +62,6 @@ def asked(*quick):
 def spec_of(agent, every=EVERY, steps=STEPS, **chosen):
     spec = tiny(agent, steps=steps, **chosen)
     return spec.model_copy(update={"checkpoint": Checkpoint(every=every)})
-
-
-class Killed(KeyboardInterrupt):
-    """Ends a run where it stands."""
-
-
-def killed(spec, store, target, name, ending):
-    """A run whose process ends where this replacement of a function raises `Killed`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(target, name, ending)
-        with pytest.raises(Killed):
-            run(spec, Job(store.root))
-
-
-def killed_at(step, spec, store):
-    at = Watch.at
-
-    def watched(self, now):
-        if now >= step:
-            raise Killed
-        at(self, now)
-
-    killed(spec, store, Watch, "at", watched)
 
 
 def made(root, spec, *kills):
@@ -106,12 +88,19 @@ def outcome(folder):
 @pytest.mark.parametrize(("agent", "engine"), asked("ppo-sb3", "tabular_q-sb3"))
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(agent, engine, tmp_path):
     spec = spec_of(agent, engine=engine)
-    kills = np.random.default_rng(sum(agent.encode())).integers(EVERY + 40, STEPS - 20, 3)
+    drawn = np.random.default_rng(sum(agent.encode())).integers(EVERY + 40, STEPS - 20, 3)
+    kills = sorted(map(int, drawn))
 
     whole = made(tmp_path / "whole", spec)
-    broken = made(tmp_path / "broken", spec, *sorted(map(int, kills)))
+    broken = made(tmp_path / "broken", spec, *kills)
 
     assert outcome(broken) == outcome(whole)
+    from_steps = [row.get("from_step", 0) for row in attempts(broken) if "started" in row][1:]
+    assert all(0 < start <= step for start, step in zip(from_steps, kills, strict=True))
+    if TABLE:
+        row = [agent, engine, *(", ".join(map(str, steps)) for steps in (kills, from_steps))]
+        with open(TABLE, "a") as table:
+            table.write(f"| {' | '.join(row)} | the same |\n")
 
 
 @pytest.mark.parametrize(("agent", "engine"), asked("dqn-sb3"))
@@ -138,26 +127,31 @@ def test_what_is_kept_is_all_that_a_learner_goes_on_from(agent, engine, tmp_path
     assert outcome(fresh) == outcome(going_on)
 
 
-IN_DREAMS = {"steps": 40, "hparams": {"n_envs": 2, "policy_kwargs": {"net_arch": [4]}}}
+IN_DREAMS = {"n_envs": 2, "policy_kwargs": {"net_arch": [4]}}
+BY_PPO = IN_DREAMS | {"n_steps": 8, "batch_size": 8}
+BY_SAC = IN_DREAMS | {"learning_starts": 10}
 STAGED = {
     "rounds": {"data": {"rounds": 3}},
     "V": {"vae": {"kind": "mlp", "latent_size": 2, "net_arch": [4], "epochs": 1}},
     "real episodes": {
         "controller": {"real_share": 0.6, "population": 3, "episodes": 2, "shared_starts": True}
     },
-    "PPO": {"data": {"rounds": 2}, "controller": {"learner": "ppo", **IN_DREAMS}},
-    "SAC": {"data": {"rounds": 2}, "controller": {"learner": "sac", **IN_DREAMS}},
+    "PPO": {
+        "data": {"rounds": 2},
+        "controller": {"learner": "ppo", "steps": 40, "hparams": BY_PPO},
+    },
+    "SAC": {
+        "data": {"rounds": 2},
+        "controller": {"learner": "sac", "steps": 40, "hparams": BY_SAC},
+    },
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", STAGED)
 def test_a_world_model_goes_on_to_the_same_bits_from_within_each_of_its_stages(how, tmp_path):
-    groups = merge(NESTED["world_model"], STAGED[how])
-    if groups["controller"].get("learner") == "ppo":
-        groups["controller"]["hparams"] |= {"n_steps": 8, "batch_size": 8}
     env = "Pendulum-v1" if how == "SAC" else "CartPole-v1"
-    spec = spec_of("world_model", env=env, **groups)
+    spec = spec_of("world_model", env=env, **merge(NESTED["world_model"], STAGED[how]))
 
     whole = made(tmp_path / "whole", spec)
     store, stages = store_at(tmp_path / "broken"), ["fit_rnn", "fit_controller", "fit_vae"]
@@ -345,6 +339,32 @@ def test_status_says_which_runs_go_on_from_a_barrier(tmp_path):
     assert "1 of them go on from a barrier" in told.getvalue()
     assert "from step 180." in told.getvalue()
     assert store.status(spec).state == "interrupted"
+
+
+def test_how_far_and_how_quick_a_run_is_that_goes_on_is_told_by_what_it_did_since(tmp_path):
+    spec, store = spec_of("tabular_q", steps=1_000, every=400), store_at(tmp_path)
+    killed_at(900, spec, store)
+
+    (waiting,) = Course([spec], store, Experience(store, None)).runs.values()
+    killed_at(950, spec, store)
+    step, rate = store.pace(spec)
+    progress = json.loads((store.folder(spec) / "progress.json").read_text())
+
+    assert (waiting.state, waiting.part) == ("waiting", 0.8)
+    assert step > progress["from_step"] == 800
+    assert rate == pytest.approx((step - 800) / progress["wall_seconds"])
+
+
+def test_limits_of_time_count_all_parts_that_made_a_run(tmp_path, monkeypatch):
+    spec, store, taken = spec_of("tabular_q"), store_at(tmp_path), []
+    monkeypatch.setattr(
+        limit, "enforced", lambda limits, failed, spent: nullcontext(taken.append(spent()))
+    )
+    killed_at(200, spec, store)
+    before = checkpoint.read(store.folder(spec))["cost"]["wall_seconds"]
+    run(spec, Job(store.root, limits=Limits(hours=1)))
+
+    assert taken[0] < before <= taken[1]
 
 
 # What it does not go on from ---------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -65,6 +66,37 @@ def test_a_run_with_barriers_needs_no_more_time_than_to_the_next(tmp_path, monke
     budget.judge([whole, parts], Experience(store_at(tmp_path)))
 
     assert [budget.fits(spec) for spec in (whole, parts)] == [False, True]
+
+
+def test_a_run_stops_at_a_barrier_if_the_next_would_come_too_late_and_the_same_command_goes_on(
+    tmp_path, monkeypatch
+):
+    whole = tiny("tabular_q", steps=400)
+    spec, parts = whole.model_copy(update={"checkpoint": Checkpoint(every=100)}), []
+
+    def lasts(budget, seconds):
+        parts.append(seconds)
+        return len(parts) < 4  # to begin with it, and to pass two barriers
+
+    store = store_at(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Budget, "lasts", lasts)
+        with pytest.raises(Unfinished) as ended:
+            trained(store, [spec], "serial", Budget(100.0))
+
+    assert parts[0] == 0 and all(0 < seconds < 60 for seconds in parts[1:])
+    what, kept, _ = ended.value.lines
+    assert what.startswith("No more runs fit into 2 min: 1 left, ")
+    assert kept == "1 go on from a barrier, tabular_q on CartPole-v1, seed 0 from step 300."
+    assert store.status(spec).state == "interrupted"
+    assert [attempt.outcome for attempt in store.status(spec).tries] == ["interrupted"]
+    (record,) = store.root.glob("sacred/*/run.json")
+    assert json.loads(record.read_text())["status"] == "INTERRUPTED"
+    assert Experience(store, None).left(spec, store) == pytest.approx(
+        Experience(store, None).seconds(spec) / 4
+    )
+    trained(store, [spec], "serial", Budget(100.0))
+    assert store.result(spec)["resumed"] == 1
 
 
 def test_a_run_that_nobody_can_estimate_begins_and_those_like_it_are_judged_by_it(

@@ -32,7 +32,10 @@ def failed(error):
 def hang():
     {hang}
 try:
-    with limit.enforced(Limits(hours=2 / 3600, memory_gb=0.5), failed):
+    began = time.monotonic()
+    with limit.enforced(
+        Limits(hours=2 / 3600, memory_gb=0.5), failed, lambda: time.monotonic() - began
+    ):
         hang()
 except limit.LimitExceeded as error:
     failed(error)

@@ -9,9 +9,11 @@ import fake_store
 import pytest
 from command import typed
 from fake_report import report
+from killed import killed_at
 from tiny import files, store_at, tiny
 
 from harness.config.strict import UserError
+from harness.spec import Checkpoint
 from harness.store import run_files
 from harness.store.layout import CERTIFICATE
 from harness.store.writer import Record
@@ -68,6 +70,27 @@ def test_a_run_that_repeats_itself_is_certified_and_left_as_it_was(store, agent)
     assert account == ["1 of 1 runs were repeated, 1 of them bit for bit"]
     assert {path: path.read_bytes() for path in before} == before
     assert not list(store.root.glob(".verify.*"))
+
+
+SLOWER = [("dqn", "sb3"), ("dqn", "lockstep"), ("world_model", "sb3")]
+
+
+@pytest.mark.parametrize(
+    ("agent", "engine"),
+    [("tabular_q", "sb3"), *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOWER)],
+)
+def test_a_run_that_was_killed_and_went_on_is_repeated_undisturbed_bit_for_bit(
+    store, agent, engine
+):
+    spec = tiny(agent, engine=engine).model_copy(update={"checkpoint": Checkpoint(every=100)})
+    killed_at(180, spec, store)
+    run(spec, Job(store.root))
+    assert store.result(spec)["resumed"] == 1
+
+    found, account = repeat(store, spec)
+
+    assert found[spec.key]["outcome"] == "equal"
+    assert account == ["1 of 1 runs were repeated, 1 of them bit for bit"]
 
 
 def test_an_evaluation_that_was_altered_is_named_with_its_step(store):
