@@ -84,7 +84,7 @@ def test_a_run_stops_at_a_barrier_if_the_next_would_come_too_late_and_the_same_c
         with pytest.raises(Unfinished) as ended:
             trained(store, [spec], "serial", Budget(100.0))
 
-    assert parts[0] == 0 and all(0 < seconds < 60 for seconds in parts[1:])
+    assert len(parts) == 4 and all(0 < seconds < 60 for seconds in parts[1:])
     what, kept, _ = ended.value.lines
     assert what.startswith("No more runs fit into 2 min: 1 left, ")
     assert kept == "1 go on from a barrier, tabular_q on CartPole-v1, seed 0 from step 300."

@@ -77,6 +77,8 @@ def _preload(specs: Sequence[RunSpec]) -> list[str]:
     chosen = {(spec.agent, spec.engine.name) for spec in specs}
     targets = sorted({agents.entry(*each).module for each in chosen})
     libraries = ["harness.train.run", "sacred", "sacred.observers", *targets]
+    if any(spec.checkpoint for spec in specs):
+        libraries.append("harness.train.barrier")
     return [*libraries, "harness.train.executors.warm"]
 
 
