@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from baselines import LOCKSTEP
 from baselines.api import Agent, Barrier, NoProgress
 from harness import agents, envs, provenance
 from harness.config import study
@@ -135,6 +136,8 @@ def _train(
 
     :raises Paused: at a barrier, if the next one would come after the budget's time.
     """
+    if spec.checkpoint:  # imports torch, which not every learner needs: here, so that all say so
+        from harness.train import barrier
     started, card = writer.now(), current(spec)
     visits, origins = (
         envs.Visits(spec.steps),
@@ -151,15 +154,14 @@ def _train(
 
     agent = make()
     facts = provenance.facts(agent, origins)
-    if log.barrier and log.barrier["made_by"] != _made_by(facts):
+    made_by = _made_by(facts, spec.engine.name)
+    if log.barrier and log.barrier["made_by"] != made_by:
         log.begin_anew()  # the code, its packages or the machine: the bits may be others
         agent = make()
     sacred_run.info.update(facts)
     watch = Watch(spec, card, agent, log, trackers)
     resumed = 0
     if log.barrier:
-        from harness.train import barrier  # imports torch, which not every learner needs
-
         started, resumed = log.barrier["started"], log.barrier["resumed"] + 1
         barrier.go_on(agent, watch, visits, log)
         watch.growth.process_from = log.barrier["step"]
@@ -173,10 +175,8 @@ def _train(
             steps_trained = agent.learn(watch)
             break
         except Barrier as reached:
-            from harness.train import barrier
-
             came = {"step": reached.step, "started": started, "resumed": resumed}
-            barrier.leave(agent, watch, visits, log, came | {"made_by": _made_by(facts)})
+            barrier.leave(agent, watch, visits, log, came | {"made_by": made_by})
             if budget and not budget.lasts(log.clock.wall() - began):
                 raise Paused from None
             began = log.clock.wall()
@@ -213,9 +213,11 @@ def _train(
     }
 
 
-def _made_by(facts: Mapping[str, Any]) -> str:
+def _made_by(facts: Mapping[str, Any], engine: str) -> str:
     """A hash of what decides the bits of a run beside its spec."""
     deciding = {name: facts[name] for name in ("device", "sources", "packages", "machine")}
+    if engine != LOCKSTEP:  # another run of this process may have compiled
+        deciding["machine"] = {**facts["machine"], "lockstep_arithmetic": None}
     return hashlib.sha256(canonical(deciding).encode()).hexdigest()
 
 

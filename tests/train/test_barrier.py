@@ -18,7 +18,7 @@ from small_world_model import merge
 from tiny import ENTRIES, NESTED, store_at, tiny
 
 import baselines.sb3
-from baselines import ENGINES, SB3, state
+from baselines import ENGINES, LOCKSTEP, SB3, state
 from baselines.classic.random import Random
 from baselines.world_models.world_model import WorldModel
 from harness import agents, envs
@@ -434,7 +434,7 @@ def test_what_a_subclass_holds_beside_the_algorithm_goes_on():
 def test_a_run_does_not_go_on_with_other_code_or_packages(tmp_path, monkeypatch):
     spec, store = spec_of("ppo", n_epochs=1), store_at(tmp_path)
     killed_at(200, spec, store)
-    monkeypatch.setattr(train, "_made_by", lambda facts: "others")
+    monkeypatch.setattr(train, "_made_by", lambda facts, engine: "others")
 
     run(spec, Job(store.root))
 
@@ -484,6 +484,14 @@ def test_what_learns_nothing_passes_no_barrier_and_is_the_run_that_it_is_without
 
     assert (random.checkpoint, learner.checkpoint) == (None, Checkpoint(every=100))
     assert random.key == resolve(Request("random", "CartPole-v1", 400)).key
+
+
+def test_a_run_goes_on_whatever_else_its_process_has_compiled():
+    facts = {name: {} for name in ("device", "sources", "packages", "machine")}
+    compiled = facts | {"machine": {"lockstep_arithmetic": "AVX2"}}
+
+    assert train._made_by(facts, SB3) == train._made_by(compiled, SB3)
+    assert train._made_by(facts, LOCKSTEP) != train._made_by(compiled, LOCKSTEP)
 
 
 @pytest.mark.parametrize("every", [400, 50_000])
