@@ -120,6 +120,10 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
         step, run = max(waiting)
         furthest = f"the furthest is {escape(run)}, from step {step:,}"
         parts.append(f"{len(waiting)} of them go on from a barrier: {furthest}.")
+    anew = [(str(each.spec), why) for each in unique if (why := each.anew)]
+    if anew:
+        run, why = anew[0]
+        parts.append(f"{len(anew)} began anew, not from their barrier, first {escape(run)}: {why}.")
     if sweep.made:
         parts.append(cost.spent(unique).sentence)
     if sweep.imported:

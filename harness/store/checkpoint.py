@@ -23,7 +23,7 @@ from harness.store.files import Damaged
 LOGS = (layout.EVALS, layout.TRAIN)  # that grow while a run learns
 _FACTS: files.Kinds = {
     "key": str, "step": int, "passed": int, "kept": dict, "logs": dict, "rows": dict, "cost": dict,
-    "started": str, "process_seconds": (int, float),
+    "started": str, "made_by": dict, "process_seconds": (int, float),
 }  # fmt: skip
 
 

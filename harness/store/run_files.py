@@ -107,6 +107,12 @@ class RunFiles:
     measures: dict[str, Any] | None = None  # of these weights, by today's version of the measures
 
     @property
+    def anew(self) -> str:
+        """Why its last attempt did not go on from its barrier; empty: it did, or had none."""
+        told = self.log[-1] if self.log and "ended" in self.log[-1] else self.progress or {}
+        return str(told.get("anew", ""))
+
+    @property
     def began(self) -> str | None:
         """When it was first started; None: nobody wrote it down."""
         return next((row["started"] for row in self.log if "started" in row), None)
@@ -130,7 +136,7 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
     ask = partial(files.unless_damaged, aside)
     failure = ask(_last_words, folder / layout.FAILURE, _FAILURE)
     progress = ask(_last_words, folder / layout.PROGRESS, _PROGRESS)
-    barrier = None if result else ask(checkpoint.read, folder)
+    barrier = None if result else ask(partial(checkpoint.read, deep=deep), folder)
     certified = ask(certificate, folder)
     measured = ask(files.read_json, folder / layout.MEASURES, _MEASURES)
     weights = (result or {}).get("weights")

@@ -108,6 +108,7 @@ class Record:
         self._beat = 0.0
         self.step = 0
         self.symptoms: list[Symptom] = []  # see health.py
+        self._anew: dict[str, Any] = {}  # why it does not go on from its barrier
         started = run_files.attempts(folder).rows
         if started and "ended" not in started[-1]:  # it was killed without a word
             end_attempt(folder, "lost")
@@ -124,9 +125,10 @@ class Record:
             start["from_step"] = self._from_step
         append_json(folder / layout.ATTEMPTS, start)
 
-    def begin_anew(self) -> None:
+    def begin_anew(self, why: str) -> None:
         """Whatever earlier attempts kept, this one does not go on from it."""
-        self.barrier = None
+        print(f"{self.spec} begins anew, not from step {self._from_step:,}: {why}", file=sys.stderr)
+        self.barrier, self._anew = None, {"anew": why}
         self._wipe()
 
     def _wipe(self) -> None:
@@ -206,7 +208,7 @@ class Record:
             return
         self._beat = time.monotonic()
         beat: dict[str, Any] = {"step": step, "steps": self.spec.steps, **self.clock.cost()}
-        beat["from_step"] = self._from_step
+        beat |= {"from_step": self._from_step, **self._anew}
         beat["symptoms"] = self.symptoms
         write_json(self.folder / layout.PROGRESS, beat, sealed=False, sync=False)
 
@@ -219,13 +221,13 @@ class Record:
         added = ("wall_seconds", "cpu_seconds")  # over the attempts; memory is not
         own = {name: round(result[name] - before[name], 3) for name in added}
         with contextlib.suppress(OSError):  # a disk that is full now loses no result
-            end_attempt(self.folder, "finished", {**result, **own})
+            end_attempt(self.folder, "finished", {**result, **own, **self._anew})
         with contextlib.suppress(OSError):
             checkpoint.discard(self.folder)
 
     def interrupted(self) -> None:
         if not self._published():
-            end_attempt(self.folder, "interrupted", self.clock.cost())
+            end_attempt(self.folder, "interrupted", self.clock.cost() | self._anew)
 
     def failed(self, error: BaseException) -> None:
         if self._published():
@@ -236,7 +238,7 @@ class Record:
         if symptom and not diverged(self.symptoms):
             self.symptoms.append(symptom)
         write_failure(self.folder, reason, text, self.symptoms)
-        end_attempt(self.folder, "failed", self.clock.cost())
+        end_attempt(self.folder, "failed", self.clock.cost() | self._anew)
 
     def _published(self) -> bool:
         """Whether the result is out, whatever came afterwards."""
@@ -325,7 +327,7 @@ def open_output(folder: Path) -> int:
 def end_attempt(folder: Path, outcome: str, cost: Mapping[str, Any] | None = None) -> None:
     """:param cost: COSTS, among other facts; default: those of its last sign of life."""
     facts = run_files.look(folder).progress or {} if cost is None else cost
-    spent = {name: facts[name] for name in COSTS if name in facts}
+    spent = {name: facts[name] for name in (*COSTS, "anew") if name in facts}
     append_json(folder / layout.ATTEMPTS, {"ended": now(), "outcome": outcome, **spent})
 
 

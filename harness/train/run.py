@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import json
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from baselines import LOCKSTEP
 from baselines.api import Agent, Barrier, NoProgress
 from harness import agents, envs, provenance
 from harness.config import study
-from harness.config.tree import canonical
+from harness.config.tree import canonical, dotted, walk
 from harness.spec import Limits, Metric, RunSpec
 from harness.store import scalars, writer
 from harness.store.reader import Store
@@ -155,8 +156,8 @@ def _train(
     agent = make()
     facts = provenance.facts(agent, origins)
     made_by = _made_by(facts, spec.engine.name)
-    if log.barrier and log.barrier["made_by"] != made_by:
-        log.begin_anew()  # the code, its packages or the machine: the bits may be others
+    if log.barrier and (why := _moved(log.barrier["made_by"], made_by)):
+        log.begin_anew(why)  # the bits may be others
         agent = make()
     sacred_run.info.update(facts)
     watch = Watch(spec, card, agent, log, trackers)
@@ -213,12 +214,22 @@ def _train(
     }
 
 
-def _made_by(facts: Mapping[str, Any], engine: str) -> str:
-    """A hash of what decides the bits of a run beside its spec."""
+def _made_by(facts: Mapping[str, Any], engine: str) -> dict[str, Any]:
+    """What decides the bits of a run beside its spec."""
     deciding = {name: facts[name] for name in ("device", "sources", "packages", "machine")}
     if engine != LOCKSTEP:  # another run of this process may have compiled
         deciding["machine"] = {**facts["machine"], "lockstep_arithmetic": None}
-    return hashlib.sha256(canonical(deciding).encode()).hexdigest()
+    return deciding
+
+
+def _moved(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What of it is not as it was; empty: all is."""
+    was, is_ = (dict(walk(json.loads(canonical(each)), lists=True)) for each in (then, now))
+    names = [name for name in {**was, **is_} if was.get(name) != is_.get(name)]
+    if not names:
+        return ""
+    first, others = names[0], f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{dotted(first)} was {was.get(first)} and is {is_.get(first)}{others}"
 
 
 def rehearse(spec: RunSpec, look: Callable[[Agent], T]) -> T:

@@ -329,16 +329,21 @@ def killed_if_finished(folder):
 def test_status_says_which_runs_go_on_from_a_barrier(tmp_path):
     spec, store = spec_of("tabular_q"), store_at(tmp_path)
     killed_at(200, spec, store)
+    told = shown(spec, store)
+
+    assert "1 of them go on from a barrier" in told
+    assert "from step 180." in told
+    assert store.status(spec).state == "interrupted"
+
+
+def shown(spec, store):
+    """What `harness status` shows of a sweep of one run."""
     sweep = ResolvedSweep(
         name="some", question="", source="", arms=("",), envs=(spec.env,), runs=(spec,)
     )
-
     told = io.StringIO()
     Console(file=told, width=200).print(of_sweep(sweep, store))
-
-    assert "1 of them go on from a barrier" in told.getvalue()
-    assert "from step 180." in told.getvalue()
-    assert store.status(spec).state == "interrupted"
+    return told.getvalue()
 
 
 def test_how_far_and_how_quick_a_run_is_that_goes_on_is_told_by_what_it_did_since(tmp_path):
@@ -389,6 +394,20 @@ def test_a_run_whose_files_were_altered_since_its_barrier_begins_anew(name, tmp_
     assert outcome(folder) == outcome(made(tmp_path / "whole", spec))
 
 
+def test_a_command_tells_of_a_damaged_barrier_before_it_trains(tmp_path):
+    spec, store = spec_of("tabular_q"), store_at(tmp_path)
+    killed_at(200, spec, store)
+    folder = store.folder(spec)
+    state = bytearray((folder / "checkpoint/state-2.npz").read_bytes())
+    state[len(state) // 2] ^= 1
+    (folder / "checkpoint/state-2.npz").write_bytes(state)
+
+    (line,) = writer.mend(folder, store.root, deep=True)
+
+    assert "state-2.npz is not as it was at the barrier of step 180; set aside as" in line
+    assert store.kept(spec) == (0, 0.0) and not (folder / "checkpoint").exists()
+
+
 def test_a_run_does_not_go_on_from_what_another_seed_left(tmp_path):
     spec, store = spec_of("tabular_q"), store_at(tmp_path)
     other = spec.model_copy(update={"seed": spec.seed + 1})
@@ -431,14 +450,21 @@ def test_what_a_subclass_holds_beside_the_algorithm_goes_on():
     assert fresh.task is not before.task
 
 
-def test_a_run_does_not_go_on_with_other_code_or_packages(tmp_path, monkeypatch):
-    spec, store = spec_of("ppo", n_epochs=1), store_at(tmp_path)
+def test_a_run_does_not_go_on_with_other_code_or_packages_and_says_so(
+    tmp_path, monkeypatch, capsys
+):
+    spec, store = spec_of("tabular_q"), store_at(tmp_path)
     killed_at(200, spec, store)
-    monkeypatch.setattr(train, "_made_by", lambda facts, engine: "others")
+    monkeypatch.setattr(train.provenance, "packages", lambda modules: {"numpy": "0.1"})
 
     run(spec, Job(store.root))
 
-    assert json.loads((store.folder(spec) / "result.json").read_text())["resumed"] == 0
+    assert store.result(spec)["resumed"] == 0
+    why = store.status(spec).anew
+    assert why.startswith("packages.numpy was ") and " and is 0.1 and " in why
+    told = f"tabular_q on CartPole-v1, seed 0 begins anew, not from step 180: {why}"
+    assert told in capsys.readouterr().err
+    assert "1 began anew, not from their barrier, first tabular_q" in shown(spec, store)
 
 
 class Forgetful(Random):
@@ -490,8 +516,9 @@ def test_a_run_goes_on_whatever_else_its_process_has_compiled():
     facts = {name: {} for name in ("device", "sources", "packages", "machine")}
     compiled = facts | {"machine": {"lockstep_arithmetic": "AVX2"}}
 
-    assert train._made_by(facts, SB3) == train._made_by(compiled, SB3)
-    assert train._made_by(facts, LOCKSTEP) != train._made_by(compiled, LOCKSTEP)
+    moved = {e: train._moved(*(train._made_by(each, e) for each in (facts, compiled)))
+             for e in (SB3, LOCKSTEP)}  # fmt: skip
+    assert moved == {SB3: "", LOCKSTEP: "machine.lockstep_arithmetic was None and is AVX2"}
 
 
 @pytest.mark.parametrize("every", [400, 50_000])
