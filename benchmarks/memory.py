@@ -66,11 +66,16 @@ class Watch(NoProgress):
     def __init__(self, seconds: float) -> None:
         self.seconds, self.clock, self.before = seconds, Clock(), 0
         self.samples: list[Sample] = []
+        self.episodes = 0
+
+    def begin(self) -> None:
+        self.episodes += 1
 
     def at(self, step: int) -> None:
         spent, every = self.clock.cpu(), self.seconds / (TENTHS * SAMPLES)
         if not self.samples or spent >= self.samples[-1].seconds + every:
-            self.samples.append(Sample(self.before + step, spent, self.clock.held()))
+            held, begun = self.clock.held(), self.episodes
+            self.samples.append(Sample(self.before + step, spent, held, begun))
         if spent >= self.seconds:
             raise OutOfTime
 
@@ -89,14 +94,14 @@ def train(family: Family, seconds: float, engine: str) -> list[Sample]:
     watch = Watch(seconds)
     with contextlib.suppress(OutOfTime):
         while True:
-            task = Task(lambda: envs.make(card), steps=family.steps)
+            task = Task(lambda: envs.Counted(envs.make(card), watch.begin), steps=family.steps)
             watch.before += agents.make(family.agent, task, found.hparams, engine).learn(watch)
     return watch.samples
 
 
 def by_tenth(taken: Sequence[Sample]) -> tuple[list[float], list[float]]:
     """MB at the end of each tenth of the time, and steps per CPU second in it."""
-    steps, seconds, held = np.array(taken, dtype=float).T
+    steps, seconds, held, _ = np.array(taken, dtype=float).T
     marks = np.linspace(seconds[0], seconds[-1], TENTHS + 1)
     rates = np.diff(np.interp(marks, seconds, steps)) / np.diff(marks)
     return list(np.interp(marks[1:], seconds, held)), list(rates)
@@ -113,23 +118,19 @@ def shown(name: str, taken: Sequence[Sample]) -> Iterator[str]:
 
 
 def alarms(results: Path) -> Iterator[str]:
-    """How many finished runs of a results folder grow, by its records. Of a run that kept no
-    samples only the time of a step is known.
-    """
+    """How many finished runs of a results folder grow, by the samples in their records."""
     from harness.store import run_files
 
     judged, told = {"time of a step": 0, "memory": 0}, []
     for folder in sorted(results.glob("runs/*/*/*")):
         result, _ = run_files.finished(folder)
-        if result is None or "learning_seconds" not in result:
+        taken = samples((result or {}).get("samples", []))
+        if result is None or not taken:
             continue
-        taken = samples(result.get("samples", []))
-        judged["memory"] += len(taken) > 0
-        clock = result["learning_seconds"].items()
-        taken = taken or [Sample(int(step), seconds, 0.0) for step, seconds in clock]
         spec = run_files.made_here(folder, "measure")
-        starts = int(spec.hparams.get("learning_starts") or 0)
+        judged["memory"] += 1
         judged["time of a step"] += taken[-1].seconds >= LEAST_SECONDS
+        starts = int(spec.hparams.get("learning_starts") or 0)
         kept = [tuple(row) for row in result["symptoms"] if row[0] == "memory grows"]
         slow = [each for each in grown(taken, starts) if each.kind == "slows down"]
         told += [f"{spec.agent} on {spec.env}, {spec.key}: {each}" for each in [*kept, *slow]]

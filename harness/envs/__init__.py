@@ -11,6 +11,7 @@ from harness.envs.card import card as card
 from harness.envs.card import card_names as card_names
 from harness.envs.card import is_shipped as is_shipped
 from harness.envs.extra import need as need
+from harness.envs.visits import Counted as Counted
 from harness.envs.visits import Visits as Visits
 from harness.envs.wrappers import WRAPPERS as WRAPPERS
 from harness.envs.wrappers import check_wrapper as check_wrapper

@@ -1,8 +1,11 @@
-"""Where training goes: how often it comes to each cell of a plane, quarter by quarter."""
+"""Where training goes: how often it comes to each cell of a plane, quarter by quarter; and how many
+episodes begin.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -76,3 +79,15 @@ class Watched(gym.Wrapper[Any, Any, Any, Any]):
         outcome = self.env.step(action)
         self._visits.step(self._plane.here())
         return outcome
+
+
+class Counted(gym.Wrapper[Any, Any, Any, Any]):
+    """Tells of every episode that begins, and changes nothing."""
+
+    def __init__(self, env: Env, begins: Callable[[], None]) -> None:
+        super().__init__(env)
+        self._begins = begins
+
+    def reset(self, **given: Any) -> tuple[Any, dict[str, Any]]:
+        self._begins()
+        return self.env.reset(**given)

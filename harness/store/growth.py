@@ -18,7 +18,8 @@ from harness.store.health import Symptom
 SAMPLES = 40  # of a run, at even distances
 PARTS = 4  # of what is looked at; something grows if it grows from each to the next
 
-# A step that costs so many times what it cost in the part before, in each part, and in all.
+# A step that costs so many times what it cost in the part before, in each part, and in all. An
+# episode costs more, too: where episodes only become shorter, there are more resets in a step.
 DEARER, DEARER_IN_ALL = 1.1, 1.75
 LEAST_SECONDS = 10.0  # of CPU time: what takes less says little
 
@@ -33,6 +34,7 @@ class Sample(NamedTuple):
     step: int
     seconds: float  # of CPU time, spent on learning so far
     memory_mb: float  # that its process holds
+    episodes: int  # of training that have begun
 
 
 class Growth:
@@ -45,7 +47,11 @@ class Growth:
         self.steps = steps
         self.samples: list[Sample] = []
         self.process_from = 0  # the step from which on it is one process that is sampled
-        self._due = 0.0
+        self._due, self._episodes = 0.0, 0
+
+    def begin(self) -> None:
+        """An episode of training begins."""
+        self._episodes += 1
 
     def at(self, step: int, seconds: float, held: Callable[[], float]) -> None:
         """Take a sample if one is due.
@@ -54,7 +60,8 @@ class Growth:
         """
         if step >= self._due:
             self._due = step + self.steps / SAMPLES
-            self.samples.append(Sample(step, round(seconds, 3), round(held(), 1)))
+            taken = Sample(step, round(seconds, 3), round(held(), 1), self._episodes)
+            self.samples.append(taken)
 
 
 def samples(rows: Any) -> list[Sample]:
@@ -93,6 +100,9 @@ def _slower(taken: Sequence[Sample], first: int) -> Symptom | None:
     costs = np.diff(seconds) / np.diff(marks)
     dearer = all(after > DEARER * before for before, after in pairwise(costs))
     if not dearer or costs[-1] < DEARER_IN_ALL * costs[0]:
+        return None
+    spent, begun = np.diff(seconds), np.diff(_marks(taken, first, "episodes")[1])
+    if spent[-1] * begun[0] < DEARER * spent[0] * begun[-1]:
         return None
     value = f"{1e3 * costs[0]:.3g} ms at first, {1e3 * costs[-1]:.3g} ms at the end"
     return Symptom("slows down", "CPU time of a step", first, value)

@@ -21,6 +21,7 @@ from harness.config import study
 from harness.config.tree import canonical, dotted, walk
 from harness.spec import Limits, Metric, RunSpec
 from harness.store import scalars, writer
+from harness.store.growth import Growth
 from harness.store.reader import Store
 from harness.train import limit, sacred_log
 from harness.train.archive import film_run
@@ -140,14 +141,12 @@ def _train(
     if spec.checkpoint:  # imports torch, which not every learner needs: here, so that all say so
         from harness.train import barrier
     started, card = writer.now(), current(spec)
-    visits, origins = (
-        envs.Visits(spec.steps),
-        {__name__, *agents.modules(spec.agent, spec.engine.name)},
-    )
+    visits, growth = envs.Visits(spec.steps), Growth(spec.steps)
+    origins = {__name__, *agents.modules(spec.agent, spec.engine.name)}
 
     def watched(env: envs.Env) -> envs.Env:
         origins.update(provenance.modules_of(env))
-        return visits.watch(env, card)
+        return envs.Counted(visits.watch(env, card), growth.begin)
 
     def make() -> Agent:
         task = learning_task(spec, card, watched, passed=log.barrier or BEGINNING)
@@ -160,7 +159,7 @@ def _train(
         log.begin_anew(why)  # the bits may be others
         agent = make()
     sacred_run.info.update(facts)
-    watch = Watch(spec, card, agent, log, trackers)
+    watch = Watch(spec, card, agent, log, trackers, growth)
     resumed = 0
     if log.barrier:
         started, resumed = log.barrier["started"], log.barrier["resumed"] + 1

@@ -29,6 +29,7 @@ class Watch:
         agent: Agent,
         log: writer.Record,
         trackers: Trackers,
+        growth: Growth,
     ) -> None:
         self.spec = spec
         self.agent = agent
@@ -41,7 +42,7 @@ class Watch:
         self._clock = log.clock
         learns = agents.entry(spec.agent).learns
         self.health = Health(spec.steps, card.actions == "discrete", learns, log.symptoms.append)
-        self.growth = Growth(spec.steps)
+        self.growth = growth
         self._due = 0
         self._measures = card.measures
         self._evaluator = self._over(card, "train")

@@ -17,9 +17,11 @@ STEPS = 100_000
 AT = np.linspace(0, 1, SAMPLES + 1)  # of the budget
 
 
-def taken(seconds=lambda x: 60 * x, memory=lambda x: 300.0 + 0 * x):
-    """Samples of a run; both are functions of the part of the budget that is over."""
-    return [Sample(int(STEPS * x), float(seconds(x)), float(memory(x))) for x in AT]
+def taken(seconds=lambda x: 60 * x, memory=lambda x: 300.0 + 0 * x, episodes=lambda x: 1_000 * x):
+    """Samples of a run; all are functions of the part of the budget that is over."""
+    return [
+        Sample(int(STEPS * x), float(seconds(x)), float(memory(x)), int(episodes(x))) for x in AT
+    ]
 
 
 def kinds(*given, **options):
@@ -31,6 +33,9 @@ FLAT = {
     "quick at first, where nothing is learned yet": taken(lambda x: np.maximum(x, 20 * x - 2)),
     "a machine that is slower for a while": taken(lambda x: 60 * x + 30 * np.clip(x - 0.5, 0, 0.2)),
     "a little dearer": taken(lambda x: 60 * (x + 0.3 * x**2)),
+    "shorter and shorter episodes, of which each costs a reset": taken(
+        lambda x: 20 * x + 40 * x**3, episodes=lambda x: 4_000 * x**3 + 100 * x
+    ),
     "too short to tell": taken(lambda x: x**3),
     "memory that jumps once": taken(memory=lambda x: 300.0 + 400 * (x > 0.7)),
     "memory that fills early": taken(memory=lambda x: 300.0 + 2_000 * np.minimum(x, 0.3)),
@@ -48,6 +53,13 @@ def test_a_step_that_costs_more_and_more_is_named_with_both_costs():
 
     assert symptom.kind == "slows down" and symptom.step == 0
     assert symptom.value == "0.45 ms at first, 1.35 ms at the end"
+
+
+def test_a_step_that_costs_more_and_more_is_told_whether_episodes_become_longer_or_never_end():
+    dearer = lambda x: 30 * (x + 2 * x**2)  # noqa: E731
+
+    for episodes in (lambda x: 1_000 * x**0.5, lambda x: 8):
+        assert kinds(taken(dearer, episodes=episodes)) == ["slows down"]
 
 
 def test_memory_that_grows_with_every_part_is_named_with_both_sizes():
@@ -99,6 +111,7 @@ def test_every_run_keeps_its_samples(tmp_path):
     found = samples(json.loads(files(store, spec, "result.json"))["samples"])
     assert [found[0].step, found[-1].step] == [0, spec.steps]
     assert found[-1].seconds > found[0].seconds and found[0].memory_mb > 30
+    assert found[-1].episodes > 1
 
 
 def test_a_report_warns_of_runs_that_grow_and_calls_no_learner_broken(tmp_path):
