@@ -30,6 +30,8 @@ def calibrate(
         from harness.stats import calibration, coverage
 
         shown = verb.console()
+        if out is not None:
+            verb.check_output("--out", out)
         cells = [cell for cell in coverage.cells() if seeds in (None, cell.seeds)]
         if not cells:
             known = ", ".join(map(str, coverage.SEEDS))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli import activity, verb
+from harness.cli import activity, option, verb
 
 if TYPE_CHECKING:
     from harness.envs import Card
@@ -33,7 +33,8 @@ def calibrate_env(
     reference: Annotated[
         float | None,
         typer.Option(
-            help=f"The score that becomes 1. Default: {THRESHOLD}, if the card changes nothing."
+            callback=option.finite,
+            help=f"The score that becomes 1. Default: {THRESHOLD}, if the card changes nothing.",
         ),
     ] = None,
     reference_source: Annotated[

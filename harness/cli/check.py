@@ -28,10 +28,18 @@ def check(
     engine: option.Engine = None,
     anyway: option.Anyway = False,
     watts: Annotated[
-        float, typer.Option(min=0, help="Power of one busy core, its share of the machine.")
+        float,
+        typer.Option(
+            min=0,
+            callback=option.finite,
+            help="Power of one busy core, its share of the machine.",
+        ),
     ] = 10.0,
     per_hour: Annotated[
-        float | None, typer.Option(min=0, help="Price of an hour of the machine, such as 0.35.")
+        float | None,
+        typer.Option(
+            min=0, callback=option.finite, help="Price of an hour of the machine, such as 0.35."
+        ),
     ] = None,
 ) -> None:
     """Show what a sweep or a search would run, its settings and its cost. Trains nothing."""

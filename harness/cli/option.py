@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 DEFAULT_RESULTS = Path("results")
+
+
+def finite(value: float | None) -> float | None:
+    """A number as it is: click's ranges let NaN through, and those without an end infinity.
+
+    :raises typer.BadParameter: if it is either.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not finite.")
+    return value
+
 
 Results = Annotated[
     Path,

@@ -28,7 +28,13 @@ def profile(
     agent: Annotated[str, typer.Argument(help="A name from `harness ls agents`.")],
     env: Annotated[str, typer.Argument(help="A name from `harness ls envs`.")],
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="CPU seconds for each setting, beside its start.")
+        float,
+        typer.Option(
+            min=0.1,
+            max=3_600,
+            callback=option.finite,
+            help="CPU seconds for each setting, beside its start.",
+        ),
     ] = 5.0,
     steps: Annotated[int, typer.Option(min=1, help="The budget of such a run.")] = 100_000,
     set_: option.Settings = None,

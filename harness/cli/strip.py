@@ -21,6 +21,7 @@ def check(path: Path, option: str) -> None:
     if path.suffix not in endings:
         message = f"no film strip ends in '{path.suffix}'.{suggest(path.suffix, endings)}"
         raise verb.user_error(option, message)
+    verb.check_output(option, path)
 
 
 def draw(reels: Sequence[Reel], path: Path) -> None:

@@ -237,6 +237,24 @@ def limits(text: str | None) -> Limits | None:
     return parsed("limits", spoken("--limits", text, text), Limits)
 
 
+def check_output(option: str, path: Path) -> None:
+    """Before what takes long: whether a file can be written. Leaves none.
+
+    :raises UserError: if it cannot.
+    """
+    new = not os.path.lexists(path)
+    try:
+        if not new and not path.is_file():
+            raise user_error(option, f"{path} is there and no file: name another")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise user_error(option, f"{path} cannot be written, {reason}: name another file") from None
+
+
 def parsed(key: str, said: Any, model: type[M]) -> M:
     """What an option called as a key of sweep files says.
 

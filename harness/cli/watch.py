@@ -75,16 +75,18 @@ def watch(
 
         if episode is not None and seed is not None:
             raise verb.user_error("--seed", "--episode names another episode: leave one out")
-        verb.enter(study)
-        folders = _folders(what, verb.open_store(results))
-        if not (video or strip or window):
-            strip = Path("-".join(folder.name for folder in folders) + ".png")
         if video is not None:
             videos.check(video, "--video")
+            verb.check_output("--video", video)
         if strip is not None:
             strips.check(strip, "--strip")
         if window:
             videos.check_screen("--window")
+        verb.enter(study)
+        folders = _folders(what, verb.open_store(results))
+        if not (video or strip or window):
+            strip = Path("-".join(folder.name for folder in folders) + ".png")
+            strips.check(strip, "--strip")
         chosen = [_chosen(folder, episode, seed, trust) for folder in folders]
         every = every_step([each.steps for each in chosen])
         titles = _titles(chosen)

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from harness.config.name import shortened
 from harness.config.strict import Problem, UserError
 from harness.config.tree import put
 from harness.config.yaml import NotYamlError, compose
 
 UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+LONGEST = 36_500 * 86_400  # seconds: of later moments no clock tells
 DURATION = re.compile("".join(rf"((?P<{unit}>\d+(\.\d+)?){unit})?" for unit in UNITS))
 
 
@@ -22,8 +24,9 @@ def seconds(option: str, given: str) -> float:
     match = DURATION.fullmatch(given.replace(" ", ""))
     parts = match.groupdict() if match else {}
     total = sum(float(part) * UNITS[unit] for unit, part in parts.items() if part)
-    if not total:
-        raise UserError.of(option, "write it as 2h, 90m or 1h30m (d, h, m, s)", given)
+    if not 0 < total <= LONGEST:
+        way_out = "write it as 2h, 90m or 1h30m (d, h, m, s), of 100 years at most"
+        raise UserError.of(option, way_out, shortened(given))
     return total
 
 

@@ -31,6 +31,7 @@ class Kind(NamedTuple):
     package: str
     extra: str  # that has the package
     open: Callable[[RunSpec, Path], Tracker]
+    refused: Callable[[], str | None] = lambda: None  # why no run could be logged
 
 
 def _event_files(spec: RunSpec, folder: Path) -> Tracker:
@@ -45,9 +46,15 @@ def _wandb(spec: RunSpec, folder: Path) -> Tracker:
     return WandbLog(spec, folder)
 
 
+def _refused_by_wandb() -> str | None:
+    from harness.train.wandb_log import refused
+
+    return refused()
+
+
 TRACKERS: Mapping[str, Kind] = {
     "tensorboard": Kind("tensorboard", "board", _event_files),
-    "wandb": Kind("wandb", "wandb", _wandb),
+    "wandb": Kind("wandb", "wandb", _wandb, _refused_by_wandb),
 }
 
 
@@ -58,17 +65,20 @@ def unavailable(name: str) -> str | None:
     kind = TRACKERS[name]
     if find_spec(kind.package) is None:
         return f"{kind.package} is not installed: pip install 'rl-ablation-harness[{kind.extra}]'"
-    return None
+    return kind.refused()
 
 
 class Trackers:
-    """Those of one run, as one; closed when the run ends."""
+    """Those of one run, as one; closed when the run ends.
+
+    They are opened with the first scalars: by then it is known whether the run goes on from a
+    barrier, and what earlier attempts left is removed.
+    """
 
     def __init__(self, names: Sequence[str], spec: RunSpec, folder: Path) -> None:
+        self._waiting, self._spec, self._folder = list(names), spec, folder
         self._open = ExitStack()
         self.all: list[Tracker] = []
-        for name in names:
-            self.add(TRACKERS[name].open(spec, folder))
 
     def add(self, tracker: Tracker) -> None:
         self.all.append(tracker)
@@ -81,5 +91,7 @@ class Trackers:
         self._open.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        while self._waiting:
+            self.add(TRACKERS[self._waiting.pop(0)].open(self._spec, self._folder))
         for tracker in self.all:
             tracker.scalars(step, values)

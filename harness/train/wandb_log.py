@@ -8,9 +8,24 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from harness.config.failure import in_a_line
 from harness.spec import RunSpec
 
 PROJECT = "harness"  # unless WANDB_PROJECT names one
+ALONE = ("offline", "disabled", "dryrun")  # as WANDB_MODE: no server is asked
+
+
+def refused() -> str | None:
+    """Why its server would refuse every run, if so. On a terminal it may ask for a key."""
+    if os.environ.get("WANDB_MODE") in ALONE:
+        return None
+    import wandb
+
+    try:
+        wandb.login()
+    except wandb.errors.Error as error:
+        return f"{in_a_line(error)} Or set WANDB_MODE=offline, and `wandb sync` the runs later"
+    return None
 
 
 class WandbLog:

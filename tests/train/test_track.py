@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import sys
 import types
 from collections import defaultdict
@@ -15,6 +16,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tiny import store_at, tiny
 
+from baselines import AGENTS, SB3
+from harness import agents, provenance
 from harness.spec import Checkpoint, ResolvedSweep
 from harness.store import run_files, scalars
 from harness.store.scalars import FPS
@@ -23,7 +26,8 @@ from harness.train import event_files, track
 from harness.train.run import Job, run
 from harness.train.sacred_log import SacredMetrics
 
-AGENTS = ["ppo", "world_model"]  # one that logs once a rollout; one with several rows for a step
+TWO = ["ppo", "world_model"]  # one that logs once a rollout; one with several rows for a step
+LEARNERS = [*AGENTS, "ppo_rnd", "dqn_rnd"]  # all, and a bonus of each kind
 
 
 class FakeWandb(types.ModuleType):
@@ -81,12 +85,24 @@ def of_sacred(store, spec):
     }
 
 
-@pytest.fixture(scope="module", params=AGENTS)
+@pytest.fixture(scope="module", params=TWO)
 def tracked(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         wandb = FakeWandb()
         patch.setitem(sys.modules, "wandb", wandb)
         yield Tracked(request.param, tmp_path_factory.mktemp(request.param), wandb)
+
+
+def killed_from(last):
+    """Instead of `SacredMetrics.scalars`: ends the run there."""
+    scalars_of = SacredMetrics.scalars
+
+    def killed(self, step, values):
+        scalars_of(self, step, values)
+        if step >= last:
+            raise KeyboardInterrupt
+
+    return killed
 
 
 def of_events(folder):
@@ -138,6 +154,16 @@ def test_sacred_holds_what_the_records_hold(tracked):
     assert same(of_sacred(tracked.store, tracked.spec), tracked.recorded())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", LEARNERS)
+def test_sacred_holds_what_the_records_hold_of_every_learner(agent, tmp_path):
+    store, spec = store_at(tmp_path), tiny(agent)
+
+    run(spec, Job(store.root))
+
+    assert same(of_sacred(store, spec), recorded(store.folder(spec)))
+
+
 def test_wandb_is_given_what_the_records_hold(tracked):
     found = defaultdict(list)
     for row in tracked.wandb.rows:
@@ -152,6 +178,52 @@ def test_wandb_is_given_what_the_records_hold(tracked):
     assert ("*", "global_step") in tracked.wandb.metrics
 
 
+BLOCK, HEAD = 32_768, 7  # bytes, of LevelDB's log and of what stands before each part of a record
+FIRST, MIDDLE = 2, 3  # kinds of parts after which another one follows
+
+
+def parts_of_log(content):
+    """The records of a `.wandb` file: a log of LevelDB after 7 bytes of its own."""
+    at, whole = HEAD, b""
+    while at + HEAD <= len(content):
+        if BLOCK - at % BLOCK < HEAD:
+            at += BLOCK - at % BLOCK
+            continue
+        _, length, kind = struct.unpack("<IHB", content[at : at + HEAD])
+        whole += content[at + HEAD : at + HEAD + length]
+        at += HEAD + length
+        if kind not in (FIRST, MIDDLE):
+            yield whole
+            whole = b""
+
+
+def of_wandb(content):
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    found = defaultdict(list)
+    for part in parts_of_log(content):
+        record = Record.FromString(part)
+        row = {item.key or item.nested_key[0]: item.value_json for item in record.history.item}
+        for name, value in row.items():
+            if "/" in name:
+                found[name].append((int(row["global_step"]), json.loads(value)))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(util.find_spec("wandb") is None, reason="Weights & Biases is not installed")
+@pytest.mark.parametrize("agent", TWO)
+def test_what_wandb_itself_keeps_offline_is_what_the_records_hold(agent, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    store, spec = store_at(tmp_path), tiny(agent)
+
+    run(spec, Job(store.root, trackers=("wandb",)))
+
+    (log,) = store.folder(spec).glob("wandb/offline-run-*/*.wandb")
+    assert same(of_wandb(log.read_bytes()), recorded(store.folder(spec)))
+
+
 def test_tracking_leaves_no_trace_in_the_records(tracked, tmp_path):
     alone = store_at(tmp_path)
     run(tracked.spec, Job(alone.root))
@@ -162,18 +234,33 @@ def test_tracking_leaves_no_trace_in_the_records(tracked, tmp_path):
         )
 
 
-def test_a_run_that_goes_on_from_a_barrier_is_tracked_whole(tmp_path, monkeypatch):
+def test_a_run_that_begins_anew_because_the_machine_is_another_one_is_tracked_whole(
+    tmp_path, monkeypatch
+):
     store = store_at(tmp_path)
     spec = tiny("ppo").model_copy(update={"checkpoint": Checkpoint(every=100)})
-    scalars_of = SacredMetrics.scalars
-
-    def killed(self, step, values):
-        scalars_of(self, step, values)
-        if step >= 200:
-            raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(SacredMetrics, "scalars", killed)
+        patch.setattr(SacredMetrics, "scalars", killed_from(200))
+        with pytest.raises(KeyboardInterrupt):
+            run(spec, Job(store.root, trackers=("tensorboard",)))
+    monkeypatch.setattr(provenance, "machine", lambda: {"cpu": "another one"})
+
+    run(spec, Job(store.root, trackers=("tensorboard",)))
+
+    assert store.result(spec)["resumed"] == 0
+    folder = store.folder(spec)
+    assert same(of_events(run_files.events(folder)), recorded(folder))
+
+
+@pytest.mark.parametrize("agent", [
+    pytest.param(name, marks=[] if name == "ppo" else [pytest.mark.slow])
+    for name in LEARNERS if not agents.unresumable(name, SB3)
+])  # fmt: skip
+def test_a_run_that_goes_on_from_a_barrier_is_tracked_whole(agent, tmp_path, monkeypatch):
+    store = store_at(tmp_path)
+    spec = tiny(agent).model_copy(update={"checkpoint": Checkpoint(every=100)})
+    with monkeypatch.context() as patch:
+        patch.setattr(SacredMetrics, "scalars", killed_from(200))
         with pytest.raises(KeyboardInterrupt):
             run(spec, Job(store.root, trackers=("tensorboard",)))
 
@@ -183,6 +270,9 @@ def test_a_run_that_goes_on_from_a_barrier_is_tracked_whole(tmp_path, monkeypatc
     records = recorded(store.folder(spec))
     assert same(of_events(run_files.events(store.folder(spec))), records)
     assert same(of_sacred(store, spec), records)
+    attempts = (store.root / "sacred").glob("*/run.json")
+    ended = sorted(json.loads(path.read_text())["status"] for path in attempts)
+    assert ended == ["COMPLETED", "INTERRUPTED"]
 
 
 def test_a_link_in_the_place_of_the_event_files_is_not_followed(tmp_path):
@@ -238,6 +328,18 @@ def test_a_tracker_whose_package_is_missing_is_refused_with_the_way_out(name, mo
     assert f"pip install 'rl-ablation-harness[{track.TRACKERS[name].extra}]'" in track.unavailable(
         name
     )
+
+
+def test_a_server_that_refuses_the_user_is_told_before_anything_trains(monkeypatch):
+    wandb = FakeWandb()
+    wandb.errors = types.SimpleNamespace(Error=OSError)
+    wandb.login = lambda: (_ for _ in ()).throw(OSError("No API key configured."))
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert track.unavailable("wandb") is None
+    monkeypatch.delenv("WANDB_MODE")
+    assert track.unavailable("wandb").startswith("No API key configured. Or set WANDB_MODE=offl")
 
 
 def test_a_tracker_that_there_is_not_is_refused_before_anything_trains(tmp_path):
