@@ -244,15 +244,15 @@ def check_output(option: str, path: Path) -> None:
     """
     new = not os.path.lexists(path)
     try:
-        if not new and not path.is_file():
-            raise user_error(option, f"{path} is there and no file: name another")
+        if not new and not path.is_file() and not path.is_dir():
+            raise user_error(option, f"{path}: is no file: name another one")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("ab").close()
         if new:
             path.unlink()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise user_error(option, f"{path} cannot be written, {reason}: name another file") from None
+        raise user_error(option, f"{path}: {reason}: name another file") from None
 
 
 def parsed(key: str, said: Any, model: type[M]) -> M:

@@ -14,7 +14,7 @@ import pytest
 from command import typed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
-from tiny import store_at, tiny
+from tiny import ENTRIES, store_at, tiny
 
 from baselines import AGENTS, SB3
 from harness import agents, provenance
@@ -254,7 +254,7 @@ def test_a_run_that_begins_anew_because_the_machine_is_another_one_is_tracked_wh
 
 @pytest.mark.parametrize("agent", [
     pytest.param(name, marks=[] if name == "ppo" else [pytest.mark.slow])
-    for name in LEARNERS if not agents.unresumable(name, SB3)
+    for name in LEARNERS if ENTRIES[name].learns and agents.resumable(name, SB3)
 ])  # fmt: skip
 def test_a_run_that_goes_on_from_a_barrier_is_tracked_whole(agent, tmp_path, monkeypatch):
     store = store_at(tmp_path)
