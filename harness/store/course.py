@@ -88,7 +88,7 @@ class Course:
         if run.ended:
             run.part = 1.0
         elif run.state == "waiting":
-            run.part = self.store.kept(run.spec)[0] / max(run.spec.steps, 1)
+            run.part = self.store.barrier(run.spec).step / max(run.spec.steps, 1)
         if run.state in ("running", "finished"):
             self._read(run)
 

@@ -136,8 +136,12 @@ class Experience:
 
     def left(self, spec: RunSpec, store: Store) -> float | None:
         """The same, of a run that may go on from a barrier."""
-        seconds, (step, _) = self.seconds(spec), store.kept(spec)
-        return None if seconds is None else seconds * (1 - step / spec.steps)
+        seconds, barrier = self.seconds(spec), store.barrier(spec)
+        if seconds is None:
+            return None
+        if barrier.step < spec.steps:
+            return seconds * (1 - barrier.step / spec.steps)
+        return max(seconds - barrier.cpu_seconds, 0.0)  # a world model learns from all its steps
 
     def estimate(self, specs: Iterable[RunSpec]) -> Estimate:
         seconds, sources, unknown = [0.0], Counter[str](), Counter[str]()

@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from harness.config.name import as_file, is_name
 from harness.spec import ImportedRun, Metric, ResolvedSweep, Run
-from harness.store import files, run_files
+from harness.store import checkpoint, files, run_files
 from harness.store.files import Damage, Damaged
 from harness.store.health import WASTEFUL, Symptom, symptoms
 from harness.store.layout import EVALS, FAILURE, LOCK, RESULT, SPEC, TRAIN
@@ -48,6 +48,14 @@ class Attempt(NamedTuple):
     wall_seconds: float | None
     cpu_seconds: float | None
     peak_memory_mb: float | None
+
+
+class Reached(NamedTuple):
+    """How far an unfinished run came, and what it had cost by then."""
+
+    step: int
+    wall_seconds: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +127,16 @@ class Store:
         made = step - progress.get("from_step", 0)
         return float(step), made / seconds if seconds else 0.0
 
-    def kept(self, spec: Run) -> tuple[int, float]:
-        """The step of the barrier that the next attempt at an unfinished run goes on from, and the
-        seconds that the run had taken by then; (0, 0): it begins anew.
-        """
-        if isinstance(spec, ImportedRun) or spec.checkpoint is None:
-            return 0, 0.0
-        barrier = run_files.look(self.folder(spec)).barrier
-        return (barrier["step"], barrier["cost"]["wall_seconds"]) if barrier else (0, 0.0)
+    def barrier(self, spec: Run) -> Reached:
+        """What the next attempt at an unfinished run goes on from; step 0: it begins anew."""
+        facts = None
+        if not isinstance(spec, ImportedRun) and spec.checkpoint:
+            with suppress(Damaged):
+                facts = checkpoint.read(self.folder(spec))
+        if facts is None:
+            return Reached(0, 0.0, 0.0)
+        cost = facts["cost"]
+        return Reached(facts["step"], cost["wall_seconds"], cost["cpu_seconds"])
 
     def latest_score(self, spec: Run) -> tuple[float, float] | None:
         """When a run was last evaluated, in seconds since 1970, and its mean return then."""

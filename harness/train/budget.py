@@ -87,10 +87,11 @@ class Budget:
         parts = [f"about {duration(sum(known))} of CPU time"] if known else []
         parts += [not_counted(unknown)] if unknown else []
         lines = [f"No more runs fit into {whole}: {len(left)} left, {'; '.join(parts)}."]
-        kept = [(step, str(spec)) for spec in left if (step := store.kept(spec)[0])]
+        kept = [(step, str(spec)) for spec in left if (step := store.barrier(spec).step)]
         if kept:
             step, furthest = max(kept)
-            lines += [f"{len(kept)} go on from a barrier, {furthest} from step {step:,}."]
+            told = f"{len(kept)} of them go on from a barrier: the furthest is {furthest}"
+            lines += [f"{told}, from step {step:,}."]
         long = [spec for spec in left if self.expected.get(spec.key, 0.0) >= self.seconds]
         if long:
             first = f"{long[0]} ({duration(self.expected[long[0].key])})"

@@ -405,7 +405,7 @@ def test_a_command_tells_of_a_damaged_barrier_before_it_trains(tmp_path):
     (line,) = writer.mend(folder, store.root, deep=True)
 
     assert "state-2.npz is not as it was at the barrier of step 180; set aside as" in line
-    assert store.kept(spec) == (0, 0.0) and not (folder / "checkpoint").exists()
+    assert store.barrier(spec).step == 0 and not (folder / "checkpoint").exists()
 
 
 def test_a_run_does_not_go_on_from_what_another_seed_left(tmp_path):

@@ -45,7 +45,7 @@ def processes(
     os.environ.update(dict.fromkeys(THREADS, str(threads)))
     waiting = list(specs)
     crew: dict[BaseProcess, RunSpec] = {}  # the workers, and what each is at
-    began: dict[BaseProcess, float] = {}  # as if in one go: see `Store.kept`
+    began: dict[BaseProcess, float] = {}  # as if in one go from the first attempt on
     try:
         while waiting or crew:
             waiting = [spec for spec in waiting if job.fits(spec)]
@@ -55,7 +55,8 @@ def processes(
                 waiting.remove(spec)
                 worker = context.Process(target=_work, args=(spec.model_dump_json(), job))
                 worker.start()
-                crew[worker], began[worker] = spec, time.monotonic() - store.kept(spec)[1]
+                crew[worker] = spec
+                began[worker] = time.monotonic() - store.barrier(spec).wall_seconds
             if crew:
                 wait([worker.sentinel for worker in crew], timeout=TICK)
             else:
