@@ -36,7 +36,9 @@ class Script:
         action_masks: np.ndarray | None = None,
     ) -> tuple[np.ndarray, Any]:
         """Alike whether deterministic or not."""
-        first = next(iter(observation.values())) if isinstance(observation, dict) else observation
+        first = observation
+        while isinstance(first, dict | tuple):  # of spaces that consist of others
+            first = next(iter(first.values() if isinstance(first, dict) else first))
         starts = np.full(len(first), state is None)
         if episode_start is not None:
             starts |= episode_start

@@ -75,9 +75,9 @@ def profile(
             print(json.dumps({"settings": facts, "recommended": lines}, indent=1))
             return
         shown.print(Group(parts(measured[0][1]), compared(measured)))
-        shown.print("\n".join(["", "in the sweep file, or an arm of it:", *lines] if lines else [
-            "", "Nothing that was tried is quicker by more than a tenth."
-        ]), soft_wrap=True)  # fmt: skip
+        title = "in the sweep file or an arm of it, tried one by one:"
+        nothing = "Nothing that was tried is quicker by more than a tenth."
+        shown.print("\n".join(["", title, *lines] if lines else ["", nothing]), soft_wrap=True)
 
 
 def parts(of: Profile) -> RenderableType:

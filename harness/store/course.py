@@ -13,6 +13,7 @@ from harness.store.estimate import Experience
 from harness.store.reader import Store
 
 State = Literal["waiting", "running", "finished", "failed"]
+SOON = 5.0  # seconds until the pace of what runs is known: runs do not tell every moment
 STATES: tuple[State, ...] = ("finished", "running", "failed", "waiting")
 
 
@@ -61,10 +62,10 @@ class Course:
         self.store, self.experience, self.since = store, experience, since
         self.runs = {spec.key: Standing(spec) for spec in self.specs}
         self.seconds: dict[str, float | None] = {}  # of CPU time by key; None: nobody knows
+        self.started = time.monotonic()
         for run in self.runs.values():
             self._look_at(run)
         self._estimate()
-        self.started = time.monotonic()
         self._before = self._steps()
         self._done_before = self.done()
 
@@ -142,8 +143,15 @@ class Course:
     def elapsed(self) -> float:
         return time.monotonic() - self.started
 
-    def rate(self) -> float:
-        """Steps a second since the first look."""
+    @property
+    def early(self) -> bool:
+        """Whether it is too early to tell a pace."""
+        return self.elapsed() < SOON and not self.over
+
+    def rate(self) -> float | None:
+        """Steps a second since the first look; None: nobody knows yet."""
+        if self.early:
+            return None
         return (self._steps() - self._before) / max(self.elapsed(), 1e-9)
 
     def _steps(self) -> float:
@@ -154,7 +162,7 @@ class Course:
         knows yet.
         """
         done = self.done()
-        if self.unknown or done <= self._done_before:
+        if self.early or self.unknown or done <= self._done_before:
             return None
         return self.elapsed() * (1 - done) / (done - self._done_before)
 

@@ -101,9 +101,9 @@ def settings(spec: RunSpec, cores: int) -> Iterator[Setting]:
 
 def recommended(measured: Sequence[tuple[Setting, Profile]]) -> list[str]:
     """What to write for runs side by side, and for one alone, where it gains more than noise."""
-    lines = []
+    gains: dict[tuple[str, bool], list[str]] = {}
     _, first = measured[0]
-    for title, rate in (("a sweep", "per_cpu_second"), ("one run alone", "per_second")):
+    for title, rate in (("in a sweep", "per_cpu_second"), ("of one run alone", "per_second")):
         for alike in (True, False):
             among = [each for each in measured[1:] if each[0].alike == alike]
             if not among:
@@ -111,9 +111,12 @@ def recommended(measured: Sequence[tuple[Setting, Profile]]) -> list[str]:
             setting, best = max(among, key=lambda each: getattr(each[1], rate))
             gain = getattr(best, rate) / getattr(first, rate)
             if gain >= GAIN:
-                what = f"{setting.paste}    # {title}: {gain:.1f} times as many steps"
-                lines.append(what if alike else f"{what}; another algorithm: compare its scores")
-    return lines
+                gains.setdefault((setting.paste, alike), []).append(f"{gain:.1f} {title}")
+    return [
+        f"{paste}    # times as many steps: {', '.join(found)}"
+        + ("" if alike else "; another algorithm: compare its scores")
+        for (paste, alike), found in gains.items()
+    ]
 
 
 GAIN = 1.1  # less is noise

@@ -83,8 +83,8 @@ def test_what_is_recommended_depends_on_whether_runs_are_side_by_side():
     )
 
     assert lines == [
-        "engine: lockstep    # a sweep: 3.0 times as many steps",
-        "engine: {threads: 2}    # one run alone: 1.5 times as many steps",
+        "engine: lockstep    # times as many steps: 3.0 in a sweep",
+        "engine: {threads: 2}    # times as many steps: 1.5 of one run alone",
     ]
 
 
@@ -97,8 +97,10 @@ def test_another_algorithm_is_called_so_and_noise_is_no_reason():
         )
     )
 
-    assert len(lines) == 2
-    assert all("n_envs: 16" in line and "another algorithm" in line for line in lines)
+    assert lines == [
+        "hparams: {n_envs: 16}    # times as many steps: 2.0 in a sweep, 2.0 of one run alone; "
+        "another algorithm: compare its scores"
+    ]
 
 
 def test_threads_engines_and_environments_are_tried_where_there_are_any():
@@ -150,9 +152,9 @@ def test_the_command_shows_shares_rates_and_lines_and_the_same_as_json(tmp_path,
 
     assert re.search(r"update +60% +6,000.0 +learning", told)
     assert re.search(r"as it is +100 +100\b", told) and re.search(r"2 threads +200 +100\b", told)
-    assert "engine: {threads: 2}    # one run alone: 2.0 times as many steps" in told
+    assert "engine: {threads: 2}    # times as many steps: 2.0 of one run alone" in told
     assert facts["recommended"] == [
-        "engine: {threads: 2}    # one run alone: 2.0 times as many steps"
+        "engine: {threads: 2}    # times as many steps: 2.0 of one run alone"
     ]
     assert facts["settings"][0]["sections"] == parts
     assert not list(tmp_path.iterdir())

@@ -149,6 +149,24 @@ def test_in_a_pipe_there_is_a_line_now_and_then(sweep, store, monkeypatch):
     assert [line.rpartition(", ")[2] for line in lines] == ["0 s so far", "31 s so far"]
 
 
+def test_no_pace_is_told_of_the_first_moment(sweep, store, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr("harness.store.course.time.monotonic", lambda: clock[0])
+    run = run_of(sweep, "ppo", ENVS[0], 0)
+    with begin(store, run, 1_000, 1.0, [0.0]):
+        course = course_of(sweep, store)
+        facts = {"step": 5_000, "steps": run.steps, "wall_seconds": 5.0, "symptoms": []}
+        (store.folder(run) / "progress.json").write_text(json.dumps(facts))
+        clock[0] += 0.1
+        course.look()
+        at_first = progress.line(course)
+        clock[0] += 9.9
+        later = progress.line(course)
+
+    assert at_first == "0/12 runs, 1 running, 0 s so far"
+    assert "1 running, 400 steps/s, " in later
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_it_is_shown_before_the_first_run_begins(terminal, sweep, store):
     console = Console(file=io.StringIO(), width=180, force_terminal=terminal)

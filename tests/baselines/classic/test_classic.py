@@ -9,6 +9,7 @@ from gymnasium import spaces
 from probe_envs_agents import Chain, Pair, continuous, discrete
 
 from baselines.api import NoProgress, Task
+from baselines.classic.null import Null
 from baselines.classic.pid import PID
 from baselines.classic.random import Random
 from baselines.classic.tabular_q import TabularQ, falling
@@ -97,6 +98,15 @@ def test_random_actions_fill_the_space_evenly(make_env):
     expected = np.linspace(-1, 1, 4) if isinstance(space, spaces.Box) else [0, 1 / 3, 2 / 3, 1]
     counts, _ = np.histogram(scaled, expected)
     assert (np.abs(counts - many / 3) < 5 * np.sqrt(many * 2 / 9)).all()
+
+
+def test_scripts_act_once_for_each_episode_whose_observation_has_parts():
+    task = Task(lambda: gym.make("Blackjack-v1"), steps=1)
+    batch = (np.array([12, 20]), {"card": (np.array([1, 10]),)}, np.array([0, 1]))
+
+    for script in (Random(task, Random.Config()), Null(task, Null.Config())):
+        for observation in (batch, {"parts": batch}):
+            assert script.predict(observation)[0].shape == (2,)
 
 
 def test_random_keeps_to_the_allowed_actions():
