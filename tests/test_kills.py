@@ -1,170 +1,143 @@
-"""Killed at any moment, a sweep goes on to the same bytes; a report is the old or the new one."""
+"""Killed at any moment, a command goes on to the same bytes: see tests/support/killing.py."""
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from functools import cache
+from pathlib import Path
 
 import pytest
+from killing import (
+    OF_FINISHED,
+    STUDIES,
+    VICTIMS,
+    Cell,
+    Home,
+    chain,
+    finish,
+    place_for_homes,
+    undisturbed,
+)
 
-from harness.store.reader import Store
-
-SWEEP = """\
-name: kills
-question: Does it come back?
-envs: [DeepSea-8]
-seeds: 2
-steps: 20_000
-evaluation: {every: 2_000, episodes: 2, final_episodes: 5}
-arms:
-  random: {agent: random}
-  learner: {agent: tabular_q}
-"""
-PATIENCE = 300.0  # seconds: this machine may be busy
-# Tables of times and attempts, which differ by nature.
-CIRCUMSTANCE = ("runs.csv", "table_compute.csv", "checklist.csv", "table_equal_cpu")
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A folder with the sweep's file, where it was made once without a disturbance."""
-    folder = tmp_path_factory.mktemp("kills")
-    (folder / "kills.yaml").write_text(SWEEP)
-    began = time.monotonic()
-    finish(start(folder, "sweep", "unbroken"), 0)
-    (folder / "seconds").write_text(str(time.monotonic() - began))
-    return folder
-
-
-def start(folder, verb, results):
-    """A process group of its own, so that a kill meets the command alone."""
-    words = [verb, "kills.yaml" if verb == "sweep" else "kills", "--results", results]
-    more = ["--workers", "2", "--no-crosscheck"] if verb == "sweep" else ["--no-crosscheck"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "harness", *words, *more],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
-
-
-def finish(process, *codes):
-    out, _ = process.communicate(timeout=PATIENCE)
-    assert not codes or process.returncode in codes, out.decode()
-    return out.decode()
-
-
-def bytes_of(store):
-    """The report's tables, and of every run what it scored and learned."""
-    found = {}
-    for path in sorted((store.sweep_folder("kills") / "report").rglob("*.csv")):
-        if not path.name.startswith(CIRCUMSTANCE):
-            found[path.name] = path.read_bytes()
-    for spec in store.sweep("kills").runs:
-        result = store.result(spec)
-        kept = {name: facts["sha256"] for name, facts in result["files"].items()}
-        kept.pop("train.jsonl", None)  # it tells CPU seconds
-        found[spec.key] = result["weights"], result["final"], kept
-    return found
-
-
-def scratch(store):
-    """Files that only a killed writer leaves."""
-    return [path for path in store.root.rglob(".*.*") if path.name != ".written.json"]
-
-
-def sweep_killed(home, moment, number):
-    """Kill a sweep after a share of its time, make it again, and compare."""
-    results = f"killed-{number}-{moment:.4f}"
-    process = start(home, "sweep", results)
-    time.sleep(moment * float((home / "seconds").read_text()))
-    process.send_signal(number)
-    said = finish(process)
-    assert "Traceback" not in said
-    if number != signal.SIGKILL:
-        assert process.returncode in (0, 130, 128 + number, -number), said
-    assert "Traceback" not in finish(start(home, "sweep", results), 0)
-    store = Store(home / results)
-    assert bytes_of(store) == bytes_of(Store(home / "unbroken"))
-    states = {store.status(spec).state for spec in store.sweep("kills").runs}
-    assert states == {"finished"}
-    assert not scratch(store)
-
-
-def moments(n, seed):
-    rng = random.Random(seed)
-    return [rng.uniform(0.0, 1.1) for _ in range(n)]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", [0.3, 0.6, 0.8, 0.95])
-def test_a_sweep_killed_at_some_moments_goes_on_to_the_same_bytes(moment, home):
-    sweep_killed(home, moment, signal.SIGKILL)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("moment", moments(96, seed=0))
-def test_a_sweep_killed_at_any_moment_goes_on_to_the_same_bytes(moment, home):
-    sweep_killed(home, moment, signal.SIGKILL)
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", moments(16, seed=1))
-def test_a_sweep_that_is_asked_to_end_at_any_moment_ends_without_a_traceback(number, moment, home):
-    sweep_killed(home, moment, number)
-
-
-# Reports ------------------------------------------------------------------------------------------
+KILLS = ("worker", "server", "parent", "group")  # by SIGKILL
+TABULAR = ("tabular_q", "tabular_q+checkpoint")
+NETWORKS = ("ppo", "ppo+checkpoint", "lockstep", "lockstep+checkpoint")
+CELLS = [
+    *(Cell("training", victim, study, 4, 2) for victim in KILLS for study in TABULAR),
+    *(Cell("training", victim, "tabular_q", 4) for victim in ("SIGTERM", "SIGHUP")),
+    *(Cell("evaluation", victim, study, 4) for victim in KILLS for study in TABULAR),
+    *(Cell("starting", victim, TABULAR[1], 4) for victim in ("parent", "group", "SIGTERM")),
+    *(Cell("report", victim, "tabular_q", 4) for victim in ("parent", "group", "SIGTERM")),
+    *(Cell("board", victim, "tabular_q", 4) for victim in ("parent", "group")),
+    *(Cell("verify", victim, "tabular_q", 4) for victim in KILLS),
+    *(Cell("tune", victim, study, 3) for victim in KILLS for study in TABULAR),
+    *(Cell("training", victim, study, 2) for victim in KILLS for study in NETWORKS),
+    *(Cell("evaluation", victim, NETWORKS[3], 2) for victim in KILLS),
+    *(Cell("compiling", victim, NETWORKS[3], 1) for victim in ("server", "parent", "group")),
+]
+# One of each victim, and one of each command, in the tests that CI runs.
+SAMPLE = [
+    Cell("training", "worker", "tabular_q+checkpoint"),
+    Cell("training", "server", "tabular_q"),
+    Cell("training", "parent", "tabular_q+checkpoint"),
+    Cell("training", "SIGHUP", "tabular_q"),
+    Cell("evaluation", "group", "tabular_q"),
+    Cell("verify", "parent", "tabular_q"),
+    Cell("tune", "group", "tabular_q"),
+    Cell("board", "parent", "tabular_q"),
+    Cell("report", "SIGTERM", "tabular_q"),
+]
 
 
 @pytest.fixture(scope="module")
-def reported(home):
-    """Seconds that a report takes, and what its pages hold."""
-    began = time.monotonic()
-    finish(start(home, "report", "unbroken"), 0)
-    return time.monotonic() - began, pages(home)
+def place():
+    with place_for_homes() as folder:
+        yield folder
 
 
-def pages(home):
-    folder = Store(home / "unbroken").sweep_folder("kills") / "report"
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+@pytest.fixture(scope="module")
+def truth(place):
+    """What comes of a command on a study that nobody kills; made when it is first asked for."""
+
+    @cache
+    def made(deed, study):
+        before = made("training", study).home.store.root if deed in OF_FINISHED else None
+        return undisturbed(place, STUDIES[study], deed, before)
+
+    return made
 
 
-def report_killed(home, reported, moment, number):
-    """Kill a report that replaces another: the page of before, or the new one, is there whole."""
-    seconds, truth = reported
-    folder = Store(home / "unbroken").sweep_folder("kills") / "report"
-    (folder / "notes.txt").write_text("the user's own")
-    page = folder / "report.md"
-    page.write_text("the old page")
-    old = pages(home)
-    process = start(home, "report", "unbroken")
-    time.sleep(moment * seconds)
-    process.send_signal(number)
-    said = finish(process)
-    assert "Traceback" not in said
-    now = pages(home)
-    assert now in (old, truth | {"notes.txt": b"the user's own"})
-    (folder / "notes.txt").unlink()
-    finish(start(home, "report", "unbroken"), 0)
-    assert pages(home) == truth
-    assert not scratch(Store(home / "unbroken"))
+@pytest.fixture(scope="module")
+def ledger():
+    """Counts kills, and those after which all was as if there had been none."""
+    counts = Counter()
+
+    def add(cell, kills, same):
+        counts.update({(*cell[:3], "kills"): kills, (*cell[:3], "same"): kills * same})
+        if path := os.environ.get("KILLS_TABLE"):
+            Path(path).write_text(table(counts))
+
+    return add
+
+
+def table(counts):
+    """For a page: a row for each command and study, a column for each victim."""
+    rows = [
+        f"| while | learner, engine | {' | '.join(VICTIMS)} |",
+        "|---|---" + "|---" * len(VICTIMS) + "|",
+    ]
+    for deed, study in dict.fromkeys((cell.deed, cell.study) for cell in CELLS):
+        row = [deed, str(STUDIES[study])]
+        for victim in VICTIMS:
+            kills, same = (counts[deed, victim, study, what] for what in ("kills", "same"))
+            row.append(f"{same} of {kills}" if kills else "")
+        rows.append(f"| {' | '.join(row)} |")
+    kills, same = (sum(n for key, n in counts.items() if key[3] == of) for of in ("kills", "same"))
+    return "\n".join([*rows, "", f"{same} of {kills} kills"]) + "\n"
+
+
+def killed(cell, seed, place, truth, ledger):
+    undisturbed, met, same = truth(cell.deed, cell.study), [], False
+    if cell.deed == "evaluation":
+        assert undisturbed.evaluates > 0.5
+    try:
+        for hit in chain(place, cell, undisturbed, seed):
+            met.append(hit)
+        same = True
+    finally:
+        ledger(cell, sum(met), same)
+
+
+def test_the_soak_kills_two_hundred_times_and_its_sample_meets_everybody():
+    assert sum(cell.n * cell.chains for cell in CELLS if cell.victim in KILLS) >= 200
+    assert {cell.victim for cell in SAMPLE} >= {*KILLS}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", [0.5, 0.9])
-def test_a_killed_report_is_the_old_or_the_new_one(moment, home, reported):
-    report_killed(home, reported, moment, signal.SIGKILL)
+@pytest.mark.parametrize("cell", SAMPLE, ids=lambda cell: "-".join(cell[:3]))
+def test_a_command_that_is_killed_goes_on_as_if_nothing_had_been(cell, place, truth, ledger):
+    killed(cell, 0, place, truth, ledger)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.parametrize("moment", moments(24, seed=2))
-def test_a_report_killed_at_any_moment_is_the_old_or_the_new_one(moment, number, home, reported):
-    report_killed(home, reported, moment, number)
+@pytest.mark.parametrize(
+    ("cell", "seed"),
+    [
+        pytest.param(cell, 1 + i, id=f"{'-'.join(cell[:3])}-{i}")
+        for cell in CELLS
+        for i in range(cell.chains)
+    ],
+)
+def test_a_command_that_is_killed_again_and_again_goes_on_as_if_nothing_had_been(
+    cell, seed, place, truth, ledger
+):
+    killed(cell, seed, place, truth, ledger)
 
 
 # While the command starts -------------------------------------------------------------------------
@@ -188,30 +161,28 @@ def test_nothing_is_imported_before_ctrl_c_is_silent():
     assert set(done.stdout.split()) <= {"harness", "harness.__main__", "_signal"}
 
 
-def ended_early(home, number, after):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "status", "kills", "--results", "unbroken"],
-        cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
+def ended_early(number, after, folder):
+    process = Home(folder, STUDIES["tabular_q"], "status").start()
     time.sleep(after)
     process.send_signal(number)
     said = finish(process)
     assert "Traceback" not in said and "Exception ignored" not in said, said
-    assert process.returncode in (0, 130, -number), said
+    assert process.returncode in (2, 130, -number), said  # 2: there is no such sweep
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("after", [0.2, 0.5, 0.8])
 def test_a_command_that_is_asked_to_end_while_it_starts_ends_without_a_traceback(
-    number, after, home
+    number, after, place
 ):
-    ended_early(home, number, after)
+    ended_early(number, after, place)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("after", [1.5 * moment for moment in moments(50, seed=3)])
-def test_a_command_that_is_asked_to_end_at_any_moment_ends_without_a_traceback(number, after, home):
-    ended_early(home, number, after)
+@pytest.mark.parametrize("after", [random.Random(i).uniform(0, 1.65) for i in range(50)])
+def test_a_command_that_is_asked_to_end_at_any_moment_ends_without_a_traceback(
+    number, after, place
+):
+    ended_early(number, after, place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -52,14 +52,18 @@ class Course:
     """Looks at the files again and again. What has finished is not looked at twice.
 
     :param specs: two arms may share a run.
-    :param since: seconds since 1970: failures before that do not count.
+    :param failures: of these runs before, which do not count: see `Store.failure`.
     """
 
     def __init__(
-        self, specs: Iterable[Run], store: Store, experience: Experience, since: float = 0.0
+        self,
+        specs: Iterable[Run],
+        store: Store,
+        experience: Experience,
+        failures: Mapping[str, tuple[int, int] | None] | None = None,
     ) -> None:
         self.specs = list(specs)
-        self.store, self.experience, self.since = store, experience, since
+        self.store, self.experience, self.failures = store, experience, failures or {}
         self.runs = {spec.key: Standing(spec) for spec in self.specs}
         self.seconds: dict[str, float | None] = {}  # of CPU time by key; None: nobody knows
         self.started = time.monotonic()
@@ -103,7 +107,8 @@ class Course:
             return "finished"
         if self.store.running(spec):
             return "running"
-        return "failed" if self.store.failed_since(spec, self.since) else "waiting"
+        failure = self.store.failure(spec)
+        return "waiting" if failure in (None, self.failures.get(spec.key)) else "failed"
 
     def _read(self, run: Standing) -> None:
         if latest := self.store.latest_score(run.spec):

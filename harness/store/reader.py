@@ -148,10 +148,16 @@ class Store:
             return None
         return written, float(np.mean(played[-1]["returns"]))
 
-    def failed_since(self, spec: Run, moment: float) -> bool:
-        """Whether an attempt has failed since then, in seconds since 1970."""
-        written = _written(self.folder(spec) / FAILURE)
-        return written is not None and written >= moment
+    def failure(self, spec: Run) -> tuple[int, int] | None:
+        """Which failure an attempt has left: each is another one; None: there is none.
+
+        Not when: clocks are set, and two machines have two.
+        """
+        try:
+            facts = (self.folder(spec) / FAILURE).stat()
+        except OSError:
+            return None
+        return facts.st_ino, facts.st_mtime_ns
 
     def status(self, spec: Run) -> RunStatus:
         folder = self.folder(spec)
@@ -312,7 +318,7 @@ class Store:
     def history(self, name: str) -> files.Log:
         """Every change of a sweep since it was first started, oldest first."""
         path = self.sweep_folder(name) / HISTORY
-        log = files.read_lines(path, wrong_change)
+        log = files.read_lines(path, _wrong_change)
         if log.torn and log.damage is None and not self._tells_of(name, log):
             return log._replace(damage=Damage(path, "its last line is cut short"))
         return log
@@ -348,7 +354,7 @@ _CHANGE: files.Kinds = {
 }  # fmt: skip
 
 
-def wrong_change(row: Mapping[str, Any]) -> str:
+def _wrong_change(row: Mapping[str, Any]) -> str:
     """What is wrong with a line of history.jsonl."""
     flaw = files.unlike(row, _CHANGE)
     if not flaw and not all(type(seed) is int for seed in row["seeds"]):
@@ -403,7 +409,8 @@ def _tries(run: RunFiles, last: Mapping[str, Any]) -> Iterator[Attempt]:
         wall = end.get("wall_seconds")
         if wall is None and "ended" in end:  # nobody wrote down more than when
             begun, ended = map(datetime.fromisoformat, (lines[i]["started"], end["ended"]))
-            wall = (ended - begun).total_seconds()
+            seconds = (ended - begun).total_seconds()
+            wall = seconds if seconds >= 0 else None  # the clock was set meanwhile
         yield Attempt(end["outcome"], wall, end.get("cpu_seconds"), end.get("peak_memory_mb"))
     if result and not starts:  # its log was lost
         yield Attempt("finished", *(result.get(name) for name in COSTS))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from harness.config.interrupt import importing
 from harness.spec import RunSpec
@@ -30,16 +31,27 @@ class Budget:
 
     Every executor obeys it, a user's own too: `attempt` makes no run that does not fit any more.
 
-    :param began: when the command did, in seconds since 1970; default: now.
+    :param began: when the command did, by `time.monotonic`; default: now.
     """
 
     def __init__(self, seconds: float, began: float | None = None) -> None:
         self.seconds = seconds
-        # Since 1970, and not since this machine was started: workers may be on others.
-        self.deadline = (time.time() if began is None else began) + seconds
+        self._deadline = (time.monotonic() if began is None else began) + seconds
         # Seconds until something is kept, by key; others may take any time.
         self.expected: dict[str, float] = {}
         self._learned = -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker, who may be on another machine: until when in seconds since 1970."""
+        return vars(self) | {"_deadline": time.time() + self.left()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._deadline += time.monotonic() - time.time()
+
+    def left(self) -> float:
+        """Seconds, also on a machine whose clock is set meanwhile."""
+        return self._deadline - time.monotonic()
 
     def fits(self, spec: RunSpec) -> bool:
         """Whether a run that starts now is expected to end in time, or to pass a barrier."""
@@ -47,7 +59,7 @@ class Budget:
 
     def lasts(self, seconds: float) -> bool:
         """Whether so many seconds are left."""
-        return time.time() + seconds < self.deadline
+        return seconds < self.left()
 
     def judge(self, specs: Iterable[RunSpec], experience: Experience) -> None:
         """Expect of runs what is known of runs like them, if something new is."""
@@ -71,7 +83,7 @@ class Budget:
 
         before = signal.signal(signal.SIGALRM, ring)
         try:
-            signal.setitimer(signal.ITIMER_REAL, max(AGAIN, self.deadline - time.time()))
+            signal.setitimer(signal.ITIMER_REAL, max(AGAIN, self.left()))
             yield
         except OutOfTime:
             pass

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from harness.spec import Limits
 HOUR, GB = 3_600.0, 2**30
 POLL = 0.2  # seconds between two looks: memory can grow by as much meanwhile
 PATIENCE = 5.0  # seconds that a run has to end by itself
+# Of a process that looks at no clock for so many seconds, and works for a smaller part of them: it
+# was stopped, and such time does not count.
+STOPPED, IDLE = 2.0, 0.01
 DEAF = 30.0  # seconds after which one ends that lets nobody else run
 FAILED = 1  # exit code: failure.json says why, unless the disk refused it
 
@@ -58,8 +62,7 @@ def enforced(
     before = signal.signal(signal.SIGTERM, watch.stop)
     if limits.hours is not None:
         # Python's other threads wait for a call that holds its lock; this one is none of Python's.
-        left = max(limits.hours * HOUR - taken(), 0.0)
-        faulthandler.dump_traceback_later(left + DEAF, file=2, exit=True)
+        _ring_in(limits.hours * HOUR - taken())
     watch.thread.start()
     try:
         yield
@@ -67,6 +70,11 @@ def enforced(
         watch.end()
         faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGTERM, before)
+
+
+def _ring_in(seconds: float) -> None:
+    """End the process so late, unless that is put off meanwhile."""
+    faulthandler.dump_traceback_later(max(seconds, 0.0) + DEAF, file=2, exit=True)
 
 
 class _Watch:
@@ -89,12 +97,21 @@ class _Watch:
             self._ended.set()
 
     def _look(self) -> None:
-        process = psutil.Process()
+        process, stopped = psutil.Process(), 0.0
+        before = time.monotonic(), time.process_time()
         why = ""
         while not why:
             if self._ended.wait(POLL):
                 return
-            why = too_long(self.limits, self.taken())
+            now = time.monotonic(), time.process_time()
+            passed, worked = now[0] - before[0], now[1] - before[1]
+            before = now
+            if passed > STOPPED and worked < IDLE * passed:  # by SIGSTOP, as a scheduler does
+                stopped += passed
+                with self._turn:
+                    if self.limits.hours is not None and not self._ended.is_set():
+                        _ring_in(self.limits.hours * HOUR - self.taken() + stopped)
+            why = too_long(self.limits, self.taken() - stopped)
             why = why or too_large(self.limits, process.memory_info().rss)
         main = threading.main_thread().ident
         assert main is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 
@@ -79,7 +78,7 @@ def train_missing(
     if finished:
         console.print(f"{finished} runs are finished already")
     job = Job(store.root, observers, study.folder(), tuple(metrics), budget, limits, trackers)
-    began = time.time()
+    failures = {spec.key: store.failure(spec) for spec in missing}
     known = Experience(experience or store)
 
     def judge() -> None:
@@ -90,7 +89,7 @@ def train_missing(
     with budget.ending() if budget else nullcontext():
         if missing:
             store.root.mkdir(parents=True, exist_ok=True)
-            with Display(Course(specs, store, known, began), console) as display:
+            with Display(Course(specs, store, known, failures), console) as display:
 
                 def tick() -> None:
                     display.tick()
@@ -102,8 +101,11 @@ def train_missing(
             console.print(f"{len(unmeasured)} of them are measured: {names}")
             execute(in_order(unmeasured), job, workers, lambda: None)
     if budget:
-        failed = {spec.key for spec in missing if store.failed_since(spec, began)}
-        left = [spec for spec in store.missing(missing) if spec.key not in failed]
+        left = [
+            spec
+            for spec in store.missing(missing)
+            if store.failure(spec) in (None, failures[spec.key])
+        ]
         left += [spec for spec in unmeasured if not store.looked_at(spec, metrics)]
         if left:
             raise budget.over(left, store, known)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from harness.provenance import THREADS
 from harness.seeding import episode_seeds
 from harness.spec import RunSpec
 from harness.store.health import Health
+from harness.store.scratch import scratch
 from harness.store.writer import Record
 from harness.train.evaluate import Evaluator
 from harness.train.stopwatch import Stopwatch, TimedEnv
@@ -147,8 +147,8 @@ def _measure(spec_json: str, seconds: float, folder: Path | None) -> tuple[Any, 
         spec = spec.model_copy(update={"hparams": spec.hparams | {"learning_starts": SOON}})
     on_cpu = spec.engine.device == "cpu"
     watch = Stopwatch(time.process_time if on_cpu else _synchronised)
-    with tempfile.TemporaryDirectory() as scratch:
-        run = _Run(spec, watch, seconds, Record(Path(scratch), spec))
+    with scratch() as place:
+        run = _Run(spec, watch, seconds, Record(place, spec))
         return tuple(run.profile())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import time
 
 import pytest
@@ -173,3 +174,13 @@ def test_a_duration_is_read_as_people_write_it(text, value):
 def test_what_is_no_duration_is_refused_in_one_line(text):
     with pytest.raises(UserError, match=r"--budget: .*write it as 2h, 90m or 1h30m"):
         seconds("--budget", text)
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_is_set_takes_no_time_and_gives_none(days, monkeypatch):
+    budget, now = Budget(100.0), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 86_400 * days)
+
+    for copy in (budget, pickle.loads(pickle.dumps(budget))):  # as a worker gets it
+        assert 99.0 < copy.left() <= 100.0
+        assert copy.fits(tiny("random"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -62,6 +63,32 @@ def test_whatever_is_beyond_its_limits_ends_and_tells_where_it_was(how):
         why = grew if "memory" in how else "it took more than 0.000555556 hours (limits.hours)"
         assert f"LimitExceeded: {why}" in done.stdout
     assert time.monotonic() - began < 60
+
+
+STOPPED = """\
+import sys, time
+from harness.spec import Limits
+from harness.train import limit
+
+began = time.monotonic()
+with limit.enforced(Limits(hours=4 / 3600), print, lambda: time.monotonic() - began):
+    print("began", flush=True)
+    sys.stdin.readline()
+print("ended")
+"""
+
+
+def test_a_run_that_was_stopped_for_longer_than_its_limit_goes_on():
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "began\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(1)
+        said, _ = process.communicate("\n")
+    assert (said, process.returncode) == ("ended\n", 0)
 
 
 MODULE = """\

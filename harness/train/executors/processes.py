@@ -7,25 +7,36 @@ so nothing leaks from run to run and importing torch is paid once.
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.util
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from functools import cache
 from multiprocessing.connection import wait
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 
+import psutil
+
 from harness import agents
+from harness.config.strict import UserError
 from harness.provenance import THREADS
 from harness.spec import RunSpec
 from harness.store.reader import Store
+from harness.store.scratch import scratch
 from harness.store.writer import Busy, end_attempt, open_output, write_failure
 from harness.train import limit
 from harness.train.run import Job, attempt
 
 BUSY = 75  # exit code: another process is at this run (EX_TEMPFAIL)
+UNKNOWN = 255  # exit code that multiprocessing gives to all workers of a server that is gone
 TICK = 0.5  # seconds between two looks at the workers
+TRIES = 3  # of a server that dies while it starts
 PATIENCE = 10.0  # seconds that a worker has to put its files in order before it is killed
 
 
@@ -35,9 +46,11 @@ def processes(
     """A process for every run, `workers` side by side.
 
     A worker that dies without a word fails its own run only. Runs that another sweep is at are
-    waited for, and taken over if that sweep dies.
+    waited for, and taken over if that sweep dies. So are those of workers whose server died: they
+    live on, and nobody is told how they end.
     """
     store = Store(job.root)
+    _own_temporary_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_preload(specs))
     # Before any numerical library starts: left alone, each of them takes every core.
@@ -53,8 +66,7 @@ def processes(
             while ready and len(crew) < workers:
                 spec = ready.pop(0)
                 waiting.remove(spec)
-                worker = context.Process(target=_work, args=(spec.model_dump_json(), job))
-                worker.start()
+                worker = _started(context, spec, job)
                 crew[worker] = spec
                 began[worker] = time.monotonic() - store.barrier(spec).wall_seconds
             if crew:
@@ -63,7 +75,8 @@ def processes(
                 time.sleep(TICK)
             for ended in [worker for worker in crew if not worker.is_alive()]:
                 spec = crew.pop(ended)
-                if ended.exitcode == BUSY:
+                lost = ended.exitcode == UNKNOWN and psutil.pid_exists(ended.pid or 0)
+                if ended.exitcode == BUSY or lost:
                     waiting.append(spec)
                 else:
                     why = limit.too_long(job.limits, time.monotonic() - began[ended])
@@ -73,14 +86,40 @@ def processes(
         _dismiss(crew)
 
 
+@cache
+def _own_temporary_folder() -> None:
+    """Where the server listens. multiprocessing would leave it behind when it is killed."""
+    held = ExitStack()
+    multiprocessing.util.Finalize(None, held.close, exitpriority=-200)  # after its own, -100
+    before, tempfile.tempdir = tempfile.tempdir, str(held.enter_context(scratch()))
+    try:
+        multiprocessing.util.get_temp_dir()  # for as long as this process lives
+    finally:
+        tempfile.tempdir = before
+
+
 def _preload(specs: Sequence[RunSpec]) -> list[str]:
     """The modules that the runs will need: the server imports them once."""
     chosen = {(spec.agent, spec.engine.name) for spec in specs}
     targets = sorted({agents.entry(*each).module for each in chosen})
     libraries = ["harness.train.run", "sacred", "sacred.observers", *targets]
     if any(spec.checkpoint for spec in specs):
-        libraries.append("harness.train.barrier")
+        libraries.append("harness.train.barrier")  # imports torch, which not every learner does
     return [*libraries, "harness.train.executors.warm"]
+
+
+def _started(context: ForkServerContext, spec: RunSpec, job: Job) -> BaseProcess:
+    """A worker. A server that has died meanwhile is started again.
+
+    :raises UserError: if it dies each time.
+    """
+    for _ in range(TRIES):
+        worker = context.Process(target=_work, args=(spec.model_dump_json(), job))
+        with suppress(EOFError, ConnectionError):
+            worker.start()
+            return worker
+    why = "the process that workers are forked from was killed, or cannot import what runs need"
+    raise UserError.of("--executor", f"{why}: `--executor serial` shows the second")
 
 
 def _busy(spec: RunSpec, store: Store) -> bool:
@@ -124,7 +163,7 @@ def _record_failure(spec: RunSpec, code: int | None, store: Store, why: str = ""
     if code == 0:
         return
     if code and code < 0:
-        why = why or f"killed by signal {-code} ({signal.Signals(-code).name})"
+        why = f"killed by signal {-code} ({signal.Signals(-code).name})"
     why = why or f"the worker ended with exit code {code}"
     recorded = code == limit.FAILED and store.status(spec).failure is not None
     if not recorded and not store.finished(spec) and not store.running(spec):

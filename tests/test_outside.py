@@ -1,0 +1,190 @@
+"""What a machine may do to a sweep: a full disk, a clock that is set, a process that is stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+from killing import STUDIES, Home, finish, place_for_homes, undisturbed, wait_for, workers
+
+STUDY = STUDIES["tabular_q+checkpoint"]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place():
+    with place_for_homes() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def truth(place):
+    return undisturbed(place, STUDY, "training", None)
+
+
+@pytest.fixture
+def home(place):
+    return Home(place, STUDY, "training")
+
+
+def made(home):
+    """Every attempt at the runs of a home, and the results."""
+    folders = sorted(home.store.root.glob("runs/*/*/*"))
+    lines = [(folder / "attempts.jsonl").read_text().splitlines() for folder in folders]
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    return [[json.loads(line) for line in log] for log in lines], results
+
+
+# The disk -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def disk(home):
+    """Sets the size of the disk on which the results lie: tmpfs's own words."""
+    if os.geteuid():
+        pytest.skip("a disk of its own takes root")
+    home.store.root.mkdir()
+
+    def mount(*options):
+        subprocess.run(["mount", *options, home.store.root], check=True)
+
+    mount("-t", "tmpfs", "-o", "size=64m", "tmpfs")
+    yield lambda words: mount("-o", f"remount,{words}")
+    subprocess.run(["umount", "--lazy", home.store.root], check=True)
+
+
+FULL = [60, *(pytest.param(size, marks=pytest.mark.soak) for size in range(16, 400, 16))]
+
+
+@pytest.mark.parametrize("kilobytes", FULL)
+def test_a_disk_that_is_full_is_told_in_one_line_and_no_finished_run_is_lost(
+    kilobytes, home, disk, truth
+):
+    disk(f"size={kilobytes}k")
+
+    said = finish(home.start(), 1)
+
+    assert "Traceback" not in said and "the disk is full; what was finished is kept" in said
+    home.ends()
+    disk("size=64m")
+    with home.untouched():
+        finish(home.start(), 0)
+    assert home.outcome() == truth.outcome
+    home.is_tidy()
+
+
+def test_results_that_may_only_be_read_are_one_line_and_as_they_were(home, disk, truth):
+    finish(home.start(), 0)
+    disk("ro")
+    try:
+        for deed in ("training", "report", "tune", "verify", "board"):
+            said = finish(home.start(deed), 2)
+            assert "Traceback" not in said and "read-only file system" in said, said
+        finish(home.start("status"), 0)
+    finally:
+        disk("rw")
+    assert home.outcome() == truth.outcome
+    home.is_tidy()
+
+
+# The clock ----------------------------------------------------------------------------------------
+
+CLOCK = """\
+import datetime, os, time
+
+real, at, jump = time.time, float(os.environ["AT"]), float(os.environ["JUMP"])
+time.time = lambda: real() + (jump if time.monotonic() > at else 0.0)
+
+
+class Clock(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls.fromtimestamp(time.time(), tz)
+
+
+datetime.datetime = Clock
+"""
+
+
+@pytest.mark.parametrize("days", [-2, 2])
+def test_a_clock_that_is_set_while_a_sweep_runs_changes_no_length_of_time(days, home, truth):
+    (home.folder / "sitecustomize.py").write_text(CLOCK)
+    path = f"{home.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    began = time.monotonic()
+    clock = {"PYTHONPATH": path, "JUMP": str(86_400 * days), "AT": str(began + truth.begins)}
+
+    finish(home.start(more=["--budget", "1h"], env=clock), 0)
+
+    passed = time.monotonic() - began
+    assert home.outcome() == truth.outcome
+    logs, results = made(home)
+    ends = [line for log in logs for line in log if "ended" in line]
+    assert {line["outcome"] for line in ends} == {"finished"}
+    assert all(0 <= each["wall_seconds"] < passed for each in [*results, *ends])
+    lines = [line for log in logs for line in log]
+    times = [line[key] for line in lines for key in ("started", "ended") if key in line]
+    assert max(times)[:10] > min(times)[:10]  # the records do tell two days
+
+
+# Processes that are stopped -----------------------------------------------------------------------
+
+WHOM = {
+    "worker": lambda process: workers(process)[0].pid,
+    "parent": lambda process: process.pid,
+    "group": lambda process: -process.pid,
+}
+
+
+@pytest.mark.parametrize(
+    ("whom", "seconds"),
+    [
+        ("group", 20.0),
+        *(pytest.param(whom, 60.0, marks=pytest.mark.soak) for whom in WHOM),
+    ],
+)
+def test_what_is_stopped_for_a_while_goes_on_and_nobody_takes_its_runs(whom, seconds, home, truth):
+    limits = {"hours": seconds / 3_600, "memory_gb": 8}  # shorter than it is stopped and runs
+    with (home.folder / "sweep.yaml").open("a") as file:
+        file.write(f"limits: {json.dumps(limits)}\n")
+    process = home.start()
+    wait_for(lambda: workers(process))
+    victim = WHOM[whom](process)
+    (os.killpg if victim < 0 else os.kill)(abs(victim), signal.SIGSTOP)
+    other = home.start()  # the same sweep in the same folder
+    time.sleep(seconds)
+    (os.killpg if victim < 0 else os.kill)(abs(victim), signal.SIGCONT)
+
+    said = finish(process, 0), finish(other, 0)
+
+    assert not any("Traceback" in each for each in said), said
+    assert home.outcome() == truth.outcome
+    logs, _ = made(home)
+    assert all(["started" in log[0], log[1]["outcome"]] == [True, "finished"] for log in logs)
+    assert {len(log) for log in logs} == {2}
+    home.is_tidy()
+
+
+# Two commands at once -----------------------------------------------------------------------------
+
+
+def test_of_two_sweeps_at_once_the_one_that_is_left_takes_over_what_the_other_was_at(home, truth):
+    first = home.start()
+    wait_for(lambda: workers(first))
+    second = home.start()
+    wait_for(lambda: workers(second))
+    psutil.Process(first.pid).kill()
+
+    finish(first, -signal.SIGKILL)
+    said = finish(second, 0)
+
+    assert "Traceback" not in said
+    assert home.outcome() == truth.outcome
+    logs, _ = made(home)
+    outcomes = [[line["outcome"] for line in log if "ended" in line] for log in logs]
+    assert all(ends.count("finished") == 1 for ends in outcomes)
+    home.is_tidy()
