@@ -136,7 +136,7 @@ def look(folder: Path, deep: bool = False) -> RunFiles:
     ask = partial(files.unless_damaged, aside)
     failure = ask(_last_words, folder / layout.FAILURE, _FAILURE)
     progress = ask(_last_words, folder / layout.PROGRESS, _PROGRESS)
-    barrier = None if result else ask(partial(checkpoint.read, deep=deep), folder)
+    barrier = None if result else ask(checkpoint.read, folder)
     certified = ask(certificate, folder)
     measured = ask(files.read_json, folder / layout.MEASURES, _MEASURES)
     weights = (result or {}).get("weights")

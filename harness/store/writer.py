@@ -116,7 +116,10 @@ class Record:
             if scratch.is_file():
                 scratch.unlink()
         # Facts of the barrier that this attempt goes on from; None: it begins anew.
-        self.barrier = _barrier(folder) if spec.checkpoint else None
+        self.barrier: dict[str, Any] | None = None
+        if spec.checkpoint:
+            self.barrier, damage = _barrier(folder)
+            self._anew = {"anew": damage} if damage else {}
         self._wipe()
         facts = spec.model_dump(mode="json", exclude={"arm"})
         write_json(folder / layout.SPEC, facts, sealed=False)
@@ -245,13 +248,13 @@ class Record:
         return (self.folder / layout.RESULT).exists()
 
 
-def _barrier(folder: Path) -> dict[str, Any] | None:
-    """What a run that this process holds goes on from; it is set aside if that is damaged."""
+def _barrier(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """What a run that this process holds goes on from; or why it is set aside, being damaged."""
     try:
-        return checkpoint.read(folder, deep=True)
+        return checkpoint.read(folder, deep=True), ""
     except Damaged as error:
         print(_aside(error.damage), file=sys.stderr)
-        return None
+        return None, error.damage.why
 
 
 def publish(folder: Path, result: Mapping[str, Any]) -> None:

@@ -394,18 +394,19 @@ def test_a_run_whose_files_were_altered_since_its_barrier_begins_anew(name, tmp_
     assert outcome(folder) == outcome(made(tmp_path / "whole", spec))
 
 
-def test_a_command_tells_of_a_damaged_barrier_before_it_trains(tmp_path):
+def test_status_says_why_a_run_began_anew_whose_barrier_was_damaged(tmp_path):
     spec, store = spec_of("tabular_q"), store_at(tmp_path)
     killed_at(200, spec, store)
-    folder = store.folder(spec)
-    state = bytearray((folder / "checkpoint/state-2.npz").read_bytes())
+    path = store.folder(spec) / "checkpoint/state-2.npz"
+    state = bytearray(path.read_bytes())
     state[len(state) // 2] ^= 1
-    (folder / "checkpoint/state-2.npz").write_bytes(state)
+    path.write_bytes(state)
 
-    (line,) = writer.mend(folder, store.root, deep=True)
+    killed_at(150, spec, store)
 
-    assert "state-2.npz is not as it was at the barrier of step 180; set aside as" in line
-    assert store.barrier(spec).step == 0 and not (folder / "checkpoint").exists()
+    assert store.barrier(spec).step == 90
+    why = "state-2.npz is not as it was at the barrier of step 180"
+    assert f"1 began anew, not from their barrier, first {spec}: {why}." in shown(spec, store)
 
 
 def test_a_run_does_not_go_on_from_what_another_seed_left(tmp_path):
