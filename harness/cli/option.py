@@ -25,6 +25,28 @@ Results = Annotated[
     Path,
     typer.Option("--results", envvar="HARNESS_RESULTS", help="Folder of runs and reports."),
 ]
+Place = Annotated[
+    str,
+    typer.Option(
+        "--results",
+        envvar="HARNESS_RESULTS",
+        help="Folder of runs and reports; with --shard also a bucket: gs://..., s3://..., "
+        "file://...",
+    ),
+]
+Scratch = Annotated[
+    Path,
+    typer.Option(
+        "--scratch", help="If --results is a bucket: the folder in which its runs are trained."
+    ),
+]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        help="Train one of so many shares of the runs, 0/200 to 199/200, and write no report.",
+    ),
+]
 Workers = Annotated[
     int,
     typer.Option("--workers", "-w", min=0, max=1_024, help="Runs in parallel; 0: one per core."),

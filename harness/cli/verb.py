@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from harness.envs import Card
     from harness.setting import Layer
     from harness.spec import Engine, Limits, Metric, ResolvedSweep, RunSpec
+    from harness.store.bucket import Bucket
     from harness.store.files import Damage
     from harness.store.reader import Store
     from harness.train.budget import Budget
@@ -36,6 +38,7 @@ FINISHED, SOME_FAILED, USERS_ERROR, UNFINISHED, INTERRUPTED = 0, 1, 2, 75, 130
 Kind = Literal["sweep", "search"]
 VERBS: dict[Kind, str] = {"sweep": "sweep", "search": "tune"}  # that run such a file
 SHIPPED = ("ablations", "configs/search")
+URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # as a path has it: gs:/bucket
 FILE_WIDTH = 180  # columns of a table that goes into a file or a pipe
 
 
@@ -99,9 +102,28 @@ def warn(lines: Iterable[object]) -> None:
 
 
 def open_store(results: Path) -> Store:
+    """:raises UserError: for a bucket, which only shards write into and `merge` reads."""
     from harness.store.reader import Store
 
+    if URL.match(str(results)):
+        message = "a folder is needed: `harness merge URL` brings home what lies in a bucket"
+        raise user_error("--results", message)
     return Store(results)
+
+
+def bucket(results: str, shard: str | None) -> Bucket | None:
+    """What `--results` names, if it is no folder.
+
+    :raises UserError: if nothing here can speak to it, or it is not written into by shards.
+    """
+    from harness.store.bucket import Bucket, is_url
+
+    if not is_url(results):
+        return None
+    if shard is None:
+        message = "a bucket takes the runs of shards: add --shard 0/1, and merge it afterwards"
+        raise user_error("--results", message)
+    return Bucket(results)
 
 
 def enter(folder: Path | None) -> None:
@@ -331,6 +353,32 @@ def train(
         )  # fmt: skip
     except Unfinished as error:
         warn(error.lines)
+        raise typer.Exit(UNFINISHED) from None
+
+
+@contextmanager
+def publishing(
+    sweep: ResolvedSweep, runs: list[RunSpec], bucket: Bucket | None, store: Store
+) -> Iterator[list[RunSpec]]:
+    """The runs that are left to train; meanwhile, those that end are published.
+
+    :param bucket: where they go, and where some of them may be; None: to no other place.
+    """
+    if bucket is None:
+        yield runs
+        return
+    from harness.store.published import declare, is_finished
+    from harness.train.publisher import Publisher, Unpublished
+
+    declare(sweep, bucket, store)
+    left = [run for run in runs if not is_finished(run, bucket, store)]
+    if len(left) < len(runs):
+        console().print(f"{len(runs) - len(left)} runs are in {bucket} already", soft_wrap=True)
+    try:
+        with Publisher(left, bucket, store, sweep.metrics):
+            yield left
+    except Unpublished as error:
+        warn([f"{error}", "What was finished is kept here; the same command publishes it."])
         raise typer.Exit(UNFINISHED) from None
 
 

@@ -158,8 +158,10 @@ def read_json(path: Path, kinds: Kinds, sealed: bool = True) -> dict[str, Any] |
     flaw = unlike(value, kinds)
     if flaw:
         raise Damaged(path, flaw)
-    if sealed and value.pop(SEAL, None) != _seal(value):
+    if sealed and not is_sealed(value):
         raise Damaged(path, "it was altered after it was written")
+    if sealed:
+        del value[SEAL]
     return value
 
 
@@ -181,6 +183,11 @@ def parse(content: bytes) -> dict[str, Any]:
     if flaw := unlike(value, {}):
         raise ValueError(flaw)
     return dict(value)
+
+
+def is_sealed(value: Mapping[str, Any]) -> bool:
+    """Whether it holds its own hash, as `write_json` writes it."""
+    return SEAL in value and value[SEAL] == _seal({k: v for k, v in value.items() if k != SEAL})
 
 
 def unless_damaged(damages: list[Damage], read: Callable[..., T], *of: Any) -> T | None:
@@ -302,6 +309,11 @@ def append_json(path: Path, value: Any, sync: bool = True) -> None:
             os.fsync(file.fileno())
 
 
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace a log by one of these rows."""
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
 @contextmanager
 def locked(path: Path, wait: bool = False) -> Iterator[None]:
     """Hold a lock. The kernel frees it when this process dies, however it dies.
@@ -362,7 +374,7 @@ def mend_lines(path: Path, log: Log) -> str:
     """Set a damaged log aside and leave its readable lines in its place; say so in one line."""
     aside = set_aside(path)
     if log.rows:
-        write_whole(path, "".join(json.dumps(row) + "\n" for row in log.rows).encode())
+        write_lines(path, log.rows)
     return f"{log.damage}; its readable lines are kept, and all of it in {aside.name}"
 
 

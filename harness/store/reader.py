@@ -318,7 +318,7 @@ class Store:
     def history(self, name: str) -> files.Log:
         """Every change of a sweep since it was first started, oldest first."""
         path = self.sweep_folder(name) / HISTORY
-        log = files.read_lines(path, _wrong_change)
+        log = files.read_lines(path, wrong_change)
         if log.torn and log.damage is None and not self._tells_of(name, log):
             return log._replace(damage=Damage(path, "its last line is cut short"))
         return log
@@ -354,7 +354,7 @@ _CHANGE: files.Kinds = {
 }  # fmt: skip
 
 
-def _wrong_change(row: Mapping[str, Any]) -> str:
+def wrong_change(row: Mapping[str, Any]) -> str:
     """What is wrong with a line of history.jsonl."""
     flaw = files.unlike(row, _CHANGE)
     if not flaw and not all(type(seed) is int for seed in row["seeds"]):

@@ -48,6 +48,17 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def declaring(folder: Path) -> Iterator[None]:
+    """Hold a sweep's folder, to change what the sweep is; waits for another process."""
+    damages = list[Damage]()
+    files.unless_damaged(damages, files.size, folder / layout.LOCK)
+    for damage in damages:
+        files.set_aside(damage.path)
+    with files.locked(folder / layout.LOCK, wait=True):
+        yield
+
+
 def mend(folder: Path, root: Path, deep: bool = False) -> list[str]:
     """Set aside what is damaged of a run, unless another process holds it.
 

@@ -9,7 +9,7 @@ from harness.spec import ResolvedSweep
 from harness.store import declaration
 from harness.store.files import Damaged, append_json, make_way, mend_lines, set_aside, write_json
 from harness.store.reader import HISTORY, SWEEP, Store
-from harness.store.writer import now
+from harness.store.writer import declaring, now
 
 
 def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
@@ -20,6 +20,13 @@ def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
     folder = store.sweep_folder(resolved.name)
     aside = make_way(folder.parent, folder)
     folder.mkdir(parents=True, exist_ok=True)
+    with declaring(folder):  # by many shards at once, it is one change
+        _keep(resolved, store, aside)
+    return aside
+
+
+def _keep(resolved: ResolvedSweep, store: Store, aside: list[str]) -> None:
+    folder = store.sweep_folder(resolved.name)
     try:
         before: ResolvedSweep | None = store.sweep(resolved.name)
     except FileNotFoundError:
@@ -35,4 +42,3 @@ def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
         ended = Counter(run.arm for run in before.runs if store.finished(run)) if before else {}
         append_json(folder / HISTORY, declaration.line(resolved, now(), reported, ended))
         write_json(folder / SWEEP, resolved.model_dump(mode="json"))
-    return aside
