@@ -55,7 +55,8 @@ Executor = Annotated[
     str,
     typer.Option(
         "--executor",
-        help="How runs are started: processes, serial, or your own module:function.",
+        help="How runs are started: processes, serial, slurm, or your own module:function; "
+        "options as in {slurm: {partition: cpu, hours: 8}}.",
     ),
 ]
 Observers = Annotated[
