@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from harness.config.failure import in_a_line
 from harness.config.name import shortened
 from harness.config.strict import UserError
 from harness.envs.build import make
@@ -50,7 +51,10 @@ def picture(env: Env, name: str) -> Pixels:
     try:
         drawn: Any = env.render()
     except Exception as error:  # whatever an environment raises that cannot be drawn
-        raise _undrawn(name, f"`render` fails: {type(error).__name__}: {error}") from error
+        kind, said = type(error).__name__, in_a_line(error)
+        raise _undrawn(
+            name, f"`render` fails: {kind if said == kind else f'{kind}: {said}'}"
+        ) from error
     array = np.asarray(drawn) if drawn is not None else None
     if array is None or array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         what = "nothing" if array is None else f"{array.dtype} of the shape {array.shape}"

@@ -280,7 +280,8 @@ class Blind(gym.Env):
         (lambda: None, "`render` returns nothing"),
         (lambda: "a line of text", "`render` returns <U14"),
         (lambda: np.zeros((4, 4, 3)), "`render` returns float64 of the shape (4, 4, 3)"),
-        (lambda: 1 / 0, "`render` fails: ZeroDivisionError"),
+        (lambda: 1 / 0, "`render` fails: ZeroDivisionError: division by zero: let the"),
+        (gym.Env().render, "`render` fails: NotImplementedError: let the constructor"),
     ],
 )
 def test_an_environment_without_a_picture_says_what_it_must_take(picture, says):
