@@ -58,6 +58,7 @@ class _Attempt(NamedTuple):
     published: Published
     folder: Path
     result: dict[str, Any] | None  # None: it is not whole, or did not finish
+    is_whole: bool
 
     @property
     def bits(self) -> tuple[Any, ...]:
@@ -115,19 +116,19 @@ def _run(attempts: Sequence[Published], bucket: Bucket, store: Store, merged: Me
         whole = [each for each in fetched if each.result is not None]
         if here and all(each.bits == bits_of(here) for each in whole):
             merged.were.append(key)
-            if whole:
-                merged.twice.append(f"{key}: here, and {len(whole)} times in {bucket}")
+            if others := [each for each in whole if each.result != here]:
+                merged.twice.append(f"{key}: here, and {len(others)} times in {bucket}")
             return
         if len({*(each.bits for each in whole), *([bits_of(here)] if here else [])}) > 1:
             merged.apart.append(_apart(key, whole, here, home, bucket))
             return
         if whole:
-            others = [each for each in attempts if each != whole[0].published]
-            _take(whole[0], _logs(others, bucket), home, store, merged.came, merged.busy)
+            rest = [each for each in attempts if each != whole[0].published]
+            _take(whole[0], _logs(rest, bucket), home, store, merged.came, merged.busy)
             if len(whole) > 1:
                 merged.twice.append(f"{key}: {len(whole)} times in {bucket}")
         elif not failed and not here:
-            why = "no file of it is whole" if finished else "its upload was cut short"
+            why = "no attempt at it is whole" if finished else "its upload was cut short"
             merged.lost.append(f"{bucket}/{attempts[0].where}: {why}")
         elif not here:
             last = max(failed, key=lambda each: _failed_at(each, bucket))
@@ -135,8 +136,11 @@ def _run(attempts: Sequence[Published], bucket: Bucket, store: Store, merged: Me
                 merged.failed.append(key)
                 return
             taken = _fetched(last, bucket, scratch, store, merged)
-            others = [each for each in attempts if each != last]
-            _take(taken, _logs(others, bucket), home, store, merged.failed, merged.busy)
+            if not taken.is_whole:
+                merged.lost.append(f"{bucket}/{last.where}: what failed is another run")
+                return
+            rest = [each for each in attempts if each != last]
+            _take(taken, _logs(rest, bucket), home, store, merged.failed, merged.busy)
 
 
 def _home(attempt: Published, store: Store) -> Path:
@@ -153,14 +157,17 @@ def _fetched(
     result, broken = run_files.finished(folder, deep=True)
     if attempt.outcome == layout.RESULT and result is None:
         why = "; ".join(f"{each.path.relative_to(folder)}: {each.why}" for each in broken)
-    with suppress(Damaged):
+    try:
         spec = run_files.spec(folder)
         if spec.key != attempt.key or store.folder(spec) != _home(attempt, store):
             why = f"it is that of the run {spec.key}"
+    except Damaged as error:  # of a finished run, the result tells that it is its own
+        if result is None and layout.SPEC in attempt.names:
+            why = why or error.damage.why
     if why:
         merged.damaged.append(f"{bucket}/{attempt.where}: {why}")
-        return _Attempt(attempt, folder, None)
-    return _Attempt(attempt, folder, result)
+        return _Attempt(attempt, folder, None, False)
+    return _Attempt(attempt, folder, result, True)
 
 
 def _apart(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -60,7 +60,8 @@ def published(bucket: Bucket, under: str = RUNS) -> list[Published]:
         if len(parts) < 5 or parts[0] != RUNS or not layout.KEY.fullmatch(parts[3]):
             continue
         depth = 5 if len(parts) > 5 and HASH.fullmatch(parts[4]) else 4
-        folders.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = size
+        if _is_anybodys(parts[depth:]):
+            folders.setdefault("/".join(parts[:depth]), {})["/".join(parts[depth:])] = size
     return [Published(where, names) for where, names in sorted(folders.items())]
 
 
@@ -123,13 +124,15 @@ def publish(spec: Run, bucket: Bucket, store: Store) -> None:
 
 def _contents(folder: Path) -> list[str]:
     """The files of a folder that somebody else may have."""
-    names = []
-    for path in sorted(folder.rglob("*")):
-        inner = path.relative_to(folder)
-        hidden = any(part.startswith(".") or ".damaged-" in part for part in inner.parts)
-        if path.is_file() and not path.is_symlink() and not hidden:
-            names.append(inner.as_posix())
-    return [name for name in names if name.partition("/")[0] not in _KEPT_BACK]
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
+    inner = (path.relative_to(folder) for path in paths)
+    return [path.as_posix() for path in inner if _is_anybodys(path.parts)]
+
+
+def _is_anybodys(parts: Sequence[str]) -> bool:
+    """Whether a file in a run's folder, by its path there, is of use on other machines."""
+    is_odd = any(part.startswith(".") or ".damaged-" in part for part in parts)
+    return not is_odd and parts[0] not in _KEPT_BACK
 
 
 def _send(folder: Path, where: str, bucket: Bucket, names: list[str]) -> None:

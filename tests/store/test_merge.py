@@ -324,6 +324,21 @@ def test_a_results_folder_is_read_like_a_bucket(home, tmp_path):
     assert len(merged.came) == len(SWEEP.runs)
     assert home.sweep(SWEEP.name) == SWEEP
     assert home.history(SWEEP.name) == there.history(SWEEP.name)
+    again = bring(Bucket(str(there.root)), home)
+    assert (len(again.were), again.came, again.twice) == (len(SWEEP.runs), [], [])
+
+
+def test_what_belongs_to_one_machine_stays_in_its_results_folder(home, tmp_path):
+    there = shard(tmp_path, "shard", [RUN])
+    for name in ("progress.json", "spec.json.damaged-1", "lock"):
+        (there.folder(RUN) / name).write_text("theirs")
+    bucket = Bucket(str(there.root))
+
+    bring(bucket, home)
+
+    assert (home.folder(RUN) / "lock").read_text() == ""
+    assert sorted(contents(home.folder(RUN))) == sorted(published(bucket)[0].names)
+    assert "progress.json" not in published(bucket)[0].names
 
 
 # What is not believed -----------------------------------------------------------------------------
@@ -340,6 +355,19 @@ def test_the_run_of_another_key_is_not_brought_home(bucket, home, tmp_path):
 
     assert merged.came == []
     assert OTHER.key in merged.damaged[0]
+
+
+def test_the_failure_of_another_key_is_not_brought_home(bucket, home, tmp_path):
+    there = shard(tmp_path, "shard", [OTHER])
+    shutil.copytree(there.folder(OTHER), there.folder(RUN))
+    (there.folder(RUN) / "result.json").unlink()
+    writer.write_failure(there.folder(RUN), FAILED)
+    publish(RUN, bucket, there)
+
+    merged = bring(bucket, home)
+
+    assert (merged.failed, merged.is_whole) == ([], False)
+    assert not home.folder(RUN).exists()
 
 
 @pytest.mark.parametrize("name", ["../../outside", "a/../../../outside", ".hidden", "a\\b"])
