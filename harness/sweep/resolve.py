@@ -131,7 +131,7 @@ def without_barriers(runs: Iterable[Run]) -> str:
     longest = max((run.steps for run in made if agents.entry(run.agent).learns), default=None)
     if longest is None:
         return "no run passes a barrier, for none learns anything: leave it out"
-    return f"no run passes a barrier, for none has more than {longest:,} steps: take fewer"
+    return f"no run passes a barrier, for none has more than {longest:,} steps: lower `every`"
 
 
 def not_reporting(seeds: Sequence[int]) -> str:
