@@ -55,7 +55,7 @@ test-slow: $(READY)  ## only the slow tests
 	$(BIN)/python -m pytest -m slow $(TWO_CORES)
 
 soak: $(READY)  ## hours of damaged files, killed processes and odd inputs
-	$(BIN)/python -m pytest -m soak --timeout 0 $(TWO_CORES)
+	KILLS_TABLE=kills.md $(BIN)/python -m pytest -m soak --timeout 0 $(TWO_CORES)
 
 check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .

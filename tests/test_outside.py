@@ -12,8 +12,7 @@ import psutil
 import pytest
 from killing import STUDIES, Home, finish, place_for_homes, undisturbed, wait_for, workers
 
-STUDY = STUDIES["tabular_q+checkpoint"]
-pytestmark = pytest.mark.slow
+STUDY = STUDIES["tabular_q"]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,8 @@ def disk(home):
     subprocess.run(["umount", "--lazy", home.store.root], check=True)
 
 
-FULL = [60, *(pytest.param(size, marks=pytest.mark.soak) for size in range(16, 400, 16))]
+FULL = [pytest.param(60, marks=pytest.mark.slow)]
+FULL += [pytest.param(size, marks=pytest.mark.soak) for size in range(16, 400, 16)]
 
 
 @pytest.mark.parametrize("kilobytes", FULL)
@@ -78,6 +78,7 @@ def test_a_disk_that_is_full_is_told_in_one_line_and_no_finished_run_is_lost(
     home.is_tidy()
 
 
+@pytest.mark.soak
 def test_results_that_may_only_be_read_are_one_line_and_as_they_were(home, disk, truth):
     finish(home.start(), 0)
     disk("ro")
@@ -111,7 +112,9 @@ datetime.datetime = Clock
 """
 
 
-@pytest.mark.parametrize("days", [-2, 2])
+@pytest.mark.parametrize(
+    "days", [pytest.param(-2, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.soak)]
+)
 def test_a_clock_that_is_set_while_a_sweep_runs_changes_no_length_of_time(days, home, truth):
     (home.folder / "sitecustomize.py").write_text(CLOCK)
     path = f"{home.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
@@ -143,7 +146,7 @@ WHOM = {
 @pytest.mark.parametrize(
     ("whom", "seconds"),
     [
-        ("group", 20.0),
+        pytest.param("group", 20.0, marks=pytest.mark.slow),
         *(pytest.param(whom, 60.0, marks=pytest.mark.soak) for whom in WHOM),
     ],
 )
@@ -172,6 +175,7 @@ def test_what_is_stopped_for_a_while_goes_on_and_nobody_takes_its_runs(whom, sec
 # Two commands at once -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_of_two_sweeps_at_once_the_one_that_is_left_takes_over_what_the_other_was_at(home, truth):
     first = home.start()
     wait_for(lambda: workers(first))
