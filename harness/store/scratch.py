@@ -21,9 +21,7 @@ PREFIX, LOCK = "harness-", "lock"
 @contextmanager
 def scratch() -> Iterator[Path]:
     """An empty folder, for one command."""
-    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if _is_left(left):
-            shutil.rmtree(left, ignore_errors=True)
+    remove_left()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         with locked(folder / LOCK):
@@ -31,6 +29,13 @@ def scratch() -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_left() -> None:
+    """Remove the folders of commands that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _is_left(left):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_left(folder: Path) -> bool:

@@ -14,6 +14,7 @@ from harness.spec import Limits, Metric, RunSpec
 from harness.store.course import Course
 from harness.store.estimate import Experience
 from harness.store.reader import Store
+from harness.store.scratch import remove_left
 from harness.store.writer import mend
 from harness.sweep.order import in_order
 from harness.train import executors
@@ -67,6 +68,7 @@ def train_missing(
         execute = executors.executor(executor)
     except (KeyError, ValueError) as error:
         raise UserError.of("--executor", str(error.args[0])) from None
+    remove_left()  # also where nothing is missing, and so nothing will be started
     reasons = {url: why for url in observers if (why := unreachable(url))}
     if reasons:
         raise UserError(Problem("--observer", None, url, why) for url, why in reasons.items())
