@@ -1,4 +1,4 @@
-"""What a machine may do to a sweep: a full disk, a clock that is set, a process that is stopped."""
+"""What a machine may do to a sweep: a full disk, processes that are stopped, two at once."""
 
 from __future__ import annotations
 
@@ -91,47 +91,6 @@ def test_results_that_may_only_be_read_are_one_line_and_as_they_were(home, disk,
         disk("rw")
     assert home.outcome() == truth.outcome
     home.is_tidy()
-
-
-# The clock ----------------------------------------------------------------------------------------
-
-CLOCK = """\
-import datetime, os, time
-
-real, at, jump = time.time, float(os.environ["AT"]), float(os.environ["JUMP"])
-time.time = lambda: real() + (jump if time.monotonic() > at else 0.0)
-
-
-class Clock(datetime.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        return cls.fromtimestamp(time.time(), tz)
-
-
-datetime.datetime = Clock
-"""
-
-
-@pytest.mark.parametrize(
-    "days", [pytest.param(-2, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.soak)]
-)
-def test_a_clock_that_is_set_while_a_sweep_runs_changes_no_length_of_time(days, home, truth):
-    (home.folder / "sitecustomize.py").write_text(CLOCK)
-    path = f"{home.folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    began = time.monotonic()
-    clock = {"PYTHONPATH": path, "JUMP": str(86_400 * days), "AT": str(began + truth.begins)}
-
-    finish(home.start(more=["--budget", "1h"], env=clock), 0)
-
-    passed = time.monotonic() - began
-    assert home.outcome() == truth.outcome
-    logs, results = made(home)
-    ends = [line for log in logs for line in log if "ended" in line]
-    assert {line["outcome"] for line in ends} == {"finished"}
-    assert all(0 <= each["wall_seconds"] < passed for each in [*results, *ends])
-    lines = [line for log in logs for line in log]
-    times = [line[key] for line in lines for key in ("started", "ended") if key in line]
-    assert max(times)[:10] > min(times)[:10]  # the records do tell two days
 
 
 # Processes that are stopped -----------------------------------------------------------------------
