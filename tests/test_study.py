@@ -91,7 +91,7 @@ def test_a_new_study_sweeps_and_passes_its_own_tests(folder):
 @pytest.mark.parametrize(
     ("file", "old", "new", "moved"),
     [
-        ("my_agent.py", "score >= best", "score > best", {"climber"}),
+        ("my_agent.py", "score >= self.best", "score > self.best", {"climber"}),
         ("my_bonus.py", "min(dim=-1)", "max(dim=-1)", {"novelty"}),
         ("corridor.py", "- 0.01", "- 0.02", {"ppo", "novelty", "climber"}),
         ("README.md", "My study", "Our study", set()),
@@ -110,7 +110,7 @@ def test_a_changed_source_makes_new_runs_of_what_uses_it(
 
 
 VERSIONS = {  # the file, where it says its version, and a change of its source
-    "my_agent.py": ("    samples = False", "    version = 3", "score >= best", "score > best"),
+    "my_agent.py": ("    samples = False", "    version = 3", ">= self.best", "> self.best"),
     "my_bonus.py": ('    reach = "step"', "    version = 3", "min(dim=-1)", "max(dim=-1)"),
     "envs/corridor.yaml": ("actions: discrete", "version: 3", "- 0.01", "- 0.02"),
 }
@@ -248,7 +248,7 @@ WRONG = {
     "an agent with another Config": ("my_agent.py", "(api.Config)", "", "has no Config that is"),
     "a Config that cannot be written": (
         "my_agent.py", "    noise: float", "    what: Any = object()\n    noise: float",
-        "my_agent.py:14: Config: cannot be read",
+        "my_agent.py:15: Config: cannot be read",
     ),
     "a version that is none": (
         "my_agent.py", "    samples", "    version = -1\n    samples", "version: -1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -104,8 +103,6 @@ def _reference(card: Card, score: float | None, source: str) -> Anchor | None:
         message = "--reference and --reference-source belong together: a score, and who says so"
         raise verb.user_error("calibrate-env", message)
     if score is not None:
-        if not math.isfinite(score):
-            raise verb.user_error("--reference", f"{score} is no score")
         return Anchor(score=score, source=source)
     if card.id is None:
         return None

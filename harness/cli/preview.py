@@ -25,8 +25,8 @@ def preview(
 
         verb.enter(study)
         path = Path(f"{env}.png") if out == Path() else out
-        strip.check(path, "--out")
         card = verb.find_card("preview", env)
+        strip.check(path, "--out")
         films = preview.films(env, seed)
         reels = [Reel(f"{env}, {label}", film) for label, film in films.items()]
         strip.draw(reels, path)

@@ -114,7 +114,7 @@ REFUSED = {
     "a score without its source": (("FrozenLake-v1", "--reference", "1"), "belong together"),
     "a source without a score": (("FrozenLake-v1", "--reference-source", "x"), "belong together"),
     "a score that is none": (
-        ("FrozenLake-v1", "--reference", "nan", "--reference-source", "x"), "nan is no score",
+        ("FrozenLake-v1", "--reference", "nan", "--reference-source", "x"), "nan is not finite",
     ),
     "a reference below chance": (
         ("Blackjack-v1", "--reference", "-1", "--reference-source", "x"), "no more than the random",
