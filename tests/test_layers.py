@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 LEVELS = [
     {"__main__"},
     {"cli", "python"},
-    {"search", "testing", "doctor"},
+    {"search", "testing", "doctor", "launch"},
     {"train", "report"},
     {"sweep"},
     {"stats"},

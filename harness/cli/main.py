@@ -16,6 +16,7 @@ from harness.cli.check import check
 from harness.cli.doctor import doctor
 from harness.cli.export import export
 from harness.cli.import_ import import_
+from harness.cli.launch import launch
 from harness.cli.ls import ls
 from harness.cli.merge import merge
 from harness.cli.model_report import model_report
@@ -38,8 +39,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    new, sweep, run, merge, report, board, import_, export, verify, status, check, doctor, ls, tune,
-    calibrate_env, calibrate, profile, preview, watch, model_report,
+    new, sweep, run, merge, report, board, import_, export, verify, status, check, doctor, launch,
+    ls, tune, calibrate_env, calibrate, profile, preview, watch, model_report,
 ):  # fmt: skip
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)
 
