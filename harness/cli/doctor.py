@@ -25,8 +25,8 @@ def doctor(
         bool, typer.Option("--gpu", help="A GPU was paid for: fail if nothing can learn on it.")
     ] = False,
     results: Annotated[
-        Path | None,
-        typer.Option(help="Write the answer into this results folder, for its reports."),
+        str | None,
+        typer.Option(help="Write the answer into this results folder or bucket, for reports."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -35,9 +35,12 @@ def doctor(
         from harness import provenance
         from harness.doctor import examined
         from harness.store import machines
+        from harness.store.bucket import Bucket, is_url
         from harness.store.writer import now
 
-        folder = option.DEFAULT_RESULTS if results is None else results
+        # One without rights is refused before anything is tried.
+        bucket = Bucket(results) if results is not None and is_url(results) else None
+        folder = Path(results) if results is not None and not bucket else option.DEFAULT_RESULTS
         found: list[Finding] = []
         with activity.shown("doctor") as tell:
             for finding in examined(folder, gpu, lambda what: tell(what, 0, 0)):
@@ -55,8 +58,8 @@ def doctor(
         else:
             show(found)
         if results is not None:
-            path = machines.keep(results, answer)
-            verb.warn([f"kept for reports: {path}"])
+            where = machines.publish(bucket, answer) if bucket else machines.keep(folder, answer)
+            verb.warn([f"kept for reports: {where}"])
         if broken:
             raise typer.Exit(verb.SOME_FAILED)
 

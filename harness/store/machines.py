@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from harness.store import files
+from harness.store.bucket import Bucket
 from harness.store.files import Damage
 
 ROOM = "machines"  # of a results folder: a file for each, by its host name
@@ -20,6 +22,14 @@ def keep(root: Path, found: Mapping[str, Any]) -> Path:
     path = folder / f"{found['host']}.json"
     files.write_json(path, found)
     return path
+
+
+def publish(bucket: Bucket, found: Mapping[str, Any]) -> str:
+    """The same, into a bucket: a merge brings it home."""
+    with TemporaryDirectory() as scratch:
+        path = keep(Path(scratch), found)
+        bucket.write(f"{ROOM}/{path.name}", path.read_bytes())
+    return f"{bucket}/{ROOM}/{path.name}"
 
 
 def kept(root: Path) -> tuple[list[dict[str, Any]], list[Damage]]:

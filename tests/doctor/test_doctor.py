@@ -293,6 +293,16 @@ def test_the_answer_is_json_and_kept_with_the_results(found, tmp_path):
     assert [each["part"] for each in kept["findings"]] == ["cores", "gpu"]
 
 
+def test_the_answer_comes_home_from_a_bucket(found, tmp_path):
+    bucket = (tmp_path / "bucket").as_uri()
+    typed("doctor", "--results", bucket, cwd=tmp_path)
+    typed("sweep", "smoke", "--shard", "0/9999", "--results", bucket, cwd=tmp_path)
+
+    typed("merge", bucket, "--results", "home", cwd=tmp_path)
+
+    assert [each["host"] for each in machines.kept(tmp_path / "home")[0]] == [socket.gethostname()]
+
+
 @pytest.mark.slow
 def test_this_machine_can_train(tmp_path):
     said = typed("doctor", "--json", "--results", "r", cwd=tmp_path)
