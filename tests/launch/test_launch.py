@@ -283,9 +283,9 @@ def test_a_name_that_no_target_takes_is_refused(wrong):
         Plan(**facts, **wrong)
 
 
-def test_a_study_that_is_too_large_is_refused_with_the_way_out(tmp_path):
-    (tmp_path / "big.json").write_bytes(b"".join(
-        str(i * 7919 % 1000003).encode() for i in range(600_000)))  # fmt: skip
+def test_a_study_that_is_too_large_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "MOST", 100)
+    (tmp_path / "big.json").write_bytes(bytes(range(256)))
 
     with pytest.raises(UserError, match="a folder of their own"):
         study.archive(tmp_path)
