@@ -161,7 +161,8 @@ def show(plan: Plan, written: Written, folder: Path) -> None:
     for path in written.files:
         line(f"written: {path}")
     of = "1 machine" if plan.parallel == 1 else f"{plan.parallel} machines at once"
-    line(f"{plan.runs} runs in {plan.shards} shards on {of}, each stopped after {plan.hours} h")
+    shards = "1 shard" if plan.shards == 1 else f"{plan.shards} shards"
+    line(f"{plan.runs} runs in {shards} on {of}, each stopped after {plan.hours} h")
     for mark, given_by in written.placeholders.items():
         line(f"still to be filled in: {mark} ({given_by})")
     line(f"\nnothing was started. From {folder}{os.sep}:")

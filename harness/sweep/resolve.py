@@ -43,7 +43,7 @@ def resolve(request: Request, rehearse: bool = False) -> RunSpec:
     checkpoint = None
     if request.checkpoint is not None:
         checkpoint = _read("checkpoint", request.checkpoint, Checkpoint, problems)
-    if missing := agents.no_device(engine.device):
+    if rehearse and (missing := agents.no_device(engine.device)):
         problems.add(("engine", "device"), missing)
     if outside := not_reporting([request.seed]):
         problems.add(("seed",), outside)

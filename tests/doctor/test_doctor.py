@@ -293,6 +293,7 @@ def test_the_answer_is_json_and_kept_with_the_results(found, tmp_path):
     assert [each["part"] for each in kept["findings"]] == ["cores", "gpu"]
 
 
+@pytest.mark.slow
 def test_the_answer_comes_home_from_a_bucket(found, tmp_path):
     bucket = (tmp_path / "bucket").as_uri()
     typed("doctor", "--results", bucket, cwd=tmp_path)

@@ -312,6 +312,15 @@ def test_the_command_writes_a_file_and_starts_nothing(tmp_path):
     assert "YOUR-BUCKET" not in said
 
 
+def test_a_sweep_on_gpus_is_launched_from_a_machine_without_one(tmp_path):
+    words = ("k8s", "smoke", "--gpu", "l4", "--engine", "{device: cuda:99}")
+    typed("launch", *words, cwd=tmp_path)
+
+    text = (tmp_path / "launch" / "smoke" / "job.yaml").read_text()
+    assert "harness doctor --gpu" in text
+    assert "--engine '{device: cuda:99}'" in text
+
+
 @pytest.mark.parametrize(
     ("words", "way_out"),
     [

@@ -108,11 +108,18 @@ def test_how_agents_are_scored_on_a_card_changes_no_run_whose_sweep_says_it(monk
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "meta", "nonsense"])
-def test_a_device_that_is_not_here_is_refused_at_its_line(problems, name):
-    found = problems(HEAD + f"arms: {{a: {{agent: random}}}}\nengine:\n  device: '{name}'\n")
+def test_a_device_that_is_not_here_is_refused_at_its_line_where_runs_are_to_be_trained(
+    tmp_path, name
+):
+    path = tmp_path / "sweep.yaml"
+    path.write_text(HEAD + f"arms: {{a: {{agent: random}}}}\nengine:\n  device: '{name}'\n")
 
-    assert list(found) == [(8, "engine.device")]
-    assert f"there is no device '{name}' here" in found[8, "engine.device"]
+    with pytest.raises(UserError) as caught:
+        expand_file(path, rehearse=True)
+
+    assert [(p.line, p.key) for p in caught.value.problems] == [(8, "engine.device")]
+    assert f"there is no device '{name}' here" in caught.value.problems[0].message
+    assert expand_file(path).sweep.runs[0].engine.device == name
 
 
 def test_only_a_grid_multiplies(expand):
