@@ -70,6 +70,7 @@ class Study(NamedTuple):
     env: str
     steps: int
     seeds: int
+    episodes: int  # of an evaluation, where most of the time is evaluation
     hparams: str = "{}"
 
     def __str__(self) -> str:
@@ -78,7 +79,7 @@ class Study(NamedTuple):
     def write(self, folder: Path, evaluating: bool) -> None:
         """:param evaluating: most of the time, instead of training."""
         every = self.steps // (20 if evaluating else 4)
-        fields = self._asdict() | {"every": every, "episodes": 150 if evaluating else 2}
+        fields = self._asdict() | {"every": every, "episodes": self.episodes if evaluating else 2}
         barriers = f"checkpoint: {{every: {self.steps // 4}}}" if self.checkpoint else ""
         for name, text in (("sweep.yaml", SWEEP), ("search.yaml", SEARCH)):
             (folder / name).write_text(text.format(**fields | {"checkpoint": barriers}))
@@ -87,12 +88,12 @@ class Study(NamedTuple):
 DQN = "{learning_starts: 100, buffer_size: 1000, batch_size: 16, policy_kwargs: {net_arch: [8]}}"
 PPO = "{n_envs: 2, n_steps: 32, batch_size: 32, n_epochs: 2, policy_kwargs: {net_arch: [8]}}"
 STUDIES = {
-    "tabular_q": Study("tabular_q", "sb3", False, "DeepSea-8", 4_000, 6),
-    "tabular_q+checkpoint": Study("tabular_q", "sb3", True, "DeepSea-8", 4_000, 6),
-    "ppo": Study("ppo", "sb3", False, "CartPole-v1", 1024, 4, PPO),
-    "ppo+checkpoint": Study("ppo", "sb3", True, "CartPole-v1", 1024, 4, PPO),
-    "lockstep": Study("dqn", "lockstep", False, "CartPole-v1", 2000, 4, DQN),
-    "lockstep+checkpoint": Study("dqn", "lockstep", True, "CartPole-v1", 2000, 4, DQN),
+    "tabular_q": Study("tabular_q", "sb3", False, "DeepSea-8", 4_000, 6, 2_000),
+    "tabular_q+checkpoint": Study("tabular_q", "sb3", True, "DeepSea-8", 4_000, 6, 2_000),
+    "ppo": Study("ppo", "sb3", False, "CartPole-v1", 1024, 4, 600, PPO),
+    "ppo+checkpoint": Study("ppo", "sb3", True, "CartPole-v1", 1024, 4, 600, PPO),
+    "lockstep": Study("dqn", "lockstep", False, "CartPole-v1", 2000, 4, 600, DQN),
+    "lockstep+checkpoint": Study("dqn", "lockstep", True, "CartPole-v1", 2000, 4, 600, DQN),
 }
 WORDS = {
     "training": ("sweep", "sweep.yaml", "--workers", "2", "--no-figures", "--no-crosscheck"),
@@ -206,7 +207,8 @@ class Home:
         for path in store.root.glob("runs/*/*/*/result.json"):
             result = json.loads(path.read_text())
             kept = {name: each["sha256"] for name, each in result["files"].items()}
-            kept.pop("train.jsonl", None)  # it tells CPU seconds
+            # One tells CPU seconds, and the other when it was packed; it holds the weights.
+            kept = {name: kept[name] for name in kept.keys() - {"train.jsonl", "model/model.zip"}}
             found[path.parent.name] = result["weights"], result["final"], kept
         if self.deed == "report":
             for path in store.sweep_folder("kills").glob("report/*.*"):
