@@ -105,7 +105,7 @@ WHOM = {
 @pytest.mark.parametrize(
     ("whom", "seconds"),
     [
-        pytest.param("group", 20.0, marks=pytest.mark.slow),
+        pytest.param("group", 20.0, marks=pytest.mark.soak),
         *(pytest.param(whom, 60.0, marks=pytest.mark.soak) for whom in WHOM),
     ],
 )
