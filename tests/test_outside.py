@@ -105,7 +105,7 @@ WHOM = {
 @pytest.mark.parametrize(
     ("whom", "seconds"),
     [
-        pytest.param("group", 20.0, marks=pytest.mark.soak),
+        pytest.param("group", 20.0, marks=pytest.mark.slow),
         *(pytest.param(whom, 60.0, marks=pytest.mark.soak) for whom in WHOM),
     ],
 )
@@ -134,7 +134,7 @@ def test_what_is_stopped_for_a_while_goes_on_and_nobody_takes_its_runs(whom, sec
 # Two commands at once -----------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_of_two_sweeps_at_once_the_one_that_is_left_takes_over_what_the_other_was_at(home, truth):
     first = home.start()
     wait_for(lambda: workers(first))

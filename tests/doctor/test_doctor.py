@@ -288,7 +288,7 @@ def test_the_answer_is_json_and_kept_with_the_results(found, tmp_path):
     said = typed("doctor", "--json", "--gpu", "--results", "r", cwd=tmp_path)
     (kept,), damaged = machines.kept(tmp_path / "r")
 
-    assert json.loads(said[: said.rindex("}") + 1]) == kept
+    assert json.loads(said[said.index("{") : said.rindex("}") + 1]) == kept
     assert (kept["host"], kept["asked_for_gpu"], damaged) == (socket.gethostname(), True, [])
     assert [each["part"] for each in kept["findings"]] == ["cores", "gpu"]
 
@@ -307,7 +307,10 @@ def test_the_answer_comes_home_from_a_bucket(found, tmp_path):
 @pytest.mark.slow
 def test_this_machine_can_train(tmp_path):
     said = typed("doctor", "--json", "--results", "r", cwd=tmp_path)
-    found = {each["part"]: each for each in json.loads(said[: said.rindex("}") + 1])["findings"]}
+    found = {
+        each["part"]: each
+        for each in json.loads(said[said.index("{") : said.rindex("}") + 1])["findings"]
+    }
 
     assert {f"draw {family}" for family in rendering.FAMILIES} < set(found)
     assert found["run"]["facts"]["return"] > 2 * sanity.RANDOM
