@@ -134,12 +134,14 @@ def test_what_is_stopped_for_a_while_goes_on_and_nobody_takes_its_runs(whom, sec
 # Two commands at once -----------------------------------------------------------------------------
 
 
-@pytest.mark.soak
-def test_of_two_sweeps_at_once_the_one_that_is_left_takes_over_what_the_other_was_at(home, truth):
+@pytest.mark.slow
+def test_of_two_sweeps_at_once_the_one_that_is_left_takes_over_what_the_other_was_at(place):
+    study = STUDY._replace(steps=100_000)  # or the first has ended before the second has begun
+    home, truth = Home(place, study, "training"), undisturbed(place, study, "training", None)
     first = home.start()
-    wait_for(lambda: workers(first))
+    assert wait_for(lambda: workers(first), 60)
     second = home.start()
-    wait_for(lambda: workers(second))
+    assert wait_for(lambda: workers(second), 60)
     psutil.Process(first.pid).kill()
 
     finish(first, -signal.SIGKILL)
@@ -150,4 +152,5 @@ def test_of_two_sweeps_at_once_the_one_that_is_left_takes_over_what_the_other_wa
     logs, _ = made(home)
     outcomes = [[line["outcome"] for line in log if "ended" in line] for log in logs]
     assert all(ends.count("finished") == 1 for ends in outcomes)
+    finish(home.start(), 0)  # the next command removes what the killed one left
     home.is_tidy()

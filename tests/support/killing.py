@@ -275,20 +275,20 @@ def server(process: subprocess.Popen[bytes]) -> psutil.Process | None:
 
 
 def workers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    of = server(process)
-    try:
-        children = of.children() if of else []
-        return [child for child in children if "forkserver" in " ".join(child.cmdline())]
-    except psutil.Error:
-        return []
+    return _of_server(process, "forkserver")
 
 
 def compilers(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """Processes that compile for the server of workers."""
+    return _of_server(process, "warm()")
+
+
+def _of_server(process: subprocess.Popen[bytes], word: str) -> list[psutil.Process]:
+    """What the server of workers has started with such a command."""
     of = server(process)
     try:
         children = of.children() if of else []
-        return [child for child in children if "warm()" in " ".join(child.cmdline())]
+        return [child for child in children if word in " ".join(child.cmdline())]
     except psutil.Error:
         return []
 
