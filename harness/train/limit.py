@@ -77,6 +77,11 @@ def _ring_in(seconds: float) -> None:
     faulthandler.dump_traceback_later(max(seconds, 0.0) + DEAF, file=2, exit=True)
 
 
+def _clocks() -> tuple[float, float]:
+    """Seconds that have passed, and those that this process has worked."""
+    return time.monotonic(), time.process_time()
+
+
 class _Watch:
     """Looks at the clock and the memory of this process, from a thread of its own."""
 
@@ -87,6 +92,7 @@ class _Watch:
         self.thread = threading.Thread(target=self._look, daemon=True)
         self._error: LimitExceeded | None = None
         self._ended, self._turn = threading.Event(), threading.Lock()
+        self._before = _clocks()  # here: the thread may be stopped before its first look
 
     def stop(self, number: int, frame: FrameType | None) -> None:
         """What SIGTERM does meanwhile, in the main thread."""
@@ -97,15 +103,12 @@ class _Watch:
             self._ended.set()
 
     def _look(self) -> None:
-        process, stopped = psutil.Process(), 0.0
-        before = time.monotonic(), time.process_time()
-        why = ""
+        process, stopped, why = psutil.Process(), 0.0, ""
         while not why:
             if self._ended.wait(POLL):
                 return
-            now = time.monotonic(), time.process_time()
-            passed, worked = now[0] - before[0], now[1] - before[1]
-            before = now
+            before, self._before = self._before, _clocks()
+            passed, worked = (now - then for now, then in zip(self._before, before, strict=True))
             if passed > STOPPED and worked < IDLE * passed:  # by SIGSTOP, as a scheduler does
                 stopped += passed
                 with self._turn:
