@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import psutil
 import pytest
 from killing import STUDIES, Home, finish, place_for_homes, undisturbed, wait_for, workers
 
 STUDY = STUDIES["tabular_q"]
+SUPPORT = Path(__file__).parent / "support"
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +132,44 @@ def test_what_is_stopped_for_a_while_goes_on_and_nobody_takes_its_runs(whom, sec
     logs, _ = made(home)
     assert all(["started" in log[0], log[1]["outcome"]] == [True, "finished"] for log in logs)
     assert {len(log) for log in logs} == {2}
+    home.is_tidy()
+
+
+# The clock ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clock(place):
+    """Variables for a command whose time of day is set by writing seconds into a file."""
+    compiler = shutil.which("cc")
+    if not compiler:
+        pytest.skip("a clock that is set takes a C compiler")
+    offset, library = place / "offset", place / "clock.so"
+    words = [compiler, "-shared", "-fPIC", "-o", library, SUPPORT / "clock.c"]
+    subprocess.run(words, check=True)
+    return {"LD_PRELOAD": str(library), "CLOCK_OFFSET": str(offset)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("days", [3, -3])
+def test_a_clock_that_is_set_while_runs_train_changes_nothing(days, clock, home, truth):
+    with (home.folder / "sweep.yaml").open("a") as file:
+        file.write("limits: {hours: 1}\n")
+    offset = Path(clock["CLOCK_OFFSET"])
+    offset.write_text("0")
+    process = home.start(more=["--budget", "2h"], env=clock)
+    assert wait_for(lambda: workers(process))
+    offset.write_text(str(days * 86_400))
+
+    said = finish(process, 0)
+
+    assert "Traceback" not in said
+    assert home.outcome() == truth.outcome
+    logs, results = made(home)
+    ended = [datetime.fromisoformat(log[-1]["ended"]) for log in logs]
+    far = [round((each - datetime.now(UTC)).total_seconds() / 86_400) for each in ended]
+    assert set(far) == {days}  # it was set indeed
+    assert all(0 <= result["wall_seconds"] < 3_600 for result in results)
     home.is_tidy()
 
 

@@ -6,7 +6,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,6 +16,7 @@ from harness.spec import RunSpec
 from harness.store.estimate import Experience, duration, not_counted
 from harness.store.reader import Store
 
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 AGAIN = 0.05  # seconds: an alarm that found modules being imported rings once more
 
 
@@ -24,6 +26,15 @@ class OutOfTime(KeyboardInterrupt):
 
 class Paused(KeyboardInterrupt):
     """A run has come to a barrier, and there is no time to come to another."""
+
+
+def _machine() -> str:
+    """Names a machine from when it starts until it is switched off, in which its processes have
+    one `time.monotonic`; empty: not known.
+    """
+    with suppress(OSError):
+        return BOOT.read_text()
+    return ""
 
 
 class Budget:
@@ -42,12 +53,14 @@ class Budget:
         self._learned = -1
 
     def __getstate__(self) -> dict[str, Any]:
-        """For a worker, who may be on another machine: until when in seconds since 1970."""
-        return vars(self) | {"_deadline": time.time() + self.left()}
+        """For a worker: until when, also in seconds since 1970, for another machine."""
+        return vars(self) | {"_since": (_machine(), time.time() + self.left())}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        machine, until = state.pop("_since")
         vars(self).update(state)
-        self._deadline += time.monotonic() - time.time()
+        if not machine or machine != _machine():
+            self._deadline = time.monotonic() + until - time.time()
 
     def left(self) -> float:
         """Seconds, also on a machine whose clock is set meanwhile."""

@@ -16,6 +16,7 @@ from harness.config.option import seconds
 from harness.config.strict import UserError
 from harness.spec import Checkpoint
 from harness.store.estimate import Experience
+from harness.train import budget as budgets
 from harness.train.budget import Budget, Unfinished
 from harness.train.missing import train_missing
 from harness.train.run import attempt
@@ -178,9 +179,22 @@ def test_what_is_no_duration_is_refused_in_one_line(text):
 
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_clock_that_is_set_takes_no_time_and_gives_none(days, monkeypatch):
+    monkeypatch.setattr(budgets, "_machine", lambda: "this")
     budget, now = Budget(100.0), time.time
+    sent = pickle.dumps(budget)
     monkeypatch.setattr(time, "time", lambda: now() + 86_400 * days)
 
-    for copy in (budget, pickle.loads(pickle.dumps(budget))):  # as a worker gets it
+    for copy in (budget, pickle.loads(sent)):  # as a worker gets it
         assert 99.0 < copy.left() <= 100.0
         assert copy.fits(tiny("random"))
+
+
+@pytest.mark.parametrize("machines", [["one", "other"], ["", ""]])
+def test_on_another_machine_a_budget_ends_by_the_time_of_day(machines, monkeypatch):
+    names = iter(machines)
+    monkeypatch.setattr(budgets, "_machine", lambda: next(names))
+    budget, passed = Budget(100.0), time.monotonic
+    sent = pickle.dumps(budget)
+    monkeypatch.setattr(time, "monotonic", lambda: passed() + 5_000)  # it started earlier
+
+    assert 99.0 < pickle.loads(sent).left() <= 100.0

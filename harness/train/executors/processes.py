@@ -118,6 +118,7 @@ def _started(context: ForkServerContext, spec: RunSpec, job: Job) -> BaseProcess
         with suppress(EOFError, ConnectionError):
             worker.start()
             return worker
+        time.sleep(TICK)  # one that has just been killed may still be taken for alive
     why = "the process that workers are forked from was killed, or cannot import what runs need"
     raise UserError.of("--executor", f"{why}: `--executor serial` shows the second")
 
