@@ -8,7 +8,7 @@ import pytest
 from tiny import tiny
 
 from harness.config.strict import UserError
-from harness.train.executors import processes
+from harness.train.executors.processes import TICK, _started
 from harness.train.run import Job
 
 
@@ -28,11 +28,11 @@ class Dying:
 
 
 def test_a_server_that_is_not_dead_yet_is_waited_for(tmp_path):
-    server = Dying(processes.TICK * 1.5)
+    server = Dying(TICK * 1.5)
 
-    assert processes._started(server, tiny("random"), Job(tmp_path)) is server
+    assert _started(server, tiny("random"), Job(tmp_path)) is server
 
 
 def test_a_server_that_never_lives_is_told_in_one_line(tmp_path):
     with pytest.raises(UserError, match="cannot import what runs need: `--executor serial`"):
-        processes._started(Dying(60), tiny("random"), Job(tmp_path))
+        _started(Dying(60), tiny("random"), Job(tmp_path))
