@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from contextlib import chdir, contextmanager
 
 import grammar
@@ -190,6 +191,45 @@ def test_an_option_out_of_its_range_is_refused_at_once(tmp_path, words, says):
     assert done.exit_code == verb.USERS_ERROR, done.output
     assert says in done.output and "Traceback" not in done.output
     assert not list(tmp_path.iterdir())
+
+
+TINY = {"envs": ["DeepSea-8"], "steps": 100, "seeds": 2}
+TINY |= {"evaluation": {"every": 100, "episodes": 1, "final_episodes": 2}}
+PLACED = {
+    "sweep": ["sweep", "sweep.yaml"],
+    "run": ["run", "tabular_q", "DeepSea-8", "--steps", "100"],
+    "tune": ["tune", "search.yaml"],
+    "import": ["import", "scores.csv", "--as", "theirs"],
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a /proc")
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([*words, "--results", "/proc/x"] for words in PLACED.values()),
+        ["launch", "gcp", "sweep.yaml", "--out", "/proc/x"],
+        ["new", "/proc/x"],
+    ],
+    ids=[*PLACED, "launch", "new"],
+)
+def test_where_no_folder_can_be_made_is_told_in_one_line(tmp_path, words):
+    arm = {"agent": "tabular_q"}
+    sweep = TINY | {"name": "tiny", "question": "Is it refused?", "arms": {"learner": arm}}
+    space = {"gamma": {"why": "Near or far.", "low": 0.8, "high": 0.99}}
+    search = TINY | {"name": "tiny", "arms": {"learner": arm | {"space": space}}}
+    search |= {"budget": {"trials": 1}, "confirm": {"top": 1, "test_seeds": 2}}
+    (tmp_path / "sweep.yaml").write_text(json.dumps(sweep))
+    (tmp_path / "search.yaml").write_text(json.dumps(search))
+    rows = [f"{arm},CartPole-v1,{seed},100,{seed}" for arm in "ab" for seed in range(3)]
+    (tmp_path / "scores.csv").write_text("\n".join(["arm,env,seed,step,return", *rows]))
+
+    with chdir(tmp_path):
+        done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+
+    assert done.exit_code == verb.USERS_ERROR, done.output
+    lines = [line for line in done.output.splitlines() if line.startswith("/proc/x")]
+    assert len(lines) == 1 and "no folder can be made there" in lines[0]
 
 
 @pytest.mark.parametrize("examples", [SAMPLE, pytest.param(SOAK, marks=pytest.mark.soak)])

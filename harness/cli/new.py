@@ -18,9 +18,11 @@ def new(
     """Start a study: a sweep with an environment, an agent and a bonus of your own, and tests."""
     with verb.users_errors():
         from harness.config.shipped import shipped
+        from harness.store.files import make_folder
 
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise verb.user_error("new", f"{folder} is there already: name a new folder")
+        make_folder(folder)
         shutil.copytree(shipped("configs/study"), folder, dirs_exist_ok=True)
         schema = shipped("configs/schema").resolve().as_uri()
         for path in folder.rglob("*.yaml"):

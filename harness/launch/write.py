@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.launch import study
 from harness.launch.plan import ATTEMPTS, MARK, Plan
-from harness.store.files import write_whole
+from harness.store.files import make_folder, write_whole
 
 STUDY = "study.tgz"
 # What is not given, by its mark, and the option that gives it.
@@ -172,7 +172,7 @@ def write(target: str, plan: Plan, own: Path | None, out: Path) -> Written:
         sweep=plan.sweep(to.shard(plan), results, to.scratch), scratch=to.scratch,
         study=base64.b64encode(packed).decode(),
     )  # fmt: skip
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     write_whole(out / to.file, text.encode())
     files = [out / to.file]
     if packed and target in ("gcp", "batch"):

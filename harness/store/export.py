@@ -16,7 +16,7 @@ import pandas as pd
 from harness.config.tree import flat, written
 from harness.spec import ResolvedSweep, Run, RunSpec
 from harness.store.cost import spent
-from harness.store.files import write_whole
+from harness.store.files import make_folder, write_whole
 from harness.store.reader import RunStatus, Store
 
 SETTING, METRIC = "hparams.", "metrics."  # begin the columns that differ between sweeps
@@ -89,7 +89,7 @@ def table(sweep: ResolvedSweep, store: Store) -> pd.DataFrame:
 def write(sweep: ResolvedSweep, store: Store, folder: Path) -> Exported:
     """NAME.csv and NAME.parquet."""
     made, folder = table(sweep, store), Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     csv = folder / f"{sweep.name}.csv"
     write_whole(csv, made.to_csv(index=False, lineterminator="\n").encode())
     content = io.BytesIO()

@@ -408,7 +408,7 @@ def replacing(folder: Path) -> Iterator[Path]:
 @contextmanager
 def temporary(folder: Path) -> Iterator[Path]:
     """An empty folder beside `folder`, removed at the end; what killed processes left goes too."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
     for left in _left(folder):
         shutil.rmtree(left, ignore_errors=True)
     scratch = _scratch(folder)
@@ -469,6 +469,18 @@ REFUSED = {
     errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP,
     errno.ENAMETOOLONG,
 }  # fmt: skip
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its parents, where they are not there.
+
+    :raises OSError: one that `refused` knows. Where nothing can be made, as in /proc, the system
+        says that there is no such folder, which it says of much else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:
+        raise PermissionError(errno.EPERM, "no folder can be made there", str(folder)) from None
 
 
 def refused(error: OSError) -> str | None:

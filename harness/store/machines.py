@@ -18,7 +18,7 @@ _KINDS: files.Kinds = {"host": str, "at": str, "findings": list}
 def keep(root: Path, found: Mapping[str, Any]) -> Path:
     """Write what was found of this machine, in the place of what was found before."""
     folder = root / ROOM
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     path = folder / f"{found['host']}.json"
     files.write_json(path, found)
     return path

@@ -315,7 +315,7 @@ def _sweeps(bucket: Bucket, store: Store, merged: Merged) -> None:
     for name, by_time in sweeps.items():
         folder = store.sweep_folder(name)
         files.make_way(folder.parent, folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         with writer.declaring(folder):
             _add_changes(store.history(name), rows[name], folder)
             if not (folder / SWEEP).exists():

@@ -39,7 +39,7 @@ class Busy(Exception):
 @contextmanager
 def claimed(folder: Path) -> Iterator[None]:
     """Hold the run's folder; :raises Busy: if another process holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(files.locked(folder / layout.LOCK))
@@ -281,7 +281,7 @@ def write_failure(
     folder: Path, error: str, text: str = "", symptoms: Sequence[Symptom] = ()
 ) -> None:
     """Leave the reason why a run ended without a result, even if it never began."""
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     reason = {"error": without_password(error), "traceback": without_password(text)}
     facts = {**reason, "at": now(), "symptoms": symptoms}
     write_json(folder / layout.FAILURE, facts, sealed=False)
@@ -334,7 +334,7 @@ def model_report(folder: Path, weights: str, measures: Mapping[str, Any]) -> Ite
 
 def open_output(folder: Path) -> int:
     """A descriptor for what a run prints."""
-    folder.mkdir(parents=True, exist_ok=True)
+    files.make_folder(folder)
     return os.open(folder / layout.OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 

@@ -7,7 +7,15 @@ from collections import Counter
 
 from harness.spec import ResolvedSweep
 from harness.store import declaration
-from harness.store.files import Damaged, append_json, make_way, mend_lines, set_aside, write_json
+from harness.store.files import (
+    Damaged,
+    append_json,
+    make_folder,
+    make_way,
+    mend_lines,
+    set_aside,
+    write_json,
+)
 from harness.store.reader import HISTORY, SWEEP, Store
 from harness.store.writer import declaring, now
 
@@ -19,7 +27,7 @@ def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
     """
     folder = store.sweep_folder(resolved.name)
     aside = make_way(folder.parent, folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with declaring(folder):  # by many shards at once, it is one change
         _keep(resolved, store, aside)
     return aside

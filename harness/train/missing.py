@@ -13,6 +13,7 @@ from harness.config.strict import Problem, UserError
 from harness.spec import Limits, Metric, RunSpec
 from harness.store.course import Course
 from harness.store.estimate import Experience
+from harness.store.files import make_folder
 from harness.store.reader import Store
 from harness.store.scratch import remove_left
 from harness.store.writer import mend
@@ -90,7 +91,7 @@ def train_missing(
     judge()
     with budget.ending() if budget else nullcontext():
         if missing:
-            store.root.mkdir(parents=True, exist_ok=True)
+            make_folder(store.root)
             with Display(Course(specs, store, known, failures), console) as display:
 
                 def tick() -> None:

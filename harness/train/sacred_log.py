@@ -13,7 +13,7 @@ from uuid import uuid4
 from harness.config.secret import without_password
 from harness.provenance import git, machine, packages
 from harness.spec import RunSpec
-from harness.store.files import locked
+from harness.store.files import locked, make_folder
 
 # sacred 0.8.7 imports it, and setuptools says so in every process.
 warnings.filterwarnings("ignore", "pkg_resources is deprecated", UserWarning)
@@ -53,7 +53,7 @@ def witness(
     experiment.logger.setLevel(logging.WARNING)
     experiment.add_config(key=spec.key, **spec.model_dump(mode="json"))
     folder = root / "sacred"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     experiment.observers.append(FileStorageObserver(folder))
     for url in observers:
         kind: Any = MongoObserver if url.startswith("mongodb") else SqlObserver
