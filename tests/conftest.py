@@ -9,6 +9,21 @@ import pytest
 from harness.config import declared, study
 from harness.stats import crosscheck
 
+# Compile the engine lockstep: two workers that come to them at once would compile it twice.
+COMPILING = ("tests/baselines/lockstep/", "tests/test_golden.py")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Tests of a file stay in one worker, as with --dist loadfile, and so do those that compile."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return COMPILING[0] if nodeid.startswith(COMPILING) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def no_figures_unless_asked():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -223,6 +224,29 @@ def test_ls_shows_what_a_package_declares_and_where_it_is_from(all_groups, site,
     assert line.rstrip().endswith("their-pkg 1.2")
     assert lines[0].split()[-1] == "from" and lines[1].rstrip().endswith("ships")
     assert any(line.startswith("broken ") and line.rstrip().endswith("other 1.2") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("group", "line"),
+    [
+        ("agents", r"my_agent:HillClimber .*sweep.yaml"),
+        ("bonuses", r"my_bonus:Novelty .*sweep.yaml"),
+        ("wrappers", r"mine:Coat +sweep.yaml"),
+        ("metrics", r"my_metrics:reached +\w.* sweep.yaml"),
+        ("figures", r"my_figures:gap +\w.* sweep.yaml"),
+    ],
+)
+def test_ls_shows_what_the_sweeps_of_the_current_folder_name_and_imports_nothing_of_theirs(
+    tmp_path, group, line
+):
+    typed("new", "mine", cwd=tmp_path)
+    sweep = tmp_path / "mine/sweep.yaml"
+    sweep.write_text(sweep.read_text() + 'base: {wrappers: [{name: "mine:Coat"}]}\n')
+
+    told = typed("ls", group, cwd=tmp_path / "mine")
+
+    assert re.search(line, told)
+    assert not {"my_agent", "my_bonus", "my_metrics", "my_figures"} & sys.modules.keys()
 
 
 def test_ls_shows_the_cards_of_the_current_folder_and_imports_nothing_of_theirs(tmp_path):

@@ -122,7 +122,7 @@ def test_a_shard_makes_nothing_that_is_there(tmp_path):
 
     said = train(tmp_path, "0/2", "--scratch", "second")
 
-    assert "2 runs are in file://" in said
+    assert "already: 2 runs" in said
     assert not (tmp_path / "second/runs").exists()
     assert len(published(bucket_of(tmp_path))) == 2
 

@@ -29,6 +29,7 @@ def board(
     """Write event files of the finished runs, laid out as environment/arm/seed; show them."""
     with verb.users_errors(kept="The event files are kept."):
         verb.trackers(tensorboard=True, track=None)
+        from harness.config.name import counted
         from harness.spec import RunSpec
         from harness.train.event_files import lay_out, write
 
@@ -45,7 +46,7 @@ def board(
                 write(store.folder(run))
             folder = lay_out(sweep.name, runs, store)
             left = len({run.key for run in runs}) - len(finished)
-            said = f"{sweep.name}: {len(finished)} runs"
+            said = f"{sweep.name}: {counted(len(finished))}"
             if left:
                 said += f"; {left} are not finished: of them --tensorboard alone writes event files"
             console.print(said, soft_wrap=True)

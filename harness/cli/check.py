@@ -274,6 +274,7 @@ def under(engine: str, specs: Sequence[RunSpec]) -> list[RunSpec]:
 def costs(sweep: ResolvedSweep, store: Store, price: Price) -> RenderableType:
     """The number of runs, and an estimate of time, memory and disk for what is missing."""
     from baselines import ENGINES
+    from harness.config.name import counted
     from harness.store.estimate import (
         ELSEWHERE,
         OF_PAIRS,
@@ -305,7 +306,7 @@ def costs(sweep: ResolvedSweep, store: Store, price: Price) -> RenderableType:
     if estimate.unknown:
         rows.add_row("not counted", not_counted(estimate.unknown))
     for source, n in estimate.sources.most_common():
-        rows.add_row("estimated from", f"{source}: {n} run{'s' * (n > 1)}")
+        rows.add_row("estimated from", f"{source}: {counted(n)}")
     if ELSEWHERE in estimate.sources:
         share = f"{OF_PAIRS:.0%} of measured pairs are within a factor of {WITHIN}"
         rows.add_row("", f"with such estimates {share}")

@@ -110,14 +110,18 @@ def _columns(pairs: list[str] | None) -> dict[str, str]:
 def _print(done: Import) -> None:
     from collections import Counter
 
+    from harness.config.name import counted
+
     sweep, shown = done.sweep, verb.console()
     verb.warn(done.aside)
+    verb.warn(f"No longer claimed: '{text}'. To keep it, add --claim." for text in done.dropped)
     rows = verb.table("arm", *(f"{env}>" for env in sweep.envs))
     counts = Counter((run.arm, run.env) for run in sweep.runs)
     for arm in sweep.arms:
-        rows.add_row(arm, *(f"{counts[arm, env]} runs" for env in sweep.envs))
+        rows.add_row(arm, *(counted(counts[arm, env]) for env in sweep.envs))
     shown.print(rows)
+    runs = counted(len(sweep.runs))
     if done.before:
-        shown.print(f"The same {len(sweep.runs)} runs were imported before: nothing is new.")
+        shown.print(f"The same {runs} had been imported before: nothing is new.")
     else:
-        shown.print(f"{len(sweep.runs)} runs imported, as runs that were not made here.")
+        shown.print(f"{runs} imported, not made here.")

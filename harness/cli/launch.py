@@ -153,6 +153,8 @@ def parsed(facts: dict[str, Any]) -> Plan:
 
 def show(plan: Plan, written: Written, folder: Path) -> None:
     """What was written, what is still to be filled in, and the commands."""
+    from harness.config.name import counted
+
     shown = verb.console()
 
     def line(text: str) -> None:
@@ -161,8 +163,8 @@ def show(plan: Plan, written: Written, folder: Path) -> None:
     for path in written.files:
         line(f"written: {path}")
     of = "1 machine" if plan.parallel == 1 else f"{plan.parallel} machines at once"
-    shards = "1 shard" if plan.shards == 1 else f"{plan.shards} shards"
-    line(f"{plan.runs} runs in {shards} on {of}, each stopped after {plan.hours} h")
+    shards = counted(plan.shards, "shard")
+    line(f"{counted(plan.runs)} in {shards} on {of}, each stopped after {plan.hours} h")
     for mark, given_by in written.placeholders.items():
         line(f"still to be filled in: {mark} ({given_by})")
     line(f"\nnothing was started. From {folder}{os.sep}:")

@@ -51,6 +51,7 @@ def agents(store: Store, long: bool) -> RenderableType:
             agent = entry(target)
             cells = [", ".join(agent.actions), ", ".join(agent.envs), agent.summary]
             rows.add_row(name, *cells, origin)
+    _add_own(rows, "agents")
     return rows
 
 
@@ -65,6 +66,7 @@ def bonuses(store: Store, long: bool) -> RenderableType:
             learners = [learner for learner in AGENTS if takes(learner, target)]
             cells = [REACHES[kind.reach], ", ".join(learners), kind.summary]
             rows.add_row(name, *cells, origin)
+    _add_own(rows, "bonuses")
     return rows
 
 
@@ -116,6 +118,7 @@ def wrappers(store: Store, long: bool) -> RenderableType:
             each = wrapper(target)
             where = "training" if each.kind == "training" else "training and evaluation"
             rows.add_row(name, where, each.summary, origin)
+    _add_own(rows, "wrappers")
     return rows
 
 
@@ -130,7 +133,7 @@ def executors(store: Store, long: bool) -> RenderableType:
 
 
 def metrics(store: Store, long: bool) -> RenderableType:
-    """Scores: those of every sweep, and those of packages."""
+    """Scores: those of every sweep, of packages, and of the study."""
     from harness import own
     from harness.report.results.claims import SCORE_WORDS
 
@@ -140,11 +143,12 @@ def metrics(store: Store, long: bool) -> RenderableType:
             each = own.metric(name) if name not in SCORE_WORDS else None
             about = each.about if each else SCORE_WORDS[name]
             rows.add_row(name, each.of if each else "run", about, origin)
+    _add_own(rows, "metrics")
     return rows
 
 
 def figures(store: Store, long: bool) -> RenderableType:
-    """Those of every report, and those of packages."""
+    """Those of every report, of packages, and of the study."""
     from harness import own
     from harness.report.results.figures import FIGURES
 
@@ -153,7 +157,18 @@ def figures(store: Store, long: bool) -> RenderableType:
         with _usable(rows, name, target, origin):
             shown = FIGURES[name].title if name in FIGURES else own.figure(name).about
             rows.add_row(name, shown, origin)
+    _add_own(rows, "figures")
     return rows
+
+
+def _add_own(rows: Table, group: str) -> None:
+    """What the sweep files of the current folder name. Nothing of it is imported."""
+    from harness.config import study
+
+    named = {target: path for target, place, path in study.named_in(Path()) if OWN[group] in place}
+    between = [""] * (len(rows.columns) - 3)
+    for target, path in named.items():
+        rows.add_row(target, *between, escape(study.docstring(Path(), target)), str(path))
 
 
 def _all(group: str, ships: Iterable[str]) -> Iterator[tuple[str, str, str]]:
@@ -240,6 +255,14 @@ def searches(store: Store, long: bool) -> RenderableType:
     return rows if rows.row_count else f"no search was started in {store.root}"
 
 
+# The key of a sweep file that names one.
+OWN = {
+    "agents": "agent",
+    "bonuses": "bonus",
+    "wrappers": "wrappers",
+    "metrics": "metrics",
+    "figures": "figures",
+}
 LISTS: dict[str, Callable[[Store, bool], RenderableType]] = {
     "agents": agents,
     "bonuses": bonuses,

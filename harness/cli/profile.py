@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 SECTIONS = {
     "environment": "the environment and its wrappers",
-    "acting": "choosing actions and storing what came of them",
+    "acting": "choosing actions, storing transitions",
     "update": "learning",
     "evaluation": "as often as the protocol says",
-    "logging": "metrics, and the watch for broken learners",
+    "logging": "metrics, and looking for broken learners",
     "the rest": "what is in none of these",
 }
 
@@ -49,7 +49,7 @@ def profile(
         from harness.config.strict import Document
         from harness.sweep.request import Request, Source
         from harness.sweep.resolve import resolve
-        from harness.train.profile import measure, recommended, settings
+        from harness.train.profile import ANOTHER, measure, recommended, settings
 
         study.enter(Path())
         source = Source(Document("harness profile", {}, {}))
@@ -75,7 +75,9 @@ def profile(
             print(json.dumps({"settings": facts, "recommended": lines}, indent=1))
             return
         shown.print(Group(parts(measured[0][1]), compared(measured)))
-        title = "in the sweep file or an arm of it, tried one by one:"
+        title = "in the sweep file or an arm of it, tried one by one (x2.0: twice as many steps):"
+        if any(ANOTHER in line for line in lines):
+            lines = [*lines, f"Compare the scores of {ANOTHER}, too."]
         nothing = "Nothing that was tried is quicker by more than a tenth."
         shown.print("\n".join(["", title, *lines] if lines else ["", nothing]), soft_wrap=True)
 
@@ -97,11 +99,13 @@ def parts(of: Profile) -> RenderableType:
 
 def compared(measured: list[tuple[Setting, Profile]]) -> RenderableType:
     """Rates of all settings that were tried."""
+    from harness.train.profile import ANOTHER
+
     rows = verb.table(
         "setting", "steps/s>", "steps / CPU s>", "", title="\nwhat is quickest on this machine"
     )
     for setting, of in measured:
-        about = "" if setting.alike else "another algorithm"
+        about = "" if setting.alike else ANOTHER
         name = setting.changed or "as it is"
         rows.add_row(name, f"{of.per_second:,.0f}", f"{of.per_cpu_second:,.0f}", about)
     return Group(

@@ -82,6 +82,7 @@ def sweeps(store: Store) -> RenderableType:
 
 def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     """Run states by arm and environment, why runs failed, and what is missing."""
+    from harness.config.name import counted
     from harness.spec import RunSpec
     from harness.store import cost
     from harness.store.course import Course
@@ -127,7 +128,7 @@ def of_sweep(sweep: ResolvedSweep, store: Store) -> RenderableType:
     if sweep.made:
         parts.append(cost.spent(unique).sentence)
     if sweep.imported:
-        parts.append(f"{len(sweep.imported)} runs were not made here, but imported.")
+        parts.append(f"{counted(len(sweep.imported))} imported, not made here.")
     if sweep.claims:
         answers = verb.table("claim", "", title="\nclaims")
         for claim in sweep.claims:

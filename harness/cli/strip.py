@@ -26,6 +26,7 @@ def check(path: Path, option: str) -> None:
 
 def draw(reels: Sequence[Reel], path: Path) -> None:
     """A strip for each film, under its title and its return."""
+    from harness.config.name import counted
     from harness.report.render import seaborn
     from harness.report.results.films import Strip, caption, plot, spread
 
@@ -36,6 +37,6 @@ def draw(reels: Sequence[Reel], path: Path) -> None:
         frames = [shot.pixels for shot in shots]
         whole = f"{title}: return {film.total:.6g} in {film.steps} steps"
         strips.append(Strip(whole, frames, captions))
-    shown = plot(strips, f"{len(strips)} episode{'s' * (len(strips) > 1)}")
+    shown = plot(strips, counted(len(strips), "episode"))
     path.parent.mkdir(parents=True, exist_ok=True)
     seaborn.save(shown, path.with_suffix(""), [path.suffix.removeprefix(".")])

@@ -367,13 +367,15 @@ def publishing(
     if bucket is None:
         yield runs
         return
+    from harness.config.name import counted
     from harness.store.published import declare, is_finished
     from harness.train.publisher import Publisher, Unpublished
 
     declare(sweep, bucket, store)
     left = [run for run in runs if not is_finished(run, bucket, store)]
     if len(left) < len(runs):
-        console().print(f"{len(runs) - len(left)} runs are in {bucket} already", soft_wrap=True)
+        there = counted(len(runs) - len(left))
+        console().print(f"in {bucket} already: {there}", soft_wrap=True)
     try:
         with Publisher(left, bucket, store, sweep.metrics):
             yield left

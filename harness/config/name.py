@@ -60,6 +60,11 @@ def joined(names: Iterable[str], word: str = "and") -> str:
     return f"{', '.join(some)} {word} {last}" if some else last
 
 
+def counted(n: int, noun: str = "run") -> str:
+    """`1 run`, `2 runs`, `1,000 runs`."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 def shortened(text: str) -> str:
     """What somebody wrote, as it stands in a message of one line."""
     line = " ".join(text.split())

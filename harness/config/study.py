@@ -7,6 +7,7 @@ then it may name what stands there, and what the folder's own sweep files name.
 
 from __future__ import annotations
 
+import ast
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from baselines import target as targets
 from harness.config import declared, strict
 from harness.config.failure import in_a_line
 from harness.config.name import as_file, is_target
-from harness.config.tree import walk
+from harness.config.tree import Place, walk
 
 CARDS = ("envs", "cards")  # the folders of a study in which cards are looked for
 
@@ -33,19 +34,34 @@ def enter(folder: Path, trusted: bool = False) -> None:
     _folder, _trusted = folder.resolve(), trusted
     sys.path[:] = [str(_folder), *(path for path in sys.path if path != str(_folder))]
     if trusted:
-        name(*_named_in(_folder))
+        name(*(target for target, _, _ in named_in(_folder)))
 
 
-def _named_in(folder: Path) -> Iterator[str]:
-    """All that reads "module:Name" in the folder's own sweep files."""
+def named_in(folder: Path) -> Iterator[tuple[str, Place, Path]]:
+    """All that reads "module:Name" in the folder's own sweep files, and where it stands."""
     for path in sorted(folder.glob("*.yaml")):
         try:
             data = strict.load(path).data
         except strict.UserError:  # no sweep that anybody could run
             continue
-        for _, value in walk(data, lists=True):
+        for place, value in walk(data, lists=True):
             if isinstance(value, str) and ":" in value and is_target(value):
-                yield value
+                yield value, place, path
+
+
+def docstring(folder: Path, target: str) -> str:
+    """The first line of what "module:Name" says of itself, if its file stands there.
+
+    Nothing is imported.
+    """
+    module, _, name = target.rpartition("+")[2].partition(":")
+    try:
+        body = ast.parse((folder / f"{module.replace('.', '/')}.py").read_text("utf-8")).body
+    except (OSError, SyntaxError, ValueError):
+        return ""
+    defined = (ast.ClassDef, ast.FunctionDef)
+    texts = [ast.get_docstring(at) for at in body if isinstance(at, defined) and at.name == name]
+    return (texts[-1] if texts and texts[-1] else "").partition("\n")[0]
 
 
 def folder() -> Path | None:

@@ -8,12 +8,13 @@ is no such run, and must not be averaged away. The definitions are those of rlia
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
-Statistic = Callable[[Array], Array]  # (..., runs, tasks) -> (...)
+Statistic = Callable[[Array], Array]  # (..., runs, tasks) -> (...): one matrix to one number
 
 
 def _tasks(scores: ArrayLike) -> Array:
@@ -35,7 +36,13 @@ def iqm(scores: ArrayLike) -> Array:
     """Interquartile mean over all runs and tasks, floor(T / 4) cut at each end, as in rliable."""
     flat, count = _pooled(_tasks(scores))
     cut = count // 4
-    return np.asarray(flat[..., cut : count - cut].mean(axis=-1))
+    return _number(flat[..., cut : count - cut].mean(axis=-1))
+
+
+def _number(values: Any) -> Array:
+    """Of a single matrix NumPy's number, which is a float, and no array without axes."""
+    number: Array = np.asarray(values)[()]
+    return number
 
 
 def _pooled(scores: Array) -> tuple[Array, int]:
@@ -47,17 +54,17 @@ def _pooled(scores: Array) -> tuple[Array, int]:
 
 def mean(scores: ArrayLike) -> Array:
     """The mean over tasks of each task's mean."""
-    return np.asarray(_task_means(_tasks(scores)).mean(axis=-1))
+    return _number(_task_means(_tasks(scores)).mean(axis=-1))
 
 
 def median(scores: ArrayLike) -> Array:
     """The median over tasks of each task's mean."""
-    return np.asarray(np.median(_task_means(_tasks(scores)), axis=-1))
+    return _number(np.median(_task_means(_tasks(scores)), axis=-1))
 
 
 def optimality_gap(scores: ArrayLike) -> Array:
     """How far runs stay below the reference, those above it counting as reaching it."""
-    return np.asarray(1.0 - _task_means(np.minimum(_tasks(scores), 1.0)).mean(axis=-1))
+    return _number(1.0 - _task_means(np.minimum(_tasks(scores), 1.0)).mean(axis=-1))
 
 
 def _task_means(scores: Array) -> Array:

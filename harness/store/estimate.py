@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from harness.config.name import as_file
+from harness.config.name import as_file, counted
 from harness.spec import Claim, Engine, ImportedRun, Run, RunSpec
 from harness.store import cost
 from harness.store.cost import Cost, Learner, Measured
@@ -255,7 +255,7 @@ def _whose(run: Run) -> str:
 
 def not_counted(unknown: Counter[str]) -> str:
     """Agents that nobody measured, and how many runs of them an estimate leaves out."""
-    each = (f"{agent} ({n} run{'s' * (n > 1)})" for agent, n in unknown.items())
+    each = (f"{agent} ({counted(n)})" for agent, n in unknown.items())
     return f"no estimate for {', '.join(each)}"
 
 

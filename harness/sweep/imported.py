@@ -29,6 +29,7 @@ class Import(NamedTuple):
     sweep: ResolvedSweep
     before: bool  # the same runs were there already
     aside: list[str]  # what was damaged and is set aside, a line each
+    dropped: list[str]  # claims of the import before that this one does not make
 
 
 def take(
@@ -41,7 +42,7 @@ def take(
     """
     if not is_name(name):
         raise UserError.of("--as", f"no name of a sweep: it has {RULE}", name)
-    _check_free(name, store)
+    last = _last(name, store)
     kind, series = runs(source)
     envs_of = tuple(dict.fromkeys(each.whose.env for each in series))
     arms = tuple(dict.fromkeys(each.whose.arm for each in series))
@@ -65,7 +66,8 @@ def take(
         runs=kept.runs,
         command=command,
     )
-    return Import(sweep, kept.before, record.keep(sweep, store))
+    dropped = [each.text for each in last.claims if each not in sweep.claims] if last else []
+    return Import(sweep, kept.before, record.keep(sweep, store), dropped)
 
 
 def runs_of(
@@ -121,15 +123,19 @@ def report(
     return file.report.model_copy(update={"scores": scores})
 
 
-def _check_free(name: str, store: Store) -> None:
-    """Whether no sweep of another kind has the name."""
+def _last(name: str, store: Store) -> ResolvedSweep | None:
+    """What was imported under this name before.
+
+    :raises UserError: if a sweep of another kind has it.
+    """
     try:
-        other = store.sweep(name)
+        last = store.sweep(name)
     except (FileNotFoundError, Damaged):
-        return
-    if other.made:
+        return None
+    if last.made:
         message = "a sweep of that name was started here: choose another"
         raise UserError.of("--as", message, name)
+    return last
 
 
 def anchors(names: Iterable[str]) -> dict[str, Anchors]:

@@ -8,7 +8,9 @@ from contextlib import nullcontext
 
 from rich.console import Console
 
+from baselines import LOCKSTEP
 from harness.config import study
+from harness.config.name import counted
 from harness.config.strict import Problem, UserError
 from harness.spec import Limits, Metric, RunSpec
 from harness.store.course import Course
@@ -36,7 +38,7 @@ def film(
 ) -> list[RunSpec]:
     """Film finished runs; return those that still have no film."""
     if unfilmed:
-        console.print(f"filming {len(unfilmed)} run{'s' * (len(unfilmed) > 1)}")
+        console.print(f"filming {counted(len(unfilmed))}")
         job = Job(store.root, study=study.folder(), film=True)
         executors.executor(executor)(in_order(unfilmed), job, workers, lambda: None)
     return [spec for spec in unfilmed if store.film(spec) is None]
@@ -79,7 +81,7 @@ def train_missing(
     missing, unmeasured = store.missing(specs), store.unmeasured(specs, metrics)
     finished = len({spec.key for spec in specs}) - len(missing)
     if finished:
-        console.print(f"{finished} runs are finished already")
+        console.print(f"{counted(finished)} {'is' if finished == 1 else 'are'} finished already")
     job = Job(store.root, observers, study.folder(), tuple(metrics), budget, limits, trackers)
     failures = {spec.key: store.failure(spec) for spec in missing}
     known = Experience(experience or store)
@@ -92,7 +94,8 @@ def train_missing(
     with budget.ending() if budget else nullcontext():
         if missing:
             make_folder(store.root)
-            with Display(Course(specs, store, known, failures), console) as display:
+            course = Course(specs, store, known, failures)
+            with Display(course, console, _first(missing)) as display:
 
                 def tick() -> None:
                     display.tick()
@@ -112,3 +115,9 @@ def train_missing(
         left += [spec for spec in unmeasured if not store.looked_at(spec, metrics)]
         if left:
             raise budget.over(left, store, known)
+
+
+def _first(specs: Sequence[RunSpec]) -> str:
+    """What workers do before the first of these runs begins, which may take a minute."""
+    compiled = any(spec.engine.name == LOCKSTEP for spec in specs)
+    return "libraries are imported" + ", lockstep is compiled if it is new here" * compiled

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from baselines.api import NoProgress
 from harness import agents, envs
 from harness.config import study
+from harness.config.name import counted
 from harness.provenance import THREADS
 from harness.seeding import episode_seeds
 from harness.spec import RunSpec
@@ -88,7 +89,7 @@ def settings(spec: RunSpec, cores: int) -> Iterator[Setting]:
         if threads != engine.threads and engine.name == "sb3":
             other = engine.model_copy(update={"threads": threads})
             moved = spec.model_copy(update={"engine": other})
-            yield Setting(moved, f"{threads} threads", f"engine: {{threads: {threads}}}")
+            yield Setting(moved, counted(threads, "thread"), f"engine: {{threads: {threads}}}")
     for n in (n_envs // 2, n_envs * 2, n_envs * 4) if isinstance(n_envs, int) else ():
         with suppress(ValueError):  # where they do not go with other hyper-parameters
             hparams = spec.hparams | {"n_envs": max(n, 1)}
@@ -96,14 +97,17 @@ def settings(spec: RunSpec, cores: int) -> Iterator[Setting]:
             if hparams["n_envs"] != n_envs:
                 moved = spec.model_copy(update={"hparams": hparams})
                 paste = f"hparams: {{n_envs: {max(n, 1)}}}"
-                yield Setting(moved, f"{max(n, 1)} environments", paste, alike=False)
+                yield Setting(moved, counted(max(n, 1), "environment"), paste, alike=False)
 
 
 def recommended(measured: Sequence[tuple[Setting, Profile]]) -> list[str]:
-    """What to write for runs side by side, and for one alone, where it gains more than noise."""
+    """What to write for runs side by side, and for one alone, where it gains more than noise.
+
+    How much it gains stands behind it: x2.0 is twice as many steps.
+    """
     gains: dict[tuple[str, bool], list[str]] = {}
     _, first = measured[0]
-    for title, rate in (("in a sweep", "per_cpu_second"), ("of one run alone", "per_second")):
+    for title, rate in (("in a sweep", "per_cpu_second"), ("alone", "per_second")):
         for alike in (True, False):
             among = [each for each in measured[1:] if each[0].alike == alike]
             if not among:
@@ -111,15 +115,15 @@ def recommended(measured: Sequence[tuple[Setting, Profile]]) -> list[str]:
             setting, best = max(among, key=lambda each: getattr(each[1], rate))
             gain = getattr(best, rate) / getattr(first, rate)
             if gain >= GAIN:
-                gains.setdefault((setting.paste, alike), []).append(f"{gain:.1f} {title}")
+                gains.setdefault((setting.paste, alike), []).append(f"x{gain:.1f} {title}")
     return [
-        f"{paste}    # times as many steps: {', '.join(found)}"
-        + ("" if alike else "; another algorithm: compare its scores")
+        f"{paste}  # {', '.join(found)}" + ("" if alike else f"; {ANOTHER}")
         for (paste, alike), found in gains.items()
     ]
 
 
 GAIN = 1.1  # less is noise
+ANOTHER = "another algorithm"
 
 
 # What is measured ---------------------------------------------------------------------------------

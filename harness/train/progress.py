@@ -22,10 +22,13 @@ _BESIDE = 4  # lines of a screen that are no rows of the table
 
 
 class Display:
-    """Shows the course of runs from now on; call `tick` about twice a second."""
+    """Shows the course of runs from now on; call `tick` about twice a second.
 
-    def __init__(self, course: Course, console: Console) -> None:
-        self.course, self.console = course, console
+    :param first: what is done until the first of them begins.
+    """
+
+    def __init__(self, course: Course, console: Console, first: str = "") -> None:
+        self.course, self.console, self.first = course, console, first
         self._said, self._line = 0.0, ""
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
@@ -41,23 +44,30 @@ class Display:
 
     def tick(self, last: bool = False) -> None:
         """Look at the files and show what has changed."""
-        for run in self.course.look():
+        ended = self.course.look()
+        if ended or self.course.count("running"):
+            self.first = ""
+        for run in ended:
             if run.state == "failed":
                 failure = self.course.store.status(run.spec).failure
                 reason = escape(failure["error"]) if failure else "its reason cannot be read"
                 self.console.print(f"[red]failed[/red]: {run.spec}: {reason}")
         if self._live.is_started:
             size = self.console.size
-            self._live.update(screen(self.course, size.width, size.height), refresh=True)
+            shown = screen(self.course, size.width, size.height, self.first)
+            self._live.update(shown, refresh=True)
         elif last or time.monotonic() - self._said > LINE_EVERY:
             self._said, before = time.monotonic(), self._line
-            self._line = line(self.course)
+            self._line = line(self.course, self.first)
             if self._line != before:
                 self.console.print(self._line, soft_wrap=True)
 
 
-def line(course: Course) -> str:
-    """All of it in one line."""
+def line(course: Course, first: str = "") -> str:
+    """All of it in one line.
+
+    :param first: what is done before any run begins.
+    """
     running, failed = course.count("running"), course.count("failed")
     text = f"{course.count('finished') + failed}/{len(course.runs)} runs"
     if running:
@@ -71,13 +81,14 @@ def line(course: Course) -> str:
         text += f", no estimate yet for {', '.join(course.unknown)}"
     elif left is not None and not course.over:
         text += f", {duration(left)} left"
-    return f"{text}, {duration(course.elapsed())} so far"
+    text += f", {duration(course.elapsed())} so far"
+    return f"{text}; {first}" if first else text
 
 
-def screen(course: Course, width: int, height: int) -> RenderableType:
+def screen(course: Course, width: int, height: int, first: str = "") -> RenderableType:
     """The table and, below it, the line."""
     shown = table(course.cells(), width, height - _BESIDE)
-    return Group(shown, Text(), Text(line(course), overflow="fold"))
+    return Group(shown, Text(), Text(line(course, first), overflow="fold"))
 
 
 def table(cells: Sequence[Cell], width: int = NARROW, most: int | None = None) -> Table:

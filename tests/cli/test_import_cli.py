@@ -25,7 +25,7 @@ def folder(tmp_path):
 
 def test_finished_results_are_a_report_in_one_command_that_the_report_repeats(folder):
     said = typed("import", "scores.csv", "--as", "theirs", "--claim", CLAIM, cwd=folder)
-    assert "16 runs imported, as runs that were not made here" in said
+    assert "16 runs imported, not made here." in said
     assert "report: results/sweeps/theirs/report/report.md" in said
 
     text = (folder / "results/sweeps/theirs/report/report.md").read_text()
@@ -38,7 +38,25 @@ def test_the_same_import_again_says_that_nothing_is_new(folder):
 
     said = typed("import", "scores.csv", "--as", "theirs", cwd=folder)
 
-    assert "The same 16 runs were imported before: nothing is new." in said
+    assert "The same 16 runs had been imported before: nothing is new." in said
+
+
+def test_an_import_that_is_repeated_without_its_claim_says_what_is_no_longer_claimed(folder):
+    typed("import", "scores.csv", "--as", "theirs", "--claim", CLAIM, cwd=folder)
+
+    again = typed("import", "scores.csv", "--as", "theirs", "--claim", CLAIM, cwd=folder)
+    without = typed("import", "scores.csv", "--as", "theirs", cwd=folder)
+
+    assert "No longer claimed" not in again
+    assert f"No longer claimed: '{CLAIM}'. To keep it, add --claim." in without
+
+
+def test_one_run_is_counted_as_one(folder):
+    (folder / "one.csv").write_text("arm,env,seed,step,return\na,CartPole-v1,0,100,5\n")
+
+    said = typed("import", "one.csv", "--as", "one", cwd=folder)
+
+    assert "1 run imported, not made here." in said and "1 runs" not in said
 
 
 @pytest.mark.parametrize(
@@ -67,7 +85,7 @@ def test_an_imported_run_cannot_be_made_again_and_every_verb_says_why(folder):
     assert "it was not made here, but imported from scores.csv: there is no agent" in typed(
         "verify", key, cwd=folder, code=2
     )
-    assert "16 runs were not made here, but imported." in typed("status", "theirs", cwd=folder)
+    assert "16 runs imported, not made here." in typed("status", "theirs", cwd=folder)
     assert "theirs/b" in typed("ls", "runs", cwd=folder)
     typed("ls", "costs", cwd=folder)
 

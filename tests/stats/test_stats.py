@@ -49,6 +49,11 @@ def test_a_point_estimate_is_the_one_of_rliable(name, shape):
 
 
 @pytest.mark.parametrize("name", stats.AGGREGATES)
+def test_the_estimate_of_one_matrix_is_a_float(name):
+    assert isinstance(stats.AGGREGATES[name](scores((5, 2))), float)
+
+
+@pytest.mark.parametrize("name", stats.AGGREGATES)
 def test_an_interval_is_the_one_of_rliable_but_for_monte_carlo_error(name):
     matrix = scores((10, 4))
     with numpy_seed(0):

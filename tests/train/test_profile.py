@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
 import gymnasium as gym
 import pytest
 from command import typed
+from rich.console import Console
 from tiny import tiny
 
+from harness.cli.profile import SECTIONS, compared, parts
 from harness.config import strict
 from harness.sweep.file import SweepFile
 from harness.train import profile
@@ -83,8 +86,8 @@ def test_what_is_recommended_depends_on_whether_runs_are_side_by_side():
     )
 
     assert lines == [
-        "engine: lockstep    # times as many steps: 3.0 in a sweep",
-        "engine: {threads: 2}    # times as many steps: 1.5 of one run alone",
+        "engine: lockstep  # x3.0 in a sweep",
+        "engine: {threads: 2}  # x1.5 alone",
     ]
 
 
@@ -97,10 +100,7 @@ def test_another_algorithm_is_called_so_and_noise_is_no_reason():
         )
     )
 
-    assert lines == [
-        "hparams: {n_envs: 16}    # times as many steps: 2.0 in a sweep, 2.0 of one run alone; "
-        "another algorithm: compare its scores"
-    ]
+    assert lines == ["hparams: {n_envs: 16}  # x2.0 in a sweep, x2.0 alone; another algorithm"]
 
 
 def test_threads_engines_and_environments_are_tried_where_there_are_any():
@@ -109,7 +109,7 @@ def test_threads_engines_and_environments_are_tried_where_there_are_any():
     changed = [each.changed for each in found]
     assert changed[0] == "" and "2 threads" in changed and "4 threads" in changed
     assert {each.changed for each in found if not each.alike} == {
-        "1 environments", "4 environments", "8 environments",
+        "1 environment", "4 environments", "8 environments",
     }  # fmt: skip
     assert [each.changed for each in settings(tiny("tabular_q"), 1)] == [""]
     lockstep = [each for each in found if each.changed == "engine lockstep"]
@@ -138,11 +138,11 @@ def test_most_of_a_learners_time_is_in_a_section_that_says_what_it_is(agent):
 
 
 def test_the_command_shows_shares_rates_and_lines_and_the_same_as_json(tmp_path, monkeypatch):
-    parts = {"environment": 1.0, "acting": 2.0, "update": 6.0, "evaluation": 0.5, REST: 0.5}
+    spent = {"environment": 1.0, "acting": 2.0, "update": 6.0, "evaluation": 0.5, REST: 0.5}
     monkeypatch.setattr(
         profile,
         "measure",
-        lambda spec, _: Profile(500, 10.0 / spec.engine.threads, 10.0, parts, 0.01),
+        lambda spec, _: Profile(500, 10.0 / spec.engine.threads, 10.0, spent, 0.01),
     )
     monkeypatch.setattr("harness.cli.verb.cores", lambda _: 2)
     command = "profile", "a2c", "CartPole-v1", "--set", "n_envs=1"
@@ -152,12 +152,25 @@ def test_the_command_shows_shares_rates_and_lines_and_the_same_as_json(tmp_path,
 
     assert re.search(r"update +60% +6,000.0 +learning", told)
     assert re.search(r"as it is +100 +100\b", told) and re.search(r"2 threads +200 +100\b", told)
-    assert "engine: {threads: 2}    # times as many steps: 2.0 of one run alone" in told
-    assert facts["recommended"] == [
-        "engine: {threads: 2}    # times as many steps: 2.0 of one run alone"
-    ]
-    assert facts["settings"][0]["sections"] == parts
+    assert "engine: {threads: 2}  # x2.0 alone" in told
+    assert facts["recommended"] == ["engine: {threads: 2}  # x2.0 alone"]
+    assert facts["settings"][0]["sections"] == spent
     assert not list(tmp_path.iterdir())
+
+
+def test_it_is_shown_in_80_columns():
+    spent = dict.fromkeys(SECTIONS, 123_456.7)
+    of = Profile(500, 1.0, 1.0, spent, 0.01)
+    console = Console(file=io.StringIO(), width=80)
+
+    console.print(parts(of), compared([(setting, of) for setting in settings(SPEC, 64)]))
+
+    told = console.file.getvalue()
+    lines = {line.rstrip() for line in told.splitlines()}
+    for name, about in SECTIONS.items():
+        assert any(line.startswith(name) and line.endswith(about) for line in lines)
+    most = recommended(tried(("", True, (10, 10)), ("hparams: {n_envs: 1024}", False, (999, 999))))
+    assert len(most[0]) <= 80
 
 
 def test_an_error_names_the_command_that_was_typed(tmp_path):

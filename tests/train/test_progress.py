@@ -152,6 +152,19 @@ def test_in_a_pipe_there_is_a_line_now_and_then(sweep, store, monkeypatch):
     assert [line.rpartition(", ")[2] for line in lines] == ["0 s so far", "31 s so far"]
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_done_before_the_first_run_begins_is_told_until_it_does(terminal, sweep, store):
+    console = Console(file=io.StringIO(), width=180, force_terminal=terminal)
+    with Display(course_of(sweep, store), console, "libraries are imported") as display:
+        at_first = console.file.getvalue()
+        with begin(store, run_of(sweep, "ppo", ENVS[0], 0), 1_000, 1.0, [0.0]):
+            display.tick(last=True)
+    later = console.file.getvalue().removeprefix(at_first)
+
+    assert "0 s so far; libraries are imported" in at_first
+    assert "1 running" in later and "libraries" not in later
+
+
 def test_no_pace_is_told_of_the_first_moment(sweep, store, monkeypatch):
     clock = [1000.0]
     monkeypatch.setattr("harness.store.course.time.monotonic", lambda: clock[0])

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from harness.config.name import counted
 from harness.config.tree import grouped
 from harness.stats import RunId
 from harness.store.reader import RunStatus
@@ -111,7 +112,7 @@ def _arms(runs: Runs, arms: set[str]) -> str:
     counts = Counter(arm for arm, *_ in sorted(runs))
     if len(arms) > 1 and set(counts) == arms and len(set(counts.values())) == 1:
         return f"every arm ({next(iter(counts.values()))} each)"
-    return ", ".join(f"{arm} ({n} run{'s' * (n > 1)})" for arm, n in counts.items())
+    return ", ".join(f"{arm} ({counted(n)})" for arm, n in counts.items())
 
 
 def _some(names: Sequence[str]) -> str:
