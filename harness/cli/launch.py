@@ -15,17 +15,23 @@ if TYPE_CHECKING:
     from harness.spec import ResolvedSweep
 
 DEFAULT_SHARDS = 8
+# Targets that take a sweep as a whole, and what to do instead of shards.
+WHOLE = {
+    "gcp": "starts one machine: batch and k8s start many",
+    "ray": "hands out the runs itself: --parallel says to how many machines",
+}
 
 
 def launch(
-    target: Annotated[str, typer.Argument(help="gcp, k8s, batch or slurm.")],
+    target: Annotated[str, typer.Argument(help="gcp, k8s, batch, ray or slurm.")],
     file: option.SweepPath,
     shards: Annotated[
         int | None,
-        typer.Option(min=1, help="Parts of the sweep; default: 8, at most its runs; gcp has 1."),
+        typer.Option(min=1, help="Parts of the sweep; default: 8, at most its runs."),
     ] = None,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="Shards at once; default: all.")
+        int | None,
+        typer.Option(min=1, help="Shards at once; default: all. ray: machines; default: 8."),
     ] = None,
     cores: Annotated[
         int | None, typer.Option(min=1, help="Of each machine; default: 4, or those of the GPU's.")
@@ -36,12 +42,15 @@ def launch(
     ] = False,
     hours: Annotated[int, typer.Option(min=1, help="After which a shard is stopped.")] = 12,
     idle_minutes: Annotated[
-        int, typer.Option(min=1, help="gcp: after which an idle machine is deleted.")
+        int, typer.Option(min=1, help="gcp, ray: after which an idle machine is deleted.")
     ] = 10,
     project: Annotated[str | None, typer.Option(help="Your project on Google Cloud.")] = None,
     region: Annotated[str, typer.Option(help="Of the machines.")] = "europe-west4",
     bucket: Annotated[str | None, typer.Option(help="Your bucket, without gs://.")] = None,
     image: Annotated[str | None, typer.Option(help="The image, with its tag.")] = None,
+    vm_image: Annotated[
+        str | None, typer.Option(help="ray: of its machines, with Docker, and the GPU's driver.")
+    ] = None,
     volume: Annotated[
         str | None, typer.Option(help="k8s: a volume claim, instead of the bucket.")
     ] = None,
@@ -71,21 +80,22 @@ def launch(
         name, own = travels(path)
         runs = len({run.key for run in sweep.made})
         given = {
-            "project": project, "bucket": bucket, "image": image, "volume": volume, "pool": pool,
+            "project": project, "bucket": bucket, "image": image, "vm_image": vm_image,
+            "volume": volume, "pool": pool,
         }  # fmt: skip
         facts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         words = [word for text in set_ or () for word in ("--set", text)]
         words += ["--engine", engine] if engine else []
         words += ["--anyway"] if anyway else []
-        count = 1 if target == "gcp" else shards or min(DEFAULT_SHARDS, runs)
-        if target == "gcp" and (shards or 1) > 1:
-            message = "gcp starts one machine: batch and k8s start many"
-            raise verb.user_error("--shards", message)
+        if target in WHOLE and (shards or 1) > 1:
+            raise verb.user_error("--shards", f"{target} {WHOLE[target]}")
+        count = 1 if target in WHOLE else shards or min(DEFAULT_SHARDS, runs)
+        machines = min(parallel or DEFAULT_SHARDS, runs) if target == "ray" else count
         if count > runs:
             raise verb.user_error("--shards", f"{count:,} are more than the {runs:,} runs")
         facts |= {
             "name": sweep.name, "file": name, "study": own is not None, "options": words,
-            "runs": runs, "shards": count, "parallel": min(parallel or count, count),
+            "runs": runs, "shards": count, "parallel": min(parallel or machines, machines),
             "cores": cores_of(cores, gpu), "gpu": gpu, "spot": spot, "hours": hours,
             "idle_minutes": idle_minutes, "region": region,
         }  # fmt: skip

@@ -43,6 +43,10 @@ _FORMS = {
         r"[a-z0-9][a-z0-9._-]*(:\d+)?(/[a-z0-9][a-z0-9._-]*)*(:[\w][\w.-]*|@sha256:[0-9a-f]{64})",
         "an image with its tag, such as europe-west4-docker.pkg.dev/project/harness/harness:1.0",
     ),
+    "vm_image": (
+        r"projects/[a-z0-9.:-]+/global/images/(family/)?[a-z0-9-]+",
+        "an image of machines, such as projects/PROJECT/global/images/family/NAME",
+    ),
     "volume": (r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "the name of a volume claim"),
     "pool": (r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "the name of a node pool"),
 }  # fmt: skip
@@ -57,7 +61,7 @@ class Plan(Strict):
     options: tuple[str, ...] = ()  # of `harness sweep`
     runs: int
     shards: int = Field(1, ge=1)
-    parallel: int = Field(1, ge=1)  # shards at once
+    parallel: int = Field(1, ge=1)  # shards at once; of Ray, machines
     cores: int = Field(4, ge=1)
     gpu: str | None = None
     spot: bool = False
@@ -67,6 +71,7 @@ class Plan(Strict):
     region: str = "europe-west4"
     bucket: str = f"{MARK}BUCKET"
     image: str = f"{MARK}IMAGE"
+    vm_image: str = f"{MARK}VM-IMAGE"  # of Ray: what its machines start from
     volume: str | None = None  # of Kubernetes, instead of the bucket
     pool: str | None = None  # of nodes, by name
 
@@ -82,6 +87,12 @@ class Plan(Strict):
     def label(self) -> str:
         """A name that every target takes."""
         return f"harness-{re.sub('[^a-z0-9]+', '-', self.name.lower()).strip('-')}"[:50].strip("-")
+
+    @property
+    def registry(self) -> str:
+        """Google's, at which a machine must log in to pull the image; empty: it is in another."""
+        host = self.image.partition("/")[0]
+        return host if host.endswith("-docker.pkg.dev") else ""
 
     @property
     def folder(self) -> str:
@@ -111,16 +122,19 @@ class Plan(Strict):
         """After which all of it has ended, with every attempt at every shard."""
         return self.seconds * ATTEMPTS * math.ceil(self.shards / self.parallel)
 
-    def doctor(self, results: str) -> str:
+    def doctor(self, results: str, trains: bool = True) -> str:
         """The first command on a machine."""
-        return f'harness doctor{" --gpu" if self.gpu else ""} --results "{results}"'
+        gpu = " --gpu" if self.gpu and trains else ""
+        return f'harness doctor{gpu} --results "{results}"'
 
-    def sweep(self, shard: str, results: str, scratch: str) -> str:
+    def sweep(self, shard: str, results: str, scratch: str, executor: str) -> str:
         """The command that trains a shard. In what it is given the shell fills in variables.
 
         :param shard: its number and how many there are.
         :param scratch: where it trains, before it publishes.
+        :param executor: empty: as many runs side by side as the machine has cores.
         """
         words = shlex.join(["harness", "sweep", self.file, *self.options])
         where = f'--results "{results}" --scratch "{scratch}"'
-        return f'{words} --shard "{shard}" {where} --workers {self.cores}'
+        how = f'--executor "{executor}"' if executor else f"--workers {self.cores}"
+        return f'{words} --shard "{shard}" {where} {how}'

@@ -15,11 +15,13 @@ from harness.launch.plan import ATTEMPTS, MARK, Plan
 from harness.store.files import make_folder, write_whole
 
 STUDY = "study.tgz"
+HEAD = "head.sh"  # what the head of a Ray cluster runs
 # What is not given, by its mark, and the option that gives it.
 PLACEHOLDERS = {
     f"{MARK}PROJECT": "--project",
     f"{MARK}BUCKET": "--bucket",
     f"{MARK}IMAGE": "--image",
+    f"{MARK}VM-IMAGE": "--vm-image",
 }
 
 
@@ -27,12 +29,14 @@ class Target(NamedTuple):
     """Where a sweep can be started."""
 
     about: str
-    file: str  # that is written
-    template: str
+    file: str  # that is written, from the template of its name
     results: Callable[[Plan], str]  # where the shards publish
     shard: Callable[[Plan], str]  # number and how many, as the shell on that machine knows them
     commands: Callable[[Plan, str], dict[str, list[str]]]
     scratch: str = "/tmp/results"
+    executor: str = ""
+    script: str = ""  # of another file, what it runs
+    carries: bool = False  # the study goes in a file beside it
 
 
 def _bucket(plan: Plan) -> str:
@@ -119,6 +123,16 @@ def _slurm(plan: Plan, file: str) -> dict[str, list[str]]:
     }
 
 
+def _ray(plan: Plan, file: str) -> dict[str, list[str]]:
+    started = f"setsid nohup bash /launch/{HEAD} > /tmp/harness.log 2>&1 &"
+    return {
+        "start": [f"ray up --yes {file}", f"ray exec {file} {_quoted(started)}"],
+        "watch": [f"ray exec {file} 'tail -n 20 -f /tmp/harness.log'", f"ray monitor {file}"],
+        "fetch": _fetch(plan),
+        "stop": [f"ray down --yes {file}"],
+    }
+
+
 def _published(plan: Plan) -> str:
     """Of Kubernetes: a volume that its pods mount, or the bucket."""
     return f"file:///outputs/{plan.folder}" if plan.volume else _bucket(plan)
@@ -126,20 +140,26 @@ def _published(plan: Plan) -> str:
 
 TARGETS: Mapping[str, Target] = {
     "gcp": Target(
-        "one VM on Google Cloud that stops itself, through SkyPilot", "sky.yaml", "sky.yaml.j2",
+        "one VM on Google Cloud that stops itself, through SkyPilot", "sky.yaml",
         lambda plan: f"file:///bucket/{plan.folder}", lambda plan: "0/1", _sky,
+        carries=True,
     ),
     "k8s": Target(
-        "an Indexed Job on Kubernetes 1.31 or newer", "job.yaml", "job.yaml.j2", _published,
+        "an Indexed Job on Kubernetes 1.31 or newer", "job.yaml", _published,
         lambda plan: "$JOB_COMPLETION_INDEX/$SHARDS", _kubernetes,
     ),
     "batch": Target(
-        "a job of Google Cloud Batch", "batch.json", "batch.json.j2",
+        "a job of Google Cloud Batch", "batch.json",
         lambda plan: f"file:///mnt/disks/bucket/{plan.folder}",
         lambda plan: "$BATCH_TASK_INDEX/$BATCH_TASK_COUNT", _batch,
+        carries=True,
+    ),
+    "ray": Target(
+        "a Ray cluster on Google Cloud", "cluster.yaml", _bucket, lambda plan: "0/1", _ray,
+        executor="{ray: {address: auto, grows: true}}", script=HEAD, carries=True,
     ),
     "slurm": Target(
-        "an array of SLURM jobs on a shared disk", "job.sbatch", "job.sbatch.j2",
+        "an array of SLURM jobs on a shared disk", "job.sbatch",
         lambda plan: f"file://$PWD/{plan.folder}",
         lambda plan: f"$SLURM_ARRAY_TASK_ID/{plan.shards}", _slurm,
         scratch="${SLURM_TMPDIR:-/tmp}/harness-$SLURM_JOB_ID",
@@ -167,18 +187,21 @@ def write(target: str, plan: Plan, own: Path | None, out: Path) -> Written:
         loader=PackageLoader("harness.launch", "template"), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
-    text = environment.get_template(to.template).render(
-        plan=plan, results=results, doctor=plan.doctor(results), attempts=ATTEMPTS,
-        sweep=plan.sweep(to.shard(plan), results, to.scratch), scratch=to.scratch,
-        study=base64.b64encode(packed).decode(),
-    )  # fmt: skip
-    make_folder(out)
-    write_whole(out / to.file, text.encode())
-    files = [out / to.file]
-    if packed and target in ("gcp", "batch"):
-        write_whole(out / STUDY, packed)
-        files.append(out / STUDY)
+    facts = {
+        "plan": plan, "results": results, "doctor": plan.doctor(results), "attempts": ATTEMPTS,
+        "sweep": plan.sweep(to.shard(plan), results, to.scratch, to.executor),
+        "scratch": to.scratch, "study": base64.b64encode(packed).decode(),
+    }  # fmt: skip
+    contents = {
+        name: environment.get_template(f"{name}.j2").render(facts).encode()
+        for name in (to.file, to.script) if name
+    }  # fmt: skip
     commands = to.commands(plan, to.file)
-    said = text + json.dumps(commands)
+    said = b"".join(contents.values()).decode() + json.dumps(commands)
+    if packed and to.carries:
+        contents[STUDY] = packed
+    make_folder(out)
+    for name, content in contents.items():
+        write_whole(out / name, content)
     marks = {mark: option for mark, option in PLACEHOLDERS.items() if mark in said}
-    return Written(files, marks, commands)
+    return Written([out / name for name in contents], marks, commands)
