@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 import pytest
@@ -25,6 +26,13 @@ def pytest_xdist_make_scheduler(config, log):
     return Scheduling(config, log)
 
 
+def pytest_collection_finish():
+    """What is imported by now stays. Runs collect garbage, and need not look through it each time:
+    that took most of the time of a small one."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def no_figures_unless_asked():
     """Drawing takes most of the time of a report: commands draw where they get --figures."""
@@ -37,6 +45,15 @@ def no_figures_unless_asked():
 def few_resamples_of_rliable(monkeypatch):
     """Reports let rliable speak; a hundredth of its resamples say as much to a test."""
     monkeypatch.setattr(crosscheck, "RESAMPLES", 20)
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A folder for the homes of commands that are killed."""
+    from killing import place_for_homes
+
+    with place_for_homes() as folder:
+        yield folder
 
 
 @pytest.fixture

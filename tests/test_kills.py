@@ -21,7 +21,6 @@ from killing import (
     Home,
     chain,
     finish,
-    place_for_homes,
     undisturbed,
 )
 
@@ -43,12 +42,6 @@ CELLS = [
 ]
 # In the tests that CI runs; tests/test_resume.py kills a worker and a command by itself.
 SAMPLE = [Cell("training", "server", "tabular_q"), Cell("training", "group", "tabular_q")]
-
-
-@pytest.fixture(scope="module")
-def place():
-    with place_for_homes() as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")

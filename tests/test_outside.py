@@ -13,16 +13,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from killing import STUDIES, Home, finish, place_for_homes, undisturbed, wait_for, workers
+from killing import STUDIES, Home, finish, undisturbed, wait_for, workers
 
 STUDY = STUDIES["tabular_q"]
 SUPPORT = Path(__file__).parent / "support"
-
-
-@pytest.fixture(scope="module")
-def place():
-    with place_for_homes() as folder:
-        yield folder
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,16 @@ It goes to stderr, so that what a command prints can be piped.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
+from rich.spinner import Spinner
 
 T = TypeVar("T")
 Tell = Callable[[str, int, int], None]  # what is done; of how many parts how many are, or 0 of 0
@@ -24,14 +27,17 @@ def shown(
     command: str, console: Console | None = None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[Tell]:
     """Show what is told until the end."""
-    console = console or Console(stderr=True, highlight=False)
+    console, left = console or Console(stderr=True, highlight=False), _Left(clock)
 
     def line(what: str, done: int, of: int) -> str:
-        return f"{command}: {what}" + (f", {done:,} of {of:,}" if of else "")
+        return f"{command}: {what}" + (f", {done:,} of {of:,}{left.told(done, of)}" if of else "")
 
     if console.is_terminal:
-        with console.status(escape(command)) as status:
-            yield lambda *told: status.update(escape(line(*told)))
+        spinner = Spinner("dots", escape(command))
+        # What is printed meanwhile stands above the line, unless it goes into a file.
+        above = sys.stdout.isatty()
+        with Live(spinner, console=console, transient=True, redirect_stdout=above):
+            yield lambda *told: spinner.update(text=escape(line(*told)))
         return
     due, last = clock() + SILENT, ""
 
@@ -43,6 +49,23 @@ def shown(
             console.print(text, markup=False, soft_wrap=True)
 
     yield tell
+
+
+class _Left:
+    """How long it still takes, if all parts take as long as those that are done."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock, self._of, self._first, self._began = clock, 0, 0, 0.0
+
+    def told(self, done: int, of: int) -> str:
+        from harness.store.estimate import duration
+
+        if of != self._of or done < self._first:
+            self._of, self._first, self._began = of, done, self._clock()
+        if done in (self._first, of):
+            return ""
+        took = self._clock() - self._began
+        return f", about {duration(took * (of - done) / (done - self._first))} left"
 
 
 def each(command: str, items: Sequence[T], what: Callable[[T], str]) -> Iterator[T]:

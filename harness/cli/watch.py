@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from harness.cli import option, verb
+from harness.cli import activity, option, verb
 from harness.cli import strip as strips
 
 if TYPE_CHECKING:
@@ -93,7 +94,10 @@ def watch(
         reels = [reel.Reel(t, _filmed(c, every)) for t, c in zip(titles, chosen, strict=True)]
         shown = verb.console()
         if video is not None:
-            videos.write(reel.pictures(reels), reel.rate(reels), video)
+            with activity.shown("watch") as tell:
+                pictures, n = reel.pictures(reels), reel.count(reels)
+                told = (tell(f"writing {video}", k, n) or each for k, each in enumerate(pictures))
+                videos.write(told, reel.rate(reels), video)
             shown.print(str(video), soft_wrap=True)
         if strip is not None:
             strips.draw(reels, strip)
@@ -218,12 +222,18 @@ def _place(episode: str, returns: list[float]) -> int:
 
 def _filmed(each: Chosen, every: int) -> Film:
     """Play it, say what came of it, and keep what reports show of its run."""
+    from harness.config.name import counted
     from harness.store import run_files
     from harness.store.writer import Busy
     from harness.train import archive
     from harness.train.film import filmed, typical
 
-    film = filmed(each.run, each.seed, every)
+    # In the company of the other episodes of the evaluation, which may take long.
+    lengths = run_files.final_lengths(each.folder) if each.place >= 0 else [each.steps]
+    most, steps = sum(lengths), count(1)
+    with activity.shown("watch") as tell:
+        playing = f"{each}: steps of an evaluation of {counted(len(lengths), 'episode')}"
+        film = filmed(each.run, each.seed, every, lambda: tell(playing, next(steps), most))
     sampled = "" if each.run.spec.evaluation.deterministic else ", actions sampled"
     ended = f"return {film.total:.6g} in {film.steps} steps, {film.ended}{sampled}"
     verb.console().print(f"{each} (reset seed {each.seed}): {ended}", soft_wrap=True)

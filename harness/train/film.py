@@ -70,6 +70,7 @@ class Camera(gym.Wrapper[Any, Any, Any, Any]):
 
     :param films: by seed; those of other episodes are not filmed.
     :param done: is called when one of them has ended.
+    :param stepped: is called at every step, of those that are not filmed too.
     """
 
     def __init__(
@@ -78,9 +79,10 @@ class Camera(gym.Wrapper[Any, Any, Any, Any]):
         card: envs.Card,
         films: Mapping[int, Film],
         done: Callable[[], None] = lambda: None,
+        stepped: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(env)
-        self._card, self._films, self._done = card, films, done
+        self._card, self._films, self._done, self._stepped = card, films, done, stepped
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
         observation, info = self.env.reset(seed=seed, options=options)
@@ -95,6 +97,7 @@ class Camera(gym.Wrapper[Any, Any, Any, Any]):
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)
         film = self._film
+        self._stepped()
         if film is None:
             return observation, reward, terminated, truncated, info
         self._step += 1
@@ -116,7 +119,9 @@ class Camera(gym.Wrapper[Any, Any, Any, Any]):
         film.shots.append(Shot(self._step, action, self._total, told, packed, frame.shape))
 
 
-def filmed(run: Trained, seed: int, every: int = 1) -> Film:
+def filmed(
+    run: Trained, seed: int, every: int = 1, stepped: Callable[[], None] = lambda: None
+) -> Film:
     """An episode of a finished run, acted as its evaluations are.
 
     One of the final evaluation is played in its company: lanes, batches and random numbers are
@@ -124,12 +129,13 @@ def filmed(run: Trained, seed: int, every: int = 1) -> Film:
 
     :param seed: of its reset.
     :param every: see `Film`.
+    :param stepped: is called at every step, of its company too.
     """
     spec, seeds = run.spec, final_seeds(run)
     film = Film(spec.env, seed, every)
 
     def make_env() -> gym.Env[Any, Any]:
-        return Camera(to_draw(run.card, spec.wrappers), run.card, {seed: film}, _stop)
+        return Camera(to_draw(run.card, spec.wrappers), run.card, {seed: film}, _stop, stepped)
 
     with closing(Evaluator(make_env)) as evaluator, suppress(_Seen):
         deterministic = spec.evaluation.deterministic

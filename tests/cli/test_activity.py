@@ -32,7 +32,7 @@ def test_in_a_pipe_there_is_a_line_at_most_every_ten_seconds_and_none_of_a_quick
             tell("drawing", now, 30)
 
     assert console.file.getvalue().splitlines() == [
-        "report: drawing, 12 of 30", "report: drawing, 24 of 30"
+        "report: drawing, 12 of 30, about 18 s left", "report: drawing, 24 of 30, about 6 s left"
     ]  # fmt: skip
 
 
@@ -44,6 +44,38 @@ def test_what_has_not_changed_is_not_said_again(clock):
             tell("reading", 0, 0)
 
     assert console.file.getvalue() == "verify: reading\n"
+
+
+def test_another_part_has_an_estimate_of_its_own(clock):
+    console = pipe()
+    with activity.shown("report", console, lambda: clock[0]) as tell:
+        for now, done, of in (
+            (0.0, 0, 4),
+            (8.0, 2, 4),
+            (20.0, 0, 90),
+            (30.0, 1, 90),
+            (40.0, 2, 90),
+        ):
+            clock[0] = now
+            tell("drawing", done, of)
+
+    assert console.file.getvalue().splitlines() == [
+        "report: drawing, 0 of 90",
+        "report: drawing, 1 of 90, about 15 min left",
+        "report: drawing, 2 of 90, about 15 min left",
+    ]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_what_is_printed_meanwhile_goes_where_stdout_goes(terminal, monkeypatch):
+    shown, out = Console(file=io.StringIO(), width=80, force_terminal=True), io.StringIO()
+    monkeypatch.setattr(out, "isatty", lambda: terminal)
+    monkeypatch.setattr("sys.stdout", out)
+    with activity.shown("model-report", shown):
+        print("1 of 2: a run")
+
+    assert ("1 of 2: a run" in shown.file.getvalue()) == terminal
+    assert ("1 of 2: a run\n" in out.getvalue()) == (not terminal)
 
 
 def test_on_a_terminal_one_line_changes_and_what_looks_like_markup_is_shown():

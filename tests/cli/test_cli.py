@@ -241,9 +241,9 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(folder, words, messa
 
 
 def test_so_it_is_in_a_process_of_its_own(folder):
-    out = harness("run", "pp", "CartPole-v1", cwd=folder, code=2)
+    out = harness("ls", "agent", cwd=folder, code=2)
 
-    assert out.strip().count("\n") == 0 and "Did you mean 'ppo'?" in out
+    assert out.strip().count("\n") == 0 and "Did you mean 'agents'?" in out
 
 
 def test_the_serial_executor_writes_the_same_numbers(folder):

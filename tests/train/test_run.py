@@ -35,15 +35,25 @@ def result(store, spec):
     return json.loads(files(store, spec, "result.json"))
 
 
+@pytest.fixture(scope="module")
+def elsewhere(request, tmp_path_factory):
+    """A tiny run of each agent that is asked, each in a process of its own."""
+    tests = [item for item in request.session.items if "elsewhere" in item.fixturenames]
+    specs = [tiny(test.callspec.params["agent"]) for test in tests]
+    store = store_at(tmp_path_factory.mktemp("elsewhere"))
+    EXECUTORS["processes"](in_order(specs), Job(store.root), 1, lambda: None)
+    return store
+
+
 @pytest.mark.parametrize("agent", each(ENTRIES, slow=set(ENTRIES) - KINDS))
-def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(agent, tmp_path):
-    spec = tiny(agent)
-    here, there = store_at(tmp_path / "here"), store_at(tmp_path / "there")
+def test_the_same_spec_gives_the_same_bytes_in_this_process_and_in_a_fresh_one(
+    agent, elsewhere, tmp_path
+):
+    spec, here, there = tiny(agent), store_at(tmp_path), elsewhere
     random.seed(1)
     np.random.seed(1)
 
     run(spec, Job(here.root))
-    EXECUTORS["processes"](in_order([spec]), Job(there.root), 1, lambda: None)
 
     assert files(here, spec, "evals.jsonl") == files(there, spec, "evals.jsonl")
     assert result(here, spec)["weights"] == result(there, spec)["weights"]

@@ -54,7 +54,15 @@ CASES = {
         | {"action_noise": {"type": "ornstein-uhlenbeck", "std": 0.5}},
     ),
 }
-of_every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+# To compile SAC takes half a minute. DQN is tried in every test run, off-policy too.
+SECOND = {name for name, case in CASES.items() if case.agent == "sac"}
+
+
+def each(names):
+    return [pytest.param(n, marks=[pytest.mark.slow] if n in SECOND else []) for n in names]
+
+
+of_every_case = pytest.mark.parametrize("name", each(CASES))
 
 
 def test_every_learner_that_the_engine_trains_is_tried():
@@ -106,7 +114,8 @@ def same_bits(one, other):
     return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-SLOW = ("ppo_icm", "ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b")  # eight in torch at a time
+# Eight in torch at a time.
+SLOW = {"ppo_icm", "ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b"} | SECOND
 
 
 @pytest.mark.parametrize(
@@ -176,7 +185,7 @@ def test_the_server_of_workers_holds_no_compiler(tmp_path):
     assert first < later + 50e6  # with what compiled it, over 100 MB more
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith("ppo")])
+@pytest.mark.parametrize("name", each(name for name in CASES if not name.startswith("ppo")))
 def test_what_a_barrier_keeps_of_a_replay_is_its_new_rows(name):
     agent = made(CASES[name], seed=1)
     agent.learn(NoProgress())
@@ -191,12 +200,15 @@ def test_what_a_barrier_keeps_of_a_replay_is_its_new_rows(name):
 
 
 @of_every_case
-def test_evaluating_changes_nothing_that_is_learned(case):
+def test_evaluating_changes_nothing_that_is_learned(name):
+    case = CASES[name]
+
     assert same_bits(learned(made(case, 1)), learned(made(case, 1), watched=True))
 
 
 @of_every_case
-def test_what_is_saved_sb3_loads_and_acts_alike(case, tmp_path):
+def test_what_is_saved_sb3_loads_and_acts_alike(name, tmp_path):
+    case = CASES[name]
     agent = made(case, seed=2)
     begun = agent.weights()
     agent.learn(NoProgress())
@@ -215,7 +227,7 @@ def test_what_is_saved_sb3_loads_and_acts_alike(case, tmp_path):
     assert agent.model.flat.steps == again.model.flat.steps > 0
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name != "dqn, episodes"])
+@pytest.mark.parametrize("name", each(name for name in CASES if name != "dqn, episodes"))
 def test_it_learns_from_as_many_steps_as_sb3_and_logs_by_the_same_names(name):
     case, told = CASES[name], {}
 

@@ -17,6 +17,8 @@ from baselines.lockstep.sac import SAC, Noise, squash, squash_gradient
 from baselines.sb3 import agent_class
 from baselines.sb3_config import NOISES
 
+pytestmark = pytest.mark.slow  # to compile SAC takes half a minute
+
 BASE = {"learning_rate": 1e-3, "batch_size": 32, "buffer_size": 500, "learning_starts": 10_000}
 SMALL = {"policy_kwargs": {"net_arch": [32, 24]}}
 SETTINGS = {

@@ -237,12 +237,10 @@ class Bandit(gym.Env):
         return np.zeros(1, np.float32), float(push * self.side > 0), True, False, {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "space",
-    [
-        spaces.Discrete(2),
-        pytest.param(spaces.Box(-1.0, 1.0, (1,), np.float32), marks=pytest.mark.slow),
-    ],
+    [spaces.Discrete(2), spaces.Box(-1.0, 1.0, (1,), np.float32)],
     ids=["discrete", "continuous"],
 )
 def test_it_learns_which_action_pays_in_which_state(space):
