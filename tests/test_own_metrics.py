@@ -250,7 +250,7 @@ def test_a_run_is_measured_without_a_sweep_file_and_trained_once(folder):
     first, again = (typed(*words, cwd=".") for _ in range(2))
 
     assert re.search(r"; length \d+", first)
-    assert "1 runs are finished already" in again
+    assert "1 run is finished already" in again
     assert "no nothing" in typed(*words[:-1], "my_metrics:nothing", cwd=".", code=2)
 
 

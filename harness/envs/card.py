@@ -158,6 +158,12 @@ class Card(Strict):
             raise ValueError("give either 'anchors' or 'anchors_from'")
         return self
 
+    @property
+    def modules(self) -> set[str]:
+        """Whose sources make it, beside those of its classes: of what a function makes, the
+        function's own."""
+        return {self.entry_point.partition(":")[0]} if self.entry_point else set()
+
     def identity(self) -> dict[str, Any]:
         """The facts that decide outcomes, and no others: they go into the key of every run."""
         facts = self.model_dump(

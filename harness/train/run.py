@@ -142,7 +142,7 @@ def _train(
         from harness.train import barrier
     started, card = writer.now(), current(spec)
     visits, growth = envs.Visits(spec.steps), Growth(spec.steps)
-    origins = {__name__, *agents.modules(spec.agent, spec.engine.name)}
+    origins = {__name__, *agents.modules(spec.agent, spec.engine.name), *card.modules}
 
     def watched(env: envs.Env) -> envs.Env:
         origins.update(provenance.modules_of(env))

@@ -68,8 +68,7 @@ def _other_sources(spec: RunSpec, result: Mapping[str, Any]) -> str:
     """Which sources of the agent and the environment the run was not made from; empty: none."""
     recorded = result.get("sources")
     needed = {agents.entry(spec.agent, spec.engine.name).module}
-    if entry_point := envs.card(spec.env).entry_point:
-        needed.add(entry_point.partition(":")[0])
+    needed |= envs.card(spec.env).modules
     changes = provenance.changed(recorded if isinstance(recorded, dict) else {}, needed)
     if not changes:
         return ""

@@ -394,7 +394,7 @@ def test_a_full_disk_loses_no_finished_run_and_is_told_in_one_line(here, monkeyp
 
     code, said = typed("sweep", "disk.yaml")
 
-    assert (code, said[0]) == (0, "1 runs are finished already")
+    assert (code, said[0]) == (0, "1 run is finished already")
 
 
 def test_results_that_are_no_folder_are_one_line(here):

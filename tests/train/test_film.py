@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from types import SimpleNamespace
 
+import command
 import fake_store
 import gymnasium as gym
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from tiny import each, tiny
 from typer.testing import CliRunner
 
+from harness.cli import activity
 from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.envs import Card
@@ -158,6 +161,45 @@ def test_the_newest_finished_run_of_an_agent_on_an_environment_is_watched(store,
     code, out, _ = watch(store, "random", "CartPole-v1", "--strip", tmp_path / "x.png")
 
     assert code == 0 and out.startswith("random on CartPole-v1, seed 1")
+
+
+MADE = """\
+import gymnasium as gym
+from baselines.target import offers
+
+@offers(gym.Env)
+def make(render_mode: str | None = None) -> gym.Env:
+    return gym.make("CartPole-v1", render_mode=render_mode)
+"""
+MAKING = "summary: A pole.\nentry_point: making:make\nversion: 1\nactions: discrete\n"
+
+
+def test_a_run_in_an_environment_that_a_function_makes_is_watched(tmp_path, no_study):
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs/mine.yaml").write_text(MAKING + "max_episode_steps: 20\n")
+    (tmp_path / "making.py").write_text(MADE)
+    protocol = "{every: 100, episodes: 1, final_episodes: 2}"
+    words = "--steps", "100", "--evaluation", protocol
+    command.typed("run", "random", "mine", *words, cwd=tmp_path)
+
+    words = "--study", ".", "--video", "x.gif"
+    said = command.typed("watch", "random", "mine", *words, cwd=tmp_path)
+
+    (result,) = tmp_path.glob("results/runs/random/mine/*/result.json")
+    assert "making" in json.loads(result.read_text())["sources"]
+    assert said.endswith("x.gif\n")
+
+
+def test_what_takes_long_says_how_far_it_is(store, tmp_path, monkeypatch):
+    folder = finished(store, tiny("random"))
+    for name in ("SILENT", "EVERY"):
+        monkeypatch.setattr(activity, name, 0.0)
+
+    _, _, err = watch(store, folder, "--video", tmp_path / "x.gif")
+
+    steps = sum(run_files.final_lengths(folder))
+    assert f": steps of an evaluation of 3 episodes, 1 of {steps}" in err
+    assert "x.gif, 2 of " in err.replace("\n", "")
 
 
 @pytest.mark.parametrize(

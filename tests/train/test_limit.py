@@ -156,7 +156,7 @@ def test_limits_are_no_part_of_a_key_and_what_is_no_limit_is_refused(tmp_path):
     run = "run", "random", "CartPole-v1", "--steps", "100", "--evaluation", "{final_episodes: 1}"
     typed(*run, "--limits", "{hours: 1}", cwd=tmp_path)
 
-    assert "1 runs are finished already" in typed(*run, cwd=tmp_path)
+    assert "1 run is finished already" in typed(*run, cwd=tmp_path)
     assert json.loads(next(tmp_path.glob("results/runs/*/*/*/result.json")).read_text())["limits"]
     told = typed(*run, "--limits", "{hours: 0}", cwd=tmp_path, code=2)
     assert told.startswith("--limits: limits.hours: ") and len(told.splitlines()) == 1

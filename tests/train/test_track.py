@@ -314,7 +314,7 @@ def test_the_board_of_a_sweep_is_written_and_its_place_printed(tracked):
 
     said = typed("board", "--no-serve", "--results", str(root), cwd=root.parent)
 
-    assert "s: 1 runs; 1 are not finished" in said
+    assert "s: 1 run; 1 are not finished" in said
     assert f"tensorboard --logdir {root}/boards/s" in said
     assert same(
         of_events(root / "boards" / "s" / spec.env / spec.arm / "seed_0"), tracked.recorded()
