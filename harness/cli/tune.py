@@ -53,7 +53,10 @@ def tune(
 
         outcomes = []
         for plan in plans:
-            outcome = study.run(plan, store, attempt, lambda text: shown.print(text, markup=False))
+            outcome = study.run(
+                plan, store, attempt, lambda text: shown.print(text, markup=False),
+                at_once=verb.cores(workers),
+            )  # fmt: skip
             outcomes.append(outcome)
             if outcome.confirmation is not None:
                 best = study.folder(plan, store) / study.BEST

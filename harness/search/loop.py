@@ -47,6 +47,7 @@ def run(
     plan = trainer.plan
     while True:
         trials = study.get_trials(deepcopy=False)
+        _check(plan, trials)
         start, size = _next_batch(plan, trials)
         if size < 1:
             return
@@ -57,9 +58,21 @@ def run(
             drawn = suggest.draw(plan, known) if number else suggest.first(plan)
             batch.append(_Candidate(plan, number, drawn))
         _evaluate(trainer, before, batch)
-        for one in batch[len(trials) - start :]:  # the others were told before a stop
-            study.add_trial(one.ended(start, size))
+        with trainer.turn():
+            told = len(study.get_trials(deepcopy=False)) - start  # before a stop, or by others
+            for one in batch[max(told, 0) :]:
+                study.add_trial(one.ended(start, size))
         say(_progress(plan, study.get_trials(deepcopy=False), start))
+
+
+def _check(plan: Plan, trials: Sequence[FrozenTrial]) -> None:
+    """:raises UserError: if there is a trial among them that no search of ours told."""
+    for number, trial in enumerate(trials):
+        start, size = (trial.user_attrs.get(name, -1) for name in (BATCH, SIZE))
+        if not start <= number < start + size:
+            message = f"trial {number} of the study '{plan.name}' is not this search's: "
+            message += "give this search another name"
+            raise UserError([plan.document.problem(("name",), message)])
 
 
 def _next_batch(plan: Plan, trials: Sequence[FrozenTrial]) -> tuple[int, int]:

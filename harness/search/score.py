@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from contextlib import AbstractContextManager, nullcontext
+from functools import reduce
+from typing import NamedTuple, Protocol
 
 from harness.search.plan import Plan
 from harness.spec import RunSpec
@@ -34,43 +36,62 @@ class Outcome(NamedTuple):
         )
 
 
+Make = Callable[[Sequence[RunSpec]], dict[str, Outcome]]  # what came of runs, by key
+
+
+class Others(Protocol):
+    """The other commands that work at the same search; see shared.py."""
+
+    def outcomes(self, groups: Sequence[Sequence[RunSpec]], make: Make) -> dict[str, Outcome]: ...
+
+    def turn(self) -> AbstractContextManager[None]: ...
+
+
 class Trainer(NamedTuple):
     """How the runs of a plan are made, and where."""
 
     plan: Plan
     store: Store
     attempt: Train
+    others: Others | None = None  # None: the search is this command's alone
 
     def outcomes(self, groups: Sequence[Sequence[RunSpec]]) -> list[Outcome]:
-        """What comes of each group of runs; those that are missing are made.
+        """What comes of each group of runs; those that are missing are made."""
+        if self.others is None:
+            come = self.make([spec for group in groups for spec in group])
+        else:
+            come = self.others.outcomes(groups, self.make)
+        return [
+            reduce(Outcome.and_then, (come[spec.key] for spec in group), Outcome())
+            for group in groups
+        ]
 
-        Those whose worker was killed are tried again.
-        """
-        missing = self.store.missing([spec for group in groups for spec in group])
+    def turn(self) -> AbstractContextManager[None]:
+        """Hold the study: no other command writes to it meanwhile."""
+        return nullcontext() if self.others is None else self.others.turn()
+
+    def make(self, specs: Sequence[RunSpec]) -> dict[str, Outcome]:
+        """What comes of each run, by key. Those whose worker was killed are tried again."""
+        missing = self.store.missing(specs)
         for _ in range(ATTEMPTS):
             if missing:
                 self.attempt(missing)
             missing = [spec for spec in self.store.missing(missing) if self._was_killed(spec)]
-        return [self._outcome(group) for group in groups]
+        return {spec.key: self._outcome(spec) for spec in specs}
 
     def _was_killed(self, spec: RunSpec) -> bool:
         failure = self.store.status(spec).failure
         return failure is not None and not failure["traceback"]
 
-    def _outcome(self, specs: Sequence[RunSpec]) -> Outcome:
-        """What the store knows of these runs, all of which were attempted."""
-        scores, broken, seconds, error = [], 0, 0.0, None
-        for spec in specs:
-            status = self.store.status(spec)
-            broken += diverged(status.symptoms)
-            if status.result is not None:
-                seconds += float(status.result["wall_seconds"])
-                final = float(status.result["final"]["mean"])
-                scores.append(self.plan.normalised(spec.env, final))
-                continue
-            scores.append(0.0)
-            if not diverged(status.symptoms):
-                unknown = {"error": "it was never finished", "traceback": ""}
-                failure = status.failure or unknown
-                error = error or f"{spec}: {failure['error']}\n{failure['traceback']}"
-        return Outcome(tuple(scores), broken, sum(s.steps for s in specs), seconds, error)
+    def _outcome(self, spec: RunSpec) -> Outcome:
+        """What the store knows of a run that was attempted."""
+        status, error = self.store.status(spec), None
+        score, seconds, broken = 0.0, 0.0, diverged(status.symptoms)
+        if status.result is not None:
+            seconds = float(status.result["wall_seconds"])
+            score = self.plan.normalised(spec.env, float(status.result["final"]["mean"]))
+        elif not broken:
+            unknown = {"error": "it was never finished", "traceback": ""}
+            failure = status.failure or unknown
+            error = f"{spec}: {failure['error']}\n{failure['traceback']}"
+        return Outcome((score,), int(broken), spec.steps, seconds, error)

@@ -5,37 +5,67 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, ProgrammingError
 
 from harness.config.secret import without_password
 from harness.config.strict import UserError
 from harness.config.tree import canonical, differing
 from harness.search.plan import Plan
 from harness.store import searches, writer
-from harness.store.files import Damaged, read, read_json, set_aside, write_json, write_whole
+from harness.store.files import (
+    Damaged,
+    locked,
+    read,
+    read_json,
+    set_aside,
+    write_json,
+    write_whole,
+)
 
 IDENTITY = "identity"  # the user attribute that holds what decides the study
 JOURNAL = searches.JOURNAL
+TRIES = 3  # at making tables, at which several commands may be at once
 
 
 @contextmanager
-def claimed(folder: Path, name: str) -> Iterator[None]:
-    """Hold a search's folder, as a run's folder is held.
+def claimed(folder: Path, name: str, where: str = "") -> Iterator[None]:
+    """Hold a search's folder, as a run's folder is held, and the file of its study.
 
+    A server is held by nobody: several commands may be at a study there, see shared.py.
+
+    :param where: see `connect`.
     :raises UserError: if another process is at this search.
     """
     with ExitStack() as held:
         try:
             held.enter_context(writer.claimed(folder))
-        except writer.Busy:
-            message = "another process is at this search: wait for it, or end it"
+            if file := _file(where):
+                held.enter_context(locked(file.with_name(f"{file.name}.claim")))
+        except (writer.Busy, BlockingIOError):
+            message = (
+                "another process is at this search: wait for it, or end it. Several work at one "
+                "if its study is on a server, each with --results of its own"
+            )
             raise UserError.of(name, message) from None
         yield
+
+
+def _file(where: str) -> Path | None:
+    """The file that holds a study; None: it is on a server, or in no file that there can be."""
+    path = where
+    if "://" in where:
+        with suppress(ArgumentError):
+            url = make_url(where)
+            path = url.database or "" if url.get_backend_name() == "sqlite" else ""
+    return Path(path) if path and Path(path).parent.is_dir() else None
 
 
 def mend(folder: Path, name: str) -> Iterator[str]:
@@ -78,12 +108,36 @@ def connect(where: str) -> BaseStorage:
             # the whole search (`claimed`), so the lock is nobody's.
             Path(f"{where}.lock").unlink(missing_ok=True)
             return JournalStorage(JournalFileBackend(where))
-        # Makes the tables where there are none. Only this process does: workers know no study.
-        return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+        return _database(where)
     except Exception as error:  # each driver has its own kinds
-        why = f"{type(error).__name__}: {error}".splitlines()[0]
-        why = without_password(why, where)
-        raise UserError.of("storage", why, without_password(where)) from None
+        raise _refused(where, error) from None
+
+
+def _database(where: str) -> RDBStorage:
+    """Makes the tables where there are none. Of commands that do so at once, one fails."""
+    for _ in range(TRIES - 1):
+        with suppress(IntegrityError, ProgrammingError):
+            return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+    return RDBStorage(where, engine_kwargs={"pool_pre_ping": True})
+
+
+@contextmanager
+def answering(where: str) -> Iterator[None]:
+    """Tell of a database that is gone in the middle of a search in one line.
+
+    :raises UserError: then.
+    """
+    try:
+        yield
+    except (StorageInternalError, DBAPIError) as error:
+        raise _refused(where, error.__cause__ or error) from None
+
+
+def _refused(where: str, error: BaseException) -> UserError:
+    why = without_password(f"{type(error).__name__}: {error}".splitlines()[0], where)
+    if isinstance(error, ImportError):
+        why = "no driver for it: PostgreSQL needs pip install 'rl-ablation-harness[postgres]'"
+    return UserError.of("storage", why, without_password(where))
 
 
 def tell(plan: Plan, folder: Path, stage: str, running: int = 0) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import optuna
 
-from harness.search import confirm, loop, noise, path, report, storage, surrogate
+from harness.search import confirm, loop, noise, path, report, shared, storage, surrogate
 from harness.search.confirm import BEST, Confirmation
 from harness.search.evidence import Evidence
 from harness.search.plan import NOISE, Plan
@@ -27,24 +27,34 @@ def folder(plan: Plan, store: Store) -> Path:
     return store.search_folder(plan.file.name) / plan.label
 
 
-def run(plan: Plan, store: Store, attempt: Train, say: Callable[[str], None]) -> Evidence:
+def run(
+    plan: Plan, store: Store, attempt: Train, say: Callable[[str], None], at_once: int = 1
+) -> Evidence:
     """Search, confirm, and write best.yaml. The same call goes on where it was stopped.
 
+    :param at_once: how many runs this command makes at a time, if others work at the search, too.
     :raises UserError: if the study was begun with other settings, or another process is at it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     home = folder(plan, store)
     for line in clear_way(home, store.root):
         say(line)
-    with storage.claimed(home, plan.name), warnings.catch_warnings():
+    where = plan.file.storage or str(home / storage.JOURNAL)
+    with (
+        storage.claimed(home, plan.name, plan.file.storage or ""),
+        storage.answering(where),
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         for line in storage.mend(home, plan.name):
             say(line)
-        where = plan.file.storage or str(home / storage.JOURNAL)
-        study = storage.open_study(plan, storage.connect(where))
+        backing = storage.connect(where)
+        others = shared.join(backing, plan.name, at_once, say)
+        trainer = Trainer(plan, store, attempt, others)
+        with trainer.turn():
+            study = storage.open_study(plan, backing)
         tell = partial(storage.tell, plan, home)
         tell(searches.SEARCHING)
-        trainer = Trainer(plan, store, attempt)
         loop.run(trainer, study, say, partial(tell, searches.SEARCHING))
         tell(searches.CONFIRMING)
         confirmation = confirm.run(trainer, study)

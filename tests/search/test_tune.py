@@ -238,3 +238,30 @@ def test_a_search_that_another_process_holds_is_told_in_one_line(tmp_path):
         pass
     with storage.claimed(tmp_path, "pendulum"):
         pass  # let go of, it can be held again
+
+
+@pytest.mark.parametrize("where", ["{}/study.log", "sqlite:///{}/study.db"])
+def test_a_file_of_a_study_is_held_whatever_the_results_folders_are(tmp_path, where):
+    of = plan(tmp_path, FILE + f"storage: {where.format(tmp_path)}\n")
+
+    with (
+        storage.claimed(tmp_path / "first", of.name, of.file.storage),
+        pytest.raises(UserError, match=r"^fake.pid: another process is at this search.*server"),
+    ):
+        run(of, tmp_path / "second")
+
+
+def test_a_study_with_trials_of_others_is_refused(tmp_path):
+    short = FILE.replace("trials: 12", "trials: 1")
+    of = plan(tmp_path, short + f"storage: {tmp_path}/study.log\n")
+    run(of, tmp_path)
+    mine = storage.open_study(of, storage.connect(of.file.storage))
+    mine.add_trial(mine.get_trials()[0])
+
+    with pytest.raises(UserError, match=r"fake.yaml:1: name: trial 1 of the study 'fake.pid'"):
+        run(of, tmp_path)
+
+
+def test_a_database_without_its_driver_is_told_with_what_installs_one():
+    with pytest.raises(UserError, match=r"^storage: postgresql.*: no driver for it.*\[postgres\]"):
+        storage.connect("postgresql+pg8000://host/db")
