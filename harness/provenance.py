@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import platform
 import re
@@ -47,6 +48,7 @@ UNDECIDING = ("pydantic",)  # it holds an agent's hyper-parameters
 REGISTRY = "baselines"
 DOOR = "harness"  # `import harness as h` imports when asked: what a script asked decides no run
 OURS = ("harness", "baselines")
+COMMIT = "commit.json"  # beside this file, where the code was brought to another machine
 # Where Python keeps what was installed, and itself.
 INSTALLED = {"site-packages", "dist-packages"}
 STDLIB = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib"))
@@ -402,6 +404,8 @@ def git() -> dict[str, Any] | None:
     None where no repository tracks it: one that merely surrounds an installation says nothing.
     """
     file = Path(__file__).resolve()
+    if (told := file.with_name(COMMIT)).is_file():
+        return dict(json.loads(told.read_text()))
     # Of another repository, where Git itself started this process, as a hook does.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
 

@@ -55,8 +55,8 @@ Executor = Annotated[
     str,
     typer.Option(
         "--executor",
-        help="How runs are started: processes, serial, slurm, or your own module:function; "
-        "options as in {slurm: {partition: cpu, hours: 8}}.",
+        help="How runs are started: processes, serial, ray, slurm, or your own "
+        "module:function; options as in {ray: {address: auto}}.",
     ),
 ]
 Observers = Annotated[

@@ -8,6 +8,7 @@ then it may name what stands there, and what the folder's own sweep files name.
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ from harness.config.name import as_file, is_target
 from harness.config.tree import Place, walk
 
 CARDS = ("envs", "cards")  # the folders of a study in which cards are looked for
+# The files of a study that go where its runs are made, and the folders in which there are none.
+KINDS = {".yaml", ".yml", ".py", ".csv", ".json", ".txt", ".bib"}
+NOT_OURS = {"__pycache__", "results", "launch", "build", "dist", "venv", "node_modules"}
 
 _folder: Path | None = None
 _trusted = False  # whether a record may name what stands in the folder
@@ -128,6 +132,16 @@ def card_file(env: str) -> Path | None:
 def cards(folder: Path) -> list[Path]:
     """All cards of a study, in which nothing is looked at."""
     return sorted(path for kind in CARDS for path in (folder / kind).glob("*.yaml"))
+
+
+def files(folder: Path) -> list[Path]:
+    """Of a study: its sweeps, cards, modules and tables, none of them hidden or made by a sweep."""
+    found = []
+    for place, inner, names in os.walk(folder):
+        inner[:] = [name for name in inner if not name.startswith(".") and name not in NOT_OURS]
+        paths = (Path(place, name) for name in names if not name.startswith("."))
+        found += [p for p in paths if p.suffix in KINDS and p.is_file() and not p.is_symlink()]
+    return sorted(found)
 
 
 def _stands_here(module: str) -> bool:

@@ -8,22 +8,9 @@ import tarfile
 from pathlib import Path
 
 from harness.config.strict import UserError
+from harness.config.study import KINDS, files
 
-KINDS = {".yaml", ".yml", ".py", ".csv", ".json", ".txt", ".bib"}
-NOT_OURS = {"__pycache__", "results", "launch", "build", "dist", "venv", "node_modules"}
 MOST = 700_000  # bytes of an archive: a ConfigMap of Kubernetes holds a megabyte, in base 64
-
-
-def files(folder: Path) -> list[Path]:
-    """Of a study: its sweeps, cards, modules and tables, none of them hidden or made by a sweep."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") or part in NOT_OURS for part in parts):
-            continue
-        if path.suffix in KINDS and path.is_file() and not path.is_symlink():
-            found.append(path)
-    return found
 
 
 def archive(folder: Path) -> bytes:

@@ -65,7 +65,7 @@ class Bucket:
         sizes = {}
         for path, facts in seen.items():
             name = path.removeprefix(f"{self._root}/")
-            if facts.get("type") == "file" and not facts.get("islink") and _is_plain(name):
+            if facts.get("type") == "file" and not facts.get("islink") and is_plain(name):
                 sizes[name] = int(facts["size"])
         return sizes
 
@@ -119,7 +119,7 @@ def _protocol(url: str) -> str:
     return url.partition("://")[0].lower() if is_url(url) else "file"
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
     """Whether it is a path that cannot lead out of a folder."""
     parts = name.split("/")
     odd = any(not part or part.startswith(".") or "\\" in part for part in parts)

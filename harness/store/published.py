@@ -112,14 +112,24 @@ def publish(spec: Run, bucket: Bucket, store: Store) -> None:
     """
     folder = store.folder(spec)
     with writer.claimed(folder):
-        outcome = _outcome(folder)
-        if not outcome:
-            return
-        where = f"{_of(folder, store)}/{hash_of(folder / outcome)}"
-        for record in sorted((store.root / SACRED).glob(f"{spec.key}-*")):
-            _send(record, f"{SACRED}/{record.name}", bucket, _contents(record))
-        names = [name for name in _contents(folder) if name not in OUTCOMES]
-        _send(folder, where, bucket, [*names, outcome])
+        for place, names in contents(spec, store).items():
+            where = place.relative_to(store.root).as_posix()
+            where += f"/{hash_of(folder / names[-1])}" if place == folder else ""
+            _send(place, where, bucket, names)
+
+
+def contents(spec: Run, store: Store) -> dict[Path, list[str]]:
+    """What others may have of the last attempt at a run: by folder, the names of its files.
+
+    Sacred's records of it come first, and what came of it last. Empty: nothing did yet.
+    """
+    folder = store.folder(spec)
+    outcome = _outcome(folder)
+    if not outcome:
+        return {}
+    records = sorted((store.root / SACRED).glob(f"{spec.key}-*"))
+    files_of = {record: _contents(record) for record in records}
+    return files_of | {folder: [*(n for n in _contents(folder) if n not in OUTCOMES), outcome]}
 
 
 def _contents(folder: Path) -> list[str]:

@@ -11,6 +11,7 @@ from harness.config.option import spoken
 from harness.config.strict import validate
 from harness.spec import RunSpec
 from harness.train.executors.processes import processes
+from harness.train.executors.ray import Ray
 from harness.train.executors.serial import serial
 from harness.train.executors.slurm import Slurm
 from harness.train.run import Job
@@ -20,8 +21,9 @@ from harness.train.run import Job
 Executor = Callable[[Sequence[RunSpec], Job, int, Callable[[], None]], None]
 
 # A class is a model of options, of which the instances are executors.
-EXECUTORS: dict[str, Executor | type[Slurm]] = {
+EXECUTORS: dict[str, Executor | type[Ray] | type[Slurm]] = {
     "processes": processes,
+    "ray": Ray,
     "serial": serial,
     "slurm": Slurm,
 }

@@ -14,12 +14,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from typing import NamedTuple
 
 import psutil
 
@@ -49,13 +50,33 @@ def processes(
     waited for, and taken over if that sweep dies. So are those of workers whose server died: they
     live on, and nobody is told how they end.
     """
-    store = Store(job.root)
+    prepare(Server.of(specs))
+    for _ in attempts(specs, job, workers):
+        tick()
+
+
+class Server(NamedTuple):
+    """What the server of workers must be, which is started with the first of them."""
+
+    modules: list[str]  # that it imports: the runs will need them
+    threads: int
+
+    @classmethod
+    def of(cls, specs: Sequence[RunSpec]) -> Server:
+        return cls(_preload(specs), max((spec.engine.threads for spec in specs), default=1))
+
+
+def prepare(server: Server) -> None:
+    """Say it, before any numerical library starts: left alone, each of them takes every core."""
     _own_temporary_folder()
+    multiprocessing.get_context("forkserver").set_forkserver_preload(server.modules)
+    os.environ.update(dict.fromkeys(THREADS, str(server.threads)))
+
+
+def attempts(specs: Sequence[RunSpec], job: Job, workers: int) -> Iterator[None]:
+    """What `processes` does, from one look at the workers to the next."""
+    store = Store(job.root)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_preload(specs))
-    # Before any numerical library starts: left alone, each of them takes every core.
-    threads = max((spec.engine.threads for spec in specs), default=1)
-    os.environ.update(dict.fromkeys(THREADS, str(threads)))
     waiting = list(specs)
     crew: dict[BaseProcess, RunSpec] = {}  # the workers, and what each is at
     began: dict[BaseProcess, float] = {}  # as if in one go from the first attempt on
@@ -81,7 +102,7 @@ def processes(
                 else:
                     why = limit.too_long(job.limits, time.monotonic() - began[ended])
                     _record_failure(spec, ended.exitcode, store, why)
-            tick()
+            yield
     finally:
         _dismiss(crew)
 
