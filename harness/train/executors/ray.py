@@ -149,7 +149,7 @@ def _joined(
     digests = shipment.pack(folder, study)
     cores = workers * max(spec.engine.threads for spec in specs) if address == HERE else 0
     wanted = (address, cores, tuple(sorted(digests.items())))
-    import_ray()
+    _set_up(address)
     import ray
 
     if ray.is_initialized():
@@ -181,12 +181,12 @@ def _joined(
     return digests
 
 
-def import_ray() -> None:
-    """Before its first import, which reads them: see SETTINGS."""
+def _set_up(address: str) -> None:
+    """Before Ray is first imported, which reads it: see SETTINGS."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
-    if (Path.home() / ".ray" / "auth_token").exists():  # as `ray start` does
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if address != HERE and (Path.home() / ".ray" / "auth_token").exists():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # as `ray start` does on the nodes
 
 
 def leave() -> None:
