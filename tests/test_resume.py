@@ -127,6 +127,7 @@ def test_a_killed_worker_fails_its_own_run_and_the_same_command_repairs_it(
     ]
 
 
+@pytest.mark.slow
 def test_a_killed_sweep_leaves_no_process_behind_and_resumes(sweep_file, tmp_path, undisturbed):
     process = start(sweep_file, tmp_path)
     workers = wait_for(lambda: started_runs(tmp_path))
@@ -167,6 +168,7 @@ def started_alive(root):
     return [pid for pid in started_runs(root) if psutil.pid_exists(pid)]
 
 
+@pytest.mark.slow
 def test_two_identical_commands_share_the_work(sweep_file, tmp_path, undisturbed):
     first, second = start(sweep_file, tmp_path), start(sweep_file, tmp_path)
 

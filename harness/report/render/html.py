@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from html import escape
 from mimetypes import guess_type
 from pathlib import Path
@@ -35,6 +36,28 @@ def page(
     :param link: where the page shows these runs; empty: it does not.
     :param videos: play those that there are, the first MOST_VIDEO bytes of them.
     """
+    script = Script(arms)
+    for figure in of.every(Figure):
+        if figure.plot is not None and figure.interactive:
+            script.add(figure.file, figure.plot)
+    shown = {"looks": script.looks, "arms": len(arms), "plots": script.plots}
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(
+            document=of,
+            data={**data, **shown},
+            link=link,
+            embedded=lambda figure: embedded(folder / figure.picture),
+            videos=_playable(of) if videos else {},
+            playing=lambda video: _data(video.content, "image/webp"),
+        )
+    )
+
+
+@cache
+def _templates() -> Environment:
+    """Compiled once for all reports of a process."""
     pages = Environment(
         loader=PackageLoader("harness.report.render", "template"),
         autoescape=True,
@@ -43,19 +66,7 @@ def page(
         lstrip_blocks=True,
     )
     pages.filters |= {"words": _words, "json": _json}
-    script = Script(arms)
-    for figure in of.every(Figure):
-        if figure.plot is not None and figure.interactive:
-            script.add(figure.file, figure.plot)
-    shown = {"looks": script.looks, "arms": len(arms), "plots": script.plots}
-    return pages.get_template("page.html").render(
-        document=of,
-        data={**data, **shown},
-        link=link,
-        embedded=lambda figure: embedded(folder / figure.picture),
-        videos=_playable(of) if videos else {},
-        playing=lambda video: _data(video.content, "image/webp"),
-    )
+    return pages
 
 
 def _playable(of: Document) -> dict[str, list[Video | None]]:

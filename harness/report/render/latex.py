@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
@@ -114,6 +115,12 @@ class Tex(str):
 
 def template(name: str) -> Template:
     """In which `<< value >>` is escaped as a sentence of the document, unless it is `Tex`."""
+    return _templates().get_template(name)
+
+
+@cache
+def _templates() -> Environment:
+    """Compiled once for all reports of a process."""
     sources = Environment(
         loader=PackageLoader("harness.report.render", "template"),
         block_start_string="<%", block_end_string="%>",
@@ -127,7 +134,7 @@ def template(name: str) -> Template:
     )  # fmt: skip
     sources.filters |= {"tex": Tex, "label": label}
     sources.globals |= {"code": lambda text: Tex(code(text))}
-    return sources.get_template(name)
+    return sources
 
 
 def label(name: str) -> Tex:
