@@ -5,6 +5,7 @@ It goes to stderr, so that what a command prints can be piped.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from rich.spinner import Spinner
 T = TypeVar("T")
 Tell = Callable[[str, int, int], None]  # what is done; of how many parts how many are, or 0 of 0
 
+SPINNER = 2  # columns before the line on a terminal
 SILENT = EVERY = 10.0  # seconds before the first plain line, and between two
 
 
@@ -29,15 +31,19 @@ def shown(
     """Show what is told until the end."""
     console, left = console or Console(stderr=True, highlight=False), _Left(clock)
 
-    def line(what: str, done: int, of: int) -> str:
-        return f"{command}: {what}" + (f", {done:,} of {of:,}{left.told(done, of)}" if of else "")
+    def line(what: str, done: int, of: int, width: float = math.inf) -> str:
+        numbers = f", {done:,} of {of:,}{left.told(done, of)}" if of else ""
+        room = width - len(f"{command}: {numbers}")
+        shown = what if len(what) <= room else f"{what[: max(int(room) - 1, 0)]}…"
+        return f"{command}: {shown}{numbers}"
 
     if console.is_terminal:
         spinner = Spinner("dots", escape(command))
         # What is printed meanwhile stands above the line, unless it goes into a file.
         above = sys.stdout.isatty()
         with Live(spinner, console=console, transient=True, redirect_stdout=above):
-            yield lambda *told: spinner.update(text=escape(line(*told)))
+            room = console.width - SPINNER
+            yield lambda what, done, of: spinner.update(text=escape(line(what, done, of, room)))
         return
     due, last = clock() + SILENT, ""
 

@@ -46,7 +46,9 @@ def calibrate(
 
 
 def _named(cell: Cell) -> str:
-    return f"{cell.seeds} seeds, {cell.tasks} environments, {cell.scores}"
+    from harness.config.name import counted
+
+    return f"{cell.seeds} seeds, {counted(cell.tasks, 'environment')}, {cell.scores}"
 
 
 def coverage_table(coverages: Sequence[Coverage]) -> RenderableType:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Group, RenderableType
 
-from harness.cli import option, verb
+from harness.cli import activity, option, verb
 
 if TYPE_CHECKING:
     from harness.train.profile import Profile, Setting
 
+AS_IT_IS = "as it is"
 SECTIONS = {
     "environment": "the environment and its wrappers",
     "acting": "choosing actions, storing transitions",
@@ -57,10 +58,8 @@ def profile(
         if chosen := verb.engine(engine):
             request = request._replace(engine=chosen)
         spec, shown = resolve(request, rehearse=True), verb.console()
-        measured = []
-        for setting in settings(spec, verb.cores(0)):
-            if not as_json:
-                shown.print(f"measuring {setting.changed or 'as it is'} ...")
+        measured, tried = [], list(settings(spec, verb.cores(0)))
+        for setting in activity.each("profile", tried, lambda each: each.changed or AS_IT_IS):
             try:
                 measured.append((setting, measure(setting.spec, seconds)))
             except ValueError as error:
@@ -106,7 +105,7 @@ def compared(measured: list[tuple[Setting, Profile]]) -> RenderableType:
     )
     for setting, of in measured:
         about = "" if setting.alike else ANOTHER
-        name = setting.changed or "as it is"
+        name = setting.changed or AS_IT_IS
         rows.add_row(name, f"{of.per_second:,.0f}", f"{of.per_cpu_second:,.0f}", about)
     return Group(
         rows, "steps/s: of one run alone. steps / CPU s: of runs side by side, on each core."

@@ -66,6 +66,17 @@ def test_another_part_has_an_estimate_of_its_own(clock):
     ]
 
 
+def test_on_a_terminal_what_is_too_long_is_cut_and_the_numbers_are_not():
+    console = Console(file=io.StringIO(), width=60, force_terminal=True)
+    with activity.shown("calibrate", console) as tell:
+        tell("many seeds, " * 9, 3, 1_000)
+        shown = io.StringIO()
+        Console(file=shown, width=60).print(console._live_stack[-1].renderable)
+
+    (line,) = shown.getvalue().splitlines()
+    assert line.rstrip().endswith("…, 3 of 1,000") and "calibrate: many seeds, " in line
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_is_printed_meanwhile_goes_where_stdout_goes(terminal, monkeypatch):
     shown, out = Console(file=io.StringIO(), width=80, force_terminal=True), io.StringIO()
