@@ -92,8 +92,8 @@ STUDIES = {
     "tabular_q+checkpoint": Study("tabular_q", "sb3", True, "DeepSea-8", 4_000, 6, 2_000),
     "ppo": Study("ppo", "sb3", False, "CartPole-v1", 1024, 4, 600, PPO),
     "ppo+checkpoint": Study("ppo", "sb3", True, "CartPole-v1", 1024, 4, 600, PPO),
-    "lockstep": Study("dqn", "lockstep", False, "CartPole-v1", 2000, 4, 6_000, DQN),
-    "lockstep+checkpoint": Study("dqn", "lockstep", True, "CartPole-v1", 2000, 4, 6_000, DQN),
+    "lockstep": Study("dqn", "lockstep", False, "CartPole-v1", 2000, 4, 1_000, DQN),
+    "lockstep+checkpoint": Study("dqn", "lockstep", True, "CartPole-v1", 2000, 4, 1_000, DQN),
 }
 WORDS = {
     "training": ("sweep", "sweep.yaml", "--workers", "2", "--no-figures", "--no-crosscheck"),
@@ -359,7 +359,7 @@ def undisturbed(place: Path, study: Study, deed: str, before: Path | None) -> Un
         lasts = time.monotonic() - at
     home.is_tidy()
     results = [json.loads(path.read_text()) for path in home.store.root.glob("runs/*/*/*/result.*")]
-    share = sum(r["evaluation_seconds"] for r in results) / sum(r["wall_seconds"] for r in results)
+    share = sum(r["evaluation_seconds"] for r in results) / sum(r["cpu_seconds"] for r in results)
     return Undisturbed(home, home.outcome(), at - start, lasts, share)
 
 
