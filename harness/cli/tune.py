@@ -35,7 +35,9 @@ def tune(
     with verb.users_errors():
         time = verb.budget(budget)
         from harness.search import study
+        from harness.store.scratch import remove_left
 
+        remove_left()  # of this command, killed: it may have nothing to train any more
         if file is not None:
             plans = study.read(verb.find_file(file, "search"), rehearse=True)
         elif agent and env:
