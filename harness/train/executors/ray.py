@@ -36,10 +36,8 @@ from harness.train.executors.processes import TICK, Server, processes
 from harness.train.run import Job
 
 CPU, GPU = "CPU", "GPU"
-HERE, THIS = (
-    "local",
-    "auto",
-)  # addresses: of a Ray of our own, of the cluster that this machine is in
+HERE = "local"  # the address of a Ray of our own
+THIS = "auto"  # that of the cluster that this machine is in
 REACHED_IN = 5.0  # seconds for an answer from an address
 LOOK = 10.0  # seconds between two looks at how many nodes there are
 SPARE = 8  # tasks that wait at Ray, beside one for each that runs: no worker waits for the next
