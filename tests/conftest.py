@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
+from functools import cache, partial
+from types import SimpleNamespace
 
 import pytest
+import typer.main
 
 from harness.config import declared, study
 from harness.stats import crosscheck
@@ -38,6 +42,17 @@ def no_figures_unless_asked():
     """Drawing takes most of the time of a report: commands draw where they get --figures."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_FIGURES", "0")
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def what_libraries_do_at_every_call_is_done_once():
+    """Typer makes all commands anew for each that is invoked, and Sacred reads the source of every
+    frame of the stack for each run, of which pytest has many: a quarter of a test of commands."""
+    stack = SimpleNamespace(stack=partial(inspect.stack, 0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        patch.setattr("sacred.experiment.inspect", stack)
         yield
 
 
