@@ -3,6 +3,12 @@
 PYTHON ?= python3
 ABLATION ?= ablations/rnd.yaml
 RESULTS ?= results
+# Of `make image`: what builds it (docker, podman, buildah) and with what options; its name; what
+# it computes on (cpu, cuda).
+DOCKER ?= docker
+OPTIONS ?=
+IMAGE ?= harness:$(DEVICE)
+DEVICE ?= cpu
 VENV := .venv
 READY := $(VENV)/.ready
 BIN := $(VENV)/bin
@@ -17,7 +23,7 @@ DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive
 	lmodern cm-super postgresql
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow soak check digest release golden format tools debian
+.PHONY: help setup sweep test test-slow soak check digest release image golden format tools debian
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -77,6 +83,9 @@ release: $(READY)  ## build the wheel in dist/ and try it in a bare environment
 	cd dist && rm -rf study && venv/bin/harness new study > /dev/null && cd study && \
 		../venv/bin/harness sweep sweep.yaml > /dev/null && test -s results/sweeps/corridor/report/report.html
 	@echo "dist/$$(cd dist && ls *.whl) installs and sweeps"
+
+image:  ## build an image with Docker: make image DEVICE=cuda IMAGE=harness:1.0
+	$(DOCKER) build --build-arg DEVICE=$(DEVICE) $(OPTIONS) --tag $(IMAGE) .
 
 golden: $(READY)  ## renew tests/support/golden.json after a change of learners
 	$(BIN)/python tests/support/golden.py

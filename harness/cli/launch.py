@@ -20,6 +20,7 @@ WHOLE = {
     "gcp": "starts one machine: batch and k8s start many",
     "ray": "hands out the runs itself: --parallel says to how many machines",
 }
+ONLY = {"volume": "k8s", "pool": "k8s", "vm_image": "ray"}  # options that one target knows
 
 
 def launch(
@@ -83,6 +84,9 @@ def launch(
             "project": project, "bucket": bucket, "image": image, "vm_image": vm_image,
             "volume": volume, "pool": pool,
         }  # fmt: skip
+        for key, of in ONLY.items():
+            if given[key] is not None and target != of:
+                raise verb.user_error(flag(key), f"it is for {of} only, not for {target}")
         facts: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
         words = [word for text in set_ or () for word in ("--set", text)]
         words += ["--engine", engine] if engine else []
@@ -154,11 +158,12 @@ def parsed(facts: dict[str, Any]) -> Plan:
 
     plan, wrong = validate(facts, Plan)
     if plan is None:
-        raise UserError(
-            Problem(f"--{'.'.join(map(str, at)).replace('_', '-')}", None, "", why)
-            for at, why in wrong
-        )
+        raise UserError(Problem(flag(".".join(map(str, at))), None, "", why) for at, why in wrong)
     return plan
+
+
+def flag(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def show(plan: Plan, written: Written, folder: Path) -> None:

@@ -70,6 +70,21 @@ def test_with_all_given_nothing_is_left_to_be_filled_in(target, tmp_path):
     assert made(target, tmp_path, **GIVEN)[0].placeholders == {}
 
 
+@pytest.mark.parametrize("target", ["gcp", "k8s", "batch", "ray"])
+def test_the_image_of_the_plan_is_the_one_that_is_started(target, tmp_path):
+    (document,) = documents(made(target, tmp_path, **GIVEN)[0])
+    places = {
+        "gcp": lambda: document["resources"]["image_id"].removeprefix("docker:"),
+        "k8s": lambda: document["spec"]["template"]["spec"]["containers"][0]["image"],
+        "batch": lambda: document["taskGroups"][0]["taskSpec"]["runnables"][0]["container"][
+            "imageUri"
+        ],
+        "ray": lambda: document["docker"]["image"],
+    }
+
+    assert places[target]() == GIVEN["image"]
+
+
 @every_target
 def test_there_are_commands_to_start_watch_fetch_and_stop(target, tmp_path):
     written, plan = made(target, tmp_path, **GIVEN)
@@ -140,7 +155,9 @@ def test_pods_go_to_the_nodes_that_the_plan_names(facts, tmp_path):
     selector = pod.get("nodeSelector", {})
     limits = pod["containers"][0]["resources"]["limits"]
 
-    assert ("cloud.google.com/gke-accelerator" in selector) == bool(plan.gpu)
+    assert selector.get("cloud.google.com/gke-accelerator") == (
+        GPUS[plan.gpu].gke if plan.gpu else None
+    )
     assert ("nvidia.com/gpu" in limits) == bool(plan.gpu)
     assert selector.get("cloud.google.com/gke-spot") == ("true" if plan.spot else None)
     assert selector.get("cloud.google.com/gke-nodepool") == plan.pool
@@ -173,7 +190,6 @@ def test_a_batch_job_ends_and_asks_for_a_machine_that_there_is(facts, tmp_path):
     assert (group["taskCount"], group["parallelism"]) == ("40", "10")
     assert 0 <= task["maxRetryCount"] <= 10
     assert re.fullmatch(r"\d+s", task["maxRunDuration"])
-    assert task["runnables"][0]["container"]["imageUri"] == plan.image
     assert task["lifecyclePolicies"][0]["actionCondition"]["exitCodes"] == [2]
     assert task["volumes"][0]["gcs"]["remotePath"] == plan.bucket
     policy = machine["policy"]
@@ -307,6 +323,8 @@ def test_a_sweep_on_gpus_is_launched_from_a_machine_without_one(tmp_path):
         (("gcp", "smoke", "--shards", "3"), "gcp starts one machine"),
         (("ray", "smoke", "--shards", "3"), "--parallel says to how many machines"),
         (("k8s", "smoke", "--shards", "9999"), "are more than the"),
+        (("gcp", "smoke", "--volume", "v"), "--volume: it is for k8s only, not for gcp"),
+        (("k8s", "smoke", "--vm-image", "v"), "--vm-image: it is for ray only"),
         (("k8s", "smoke", "--image", "harness"), "an image with its tag"),
         (("k8s", "smoke", "--cores", "5"), "2, 4, 8, 16, 32"),
     ],
