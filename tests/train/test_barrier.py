@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -48,6 +49,13 @@ ABLE = [
     for engine in ENGINES
     if (engine == SB3 or entry.lockstep) and entry.learns and agents.resumable(name, engine)
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def what_other_tests_left_is_not_looked_through():
+    """A run collects garbage at each barrier, and here there are hundreds of them."""
+    gc.collect()
+    gc.freeze()
 
 
 def asked(*quick):
