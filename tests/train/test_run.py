@@ -38,7 +38,8 @@ def result(store, spec):
 @pytest.fixture(scope="module")
 def elsewhere(request, tmp_path_factory):
     """A tiny run of each agent that is asked, each in a process of its own."""
-    tests = [item for item in request.session.items if "elsewhere" in item.fixturenames]
+    here = [item for item in request.session.items if item.path == request.path]
+    tests = [item for item in here if "elsewhere" in item.fixturenames]
     specs = [tiny(test.callspec.params["agent"]) for test in tests]
     store = store_at(tmp_path_factory.mktemp("elsewhere"))
     EXECUTORS["processes"](in_order(specs), Job(store.root), 1, lambda: None)
