@@ -10,6 +10,7 @@ import sys
 import typer
 
 from harness.cli.board import board
+from harness.cli.bundle import bundle
 from harness.cli.calibrate import calibrate
 from harness.cli.calibrate_env import calibrate_env
 from harness.cli.check import check
@@ -23,6 +24,7 @@ from harness.cli.model_report import model_report
 from harness.cli.new import new
 from harness.cli.preview import preview
 from harness.cli.profile import profile
+from harness.cli.replicate import replicate
 from harness.cli.report import report
 from harness.cli.run import run
 from harness.cli.status import status
@@ -39,8 +41,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (
-    new, sweep, run, merge, report, board, import_, export, verify, status, check, doctor, launch,
-    ls, tune, calibrate_env, calibrate, profile, preview, watch, model_report,
+    new, sweep, run, merge, report, board, import_, export, verify, bundle, replicate,
+    status, check, doctor, launch, ls, tune, calibrate_env, calibrate, profile, preview,
+    watch, model_report,
 ):  # fmt: skip
     app.command(verb.__name__.strip("_").replace("_", "-"))(verb)
 

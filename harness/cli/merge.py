@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from harness.cli import option, verb
 
 if TYPE_CHECKING:
+    from harness.store.bucket import Bucket
     from harness.store.merge import Merged
     from harness.store.reader import Store
 
@@ -21,22 +23,22 @@ def merge(
     source: Annotated[
         list[str],
         typer.Argument(
-            metavar="DIR|URL...",
-            help="What the shards gave as --results: a folder, gs://..., s3://... or file://...",
+            metavar="DIR|URL|ARCHIVE...",
+            help="What the shards gave as --results: a folder, gs://..., s3://... or file://..., "
+            "or an archive of `harness bundle`.",
         ),
     ],
     results: option.Results = option.DEFAULT_RESULTS,
 ) -> None:
     """Bring runs home from a bucket or another results folder: each compared, none overwritten."""
     with verb.users_errors("What was brought home is kept; the same command goes on."):
-        from harness.store.bucket import Bucket
         from harness.store.merge import merge as bring
 
         store, is_whole = verb.open_store(results), True
         sweeps = dict[str, None]()
         for name in source:
-            _check(name, store)
-            merged = bring(Bucket(name), store, _progress(name))
+            with _opened(name, store) as bucket:
+                merged = bring(bucket, store, _progress(name))
             _tell(name, merged)
             sweeps |= dict.fromkeys(merged.sweeps)
             is_whole = is_whole and merged.is_whole
@@ -46,18 +48,26 @@ def merge(
             raise typer.Exit(verb.SOME_FAILED)
 
 
-def _check(name: str, store: Store) -> None:
-    """:raises UserError: if it is no folder, or the one that runs are to be brought to."""
+@contextmanager
+def _opened(name: str, store: Store) -> Iterator[Bucket]:
+    """:raises UserError: if there is nothing to read, or it is where runs are to be brought to."""
     from pathlib import Path
 
-    from harness.store.bucket import is_url
+    from harness.store.bucket import Bucket, is_url
+    from harness.store.bundle import unpack
+    from harness.store.scratch import scratch
 
     if is_url(name):
-        return
-    if not Path(name).is_dir():
-        raise verb.user_error(name, "there is no such folder")
-    if Path(name).resolve() == store.root.resolve():
+        yield Bucket(name)
+    elif Path(name).is_file():
+        with scratch() as folder:
+            yield Bucket(str(unpack(Path(name), folder / "archive").results))
+    elif not Path(name).is_dir():
+        raise verb.user_error(name, "there is no such folder or archive")
+    elif Path(name).resolve() == store.root.resolve():
         raise verb.user_error(name, "that is the results folder itself: its runs are here")
+    else:
+        yield Bucket(name)
 
 
 def _progress(name: str) -> Callable[[int, int], None]:

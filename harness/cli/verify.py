@@ -49,9 +49,10 @@ def verify(
         if home is not None and resolved.imported:
             shown.print(f"{len(resolved.imported)} were not made here, and cannot be made again")
         if home is not None:
-            verifying.keep(drawn, certificates, home)
+            verifying.keep(drawn, certificates, certificate_path(home))
         if home is not None or certificates:
             path = certificate_path(home or cases[0].folder)
-            shown.print(f"certificate: {path}", soft_wrap=True)
+            verdict = verifying.verdict(certificates)
+            shown.print(f"certificate ({verdict}): {path}", soft_wrap=True)
         if drawn.damaged or not verifying.all_equal(certificates):
             raise typer.Exit(verb.SOME_FAILED)

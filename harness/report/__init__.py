@@ -3,6 +3,6 @@
 The same store gives the same bytes: nothing here looks at the clock or at an unseeded generator.
 """
 
-from harness.report.contents import Options, Written, write
+from harness.report.contents import Options, Written, apart, write
 
-__all__ = ["Options", "Written", "write"]
+__all__ = ["Options", "Written", "apart", "write"]

@@ -42,7 +42,7 @@ from harness.report.results import (
 )
 from harness.report.results.figures import FIGURES, FIGURES_SECTION, Kind
 from harness.spec import ResolvedSweep
-from harness.store.files import replacing
+from harness.store.files import replacing, temporary
 from harness.store.reader import Store
 
 # What is done now; of how many parts how many are, or 0 of 0.
@@ -123,6 +123,35 @@ def _document(
     sweep = evidence.sweep
     beside = tuple(protocol.beside(evidence))
     return Document(sweep.name, sweep.question, tuple(sections), beside)
+
+
+def apart(sweep: ResolvedSweep, store: Store, folder: Path) -> list[str]:
+    """What of a report is not what the records of its runs give: its claims, its tables.
+
+    :param folder: of the report.
+    """
+    evidence = Evidence(sweep, store)
+    with temporary(folder) as scratch:
+        plain = Options(figures=(), crosscheck=False)
+        of = _document(evidence, checklist.fill(evidence, {}), scratch, plain)
+    page, different = _read(folder / "report.md"), []
+    answer = markdown.document(Document("", "", (claims.section(evidence),), ()))
+    if not {*answer.splitlines()[1:]} <= {*page.splitlines()}:
+        different.append("claims")
+    for table in of.every(Table):
+        same = _read(folder / f"{table.name}.csv") == comma_separated(table.listed or table)
+        if table.name and not same:
+            different.append(f"{table.name}.csv")
+    sections = Document("", "", of.sections, ()).every(Table)
+    tables = [table for table in sections if table.name]
+    different += [f"{t.name} in report.md" for t in tables if markdown.table(t) not in page]
+    if _read(folder / "scores.csv") != comma_separated(runs.every(evidence)):
+        different.append("scores.csv")
+    return different
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 # Files -------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.store import files
 from harness.store.files import Damage, Damaged
-from harness.store.layout import EVALS, MODEL, RESULT, SPEC, TEST_EVALS, TRAIN, VISITS
+from harness.store.layout import EVALS, LEFT_OUT, MODEL, RESULT, SPEC, TEST_EVALS, TRAIN, VISITS
 
 WITNESSED = (SPEC, EVALS, TEST_EVALS, TRAIN, VISITS)  # and all below MODEL
 YOUNG = 2.0  # seconds: a file that was just written may change within one tick of its clock
@@ -39,6 +39,7 @@ def are_digests(written: Mapping[str, Any]) -> bool:
 
 def changed(folder: Path, written: Mapping[str, Any], deep: bool) -> Iterator[Damage]:
     """The files that are not those that the run wrote."""
+    elsewhere = left_out(folder)
     for name, facts in written.items():
         path = folder / name
         try:
@@ -52,7 +53,7 @@ def changed(folder: Path, written: Mapping[str, Any], deep: bool) -> Iterator[Da
         except OSError as error:
             yield Damage(path, f"it cannot be read: {error.strerror}")
             continue
-        if same:
+        if same or (size is None and name in elsewhere):
             continue
         if size is None:
             why = "it is gone; the run wrote it"
@@ -62,6 +63,14 @@ def changed(folder: Path, written: Mapping[str, Any], deep: bool) -> Iterator[Da
             how = "it is cut short" if size < facts["size"] else "it was altered"
             why = f"{how}: {size:,} bytes where the run wrote {facts['size']:,}"
         yield Damage(path, _swapped(folder, name) or why)
+
+
+def left_out(folder: Path) -> set[str]:
+    """The files of what was learned that the archive which a run came in did not take along."""
+    with suppress(Damaged):
+        facts = files.read_json(folder / LEFT_OUT, {"files": list}) or {"files": []}
+        return {name for name in facts["files"] if str(name).startswith(f"{MODEL}/")}
+    return set()
 
 
 def _swapped(folder: Path, name: str) -> str:

@@ -264,8 +264,13 @@ def write_json(
 
     :param sealed: with its own hash under "sha256", so that a reader sees whether it was altered.
     """
+    write_whole(path, spelled(value, sealed), sync)
+
+
+def spelled(value: Mapping[str, Any], sealed: bool = True) -> bytes:
+    """What `write_json` writes."""
     whole = {**value, SEAL: _seal(value)} if sealed else dict(value)
-    write_whole(path, (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode(), sync)
+    return (json.dumps(whole, indent=1, allow_nan=False) + "\n").encode()
 
 
 def write_whole(path: Path, content: bytes, sync: bool = True) -> None:

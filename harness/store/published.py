@@ -128,11 +128,11 @@ def contents(spec: Run, store: Store) -> dict[Path, list[str]]:
     if not outcome:
         return {}
     records = sorted((store.root / SACRED).glob(f"{spec.key}-*"))
-    files_of = {record: _contents(record) for record in records}
-    return files_of | {folder: [*(n for n in _contents(folder) if n not in OUTCOMES), outcome]}
+    files_of = {record: files_in(record) for record in records}
+    return files_of | {folder: [*(n for n in files_in(folder) if n not in OUTCOMES), outcome]}
 
 
-def _contents(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     """The files of a folder that somebody else may have."""
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink())
     inner = (path.relative_to(folder) for path in paths)

@@ -307,6 +307,11 @@ def model(folder: Path) -> Path:
     return folder / layout.MODEL
 
 
+def left_out(folder: Path) -> bool:
+    """Whether what it learned is not here, since the archive that it came in left it out."""
+    return any(not (folder / name).exists() for name in digest.left_out(folder))
+
+
 def wrong_evaluation(row: Mapping[str, Any]) -> str:
     """What is wrong with a line of evals.jsonl."""
     numbers = row.get("returns")

@@ -288,7 +288,7 @@ def write_failure(
 
 
 def certify(folder: Path, certificate: Mapping[str, Any]) -> None:
-    """Write what came of making a run, or the runs of a sweep, once more."""
+    """Write what came of making a run once more."""
     write_json(run_files.certificate_path(folder), certificate)
 
 

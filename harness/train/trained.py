@@ -16,6 +16,10 @@ from harness.store import run_files
 from harness.train.task import learning_task, moved
 
 AGAIN = "the sweep that made the run trains it again"
+LEFT_OUT = (
+    "the archive that this run came in left out what it learned: `harness bundle --weights` takes "
+    "it along"
+)
 MOST_SHOWN = 3  # sources that a message names
 
 
@@ -45,6 +49,8 @@ def trained(folder: Path, device: str | None = None, trust: bool = False) -> Tra
         )
     device = device or spec.engine.device
     why = moved(spec) if result else "this run is not finished"
+    if result and not why and run_files.left_out(folder):
+        why = LEFT_OUT
     why = why or agents.no_device(device)
     if result and not why and not trust:
         why = _other_sources(spec, result)

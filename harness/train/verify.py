@@ -23,7 +23,7 @@ from harness import agents, provenance
 from harness.config.strict import Problem, UserError
 from harness.config.tree import dotted, walk
 from harness.spec import RunSpec
-from harness.store import run_files, writer
+from harness.store import files, run_files, writer
 from harness.store.files import Damage, temporary
 from harness.store.reader import Store
 from harness.train.task import moved
@@ -250,6 +250,13 @@ def all_equal(certificates: Mapping[str, Mapping[str, Any]]) -> bool:
     return bool(certificates) and all(each["outcome"] == "equal" for each in certificates.values())
 
 
+def verdict(certificates: Mapping[str, Mapping[str, Any]]) -> str:
+    """All repetitions in two words."""
+    if not certificates:
+        return "nothing repeated"
+    return "same bits" if all_equal(certificates) else "other bits"
+
+
 def account(sample: Sample, certificates: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """What is told on the screen."""
     for case in sample.chosen:
@@ -277,7 +284,7 @@ def _changes(certificate: Mapping[str, Any]) -> str:
     return text + (f"; not recorded then: {', '.join(silent)}" if silent else "")
 
 
-def keep(sample: Sample, certificates: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
+def keep(sample: Sample, certificates: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     """Write the certificate of a whole sweep."""
     runs = [
         {"key": case.spec.key, "arm": case.spec.arm, "env": case.spec.env, "seed": case.spec.seed}
@@ -297,4 +304,4 @@ def keep(sample: Sample, certificates: Mapping[str, Mapping[str, Any]], folder: 
         "packages": provenance.packages(),
         "repetitions": runs,
     }
-    writer.certify(folder, content)
+    files.write_json(path, content)
