@@ -30,24 +30,26 @@ COPY constraints.txt ./
 ARG PIP_CONSTRAINT=/harness/constraints.txt
 ARG PIP_NO_CACHE_DIR=1
 ARG PIP_DISABLE_PIP_VERSION_CHECK=1
-# cpu or cuda. PyPI's torch is the one for CUDA, and some gigabytes larger.
+# cpu or cuda, which is some gigabytes larger: PyPI has the one for the newest CUDA. TORCH_INDEX is for
+# another, such as https://download.pytorch.org/whl/cu126 for older drivers.
 ARG DEVICE=cpu
-ARG TORCH_CPU=https://download.pytorch.org/whl/cpu
+ARG TORCH_INDEX
 RUN python3 -m venv .venv \
     && case "$DEVICE" in \
-        cpu) pip install --extra-index-url "$TORCH_CPU" torch ;; \
-        cuda) pip install torch ;; \
+        cpu) index="${TORCH_INDEX:-https://download.pytorch.org/whl/cpu}" ;; \
+        cuda) index="$TORCH_INDEX" ;; \
         *) echo "DEVICE is cpu or cuda, not '$DEVICE'"; exit 2 ;; \
-    esac
+    esac \
+    && pip install ${index:+--extra-index-url "$index"} torch
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml ./
 ARG EXTRAS=lockstep,box2d,atari,mujoco,robots,bucket,ray
 # An empty package with the requirements of this one.
 RUN mkdir harness baselines configs ablations \
-    && touch harness/__init__.py baselines/__init__.py \
+    && touch README.md LICENSE harness/__init__.py baselines/__init__.py \
     && pip install ".[$EXTRAS]" \
     && pip uninstall --yes rl-ablation-harness \
-    && rm -r harness baselines configs ablations
+    && rm -r README.md LICENSE harness baselines configs ablations
 
 COPY . ./
 RUN pip install --no-deps --editable . \

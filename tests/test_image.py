@@ -47,7 +47,7 @@ def test_every_extra_that_it_installs_is_one_of_ours_and_pinned():
 
 def test_what_it_copies_is_there_and_is_sent():
     sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    needed = {"harness", "baselines", "configs", "ablations", "Makefile"}
+    needed = {"harness", "baselines", "configs", "ablations", "Makefile", "README.md", "LICENSE"}
     needed |= {word for rest in arguments("COPY") for word in rest.split()[:-1] if word != "."}
 
     assert "*" in sent
@@ -62,6 +62,10 @@ def test_what_changes_often_comes_last():
     whole = STEPS.index(("COPY", ". ./"))
 
     assert [at < whole for at in installed] == [True, True, False]
+    assert [rest for step, rest in STEPS[:whole] if step == "COPY"] == [
+        "constraints.txt ./",
+        "pyproject.toml ./",
+    ]
     assert "--no-deps" in STEPS[installed[-1]][1]
 
 
