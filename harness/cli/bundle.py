@@ -38,11 +38,14 @@ def bundle(
         sweep = verb.find_sweep(name, store)
         out = to or Path(f"{sweep.name}.zip")
         verb.check_output("--to", out)
+        if study is not None and not study.is_dir():
+            raise verb.user_error("--study", f"there is no folder {study}")
         folder = study or _study(sweep)
         own = {p.relative_to(folder).as_posix(): p for p in files(folder)} if folder else {}
         _check(sweep, store, folder)
         made, shown = pack(sweep, store, own, weights, out), verb.console()
-        shown.print(f"{made.runs} of {made.planned} runs, {len(own)} files of your own")
+        yours = f"{len(own)} files of your own" + (f" from {folder}" if own else "")
+        shown.print(f"{made.runs} of {made.planned} runs, {yours}", soft_wrap=True)
         report = store.sweep_folder(sweep.name) / "report"
         if not (report / "report.md").is_file():
             verb.warn([f"it has no report: `harness report {sweep.name}` writes one"])
@@ -51,19 +54,15 @@ def bundle(
 
 
 def _study(sweep: ResolvedSweep) -> Path | None:
-    """The folder of the sweep's own file; None: the sweep ships with the harness, or was imported.
-
-    :raises UserError: if the file is gone.
+    """The folder of the sweep's own file; None: it is not here, or the sweep has none of its own
+    since it ships with the harness or was imported.
     """
     from harness.config.shipped import shipped
 
     path = Path(sweep.source)
     if sweep.command or path.resolve().parent == shipped("ablations").resolve():
         return None
-    if not path.is_file():
-        message = f"its file {path} is not here: --study names the folder with it and your modules"
-        raise verb.user_error(sweep.name, message)
-    return path.resolve().parent
+    return path.resolve().parent if path.is_file() else None
 
 
 def _check(sweep: ResolvedSweep, store: Store, folder: Path | None) -> None:

@@ -139,6 +139,33 @@ def test_a_run_that_is_damaged_is_not_packed(store, tmp_path):
     assert not (tmp_path / "fake.zip").exists()
 
 
+def test_a_sweep_whose_file_is_gone_is_packed_if_no_module_of_the_authors_made_it(store, tmp_path):
+    said = typed("bundle", "fake", "--results", str(store.root), cwd=tmp_path)
+
+    assert "12 of 12 runs, 0 files of your own" in said
+    assert unpack(tmp_path / "fake.zip", tmp_path / "inside").study is None
+
+
+def test_a_module_of_the_authors_that_is_in_no_study_is_named(store, tmp_path):
+    copy = Store(tmp_path / "copy")
+    fake_store.write_sweep(copy, SWEEP, finish=False)
+    fake_store.write_run(copy, RUN, result={"sources": {**fake_store.SOURCES, "mine": "b" * 16}})
+
+    said = typed("bundle", "fake", "--results", "copy", cwd=tmp_path, code=2)
+
+    assert "mine: the runs were made from this module, and it is not in any study: --study" in said
+
+
+def test_a_report_that_the_records_do_not_give_is_not_packed(store, tmp_path):
+    copy = Store(shutil.copytree(store.root, tmp_path / "copy"))
+    numbers(copy, "scores.csv", lambda text: text.replace("0.9", "0.8", 1))
+
+    said = typed("bundle", "fake", "--results", "copy", cwd=tmp_path, code=2)
+
+    assert "it is not what the records give (scores.csv): `harness report fake` writes it" in said
+    assert not (tmp_path / "fake.zip").exists()
+
+
 # What is not unpacked -----------------------------------------------------------------------------
 
 
