@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import socket
+import time
+import types
 from importlib.util import find_spec
 
+import psutil
 import pytest
 from tiny import tiny
 
 from harness import provenance
 from harness.config.strict import UserError
 from harness.spec import Engine
+from harness.store.reader import Store
 from harness.train import shipment
-from harness.train.executors import executor, ray
+from harness.train.executors import cluster, executor, node, ray
 from harness.train.executors.ray import Ray
 from harness.train.run import Job
 
@@ -49,7 +53,7 @@ def test_an_address_at_which_nobody_answers_is_told_at_once():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         with pytest.raises(UserError, match="no Ray answers at 127"):
-            ray._reach(f"127.0.0.1:{taken.getsockname()[1]}")
+            cluster._reach(f"127.0.0.1:{taken.getsockname()[1]}")
 
 
 @pytest.mark.parametrize(
@@ -80,11 +84,11 @@ def test_a_run_that_no_node_can_make_is_refused(engine, words):
     spec = run(**engine)
 
     with pytest.raises(UserError, match=words) as error:
-        ray._check([spec], {spec.key: Ray().demand(spec)}, NODES)
+        cluster.check([spec], {spec.key: Ray().demand(spec)}, NODES)
 
     assert len(str(error.value).splitlines()) == 1
     fits = run(threads=4)
-    ray._check([fits], {fits.key: Ray().demand(fits)}, NODES)
+    cluster.check([fits], {fits.key: Ray().demand(fits)}, NODES)
 
 
 # What travels -------------------------------------------------------------------------------------
@@ -146,13 +150,11 @@ def own_ray():
     if find_spec("ray") is None:  # importing it here would be before its settings are made
         pytest.skip("ray is not installed")
     yield
-    ray.leave()
+    cluster.leave()
 
 
 @pytest.mark.slow
 def test_runs_of_a_ray_of_this_machine_are_those_of_one_process(own_ray, tmp_path):
-    from harness.store.reader import Store
-
     specs = [tiny(agent, seed) for agent in ("random", "tabular_q") for seed in range(2)]
     executor("serial")(specs, Job(tmp_path / "serial"), 1, lambda: None)
     ticks = []
@@ -167,3 +169,45 @@ def test_runs_of_a_ray_of_this_machine_are_those_of_one_process(own_ray, tmp_pat
             alone.folder(spec) / "evals.jsonl"
         ).read_bytes()
         assert here.result(spec)["sources"] == alone.result(spec)["sources"]
+
+
+def ready_made(spec_json, job, server, every):
+    """Instead of `node.make`: a run that takes no time."""
+    import tempfile
+    from pathlib import Path
+
+    from harness.spec import RunSpec
+    from harness.store import writer
+    from harness.store.away import parcels
+    from harness.store.reader import Store
+
+    spec = RunSpec.model_validate_json(spec_json)
+    with tempfile.TemporaryDirectory() as place:
+        store = Store(Path(place))
+        store.folder(spec).mkdir(parents=True)
+        record = writer.Record(store.folder(spec), spec)
+        record.evaluation(spec.steps, "final", [0.0], [1], {})
+        final = {"mean": 0.0, "sd": 0.0, "episodes": 1}
+        record.finish({"key": spec.key, "final": final, "sources": {}, "weights": ""}
+                      | record.clock.total())  # fmt: skip
+        yield from parcels(spec, store)
+
+
+@pytest.mark.soak
+def test_ten_thousand_tasks_of_milliseconds_take_no_more_memory_than_few(
+    own_ray, tmp_path, monkeypatch, capsys
+):
+    # By value: the nodes have no tests.
+    monkeypatch.setattr(node, "make", types.FunctionType(
+        ready_made.__code__, {"__builtins__": __builtins__}, "make"))  # fmt: skip
+    one, process, seen = tiny("random"), psutil.Process(), []
+    specs = [one.model_copy(update={"seed": seed}) for seed in range(10_000)]
+    began = time.monotonic()
+
+    executor("ray")(specs, Job(tmp_path), 2, lambda: seen.append(process.memory_info().rss))
+
+    assert Store(tmp_path).missing(specs) == []
+    with capsys.disabled():
+        print(f"10,000 tasks: {time.monotonic() - began:.0f} s, {max(seen) / 2**20:.0f} MB at most "
+              f"in this process, {seen[0] / 2**20:.0f} MB at first")  # fmt: skip
+    assert max(seen) < 2**30
