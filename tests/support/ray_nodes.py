@@ -174,5 +174,6 @@ def attempts(folder: Path) -> list[dict[str, Any]]:
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> int:
-    process.send_signal(signal.SIGINT)
+    """As Ctrl-C does; SIGINT itself is ignored by what was started in the background."""
+    process.send_signal(signal.SIGTERM)
     return process.wait(PATIENCE)

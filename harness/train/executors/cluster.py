@@ -118,11 +118,7 @@ def nodes() -> list[Demand]:
     return [each["Resources"] for each in ray.nodes() if each["Alive"]]
 
 
-def check(
-    specs: Sequence[RunSpec],
-    demands: dict[str, dict[str, float]],
-    nodes: Sequence[dict[str, float]],
-) -> None:
+def check(specs: Sequence[RunSpec], demands: Mapping[str, Demand], nodes: Sequence[Demand]) -> None:
     """:raises UserError: if no node could ever make one of the runs: Ray would wait for ever."""
     for spec in specs:
         if not any(fit(demands[spec.key], each) for each in nodes):
