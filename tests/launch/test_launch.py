@@ -25,11 +25,13 @@ from launched import (
     scripts,
     text,
 )
+from ruamel.yaml import YAML
 
 from harness.cli.main import app
 from harness.config.strict import UserError
 from harness.launch import GPUS, Plan, study
 from harness.launch.plan import LONGEST, MARK
+from harness.train.executors import EXECUTORS
 
 # What is true of all ------------------------------------------------------------------------------
 
@@ -239,6 +241,15 @@ def test_runs_find_in_a_cluster_what_they_ask_for(facts, tmp_path):
     assert "keepalive_time_ms=15000" in str(cluster["docker"]["run_options"])
     assert cluster["file_mounts"] == {"/launch": "."}
     assert (tmp_path / "out" / "study.tgz").exists() == plan.study
+
+
+def test_the_head_hands_its_runs_to_a_cluster_that_grows(tmp_path):
+    written, _ = made("ray", tmp_path)
+    (text,) = re.findall(r'--executor "(.+)"', scripts("ray", written))
+    ((name, options),) = YAML(typ="safe").load(text).items()
+    executor = EXECUTORS[name](**options)
+
+    assert (executor.address, executor.grows) == ("auto", True)
 
 
 # SLURM --------------------------------------------------------------------------------------------
