@@ -70,7 +70,15 @@ def test_what_changes_often_comes_last():
 
 
 def test_make_says_what_it_computes_on_and_what_builds_it():
-    words = ["make", "--dry-run", "image", "DEVICE=cuda", "DOCKER=podman", "OPTIONS=--no-cache"]
+    words = [
+        "make",
+        "--no-print-directory",
+        "--dry-run",
+        "image",
+        "DEVICE=cuda",
+        "DOCKER=podman",
+        "OPTIONS=--no-cache",
+    ]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == [
