@@ -59,8 +59,6 @@ class Sweep:
     def run(self, workers: int = 1, folder: str | Path = FOLDER) -> Results:
         """Train what is missing, as `harness sweep` does; the same call resumes.
 
-        A process that starts others must be importable: call it under `if __name__ == "__main__":`.
-
         :param workers: runs side by side, one thread each.
         """
         store = Store(Path(folder))
@@ -68,8 +66,6 @@ class Sweep:
             warnings.warn(line, stacklevel=2)
         runs, metrics, limits = self.resolved.made, self.resolved.metrics, self.resolved.limits
         train_missing(list(runs), store, workers, Console(), metrics=metrics, limits=limits)
-        if self.resolved.report.films:
-            film(unfilmed(self.resolved, store), store, workers, Console())
         if self.resolved.report.films:
             film(unfilmed(self.resolved, store), store, workers, Console())
         return Results(self.resolved, store)

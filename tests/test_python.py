@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +15,7 @@ from rliable import metrics
 import harness as h
 from harness.config.strict import UserError
 
+ROOT = Path(__file__).parents[1]
 SWEEP = """\
 name: tiny
 question: Does a controller beat chance?
@@ -25,12 +31,37 @@ report: {baseline: random}
 """
 
 
+SCRIPT = """\
+import harness as h
+
+print("begins")
+print(h.Sweep.load("tiny.yaml").run(workers=2))
+"""
+
+
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory):
+def script(tmp_path_factory):
+    """A folder in which a user's script has run a sweep, and what it has printed."""
     folder = tmp_path_factory.mktemp("python")
     (folder / "tiny.yaml").write_text(SWEEP)
-    sweep = h.Sweep.load(folder / "tiny.yaml")
-    return sweep.run(workers=2, folder=folder / "results"), folder / "results"
+    (folder / "script.py").write_text(SCRIPT)
+    words, env = [sys.executable, "script.py"], os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def swept(script):
+    folder, _ = script
+    return h.results("tiny", folder / "results"), folder / "results"
+
+
+def test_a_script_that_starts_workers_is_run_once(script):
+    _, said = script
+
+    assert said.count("begins") == 1
+    assert "<Results of tiny: 12 of 12 runs>" in said
 
 
 def test_a_sweep_is_run_and_its_results_are_a_tidy_frame(swept):

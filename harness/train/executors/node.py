@@ -7,7 +7,6 @@ for all the tasks that it is given, and nothing leaks from run to run.
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -33,7 +32,7 @@ def make(
     :param job: its results folder and study are of another machine.
     """
     spec = RunSpec.model_validate_json(spec_json)
-    _ready(server)
+    prepare(server)
     root = _place() / spec.key
     shutil.rmtree(root, ignore_errors=True)  # of an attempt that was cut short
     root.mkdir()
@@ -54,9 +53,3 @@ def make(
 def _place() -> Path:
     """Where this process makes its runs; if it is killed, the next that comes removes it."""
     return _held.enter_context(scratch())
-
-
-def _ready(server: Server) -> None:
-    # The program that an engine has started here is none of ours: no worker needs to import it.
-    vars(sys.modules["__main__"]).pop("__file__", None)
-    prepare(server)

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
@@ -136,12 +136,29 @@ def _started(context: ForkServerContext, spec: RunSpec, job: Job) -> BaseProcess
     """
     for _ in range(TRIES):
         worker = context.Process(target=_work, args=(spec.model_dump_json(), job))
-        with suppress(EOFError, ConnectionError):
+        with suppress(EOFError, ConnectionError), _nameless():
             worker.start()
             return worker
         time.sleep(TICK)  # one that has just been killed may still be taken for alive
     why = "the process that workers are forked from was killed, or cannot import what runs need"
     raise UserError.of("--executor", f"{why}: `--executor serial` shows the second")
+
+
+@contextmanager
+def _nameless() -> Iterator[None]:
+    """A worker is told what to do by name, and needs nothing of the program that asks for it, such
+    as a user's script: multiprocessing would run that once more in each worker.
+    """
+    main = vars(sys.modules["__main__"])
+    hidden = {"__spec__": None, "__file__": None}
+    kept = {name: main[name] for name in hidden if name in main}
+    main.update(hidden)
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del main[name]
+        main.update(kept)
 
 
 def _busy(spec: RunSpec, store: Store) -> bool:
