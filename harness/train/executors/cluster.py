@@ -17,10 +17,8 @@ from harness.spec import RunSpec
 from harness.train import shipment
 
 CPU, GPU = "CPU", "GPU"
-HERE, THIS = (
-    "local",
-    "auto",
-)  # addresses: of a Ray of our own, of the cluster that this machine is in
+HERE = "local"  # the address of a Ray of our own
+THIS = "auto"  # that of the cluster that this machine is in
 REACHED_IN = 5.0  # seconds for an answer from an address
 OBJECTS = 256 * 2**20  # bytes of shared memory of a Ray of our own
 Demand = Mapping[str, float]  # CPU, and GPU if it takes one
