@@ -110,6 +110,10 @@ def test_with_nothing_measured_here_a_probe_says_how_fast_the_machine_is(store):
     assert known.cost.training == pytest.approx(2 * table.agents["ppo"]["CartPole-v1"].training)
 
 
+def test_the_probe_computes_with_no_subnormal_numbers_which_some_processors_take_long_for():
+    assert np.abs(cost.probed()).min() > np.finfo(float).tiny
+
+
 TABLE = {
     "a": {"Quick": 1.0, "Slow": 3.0},
     "b": {"Quick": 2.0, "Slow": 10.0, "Middle": 4.0},
