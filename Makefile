@@ -23,7 +23,7 @@ DEBIAN := chromium latexmk texlive-latex-recommended texlive-latex-extra texlive
 	lmodern cm-super postgresql
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sweep test test-slow soak check digest release image golden format tools debian
+.PHONY: help setup sweep test test-slow soak check docs digest release image golden format tools debian
 
 help:  ## list these targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -67,6 +67,9 @@ check: $(READY)  ## lint, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)  ## the site in docs/_build/html, without a warning
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
 
 digest: $(READY)  ## docs/results/SWEEP from a finished sweep or search, for pages to quote: make digest SWEEP=rnd
 	test -d $(RESULTS)/searches/$(SWEEP) || $(BIN)/harness report $(SWEEP) --results $(RESULTS)

@@ -1,0 +1,32 @@
+"""The site: `make docs` builds it into docs/_build/html."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import harness
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+project = "harness"
+release = harness.__version__
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design"]
+# Of a digest its report and checklist are pages; those of `reference` are made from the code.
+include_patterns = ["*.md", "*.ipynb", "reference/**", "results/index.md"]
+include_patterns += [f"results/*/{page}.md" for page in ("report", "checklist")]
+
+myst_enable_extensions = ["colon_fence", "attrs_inline"]
+myst_heading_anchors = 4
+nb_execution_mode = "off"  # a test runs the notebook: tests/test_tour.py
+
+html_theme = "furo"
+html_title = "harness"
+html_copy_source = False
+html_show_copyright = False
+html_show_sphinx = False
+# What is copied of a console block is its commands.
+copybutton_prompt_text = r"\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
