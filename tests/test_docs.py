@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from extension.results import CLAIM
 
 DOCS = Path(__file__).parents[1] / "docs"
 DIGESTS = DOCS / "results"
 COMMAND = re.compile(
     r"^    harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?:\s+#.*)?$"
 )
-CLAIM = re.compile(r"^- \*\*(?:Supported|Undecided|Refuted|Not decided)")
 
 # Pages of runs that are older than digests, which say so: `make digest` takes a name out.
 OLDER = re.compile(
@@ -96,11 +96,11 @@ QUOTES = {
 
 def test_a_quotation_ends_with_the_section_of_its_command():
     page = (
-        "## s\n    harness sweep ablations/x.yaml\n\n| a |\n|---|\n- **Supported: b\n\n"
+        "## s\n    harness sweep ablations/x.yaml\n\n| a |\n|---|\n- **Supported: b** (c): d\n\n"
         "### c\n\n| d |\n\n## e\n| f |\n"
     )
 
-    assert quotes(page) == {"x": Quotes(["- **Supported: b"], [[["a"]], [["d"]]])}
+    assert quotes(page) == {"x": Quotes(["- **Supported: b** (c): d"], [[["a"]], [["d"]]])}
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
 
 
 # Of a metric of the user's own nobody has said whether more is better.
-_OWN: dict[Outcome, str] = {
+OWN_HEADLINES: dict[Outcome, str] = {
     "supported": "**Supported: {better} lies above {worse} {where}** ({score})",
     "contradicted": "**Contradicted: {better} lies below {worse} {where}** ({score})",
 }
@@ -85,7 +85,7 @@ def answer(verdict: Verdict, number: Format, own: bool = False) -> str:
     :param own: it is by a metric of the user's own.
     """
     claim, found = verdict.claim, verdict.finding
-    headlines = HEADLINES | _OWN if own else HEADLINES
+    headlines = HEADLINES | OWN_HEADLINES if own else HEADLINES
     headline = headlines[verdict.outcome].format(
         better=claim.better,
         worse=claim.worse,
