@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE))
 
 project = "harness"
 release = harness.__version__
-extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design"]
+extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design", "extension.results"]
 # Of a digest its report and checklist are pages; those of `reference` are made from the code.
 include_patterns = ["*.md", "*.ipynb", "reference/**", "results/index.md"]
 include_patterns += [f"results/*/{page}.md" for page in ("report", "checklist")]

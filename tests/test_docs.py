@@ -30,7 +30,7 @@ WITHOUT = {
     ("curiosity.md", "noisy_tv"),
     ("curiosity.md", "visits"),
     ("pushing.md", "push_algorithms"),
-    ("search.md", "dqn-cartpole"),
+    ("tuning.md", "dqn-cartpole"),
     ("world_models.md", "delta_prediction"),
     ("world_models.md", "imagination"),
     ("world_models.md", "model_free_vs_model_based"),

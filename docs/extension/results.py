@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 from ruamel.yaml import YAML
+from sphinx.application import Sphinx
 
 from harness.config.shipped import shipped
 
@@ -71,63 +72,78 @@ def questions(folder: str) -> Iterator[tuple[str, str]]:
             yield file["name"], " ".join(str(file["question"]).split())
 
 
-def discussed(name: str) -> list[str]:
+def discussed(name: str) -> str:
     """The pages that name the command of a question, as links from the index."""
     command = re.compile(rf"{MENTION}\b{re.escape(name)}(?:\.yaml)?(?![\w-])")
     pages = sorted(DOCS.glob("*.md"))
     found = [page for page in pages if command.search(page.read_text(encoding="utf-8"))]
-    return [f"[{page.stem}](../{page.name})" for page in found]
+    return ", ".join(f"[{page.stem}](../{page.name})" for page in found)
+
+
+def row(name: str, question: str) -> str:
+    """The first cell of a question that has run: it leads to the report, and to pages."""
+    pages = discussed(name)
+    return f"| [{question}]({name}/report.md)" + (f"<br>discussed: {pages}" if pages else "")
+
+
+def missing(folder: str) -> Iterator[str]:
+    """A list of the questions that have no digest."""
+    for name, question in questions(folder):
+        if not (PAGE.parent / name).exists():
+            pages = discussed(name)
+            yield f"- {question} `{name}`" + (f", discussed: {pages}" if pages else "")
 
 
 def ablations() -> Iterator[str]:
     """Rows of the table of ablations."""
     ran: list[Digest] = []
-    yield "| question | answer | seeds | runs | CPU hours | pages |"
-    yield "|---|---|---:|---:|---:|---|"
-    for name, question in questions("ablations"):
-        folder, pages = PAGE.parent / name, discussed(name)
-        if folder.exists():
-            ran.append(digest := Digest.read(folder))
+    yield "| question | answer | seeds | runs | CPU hours |"
+    yield "|---|---|---:|---:|---:|"
+    for name, _ in questions("ablations"):
+        if (PAGE.parent / name).exists():
+            ran.append(digest := Digest.read(PAGE.parent / name))
             numbers = f"{digest.seeds} | {digest.runs:,} | {digest.hours:.2f}"
-            where = ", ".join([f"[{name}]({name}/report.md)", *pages])
-            yield f"| {digest.question} | {digest.answer} | {numbers} | {where} |"
-        else:
-            yield f"| {question} | *has not run* |  |  |  | {', '.join([f'`{name}`', *pages])} |"
+            yield f"{row(name, digest.question)} | {digest.answer} | {numbers} |"
     claims = [claim["verdict"].lower() for digest in ran for claim in digest.claims]
     counts = ", ".join(f"{n} {verdict}" for verdict, n in sorted(Counter(claims).items()))
     runs, hours = sum(digest.runs for digest in ran), sum(digest.hours for digest in ran)
-    yield f"| *all* | {len(claims)} claims: {counts} |  | {runs:,} | {hours:.2f} |  |"
+    yield f"| *all* | {len(claims)} claims: {counts} |  | {runs:,} | {hours:.2f} |"
 
 
 def searches() -> Iterator[str]:
-    """Rows of the table of searches."""
-    yield "| question | report | pages |"
-    yield "|---|---|---|"
+    """A list of the searches that have run."""
     for name, question in questions("configs/search"):
-        ran = (PAGE.parent / name).exists()
-        where = f"[{name}]({name}/report.md)" if ran else f"*has not run* `{name}`"
-        yield f"| {question} | {where} | {', '.join(discussed(name))} |"
+        if (PAGE.parent / name).exists():
+            yield "- " + row(name, question).removeprefix("| ").replace("<br>", ", ")
 
 
-def page(ablations: Iterable[str], searches: Iterable[str]) -> str:
-    """The page, from the rows of its tables."""
-    return "\n".join([HEAD, *ablations, MIDDLE, *searches, TAIL])
+def page() -> str:
+    """The page, from the digests and the files that ship."""
+    parts = [
+        HEAD,
+        *ablations(),
+        "\n## Searches\n",
+        *searches(),
+        "\n## Have not run\n",
+        "There are no runs of this version. A page that discusses such a question says of its",
+        "numbers that they are old.\n",
+        *missing("ablations"),
+        *missing("configs/search"),
+        TAIL,
+    ]
+    return "\n".join(parts)
 
 
 HEAD = """\
 # Every question that ships, and its answer
 
-Made by `make digest` from the digests in this folder; each row links to the report that it is from.
-*Has not run*: there are no runs of this version, and a page that discusses the question says of
-older numbers that they are old. A claim is *supported* or *contradicted* when the exact permutation
-test of ranks, after Holm's correction over the claims of its sweep, and the interval of the
-difference agree ([statistics](../statistics.md)). Undecided is not equal. A run that two sweeps
-share is counted in both.
+Made by `make digest` from the digests in this folder; each question links to the report that
+answers it. A claim is *supported* or *contradicted* when the exact permutation test of ranks, after
+Holm's correction over the claims of its sweep, and the interval of the difference agree
+([statistics](../statistics.md)). Undecided is not equal. A run that two sweeps share is counted in
+both.
 
 ## Ablations
-"""
-MIDDLE = """
-## Searches
 """
 TAIL = """
 ```{toctree}
@@ -135,9 +151,20 @@ TAIL = """
 :hidden:
 
 */report
-*/checklist
 ```
 """
 
+
+def setup(app: Sphinx) -> None:
+    """Of a digest the report stands in the contents; its checklist is reached from there."""
+
+    def alone(app: Sphinx, doctree: object) -> None:
+        name = app.env.docname
+        if name.startswith("results/") and name.endswith("/checklist"):
+            app.env.metadata[name]["orphan"] = True
+
+    app.connect("doctree-read", alone)
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(ablations(), searches()), encoding="utf-8")
+    PAGE.write_text(page(), encoding="utf-8")

@@ -11,9 +11,18 @@ LINES = [*HEADLINES.items(), *OWN_HEADLINES.items()]
 
 
 def test_the_index_is_the_one_that_the_digests_make():
-    made = results.page(results.ablations(), results.searches())
+    assert results.PAGE.read_text(encoding="utf-8") == results.page(), "make digest writes it"
 
-    assert results.PAGE.read_text(encoding="utf-8") == made, "python docs/extension/results.py"
+
+def test_every_question_that_ships_stands_in_the_index_once():
+    text = results.page()
+    asked = [
+        each for folder in ("ablations", "configs/search") for each in results.questions(folder)
+    ]
+
+    assert asked
+    for name, _ in asked:
+        assert text.count(f"({name}/report.md)") + text.count(f" `{name}`") == 1
 
 
 def test_every_digest_is_of_a_question_that_ships():
