@@ -23,6 +23,8 @@ nb_execution_mode = "off"  # a test runs the notebook: tests/test_tour.py
 
 html_theme = "furo"
 html_title = "harness"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
