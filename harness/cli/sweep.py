@@ -46,7 +46,8 @@ def sweep(
         store = verb.open_store(scratch if bucket else Path(results))
         expansion = expand(path, layers, anyway, rehearse=True, engine=chosen, store=store)
         resolved = expansion.sweep
-        checklist_answers(resolved)  # wrong ones are refused before anything trains
+        checklist_answers(resolved)  # wrong ones are refused before anything is written or trains
+        verb.can_train(executor, observer)
         verb.warn(keep(resolved, store))
         runs, metrics = list(resolved.made), resolved.metrics
         if part:

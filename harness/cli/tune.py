@@ -44,6 +44,7 @@ def tune(
             plans = study.shipped(agent, env, steps, trials, rehearse=True)
         else:
             raise verb.user_error("tune", "give a search file, or --agent and --env")
+        verb.can_train(executor, observer)
         store, shown = verb.open_store(results), verb.console()
 
         def attempt(specs: list[RunSpec]) -> None:

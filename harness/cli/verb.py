@@ -328,6 +328,13 @@ def cores(workers: int) -> int:
 # What is done and printed -------------------------------------------------------------------------
 
 
+def can_train(executor: str, observers: list[str] | None) -> None:
+    """Refuse wrong options of training, before anything is written."""
+    from harness.train.missing import spread
+
+    spread(executor, tuple(observers or ()))
+
+
 def train(
     specs: list[RunSpec],
     store: Store,

@@ -44,6 +44,21 @@ def film(
     return [spec for spec in unfilmed if store.film(spec) is None]
 
 
+def spread(executor: str, observers: tuple[str, ...] = ()) -> executors.Executor:
+    """What runs will be given to.
+
+    :raises UserError: if there is no such executor, or an observer cannot be reached.
+    """
+    try:
+        execute = executors.executor(executor)
+    except (KeyError, ValueError) as error:
+        raise UserError.of("--executor", str(error.args[0])) from None
+    reasons = {url: why for url in observers if (why := unreachable(url))}
+    if reasons:
+        raise UserError(Problem("--observer", None, url, why) for url, why in reasons.items())
+    return execute
+
+
 def train_missing(
     specs: Sequence[RunSpec],
     store: Store,
@@ -65,16 +80,10 @@ def train_missing(
     :param limits: of each run.
     :param trackers: where scalars go beside the runs' files: see `track.TRACKERS`.
     :raises Unfinished: if it is over before the runs.
-    :raises UserError: if there is no such executor, or an observer cannot be reached.
+    :raises UserError: as `spread` does.
     """
-    try:
-        execute = executors.executor(executor)
-    except (KeyError, ValueError) as error:
-        raise UserError.of("--executor", str(error.args[0])) from None
+    execute = spread(executor, observers)
     remove_left()  # also where nothing is missing, and so nothing will be started
-    reasons = {url: why for url in observers if (why := unreachable(url))}
-    if reasons:
-        raise UserError(Problem("--observer", None, url, why) for url, why in reasons.items())
     for folder in dict.fromkeys(store.folder(spec) for spec in specs):
         for line in mend(folder, store.root, deep=True):
             print(line, file=sys.stderr)

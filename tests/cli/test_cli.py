@@ -240,6 +240,16 @@ def test_what_the_user_can_mend_is_one_line_and_exit_code_2(folder, words, messa
     assert "Traceback" not in out
 
 
+@pytest.mark.parametrize(
+    "words", [("--executor", "{slurm: {partitio: cpu}}"), ("--observer", "nosuchdb://x")]
+)
+def test_wrong_options_of_training_are_told_before_anything_is_written(folder, words):
+    out = typed("sweep", "cli.yaml", "--results", "untouched", *words, cwd=folder, code=2)
+
+    assert out.count(words[0]) == 1
+    assert not [*(folder / "untouched").rglob("*.json")]
+
+
 def test_so_it_is_in_a_process_of_its_own(folder):
     out = harness("ls", "agent", cwd=folder, code=2)
 
