@@ -13,9 +13,7 @@ from extension.results import CLAIM
 
 DOCS = Path(__file__).parents[1] / "docs"
 DIGESTS = DOCS / "results"
-COMMAND = re.compile(
-    r"^    harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?:\s+#.*)?$"
-)
+COMMAND = re.compile(r"^\$ harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?:\s+#.*)?$")
 
 # Pages of runs that are older than digests, which say so: `make digest` takes a name out.
 OLDER = re.compile(
@@ -69,7 +67,7 @@ def quotes(text: str) -> dict[str, Quotes]:
             here = len(line) - len(line.lstrip("#"))
             name = None if here <= level else name
         match = COMMAND.match(line)
-        if match and not before.startswith("    "):
+        if match and not before.startswith("$ "):
             name, level = match.group(1), here
         elif name:
             parts.setdefault(name, []).append(line)
@@ -96,7 +94,7 @@ QUOTES = {
 
 def test_a_quotation_ends_with_the_section_of_its_command():
     page = (
-        "## s\n    harness sweep ablations/x.yaml\n\n| a |\n|---|\n- **Supported: b** (c): d\n\n"
+        "## s\n$ harness sweep ablations/x.yaml\n\n| a |\n|---|\n- **Supported: b** (c): d\n\n"
         "### c\n\n| d |\n\n## e\n| f |\n"
     )
 

@@ -131,7 +131,7 @@ def write_all(folder):
 def test_every_command_of_the_page_does_what_it_says(tmp_path):
     pytest.importorskip("tensorboard")
     write_all(tmp_path)
-    commands = re.findall(r"^    harness (.*)", DOCS.read_text("utf-8"), re.M)
+    commands = re.findall(r"^\$ harness (.*)", DOCS.read_text("utf-8"), re.M)
 
     for command in commands:
         typed(*shlex.split(command), cwd=tmp_path)
