@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 from command import typed
-
-from harness.store import archive, files
+from forging import forged
 
 OWN = Path(__file__).parent / "own"
 SWEEP = """\
@@ -77,32 +74,8 @@ def test_a_strangers_module_is_not_imported_without_trust(packed, tmp_path):
     assert "climber" not in sys.modules
 
 
-def forged(packed, folder):
-    """The archive after somebody has raised one return, and all that could tell on it."""
-    with zipfile.ZipFile(packed) as of:
-        inside = {name: of.read(name) for name in of.namelist()}
-    facts = files.parse(inside.pop("bundle.json"))
-    place = next(n.removesuffix("evals.jsonl") for n in inside
-                 if "/runs/random/" in n and n.endswith("/evals.jsonl"))  # fmt: skip
-    rows = inside[f"{place}evals.jsonl"].decode().splitlines()
-    last = json.loads(rows[-1])
-    last["returns"][0] += 300.0
-    inside[f"{place}evals.jsonl"] = ("\n".join([*rows[:-1], json.dumps(last)]) + "\n").encode()
-    result = files.parse(inside[f"{place}result.json"])
-    del result["sha256"]
-    result["final"]["mean"] += 100.0
-    evals = inside[f"{place}evals.jsonl"]
-    result["files"]["evals.jsonl"] = {
-        "sha256": hashlib.sha256(evals).hexdigest(), "size": len(evals),
-    }  # fmt: skip
-    inside[f"{place}result.json"] = files.spelled(result)
-    told = {n: v for n, v in facts.items() if n not in ("format", "files", "sha256")}
-    archive.pack(inside, told, folder / "theirs.zip")
-    return place.split("/")[-2]
-
-
 def test_a_number_that_was_altered_with_all_that_tells_on_it_is_found(packed, tmp_path):
-    key = forged(packed, tmp_path)
+    key = forged(packed, tmp_path / "theirs.zip", "/runs/random/", -1, 300.0)
 
     said = typed("replicate", "theirs.zip", "--run", key, cwd=tmp_path, code=1)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 from command import typed
-from foreign import events, monitor, table, tidy
+from foreign import tidy
 
 from harness.store.export import COLUMNS
 
@@ -107,36 +106,6 @@ def test_runs_without_names_are_told_by_a_table(folder):
     typed("import", "metrics.csv", "--as", "ml", "--names", "names.csv", cwd=folder)
 
     assert "CartPole-v1  3" in re.sub(" +", "  ", typed("ls", "runs", cwd=folder))
-
-
-def write_all(folder):
-    """The files that the page names, as the programs write them."""
-    tidy(folder / "scores.csv", {"ppo": 1.0, "ours": 3.0})
-    head = "arm,env,seed,global_step,eval_return\n"
-    table(folder / "results.csv", "a,CartPole-v1,0,100,1", head=head)
-    monitor(folder / "runs/ppo/CartPole-v1_0/monitor.csv", [(1, 5, 0.1), (2, 5, 0.2)])
-    events(folder / "logs/ppo_0", {"eval/mean_reward": [(100, 1.0), (200, 2.0)]})
-    head = '"Step","ppo__0 - ret","ppo__0 - ret__MIN","ppo__0 - ret__MAX"\n'
-    table(folder / "chart.csv", '"100","1","1","1"', head=head)
-    (folder / "histories").mkdir()
-    head = ",_step,_runtime,_timestamp,global_step,eval/return\n"
-    table(folder / "histories/seed_0.csv", "0,0,1.0,2.0,100,5", head=head)
-    head = "run_id,key,value,step,timestamp\n"
-    table(folder / "metrics.csv", "f00,ret,1.5,100,17", head=head)
-    table(folder / "names.csv", "f00,a,CartPole-v1,0", head="run,arm,env,seed\n")
-    head = "run_id,experiment_id,metrics.eval_return,params.algo,params.seed\n"
-    table(folder / "mlflow.csv", "f00,1,1.5,ppo,3", head=head)
-
-
-def test_every_command_of_the_page_does_what_it_says(tmp_path):
-    pytest.importorskip("tensorboard")
-    write_all(tmp_path)
-    commands = re.findall(r"^\$ harness (.*)", DOCS.read_text("utf-8"), re.M)
-
-    for command in commands:
-        typed(*shlex.split(command), cwd=tmp_path)
-
-    assert len(commands) == 9 and len(list(tmp_path.glob("results/sweeps/*"))) == 8
 
 
 def test_the_page_tells_each_column_of_an_export():

@@ -67,3 +67,22 @@ def taken(path: Path, format_: str = "", tag: str = "", columns: Mapping[str, st
     more = {name: names.pop(name) for name in ("pattern", "table") if name in names}
     fixed = {name: str(value) for name, value in names.items()}
     return runs(Source(path, format_, tag, columns or {}, Names(fixed, **more)))[1]
+
+
+def of_every_program(folder: Path) -> None:
+    """A file of each kind that docs/import.md names."""
+    tidy(folder / "scores.csv", {"ppo": 1.0, "ours": 3.0})
+    head = "arm,env,seed,global_step,eval_return\n"
+    table(folder / "results.csv", "a,CartPole-v1,0,100,1", head=head)
+    monitor(folder / "runs/ppo/CartPole-v1_0/monitor.csv", [(1, 5, 0.1), (2, 5, 0.2)])
+    events(folder / "logs/ppo_0", {"eval/mean_reward": [(100, 1.0), (200, 2.0)]})
+    head = '"Step","ppo__0 - ret","ppo__0 - ret__MIN","ppo__0 - ret__MAX"\n'
+    table(folder / "chart.csv", '"100","1","1","1"', head=head)
+    (folder / "histories").mkdir()
+    head = ",_step,_runtime,_timestamp,global_step,eval/return\n"
+    table(folder / "histories/seed_0.csv", "0,0,1.0,2.0,100,5", head=head)
+    head = "run_id,key,value,step,timestamp\n"
+    table(folder / "metrics.csv", "f00,ret,1.5,100,17", head=head)
+    table(folder / "names.csv", "f00,a,CartPole-v1,0", head="run,arm,env,seed\n")
+    head = "run_id,experiment_id,metrics.eval_return,params.algo,params.seed\n"
+    table(folder / "mlflow.csv", "f00,1,1.5,ppo,3", head=head)

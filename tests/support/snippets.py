@@ -77,8 +77,11 @@ def blocks(page: str) -> tuple[Block, ...]:
 
 
 def commands(block: Block) -> Iterator[Command]:
-    """Of a console block: lines after `$ `, each with those below it up to the next."""
-    lines = block.text.splitlines()
+    """Of a console block: lines after `$ `, each with the output below it, up to the next.
+
+    The output of the last may be the block of text that follows.
+    """
+    lines = [*block.text.splitlines(), *output_after(block)]
     starts = [i for i, line in enumerate(lines) if line.startswith("$ ")]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         last = start
@@ -87,6 +90,21 @@ def commands(block: Block) -> Iterator[Command]:
         text = "\n".join([lines[start][2:], *lines[start + 1 : last + 1]])
         output = "\n".join(lines[last + 1 : end])
         yield Command(block.page, block.line + start + 1, text, output)
+
+
+def output_after(block: Block) -> list[str]:
+    """Of a console block that shows no output itself: the block of text that follows."""
+    later = [each for each in blocks(block.page) if each.line > block.line]
+    last = block.text.rstrip("\n").splitlines()[-1]
+    if later and later[0].language == "text" and last.startswith("$ "):
+        return later[0].text.splitlines()
+    return []
+
+
+def is_output(block: Block) -> bool:
+    """Whether a block of text belongs to the console block before it."""
+    before = [each for each in blocks(block.page) if each.line < block.line][-1:]
+    return any(each.language == "console" and output_after(each) for each in before)
 
 
 def in_blocks(page: str) -> Iterator[Command]:
