@@ -6,21 +6,25 @@ predict the change of the latent instead of the latent, and its standard deviati
 without it, dimensions that can be predicted exactly drive theirs to zero, and their gradients
 dominate all others. Reward and termination have networks of their own, which read the state and the
 next latent and do not shape the recurrent network: sharing it, a rare termination was never
-learned.
+learned. Instead of the LSTM it may have a GRU or a transformer (transformer.py).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 
 from baselines import api
 from baselines.bound import Above0, LearningRate, Repeats0, Widths
 from baselines.world_models.config import Group
+from baselines.world_models.recurrent import GRU, LSTM
+from baselines.world_models.transformer import Config as AttentionConfig
+from baselines.world_models.transformer import Transformer
 from baselines.world_models.vae import perceptron
 
 SHARP = math.log(1e-6)  # an untrained deterministic head is certain
@@ -29,8 +33,11 @@ SHARP = math.log(1e-6)  # an untrained deterministic head is certain
 class Config(Group):
     """The hyper-parameters of M."""
 
-    cell: Literal["lstm", "gru"] = "lstm"
-    hidden_size: int = Field(256, ge=1, description="Dimensions of the recurrent state.")
+    cell: Literal["lstm", "gru", "transformer"] = Field("lstm", description="What remembers.")
+    attention: AttentionConfig = AttentionConfig()
+    hidden_size: int = Field(
+        256, ge=1, description="Dimensions of the recurrent state; of a transformer, its width."
+    )
     net_arch: Widths = Field([], description="Hidden widths between that state and the mixture.")
     head: Literal["mixture", "deterministic"] = Field(
         "mixture", description="deterministic: one value with a squared error, nothing to sample."
@@ -49,9 +56,27 @@ class Config(Group):
     learning_rate: LearningRate = 1e-3
     outcome_learning_rate: LearningRate = Field(3e-3, description="Of reward and termination.")
     batch_size: int = Field(32, ge=1, description="Windows of a minibatch.")
-    sequence_length: int = Field(50, ge=1, description="Steps of a window.")
+    sequence_length: int = Field(
+        50, ge=1, description="Steps of a window; a transformer attends to no more than these."
+    )
     epochs: Repeats0 = Field(20, description="Passes over the data in each round.")
     max_grad: Above0 = Field(1.0, description="Every element of a gradient is clipped here.")
+
+    def clashes(self) -> Iterator[tuple[str, str]]:
+        yield from super().clashes()
+        if self.cell != "transformer" and self.attention != AttentionConfig():
+            yield "attention", f"{self.cell} has none: take cell transformer"
+        if self.cell == "transformer" and self.hidden_size % self.attention.heads:
+            why = f"{self.attention.heads} heads cannot share a hidden_size of {self.hidden_size}"
+            yield "attention.heads", f"{why}: take a divisor of it"
+
+    @model_serializer(mode="wrap")
+    def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Of attention nothing is said where there is none: what is not said moves no key."""
+        said: dict[str, Any] = write(self)
+        if self.cell != "transformer":
+            said.pop("attention", None)
+        return said
 
     def memory(self, sizes: api.Sizes, latents: int = 1) -> dict[str, float]:
         """:param latents: dimensions of a latent."""
@@ -63,6 +88,10 @@ class Config(Group):
             "net_arch": api.weights_of(hidden, *self.net_arch),
             "outcome_net_arch": 2 * api.weights_of(hidden + latents, *self.outcome_net_arch, 1),
         }
+        if self.cell == "transformer":
+            layers = self.attention.layers
+            learned["attention.layers"] = layers * 12 * hidden**2
+            learned["hidden_size"] = hidden * (latents + sizes.actions)
         found = {name: api.TRAINED * weights for name, weights in learned.items()}
         window = api.NUMBER * self.sequence_length * (sizes.actions + 3)
         return super().memory(sizes) | found | {"sequence_length": window}
@@ -112,6 +141,13 @@ def masked_mean(values: Tensor, mask: Tensor) -> Tensor:  # (N, L), (N, L)
     return (values * mask).sum() / mask.sum()
 
 
+def make_memory(inputs: int, config: Config) -> LSTM | GRU | Transformer:
+    width = config.hidden_size
+    if config.cell == "transformer":
+        return Transformer(inputs, width, config.sequence_length, config.attention)
+    return LSTM(inputs, width) if config.cell == "lstm" else GRU(inputs, width)
+
+
 class MDNRNN(nn.Module):
     """All of M. Its state (N, S) is one row of numbers for each environment, at first all 0.
 
@@ -122,10 +158,7 @@ class MDNRNN(nn.Module):
         super().__init__()
         self.config = config
         self.latent_size = latent_size
-        cell = nn.LSTM if config.cell == "lstm" else nn.GRU
-        self.rnn = cell(latent_size + action_size, config.hidden_size, batch_first=True)
-        if config.cell == "lstm":  # torch adds two biases; the paper's LSTM has one
-            nn.init.zeros_(self.rnn.bias_hh_l0).requires_grad_(False)
+        self.rnn = make_memory(latent_size + action_size, config)
         outputs = latent_size * (3 * config.mixtures if config.head == "mixture" else 1)
         widths = [config.hidden_size, *config.net_arch]
         body = [perceptron(widths), nn.SiLU()] if config.net_arch else []
@@ -140,7 +173,8 @@ class MDNRNN(nn.Module):
 
     @property
     def state_size(self) -> int:
-        return self.config.hidden_size * (2 if self.config.cell == "lstm" else 1)
+        """Of the state before the first step; later ones may be wider."""
+        return self.rnn.state_size
 
     def see(self, rewards: Tensor) -> None:  # (M,)
         """The scale of rewards, by the first data in which they differ, and so for good."""
@@ -155,8 +189,8 @@ class MDNRNN(nn.Module):
         config = self.config
         if config.trained == "none":
             return []
-        recurrent = [p for p in self.rnn.parameters() if p.requires_grad]
-        told = recurrent if config.trained == "all" else []
+        remembering = [p for p in self.rnn.parameters() if p.requires_grad]
+        told = remembering if config.trained == "all" else []
         outcome = [*self.reward.parameters(), *self.termination.parameters()]
         return [
             {"params": [*told, *self.mixture.parameters()], "lr": config.learning_rate},
@@ -168,14 +202,11 @@ class MDNRNN(nn.Module):
 
     def advance(self, latents: Tensor, actions: Tensor, state: Tensor) -> Tensor:
         """The state after these latents (N, D) and the actions (N, A) taken at them: (N, S)."""
-        inputs = torch.cat([latents, actions], dim=-1)[:, None]
-        parts = tuple(part[None].contiguous() for part in state.split(self.config.hidden_size, 1))
-        _, after = self.rnn(inputs, parts if self.config.cell == "lstm" else parts[0])
-        return torch.cat(after, dim=-1)[0] if self.config.cell == "lstm" else after[0]
+        return self.rnn.advance(torch.cat([latents, actions], dim=-1), state)
 
     def unroll(self, latents: Tensor, actions: Tensor) -> Tensor:  # (N, L, D), (N, L, A)
         """What `hidden` is after each step, from a state of zeros on: (N, L, H)."""
-        return self.rnn(torch.cat([latents, actions], dim=-1))[0]
+        return self.rnn.unroll(torch.cat([latents, actions], dim=-1))
 
     def next_latent(self, hidden: Tensor, latents: Tensor) -> Mixture:  # (..., H), (..., D)
         """The mixture of the next latent, from `hidden` after this latent and its action."""

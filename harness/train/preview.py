@@ -34,6 +34,10 @@ def film(card: envs.Card, actions: Sequence[Any], seed: int) -> Film:
     return made
 
 
+# Families whose environments know their `best_action`.
+BEST = {"DeepSea": "straight to the treasure", "TMaze": "towards the goal"}
+
+
 def _scripted(card: envs.Card, seed: int) -> dict[str, Sequence[Any]]:
     """The actions of an episode of chance, and of whatever plays without learning."""
     actions: dict[str, Sequence[Any]] = {}
@@ -51,11 +55,12 @@ def _scripted(card: envs.Card, seed: int) -> dict[str, Sequence[Any]]:
         from harness.envs.planner import Planner
 
         actions["shortest plan"] = Planner(world).plan() or ()
-    if card.name.startswith("DeepSea"):
-        dive: list[Any] = []
-        actions["straight to the treasure"] = dive
-        for _ in range(world.size):
-            dive.append(world.best_action())
-            env.step(dive[-1])
+    for family, name in BEST.items():
+        if card.name.startswith(family):
+            best: list[Any] = []
+            actions[name], ended = best, False
+            while not ended:
+                best.append(world.best_action())
+                ended = bool(env.step(best[-1])[2])
     env.close()
     return actions

@@ -26,6 +26,7 @@ from harness.envs.extra import installed
 from harness.envs.minatar import MinAtar
 from harness.envs.picture import HEADLESS, to_draw
 from harness.envs.rockfall import Rockfall
+from harness.envs.t_maze import TMaze
 from harness.spec import Anchor
 from harness.train.preview import film
 
@@ -253,6 +254,7 @@ def test_a_family_serves_every_size():
         ("DeepSea-N", "'DeepSea-10'"),
         ("DeepSea-010", "DeepSea"),
         ("DeepSea-1", "at least 2"),
+        ("TMaze-N", "'TMaze-20'"),
         ("../../pyproject", "it has letters, digits"),
     ],
 )
@@ -320,6 +322,55 @@ def test_deep_sea_has_no_observation_after_its_end_as_in_bsuite():
     assert env.step(0)[0].sum() == 1
     observation, _, terminated, truncated, _ = env.step(0)
     assert terminated and not truncated and observation.sum() == 0
+
+
+# TMAZE
+
+
+def turned(env, seed, turn):
+    """All observations of an episode and its return, with one action from the first step on."""
+    seen, total, ended = [env.reset(seed=seed)[0]], 0.0, False
+    while not ended:
+        observation, reward, ended, *_ = env.step(turn)
+        seen.append(observation)
+        total += reward
+    return np.stack(seen), total
+
+
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_t_mazes_scores_follow_from_both_turns_on_both_sides(size):
+    env = TMaze(size)
+    returns = {}
+    for seed, turn in itertools.product(range(10), [0, 1]):
+        _, total = turned(env, seed, turn)
+        returns[env.side, turn] = total
+    anchors = card(f"TMaze-{size}").scale()
+
+    assert returns == {(-1, 0): 1, (-1, 1): -1, (1, 0): -1, (1, 1): 1}
+    assert anchors.random.score == np.mean(list(returns.values()))
+    assert anchors.reference.score == max(returns.values())
+
+
+def test_t_mazes_sign_is_seen_in_the_first_step_alone():
+    env = TMaze(20)
+    seen = {}
+    for seed in range(10):
+        rows, _ = turned(env, seed, 0)
+        seen[env.side] = rows
+
+    assert {side: rows[0, 0] for side, rows in seen.items()} == {-1: -1, 1: 1}
+    np.testing.assert_array_equal(seen[-1][1:-1], seen[1][1:-1])
+    assert {side: rows[-1].tolist() for side, rows in seen.items()} == {
+        -1: [0, 1, 1], 1: [0, 1, -1],
+    }  # fmt: skip
+    assert len(seen[1]) == 22
+
+
+def test_the_best_actions_in_a_t_maze_find_the_goal():
+    env = TMaze(5)
+    for seed in range(10):
+        env.reset(seed=seed)
+        assert turned(env, seed, env.best_action())[1] == 1
 
 
 # MINIGRID

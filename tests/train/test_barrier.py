@@ -141,6 +141,7 @@ BY_SAC = IN_DREAMS | {"learning_starts": 10}
 STAGED = {
     "rounds": {"data": {"rounds": 3}},
     "V": {"vae": {"kind": "mlp", "latent_size": 2, "net_arch": [4], "epochs": 1}},
+    "transformer": {"data": {"rounds": 2}, "rnn": {"cell": "transformer"}},
     "real episodes": {
         "controller": {"real_share": 0.6, "population": 3, "episodes": 2, "shared_starts": True}
     },
