@@ -67,7 +67,7 @@ class Config(BaseModel):
     """The hyper-parameters of a learner, in Stable-Baselines3's spelling; no unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    search: ClassVar[Mapping[str, Any]] = {}  # ranges to try, as `search` of an agent's file
+    search: ClassVar[Mapping[str, Any]] = {}  #: ranges for a search, as `search` in configs/agents
 
     @model_validator(mode="after")
     def _without_clashes(self) -> Self:
@@ -109,13 +109,13 @@ def weights_of(*widths: int) -> int:
 class Task:
     """All that a learner may know of what it is asked to learn."""
 
-    make_env: Callable[[], gym.Env]  # a fresh training environment; call it once per parallel copy
-    steps: int  # the budget in environment steps: a ceiling, never exceeded
-    seed: int = 0  # for weights, exploration and minibatches
-    env_seed: int = 0  # the i-th parallel environment is first reset with env_seed+i
-    device: str = "cpu"  # where torch puts the networks
-    # Environment steps from which a `Resumable` raises Barrier, where its state is next whole;
-    # beyond the budget if none is left. One that learns in stages raises it between them, too.
+    make_env: Callable[[], gym.Env]  #: a fresh training environment; call it once per parallel copy
+    steps: int  #: the budget in environment steps: a ceiling, never exceeded
+    seed: int = 0  #: for weights, exploration and minibatches
+    env_seed: int = 0  #: the i-th parallel environment is first reset with env_seed+i
+    device: str = "cpu"  #: where torch puts the networks
+    #: The environment step from which a `Resumable` raises Barrier as soon as its state is whole;
+    #: beyond the budget if none is left. One that learns in stages raises it between them, too.
     barrier: int | None = None
 
 
@@ -170,7 +170,7 @@ class Agent(Protocol):
         deterministic: bool = True,
         action_masks: np.ndarray | None = None,  # (n, actions) bool; only for agents that mask
     ) -> tuple[np.ndarray, Any]:
-        """Actions (n, *action shape) for n environments, and the state to hand to the next call."""
+        """Actions `(n, *action shape)` for n environments, and the state for the next call."""
 
     def weights(self) -> dict[str, np.ndarray]:
         """All that was learned, normalisation statistics too, by name: what `load` restores."""

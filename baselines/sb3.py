@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from gymnasium import spaces
+from pydantic import Field
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -263,7 +264,9 @@ class SearchAgent(SB3Agent):
     """A learner that tries candidates one whole episode after the other."""
 
     # ARS 2.9.2 counts n_envs steps for each of its environments: n_envs squared at every step.
-    fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {"n_envs": (Literal[1], 1)}
+    fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {
+        "n_envs": (Annotated[Literal[1], Field(description="Only one environment.")], 1)
+    }
 
 
 class HindsightAgent(SB3Agent):
@@ -275,8 +278,17 @@ class HindsightAgent(SB3Agent):
     """
 
     fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {
-        "goal_selection_strategy": (Literal[tuple(KEY_TO_GOAL_STRATEGY)], "future"),
-        "n_sampled_goal": (Positive, 4),
+        "goal_selection_strategy": (
+            Annotated[
+                Literal[tuple(KEY_TO_GOAL_STRATEGY)],
+                Field(description="Which states of the episode become goals."),
+            ],
+            "future",
+        ),
+        "n_sampled_goal": (
+            Annotated[Positive, Field(description="Such goals for each real one.")],
+            4,
+        ),
         # SB3's 100 would have it sample before the first episode is over.
         "learning_starts": (Count, 1000),
         "n_steps": (Literal[1], 1),  # HerReplayBuffer 2.9.2 ignores another one

@@ -121,8 +121,8 @@ class Normalize(BaseModel):
 
     model_config = STRICT
 
-    obs: bool = True
-    reward: bool = True
+    obs: bool = Field(True, description="Normalise observations by running statistics.")
+    reward: bool = Field(True, description="Scale rewards by the running SD of the return.")
 
 
 class ActionNoise(BaseModel):
@@ -200,7 +200,9 @@ TYPES: dict[str, Any] = {
     "n_eval_episodes": Positive,
     "n_steps": Positive,
     "n_top": Positive,
-    "policy_delay": Positive,
+    "policy_delay": Annotated[
+        Positive, Field(description="Updates of the critic for one of the actor.")
+    ],
     "rms_prop_eps": Above0,
     "sde_sample_freq": Annotated[int, AfterValidator(sampled)],
     "sub_sampling_factor": Positive,
@@ -245,7 +247,7 @@ def config_of(algorithm: type, changed: Mapping[str, tuple[Any, Any]]) -> type[C
     """
     policies = tuple(algorithm.policy_aliases)
     fields: dict[str, Any] = {
-        "n_envs": (Positive, 1),
+        "n_envs": (Annotated[Positive, Field(description="Parallel environments.")], 1),
         "normalize": (Annotated[Normalize, BeforeValidator(_both)], False),
         "policy": (Literal["auto", *policies], "auto"),
         "policy_kwargs": (policy_model(algorithm), {}),

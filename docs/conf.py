@@ -12,7 +12,14 @@ sys.path.insert(0, str(HERE))
 
 project = "harness"
 release = harness.__version__
-extensions = ["myst_nb", "sphinx_copybutton", "sphinx_design", "extension.results"]
+extensions = [
+    "extension.reference",
+    "extension.results",
+    "myst_nb",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
 # Of a digest its report and checklist are pages; those of `reference` are made from the code.
 include_patterns = ["*.md", "*.ipynb", "reference/**", "results/index.md"]
 include_patterns += [f"results/*/{page}.md" for page in ("report", "checklist")]
@@ -20,6 +27,16 @@ include_patterns += [f"results/*/{page}.md" for page in ("report", "checklist")]
 myst_enable_extensions = ["colon_fence", "attrs_inline"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # a test runs the notebook: tests/test_tour.py
+
+default_role = "code"  # docstrings write code as Markdown does
+add_module_names = False
+autoclass_content = "both"
+autodoc_inherit_docstrings = False
+autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True
+autodoc_typehints_format = "short"
+python_maximum_signature_line_length = 80
+python_use_unqualified_type_names = True
 
 html_theme = "furo"
 html_title = "harness"

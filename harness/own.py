@@ -34,12 +34,12 @@ class Episode:
 
     env: str
     seed: int
-    # (n + 1, ...): observations[0] is what the episode began with. A list if they are no arrays.
+    #: (n + 1, ...): `observations[0]` is the first of the episode. A list if they are no arrays.
     observations: Any
-    actions: Any  # (n, ...)
-    rewards: Any  # (n,): the environment's own
-    infos: Sequence[Mapping[str, Any]]  # n + 1: infos[0] is that of the reset
-    terminated: bool  # False: it was cut off by the time limit
+    actions: Any  #: (n, ...)
+    rewards: Any  #: (n,): the environment's own
+    infos: Sequence[Mapping[str, Any]]  #: n + 1: `infos[0]` is that of the reset
+    terminated: bool  #: False: it was cut off by the time limit
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Run:
     seed: int
     steps: int
     hparams: Mapping[str, Any]
-    evaluations: pd.DataFrame  # step, final, mean, sd, episodes: a row for each evaluation
-    training: pd.DataFrame  # step, seconds (CPU), and what training logged
-    costs: Mapping[str, float]  # wall_seconds, cpu_seconds, peak_memory_mb, steps_trained
+    evaluations: pd.DataFrame  #: a row for each evaluation: step, final, mean, sd, episodes
+    training: pd.DataFrame  #: step, seconds of CPU time, and what training logged
+    costs: Mapping[str, float]  #: wall_seconds, cpu_seconds, peak_memory_mb, steps_trained
 
 
 class Recorder(gym.Wrapper[Any, Any, Any, Any]):

@@ -120,17 +120,17 @@ class RunSpec(Strict):
     """One training run. Two specs with the same `key` must give the same numbers."""
 
     agent: Target
-    agent_version: int | str  # of a user's own that has no number: a digest of its sources
-    env: Target  # the card's name
-    card: dict[str, Any]  # what the card says that decides outcomes: `Card.identity()`
-    wrappers: tuple[dict[str, Any], ...] = ()  # on top of the card's own: {"name": ..., **options}
+    agent_version: int | str  #: a digest of the sources if your agent has no number
+    env: Target  #: the card's name
+    card: dict[str, Any]  #: what of the card decides outcomes
+    wrappers: tuple[dict[str, Any], ...] = ()  #: beside the card's own, with all options
     seed: int
-    steps: int  # environment steps, never updates or frames
-    hparams: dict[str, Any]  # complete: the agent's defaults are filled in
+    steps: int  #: environment steps, never updates or frames
+    hparams: dict[str, Any]  #: complete: the agent's defaults are filled in
     evaluation: Evaluation = Evaluation()
     engine: Engine = Engine()
-    checkpoint: Checkpoint | None = None  # None: it passes no barrier
-    arm: str = ""  # its label in the sweep: not part of the key
+    checkpoint: Checkpoint | None = None  #: None: there are no barriers
+    arm: str = ""  #: its label in the sweep: not part of the key
 
     @model_serializer(mode="wrap")
     def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class Anchor(Strict):
 class KnownAnchors(Strict):
     """The scores that become 0 and 1, as far as they are known."""
 
-    random: Anchor
+    random: Anchor = Field(description="The score of the random policy, which becomes 0.")
     reference: Anchor | None = Field(
         None, description="Without it, scores on this environment are not normalised."
     )
@@ -235,7 +235,7 @@ class KnownAnchors(Strict):
 class Anchors(KnownAnchors):
     """The scores that become 0 and 1: (return - random) / (reference - random)."""
 
-    reference: Anchor
+    reference: Anchor = Field(description="The score that becomes 1.")
 
 
 class Metric(Strict):

@@ -36,13 +36,21 @@ class TabularQ:
 
         model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-        gamma: float = Field(0.99, ge=0, le=1)
-        learning_rate: float = Field(0.5, gt=0, le=1)
-        learning_rate_final: float = Field(0.05, gt=0, le=1)
-        learning_rate_fraction: float = Field(1.0, gt=0, le=1)
-        exploration_initial_eps: float = Field(1.0, ge=0, le=1)
-        exploration_final_eps: float = Field(0.02, ge=0, le=1)
-        exploration_fraction: float = Field(0.5, gt=0, le=1)
+        gamma: float = Field(0.99, ge=0, le=1, description="Discount factor.")
+        learning_rate: float = Field(0.5, gt=0, le=1, description="The first one.")
+        learning_rate_final: float = Field(0.05, gt=0, le=1, description="The last one.")
+        learning_rate_fraction: float = Field(
+            1.0, gt=0, le=1, description="Part of the budget over which it falls."
+        )
+        exploration_initial_eps: float = Field(
+            1.0, ge=0, le=1, description="Probability of a random action, at first."
+        )
+        exploration_final_eps: float = Field(
+            0.02, ge=0, le=1, description="Probability of a random action, at last."
+        )
+        exploration_fraction: float = Field(
+            0.5, gt=0, le=1, description="Part of the budget over which it falls."
+        )
         initial_value: Real = Field(0.0, description="Of every entry; high explores by itself.")
         states: Literal["auto", "buckets", "exact"] = Field(
             "auto", description=f"auto: buckets for up to {FEW} numbers, else exact."

@@ -27,12 +27,12 @@ class Transitions(NamedTuple):
     next episode.
     """
 
-    obs: Tensor  # (..., D) float32, as the policy's network sees it, flat
-    actions: Tensor  # (..., action_dim): the number of a discrete action, or a vector
-    next_obs: Tensor  # (..., D)
-    terminated: Tensor  # (...) bool
-    truncated: Tensor  # (...) bool
-    infos: Mapping[str, Tensor] = {}  # (..., *shape) float32: what `Bonus.infos` asks for
+    obs: Tensor  #: (..., D) float32, as the policy's network sees it, flat
+    actions: Tensor  #: (..., action_dim): the number of a discrete action, or a vector
+    next_obs: Tensor  #: (..., D)
+    terminated: Tensor  #: (...) bool
+    truncated: Tensor  #: (...) bool
+    infos: Mapping[str, Tensor] = {}  #: `(..., *shape)` float32: what `Bonus.infos` asks for
 
     def each(self, change: Callable[[Tensor], Tensor]) -> Transitions:
         """The same steps, every part changed alike."""
@@ -87,13 +87,13 @@ class Bonus(nn.Module):
     """
 
     Config: ClassVar[type[Config]] = Config
-    summary: ClassVar[str]  # default: the first line of its docstring
-    version: ClassVar[int] = 1  # raise it whenever a change can move scores: old runs go stale
-    reach: str = "training"  # of baselines.REACHES; an instance may reach otherwise than its class
-    actions: ClassVar[tuple[str, ...]] = ACTIONS  # those that it can tell apart
-    observations: ClassVar[tuple[str, ...]] = FLAT  # those that it reads: "image" may be added
-    # What it is told of each step in `Transitions.infos`: numbers, or arrays of one shape, that the
-    # environment tells in `info`, and REWARD.
+    summary: ClassVar[str]  #: default: the first line of its docstring
+    version: ClassVar[int] = 1  #: raise it whenever a change can move scores: old runs go stale
+    reach: str = "training"  #: a key of `baselines.REACHES`; an instance may have another
+    actions: ClassVar[tuple[str, ...]] = ACTIONS  #: kinds that it can tell apart
+    observations: ClassVar[tuple[str, ...]] = FLAT  #: kinds that it reads: "image" may be added
+    #: Keys of the environment's `info` that `Transitions.infos` holds for each step: numbers, or
+    #: arrays of one shape; and REWARD, the environment's own reward.
     infos: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:

@@ -53,7 +53,7 @@ class Config(Group):
     trained: Literal["all", "heads", "none"] = Field(
         "all", description="heads: the recurrent network keeps its random weights, a reservoir."
     )
-    learning_rate: LearningRate = 1e-3
+    learning_rate: LearningRate = Field(1e-3, description="Of all but the outcome.")
     outcome_learning_rate: LearningRate = Field(3e-3, description="Of reward and termination.")
     batch_size: int = Field(32, ge=1, description="Windows of a minibatch.")
     sequence_length: int = Field(

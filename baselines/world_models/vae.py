@@ -41,8 +41,8 @@ class Config(Group):
     kl_tolerance: Amount = Field(
         0.5, description="KL divergence per latent dimension below which it is not penalised."
     )
-    learning_rate: LearningRate = 1e-4
-    batch_size: int = Field(100, ge=1)
+    learning_rate: LearningRate = Field(1e-4, description="Of Adam.")
+    batch_size: int = Field(100, ge=1, description="Observations of a minibatch.")
     epochs: Repeats0 = Field(10, description="Passes over the data in each round.")
 
     def latents(self, sizes: api.Sizes) -> int:

@@ -13,17 +13,17 @@ from harness.cli import activity, option, verb
 
 def board(
     name: Annotated[
-        str | None, typer.Argument(metavar="[SWEEP]", help="A sweep's name or file; default: all.")
+        str | None, typer.Argument(metavar="SWEEP", help="A sweep's name or file; default: all.")
     ] = None,
     results: option.Results = option.DEFAULT_RESULTS,
     serve: Annotated[
         bool,
         typer.Option(
-            "--serve/--no-serve", help="Start TensorBoard; else print where the files are."
+            "--serve/--no-serve", help="Start TensorBoard, or only print where the files are."
         ),
     ] = True,
     port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Where TensorBoard listens; 0: any free port.")
+        int, typer.Option(min=0, max=65_535, help="Port of TensorBoard; 0: any free one.")
     ] = 6006,
 ) -> None:
     """Write event files of the finished runs, laid out as environment/arm/seed; show them."""

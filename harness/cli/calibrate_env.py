@@ -26,7 +26,7 @@ def calibrate_env(
     best: Annotated[
         bool,
         typer.Option(
-            "--best", help="Also the best possible score, by shortest paths: MiniGrid only."
+            "--best", help="Also compute the best possible score, by shortest paths: MiniGrid only."
         ),
     ] = False,
     reference: Annotated[
@@ -41,7 +41,9 @@ def calibrate_env(
     ] = "",
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="A time limit for an environment that has no card yet."),
+        typer.Option(
+            min=1, help="The time limit of an environment that has no card yet, in steps."
+        ),
     ] = None,
     write: Annotated[
         bool, typer.Option("--write", help="Write the card: envs/NAME.yaml in this folder.")

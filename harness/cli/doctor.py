@@ -22,7 +22,7 @@ STYLES = {"fine": "green", "warning": "yellow", "broken": "red"}
 
 def doctor(
     gpu: Annotated[
-        bool, typer.Option("--gpu", help="A GPU was paid for: fail if nothing can learn on it.")
+        bool, typer.Option("--gpu", help="Fail if nothing can learn on a GPU here.")
     ] = False,
     results: Annotated[
         str | None,

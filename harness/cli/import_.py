@@ -49,7 +49,8 @@ def import_(
         str,
         typer.Option(
             "--format",
-            help="table, monitor, tensorboard, wandb or mlflow; default: what it looks like.",
+            help="The format: table, monitor, tensorboard, wandb or mlflow; default: what it "
+            "looks like.",
         ),
     ] = "",
     claim: Annotated[

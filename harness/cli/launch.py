@@ -24,43 +24,48 @@ ONLY = {"volume": "k8s", "pool": "k8s", "vm_image": "ray"}  # options that one t
 
 
 def launch(
-    target: Annotated[str, typer.Argument(help="gcp, k8s, batch, ray or slurm.")],
+    target: Annotated[str, typer.Argument(help="Where: gcp, k8s, batch, ray or slurm.")],
     file: option.SweepPath,
     shards: Annotated[
         int | None,
-        typer.Option(min=1, help="Parts of the sweep; default: 8, at most its runs."),
+        typer.Option(min=1, help="Parts of the sweep. Default: 8, at most its runs."),
     ] = None,
     parallel: Annotated[
         int | None,
-        typer.Option(min=1, help="Shards at once; default: all. ray: machines; default: 8."),
+        typer.Option(min=1, help="Shards at once. Default: all. For ray: machines. Default: 8."),
     ] = None,
     cores: Annotated[
-        int | None, typer.Option(min=1, help="Of each machine; default: 4, or those of the GPU's.")
+        int | None,
+        typer.Option(min=1, help="Cores of each machine. Default: 4, or what comes with the GPU."),
     ] = None,
-    gpu: Annotated[str | None, typer.Option(help="Of each machine: l4, t4 or a100.")] = None,
+    gpu: Annotated[str | None, typer.Option(help="GPU of each machine: l4, t4 or a100.")] = None,
     spot: Annotated[
-        bool, typer.Option("--spot", help="Machines that are cheaper and may be taken away.")
+        bool, typer.Option("--spot", help="Use spot machines: cheaper, and they may be taken away.")
     ] = False,
-    hours: Annotated[int, typer.Option(min=1, help="After which a shard is stopped.")] = 12,
+    hours: Annotated[int, typer.Option(min=1, help="Hours after which a shard is stopped.")] = 12,
     idle_minutes: Annotated[
-        int, typer.Option(min=1, help="gcp, ray: after which an idle machine is deleted.")
+        int,
+        typer.Option(
+            min=1, help="For gcp and ray: minutes after which an idle machine is deleted."
+        ),
     ] = 10,
     project: Annotated[str | None, typer.Option(help="Your project on Google Cloud.")] = None,
-    region: Annotated[str, typer.Option(help="Of the machines.")] = "europe-west4",
+    region: Annotated[str, typer.Option(help="Region of the machines.")] = "europe-west4",
     bucket: Annotated[str | None, typer.Option(help="Your bucket, without gs://.")] = None,
-    image: Annotated[str | None, typer.Option(help="The image, with its tag.")] = None,
+    image: Annotated[str | None, typer.Option(help="The Docker image, with its tag.")] = None,
     vm_image: Annotated[
-        str | None, typer.Option(help="ray: of its machines, with Docker, and the GPU's driver.")
+        str | None,
+        typer.Option(help="For ray: the image of its machines, with Docker and the GPU's driver."),
     ] = None,
     volume: Annotated[
-        str | None, typer.Option(help="k8s: a volume claim, instead of the bucket.")
+        str | None, typer.Option(help="For k8s: a volume claim, instead of the bucket.")
     ] = None,
-    pool: Annotated[str | None, typer.Option(help="k8s: the node pool.")] = None,
+    pool: Annotated[str | None, typer.Option(help="For k8s: the node pool.")] = None,
     set_: option.Settings = None,
     engine: option.Engine = None,
     anyway: option.Anyway = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the files; default: launch/SWEEP.")
+        Path | None, typer.Option(help="Folder of the files. Default: launch/SWEEP.")
     ] = None,
 ) -> None:
     """Write the files that start a sweep elsewhere, and print the commands. Starts nothing."""

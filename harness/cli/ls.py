@@ -26,8 +26,8 @@ def ls(
     what: Annotated[
         str,
         typer.Argument(
-            help="agents, bonuses, envs, wrappers, executors, metrics, figures, ablations, runs, "
-            "searches, costs."
+            help="What to list: agents, bonuses, envs, wrappers, executors, metrics, figures, "
+            "ablations, runs, searches or costs."
         ),
     ],
     results: option.Results = option.DEFAULT_RESULTS,

@@ -30,13 +30,14 @@ from harness.cli.run import run
 from harness.cli.status import status
 from harness.cli.sweep import sweep
 from harness.cli.tune import tune
-from harness.cli.verb import stop
+from harness.cli.verb import EXIT_CODES, stop
 from harness.cli.verify import verify
 from harness.cli.watch import watch
 
 app = typer.Typer(
     name="harness",
     help="Reproducible benchmarks and ablations for reinforcement learning.",
+    epilog="Exit codes: " + " ".join(f"{code}: {means}" for code, means in EXIT_CODES.items()),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

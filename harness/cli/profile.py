@@ -34,10 +34,12 @@ def profile(
             min=0.1,
             max=3_600,
             callback=option.finite,
-            help="CPU seconds for each setting, beside its start.",
+            help="CPU seconds for each setting, without its start.",
         ),
     ] = 5.0,
-    steps: Annotated[int, typer.Option(min=1, help="The budget of such a run.")] = 100_000,
+    steps: Annotated[
+        int, typer.Option(min=1, help="The budget of the run that is profiled.")
+    ] = 100_000,
     set_: option.Settings = None,
     engine: option.Engine = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was measured as JSON.")] = (

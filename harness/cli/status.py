@@ -23,7 +23,9 @@ STATES: tuple[State, ...] = ("finished", "running", "failed", "interrupted", "da
 
 
 def status(
-    name: Annotated[str | None, typer.Argument(metavar="[SWEEP]")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="SWEEP", help="A sweep's name or file; default: all.")
+    ] = None,
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on showing it until its runs have ended.")
     ] = False,

@@ -16,7 +16,7 @@ def tune(
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FILE]", help="A search file, such as configs/search/ppo-pendulum.yaml."
+            metavar="FILE", help="A search file, such as configs/search/ppo-pendulum.yaml."
         ),
     ] = None,
     agent: Annotated[

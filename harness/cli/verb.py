@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound="BaseModel")
 FINISHED, SOME_FAILED, USERS_ERROR, UNFINISHED, INTERRUPTED = 0, 1, 2, 75, 130
+EXIT_CODES = {
+    FINISHED: "All runs are finished, and what was checked holds.",
+    SOME_FAILED: "Some runs failed, and the report shows the gaps; or what was checked does not "
+    "hold (`report --strict`, `verify`, `replicate`, `doctor`).",
+    USERS_ERROR: "A file, a name or an option is wrong: one line for each error.",
+    UNFINISHED: "The time of --budget is over, or a bucket could not be reached: the same command "
+    "goes on.",
+    INTERRUPTED: "Interrupted: the same command goes on.",
+}
 Kind = Literal["sweep", "search"]
 VERBS: dict[Kind, str] = {"sweep": "sweep", "search": "tune"}  # that run such a file
 SHIPPED = ("ablations", "configs/search")

@@ -53,8 +53,12 @@ class Variant(Strict):
 class Variants(Strict):
     """Training and test variants; one is sampled for each episode."""
 
-    train: tuple[Variant, ...] = Field(min_length=1)
-    test: tuple[Variant, ...] = Field(min_length=1)
+    train: tuple[Variant, ...] = Field(
+        min_length=1, description="Variants of training, and of the score."
+    )
+    test: tuple[Variant, ...] = Field(
+        min_length=1, description="Variants that no training has seen."
+    )
 
 
 class Measure(Strict):

@@ -29,15 +29,15 @@ _ROWS = ("x", "y", "low", "high", "low_all", "high_all", "shades")  # of a mark:
 class Data:
     """What a report knows of its runs: what a figure `f(data)` is given."""
 
-    # arm, env, seed, agent, key, steps, state, final, auc, each metric, wall_seconds, cpu_seconds,
-    # peak_memory_mb, hparams.*: a row for each run that is planned, NaN where there is no number.
+    #: A row for each planned run: arm, env, seed, agent, key, steps, state, final, auc, each
+    #: metric, wall_seconds, cpu_seconds, peak_memory_mb, `hparams.*`; NaN where there is no number.
     runs: pd.DataFrame
-    # arm, env, seed, key, step, final, mean, sd, episodes: a row for each evaluation.
+    #: A row for each evaluation: arm, env, seed, key, step, final, mean, sd, episodes.
     evaluations: pd.DataFrame
     arms: tuple[str, ...]
     envs: tuple[str, ...]
-    looks: Mapping[str, Look]  # of each arm, as in every other figure
-    n: str  # how many runs are behind a point or a line of an arm: "6 seeds"
+    looks: Mapping[str, Look]  #: the colour and marker of each arm, as in every other figure
+    n: str  #: how many runs are behind a point or a line of an arm: "6 seeds"
 
 
 class Drawn(NamedTuple):

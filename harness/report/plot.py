@@ -39,13 +39,13 @@ class Look:
     """How a thing looks in every figure, and its name in legends (empty: it has no entry)."""
 
     name: str
-    colour: str  # INK, GREY, FAINT or `#rrggbb`
-    marker: str = ""  # as matplotlib writes them; `|` is a tick across
+    colour: str  #: INK, GREY, FAINT or `#rrggbb`
+    marker: str = ""  #: as matplotlib spells it
     dashes: tuple[float, ...] = ()
-    line: bool = True  # its legend shows a line
+    line: bool = True  #: whether its legend shows a line
     hollow: bool = False
-    size: float = 4.0  # of its marker, points
-    recedes: bool = False  # others are what the figure is about
+    size: float = 4.0  #: size of its marker, in points
+    recedes: bool = False  #: whether it is in the background
 
 
 def looks(arms: Sequence[str], about: Iterable[str] = ()) -> dict[str, Look]:
@@ -74,14 +74,14 @@ RANDOM = Look("random policy", GREY, dashes=(1, 2))
 class Axis:
     label: str = ""
     log: bool = False
-    limits: tuple[float, float] | None = None  # None: around what is drawn
-    least: float = 0.0  # the smallest extent that it shows: less would magnify noise
-    include: tuple[float, ...] = ()  # what it reaches at least
-    ticks: tuple[tuple[float, str], ...] = ()  # given places with their texts; empty: round numbers
-    names: tuple[str, ...] = ()  # categories at 0, 1, ...; upright, the first is on top
-    whole: bool = False  # between whole numbers there is nothing
-    hidden: bool = False  # its places are no values
-    decimals: int | None = None  # of its values in print
+    limits: tuple[float, float] | None = None  #: None: around what is drawn
+    least: float = 0.0  #: the smallest extent that it shows: less would magnify noise
+    include: tuple[float, ...] = ()  #: values that it always shows
+    ticks: tuple[tuple[float, str], ...] = ()  #: places and texts; empty: round numbers
+    names: tuple[str, ...] = ()  #: categories at 0, 1, ...; upright, the first is on top
+    whole: bool = False  #: whether its values are whole numbers
+    hidden: bool = False  #: whether it has no ticks: places are no values
+    decimals: int | None = None  #: digits after the point, in print
 
 
 # Marks --------------------------------------------------------------------------------------------
@@ -106,19 +106,19 @@ class Line:
     look: Look
     x: Array
     y: Array
-    low: Array | None = None  # a pointwise band, shaded
+    low: Array | None = None  #: with `high` a pointwise band, shaded
     high: Array | None = None
-    low_all: Array | None = None  # between these lies the whole line
+    low_all: Array | None = None  #: with `high_all` a band that holds the whole line
     high_all: Array | None = None
     step: bool = False
-    thin: bool = False  # one run, or one dimension, among many
-    beneath: int = 0  # so many lines of its panel lie on it
+    thin: bool = False  #: whether it is one run, or one dimension, among many
+    beneath: int = 0  #: how many lines of its panel lie on it
     end: End | None = None
-    texts: tuple[str, ...] = ()  # what each point is, for whoever points at it,
-    name: str = ""  # or what the whole of it is,
-    text: str = ""  # what is said of it,
-    link: str = ""  # and where on the page it leads
-    shade: float | None = None  # a value on the plot's scale of colours
+    texts: tuple[str, ...] = ()  #: what each point is, shown under the mouse
+    name: str = ""  #: what the whole line is, shown under the mouse
+    text: str = ""  #: what is said of it there
+    link: str = ""  #: where on the page it leads
+    shade: float | None = None  #: a value on the plot's scale of colours
 
     @property
     def edges(self) -> list[Array]:
@@ -136,11 +136,11 @@ class Points:
     y: Array
     low: Array | None = None
     high: Array | None = None
-    ranged: bool = False  # the interval is the range of the seeds
-    names: tuple[str, ...] = ()  # what each is, for whoever points at it,
-    texts: tuple[str, ...] = ()  # its value in words,
-    links: tuple[str, ...] = ()  # and where on the page it leads
-    shades: Array | None = None  # values on the plot's scale of colours
+    ranged: bool = False  #: whether the interval is the range of the seeds
+    names: tuple[str, ...] = ()  #: what each point is, shown under the mouse
+    texts: tuple[str, ...] = ()  #: the value of each in words
+    links: tuple[str, ...] = ()  #: where on the page each leads
+    shades: Array | None = None  #: values on the plot's scale of colours
 
 
 @dataclass(frozen=True)
@@ -148,35 +148,35 @@ class Rule:
     """A straight line through the panel."""
 
     look: Look
-    x: float | None = None  # upright, or
-    y: float | None = None  # across
-    text: str = ""  # above it
+    x: float | None = None  #: of an upright line
+    y: float | None = None  #: of a line across
+    text: str = ""  #: the text above it
 
 
 @dataclass(frozen=True)
 class Note:
     """Words in a row that has no point, or at a place."""
 
-    look: Look  # of the row
+    look: Look  #: that of its row
     y: float
     text: str
-    x: float | None = None  # None: in the middle
+    x: float | None = None  #: None: in the middle
 
 
 @dataclass(frozen=True)
 class Cells:
     """Values of rectangles, on the plot's scale of colours."""
 
-    x: Array  # edges
-    y: Array
-    values: Array  # (rows, columns); NaN: blank
+    x: Array  #: edges of the columns
+    y: Array  #: edges of the rows
+    values: Array  #: (rows, columns); NaN: blank
     hatched: NDArray[np.bool_] | None = None
-    pale: bool = False  # points lie on it
+    pale: bool = False  #: whether points lie on it
 
 
 @dataclass(frozen=True)
 class Picture:
-    pixels: NDArray[np.uint8]  # (height, width, 3)
+    pixels: NDArray[np.uint8]  #: (height, width, 3)
 
 
 @dataclass(frozen=True)
@@ -198,9 +198,9 @@ class Panel:
     y: Axis
     marks: tuple[Mark, ...]
     title: str = ""
-    env: str = ""  # what it is of, for whoever filters
-    gaps: tuple[str, ...] = ()  # what is not drawn, and why
-    bare: bool = False  # without axes: maps and pictures
+    env: str = ""  #: its environment, by which the page filters
+    gaps: tuple[str, ...] = ()  #: what is not drawn, and why
+    bare: bool = False  #: whether it has no axes: maps and pictures
 
     def of(self, kind: type[M]) -> Iterator[M]:
         return (mark for mark in self.marks if isinstance(mark, kind))
@@ -248,20 +248,20 @@ class Shades:
     low: float
     high: float
     log: bool = False
-    colours: str = "viridis"  # lightness turns one way along it: safe for the colour-blind
+    colours: str = "viridis"  #: a map of matplotlib whose lightness rises along it
 
 
 @dataclass(frozen=True)
 class Plot:
     panels: tuple[Panel, ...]
-    n: str  # how many of what it shows: printed in the figure
-    across: int = 0  # panels that belong in one row; 0: as many as there is room for
-    wide: bool = False  # as wide as the text even with one panel
-    height: float = 0.0  # of a panel, or of a row that has a name, inches; 0: as others
-    level: bool = False  # all panels share the limits of their upright axis
+    n: str  #: how many runs are behind a point, in words
+    across: int = 0  #: panels that belong in one row; 0: as many as there is room for
+    wide: bool = False  #: as wide as the text even with one panel
+    height: float = 0.0  #: of a panel, or of a row with a name, in inches; 0: the usual one
+    level: bool = False  #: whether all panels share the limits of their upright axis
     shades: Shades | None = None
-    runs: bool = False  # the page can show single runs
-    videos: tuple[Video, ...] = ()  # for the page, if it is asked for them
+    runs: bool = False  #: whether the page can show single runs
+    videos: tuple[Video, ...] = ()  #: films for the page
 
     def limits(self, panel: Panel) -> tuple[float, float]:
         """The ends of a panel's upright axis, alone or with all others."""

@@ -32,7 +32,7 @@ class Searched(Departure):
 class Wilcoxon(Strict):
     """Stops a trial that is worse than the best one seed by seed (a signed-rank test)."""
 
-    name: Literal["wilcoxon"]
+    name: Literal["wilcoxon"] = Field(description="The rule that stops trials early.")
     p: float = Field(0.1, gt=0, lt=1, description="The p-value below which a trial is stopped.")
     first: int = Field(
         4, ge=2, description="Seeds before the first test; p < 0.1 needs at least 4."
@@ -42,7 +42,9 @@ class Wilcoxon(Strict):
 class Halving(Strict):
     """Stops trials that score low after a part of the steps; the others start from scratch."""
 
-    name: Literal["successive_halving", "hyperband"]
+    name: Literal["successive_halving", "hyperband"] = Field(
+        description="One bracket of rungs, or several with different first rungs."
+    )
     first: int = Field(ge=1, description="Environment steps of the first rung.")
     factor: int = Field(
         3,
@@ -55,7 +57,7 @@ class Halving(Strict):
 class NoPruner(Strict):
     """Every trial is evaluated on all seeds."""
 
-    name: Literal["none"]
+    name: Literal["none"] = Field(description="No trial is stopped early.")
 
 
 class Budget(Strict):
@@ -148,7 +150,9 @@ class SearchFile(Experiment):
         description="The value of a trial, from the normalised scores of all seeds and "
         "environments: iqm, mean, or with a penalty for the spread over seeds: mean - 1.0*se.",
     )
-    sampler: Literal["tpe", "gp", "cmaes", "random", "grid"] = "tpe"
+    sampler: Literal["tpe", "gp", "cmaes", "random", "grid"] = Field(
+        "tpe", description="The method that proposes trials: see docs/tuning.md."
+    )
     pruner: Wilcoxon | Halving | NoPruner = Field(
         Wilcoxon(name="wilcoxon"),
         discriminator="name",
@@ -161,8 +165,10 @@ class SearchFile(Experiment):
         description="Trials that the sampler proposes at a time. It changes the study; the "
         "number of workers does not.",
     )
-    budget: Budget
-    confirm: Confirm = Confirm()
+    budget: Budget = Field(description="How much each arm may spend.")
+    confirm: Confirm = Field(
+        default=Confirm(), description="The runs after the search, on seeds that it has not used."
+    )
     storage: str | None = Field(
         None, description="An Optuna URL, such as postgresql://...; default: a journal file."
     )

@@ -38,7 +38,7 @@ class Band(NamedTuple):
     low: Array
     high: Array
     shows: Shows
-    low_all: Array  # simultaneous: the whole line lies inside at the level; NaN for a range
+    low_all: Array  #: simultaneous: the whole line lies inside at the level; NaN for a range
     high_all: Array
 
 

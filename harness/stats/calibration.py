@@ -48,9 +48,9 @@ class Coverage:
     seeds: int
     tasks: int
     scores: str
-    coverage: float  # share of the printed intervals that hold the truth
-    printed: float  # share of the experiments with an interval: none where no resample differs
-    trials: int  # experiments
+    coverage: float  #: share of the printed intervals that hold the truth
+    printed: float  #: share of the experiments with an interval: none where no resample differs
+    trials: int  #: experiments
 
 
 def text(table: Sequence[Coverage]) -> str:

@@ -16,11 +16,11 @@ from harness.stats.uncertainty import Estimate, bracket, difference, estimate
 class Comparison(NamedTuple):
     """What the scores of two arms say of each other."""
 
-    x: Estimate  # the IQM
+    x: Estimate  #: the IQM
     y: Estimate
-    difference: Estimate  # of the IQMs, x - y
-    improvement: Estimate  # the probability that a run of x scores above a run of y
-    p: float  # two-sided, of the exact permutation test of ranks; of one comparison alone
+    difference: Estimate  #: the difference of the IQMs, x - y
+    improvement: Estimate  #: the probability that a run of x scores above a run of y
+    p: float  #: of the exact permutation test of ranks, two-sided and not corrected
 
     def __str__(self) -> str:
         """As a report's claims say it: `[...]` is an interval, `†` one that covers less often."""

@@ -17,9 +17,9 @@ Members = Mapping[str, frozenset[str]]  # arm -> its components
 class Effect(NamedTuple):
     """A weighted sum of arms."""
 
-    components: tuple[str, ...]  # one: what it adds; two: what they add together beyond each alone
-    weights: dict[str, float]  # arm -> weight
-    contexts: int  # the number of pairs, or of squares, of arms that it is averaged over
+    components: tuple[str, ...]  #: one: what it adds; two: what they add together beyond each alone
+    weights: dict[str, float]  #: arm -> weight
+    contexts: int  #: the number of pairs, or of squares, of arms that it is averaged over
 
 
 def effects(members: Members) -> list[Effect]:

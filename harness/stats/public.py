@@ -16,16 +16,16 @@ class Gap(NamedTuple):
 
     low: float
     high: float
-    detectable: float  # a true difference of this size leaves 0 out with probability POWER
+    detectable: float  #: a true difference of this size leaves 0 out with probability POWER
 
 
 class Public(NamedTuple):
     """A published mean and its spread."""
 
     score: float
-    sd: float  # over seeds, or over the episodes of one run
-    seeds: int  # 1: what other seeds would have done is not known
-    episodes: int  # of one run
+    sd: float  #: over seeds, or over the episodes of one run
+    seeds: int  #: 1: what other seeds would have done is not known
+    episodes: int  #: of one run
 
 
 def gap(ours: Array, public: Public, level: float) -> Gap:

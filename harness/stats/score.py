@@ -27,7 +27,7 @@ class Curve(NamedTuple):
     """
 
     steps: Array
-    returns: Array  # mean raw return of each evaluation's episodes
+    returns: Array  #: mean raw return of each evaluation's episodes
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Scores:
     arms: tuple[str, ...]
     envs: tuple[str, ...]
     seeds: tuple[int, ...]
-    values: dict[str, Array]  # arm -> (seeds, envs); NaN: there is no score
-    planned: dict[str, NDArray[np.bool_]]  # arm -> (seeds, envs): the sweep asks for the run
+    values: dict[str, Array]  #: arm -> (seeds, envs); NaN: there is no score
+    planned: dict[str, NDArray[np.bool_]]  #: arm -> (seeds, envs): the sweep asks for the run
 
     def complete(self, arms: Iterable[str]) -> bool:
         """Whether these arms are asked for on every environment, each with as many seeds."""

@@ -24,8 +24,8 @@ class Studies(NamedTuple):
 
     k: int
     n: int
-    whole: float  # with all seeds
-    found: Array  # (subsets,)
+    whole: float  #: with all seeds
+    found: Array  #: (subsets,)
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class FewerSeeds:
 
     k: int
     n: int
-    difference: float  # with all seeds
-    opposite: float  # share of the subsets with the other sign; NaN where there is no sign
-    equal: float  # share of the subsets that see no difference
-    off: float  # share of the subsets that are wrong by more than the amount given
+    difference: float  #: with all seeds
+    opposite: float  #: share of the subsets with the other sign; NaN where there is no sign
+    equal: float  #: share of the subsets that see no difference
+    off: float  #: share of the subsets that are wrong by more than the amount given
 
 
 def subsets(n: int, k: int, rng: np.random.Generator) -> NDArray[np.intp]:

@@ -33,10 +33,10 @@ class Estimate:
     point: float
     low: float
     high: float
-    n: int  # seeds
-    shows: Shows  # what `low` and `high` are
-    note: str = ""  # why there is no estimate
-    tasks: int = 1  # that it is over
+    n: int  #: how many seeds
+    shows: Shows  #: what `low` and `high` are
+    note: str = ""  #: why there is no estimate
+    tasks: int = 1  #: how many environments it is over
 
 
 def bracket(estimate: Estimate, number: Callable[[float], str]) -> str:
@@ -221,9 +221,9 @@ def estimate_arm(
 class Part(NamedTuple):
     """An arm in a sum."""
 
-    name: str  # decides its resamples
+    name: str  #: decides its resamples
     weight: float
-    scores: Array  # (runs, tasks)
+    scores: Array  #: (runs, tasks)
 
 
 def contrast(

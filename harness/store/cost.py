@@ -44,8 +44,8 @@ class Cost(Strict):
         "after those."
     )
     episode: float = Field(description="CPU seconds per evaluation episode.")
-    memory_mb: float = Field(description="Peak memory of one run.")
-    disk_mb: float
+    memory_mb: float = Field(description="Peak memory of one run, in MB.")
+    disk_mb: float = Field(description="Disk space of one run, in MB.")
 
     def cpu_seconds(self, spec: RunSpec) -> float:
         """What a run will take, its evaluations included."""
@@ -71,12 +71,14 @@ class Learner(NamedTuple):
 class CostFile(Strict):
     """configs/costs.yaml: costs measured on one machine, shipped as estimates."""
 
-    measured_on: str
+    measured_on: str = Field(description="The machine on which it was measured.")
     probe: float = Field(
         description="CPU seconds of a fixed benchmark on that machine, to scale estimates for "
         "another one."
     )
-    agents: dict[str, dict[str, Cost]]
+    agents: dict[str, dict[str, Cost]] = Field(
+        description="By the agent, with its engine if that is not its own, then the environment."
+    )
 
 
 class Measured(NamedTuple):

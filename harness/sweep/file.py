@@ -94,8 +94,12 @@ class Experiment(Strict):
     steps: int | dict[str, int] = Field(
         description="The budget of each run in environment steps, or one per environment."
     )
-    evaluation: Evaluation = Evaluation()
-    engine: Engine = Engine()
+    evaluation: Evaluation = Field(
+        default=Evaluation(), description="The evaluation protocol, the same for every arm."
+    )
+    engine: Engine = Field(
+        default=Engine(), description="What trains, with how many threads, and where."
+    )
     limits: Limits = Field(
         default=Limits(), description="What each run may take. One that takes more has failed."
     )
@@ -139,7 +143,9 @@ class SweepFile(Experiment):
         description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all "
         "environments, normalised; in a sweep of one environment about its raw score.",
     )
-    report: ReportOptions = ReportOptions()
+    report: ReportOptions = Field(
+        default=ReportOptions(), description="What the report shows beside the claims."
+    )
 
     def budgets(self) -> Iterator[tuple[Place, Steps]]:
         yield from super().budgets()

@@ -38,14 +38,14 @@ BEGINNING = {"step": 0, "passed": 0}  # of a run that has passed no barrier yet
 class Job(NamedTuple):
     """What a worker must know beside the specs. Decides no numbers."""
 
-    root: Path  # the results folder
-    observers: tuple[str, ...] = ()  # Sacred observers beside the files, by URL
-    study: Path | None = None  # the folder of the user's own modules and cards
-    metrics: tuple[Metric, ...] = ()  # of the user's own, to be made of each run
-    budget: Budget | None = None  # the time of the command
-    limits: Limits = Limits()  # of each run
-    trackers: tuple[str, ...] = ()  # names in `track.TRACKERS`
-    film: bool = False  # the typical episode of each run
+    root: Path  #: the results folder
+    observers: tuple[str, ...] = ()  #: Sacred observers beside the files, by URL
+    study: Path | None = None  #: the folder of the user's own modules and cards
+    metrics: tuple[Metric, ...] = ()  #: metrics of your own, to be made of each run
+    budget: Budget | None = None  #: the time that the command has
+    limits: Limits = Limits()  #: limits of each run
+    trackers: tuple[str, ...] = ()  #: names of trackers, such as wandb
+    film: bool = False  #: whether to film the typical episode of each run
 
     def fits(self, spec: RunSpec) -> bool:
         """Whether there is time for a run. An executor may ask before it starts a process."""

@@ -80,12 +80,12 @@ class Config(Group):
     )
 
     # The behaviour
-    imagination_horizon: Repeats = 15
+    imagination_horizon: Repeats = Field(15, description="Imagined steps from each start.")
     imagination_starts: int = Field(
         0, ge=0, description="Rows of the batch to imagine from, drawn at random; 0: all."
     )
-    gamma: float = Field(1 - 1 / 333, ge=1e-3, lt=1)
-    return_lambda: float = Field(0.95, ge=0, le=1)
+    gamma: float = Field(1 - 1 / 333, ge=1e-3, lt=1, description="Discount factor.")
+    return_lambda: float = Field(0.95, ge=0, le=1, description="Of the lambda-returns.")
     ent_coef: Amount = Field(3e-4, description="Of the policy's entropy.")
     actor_grad: Literal["reinforce", "dynamics", "both"] = Field(
         "reinforce", description="dynamics: through the model. DreamerV2: so for continuous acts."
@@ -109,7 +109,10 @@ class Config(Group):
     )
 
     # The optimiser
-    optimizer: Literal["laprop", "adam"] = "laprop"
+    optimizer: Literal["laprop", "adam"] = Field(
+        "laprop",
+        description="laprop scales a gradient before its momentum, adam after. DreamerV2: adam.",
+    )
     learning_rate: Schedule = Field(
         4e-5, description="lin_1e-3 falls in a line from 1e-3 to 0 at the budget's end."
     )

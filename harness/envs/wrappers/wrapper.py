@@ -19,12 +19,12 @@ Kind = Literal["both", "training"]
 class Wrapper(NamedTuple):
     """A wrapper, as it is applied and described."""
 
-    apply: Callable[..., Env]  # (env, **options); the signature says which options there are
+    apply: Callable[..., Env]  #: `(env, **options)`: its signature says which options there are
     summary: str
     kind: Kind
-    # What it does depends on how far training is: so there is no one environment of training.
+    #: Whether what it does depends on how far training is.
     moves: bool
-    version: int | str | None = None  # of one of the user's own: part of a run's key
+    version: int | str | None = None  #: of one of your own: part of a run's key
 
 
 @cache

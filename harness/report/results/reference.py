@@ -64,7 +64,7 @@ class PublicScore(Strict):
         (),
         description="Wrappers on top of the environment card's, by their names here.",
     )
-    score: float
+    score: float = Field(description="The mean return that was published.")
     sd: float = Field(ge=0, description="The ± of the table; see `spread`.")
     episodes: int | None = Field(None, ge=1, description="Evaluation episodes, if given.")
 
@@ -74,7 +74,7 @@ class ReferenceFile(Strict):
 
     model_config = ConfigDict(title="Public scores")
 
-    name: str
+    name: str = Field(description="What reports call it.")
     source: str = Field(description="Where the numbers were published, with the version.")
     protocol: str = Field(description="The protocol, in one line.")
     score: Literal["evaluation", "training"] = Field(
@@ -86,7 +86,7 @@ class ReferenceFile(Strict):
     )
     seeds: int = Field(ge=1, description="Runs behind each number.")
     spread: Literal["episodes", "seeds"] = Field(description="The source of variation in ±.")
-    scores: tuple[PublicScore, ...]
+    scores: tuple[PublicScore, ...] = Field(description="The rows of the table.")
 
     def acting(self, public: PublicScore) -> bool | None:
         """Greedily, or by sampling; None: it is not told."""
