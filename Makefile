@@ -77,6 +77,7 @@ digest: $(READY)  ## docs/results/SWEEP from a finished sweep or search, for pag
 	find $(wildcard $(RESULTS)/s*/$(SWEEP)/report) -maxdepth 1 -type f ! -name report.html \
 		-exec cp {} docs/results/$(SWEEP) \;
 	$(BIN)/python docs/extension/results.py
+	$(BIN)/python docs/extension/checklist.py
 
 release: $(READY)  ## build the wheel in dist/ and try it in a bare environment
 	rm -rf dist && $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

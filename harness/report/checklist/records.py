@@ -1,4 +1,7 @@
-"""What the records of a sweep say to the questions of a checklist."""
+"""What the records of a sweep say to the questions of a checklist.
+
+The docstring of each answer stands on docs/checklist.md: how it is found, for a reader.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,12 @@ Answer = Callable[[Evidence], Finding]
 
 def author(text: str = "", *pointers: str) -> Answer:
     """A question that no record can answer."""
-    return lambda evidence: Finding("ask", text, pointers)
+
+    def answered(evidence: Evidence) -> Finding:
+        return Finding("ask", text, pointers)
+
+    answered.__doc__ = f"Only the author can answer. {text}".strip()
+    return answered
 
 
 def settled(holds: bool, text: str, *pointers: str) -> Finding:
@@ -87,6 +95,9 @@ def _example(evidence: Evidence, file: str) -> tuple[str, ...]:
 
 
 def setting(evidence: Evidence) -> Finding:
+    """The records list algorithms, settings, environments and wrappers; the author writes the
+    mathematics.
+    """
     agents = _lists((f"{r.agent} (version {r.agent_version})" for r in evidence.sweep.made), 10)
     named = (
         f"The records name the algorithms, {agents}, with every setting, and the environments with "
@@ -100,6 +111,7 @@ def setting(evidence: Evidence) -> Finding:
 
 
 def complexity(evidence: Evidence) -> Finding:
+    """Time and memory of every arm are measured; the analysis is the author's."""
     steps = sorted({run.steps for run in evidence.sweep.made})
     if not steps:
         return Finding("ask", "Nothing was measured: the runs were not made here.")
@@ -116,6 +128,7 @@ def complexity(evidence: Evidence) -> Finding:
 
 @once_ended
 def statistics(evidence: Evidence) -> Finding:
+    """Yes: environments, finished runs and steps of training are counted."""
     trained = sum(result.get("steps_trained", 0) for result in evidence.results)
     envs, made = len(evidence.sweep.envs), len(evidence.made_results)
     runs = [f"{made} finished runs, {trained:,} environment steps of training in all"]
@@ -130,7 +143,9 @@ def statistics(evidence: Evidence) -> Finding:
 
 
 def splits(evidence: Evidence) -> Finding:
-    """Training, evaluations along the way and the final one must not share a reset seed."""
+    """Yes where training, the evaluations along the way and the final one share no reset seed,
+    which is checked. No for imported runs.
+    """
     if evidence.imported:
         return Finding("no", _unknown(evidence, "the reset seeds of their evaluation are"))
     pairs: dict[tuple[str, int], RunSpec] = {}
@@ -155,6 +170,9 @@ def _shared(run: RunSpec) -> bool:
 
 
 def excluded(evidence: Evidence) -> Finding:
+    """Yes: failed runs and runs with symptoms are counted, none is left out, and wrappers are
+    listed. Of imported runs the author answers.
+    """
     states = Counter(status.state for status in evidence.unique)
     gone = ", ".join(f"{n} {state}" for state, n in sorted(states.items()) if state != "finished")
     ill = sum(bool(status.symptoms) for status in evidence.unique if status.state == "finished")
@@ -173,6 +191,9 @@ def excluded(evidence: Evidence) -> Finding:
 
 
 def environment_link(evidence: Evidence) -> Finding:
+    """Yes where every environment comes from a public package, which is named with its version;
+    of those that are defined in this code the author says where to get them.
+    """
     packages: dict[str, str] = {}
     for result in evidence.results:
         packages |= result.get("packages") or {}
@@ -196,6 +217,7 @@ def environment_link(evidence: Evidence) -> Finding:
 
 
 def dependencies(evidence: Evidence) -> Finding:
+    """Yes where every run recorded the versions of its packages."""
     without, n = _without(evidence, "packages"), len(evidence.results)
     text = f"The versions of packages were recorded with {n - without} of {n} runs."
     pointers = ("versions.csv", *_example(evidence, "result.json"))
@@ -203,7 +225,9 @@ def dependencies(evidence: Evidence) -> Finding:
 
 
 def code(evidence: Evidence) -> Finding:
-    """A commit is no link: whether the code is shared only its author knows."""
+    """No where a run was made from uncommitted changes, or no commit is known; else the author says
+    where the commit can be downloaded.
+    """
     dirty = sum(bool((r.get("git") or {}).get("dirty")) for r in evidence.results)
     unknown, n = _without(evidence, "git"), len(evidence.results)
     if dirty or unknown or not n:
@@ -217,6 +241,7 @@ def code(evidence: Evidence) -> Finding:
 
 
 def models(evidence: Evidence) -> Finding:
+    """No where a run has no saved weights; else the author says where they are published."""
     without, n = _without(evidence, "weights"), len(evidence.results)
     if without or not n:
         text = f"{without} of {n} finished runs have no saved weights."
@@ -229,6 +254,7 @@ def models(evidence: Evidence) -> Finding:
 
 
 def readme(evidence: Evidence) -> Finding:
+    """Yes: report.md has the tables, and the command that makes them. No for imported runs."""
     text = "report.md has the tables of results, and at its end the command that made them."
     if evidence.imported:
         names = joined(evidence.imported)
@@ -242,6 +268,9 @@ def readme(evidence: Evidence) -> Finding:
 
 
 def hyperparameters(evidence: Evidence) -> Finding:
+    """Every hyper-parameter of every arm is listed; the author says which ranges were considered,
+    and how the values were chosen. No where the settings of a run are incomplete or unknown.
+    """
     if evidence.imported:
         return Finding("no", _unknown(evidence, "their settings are"), ("hyperparameters.csv",))
     known: dict[str, set[str]] = {}
@@ -261,6 +290,7 @@ def hyperparameters(evidence: Evidence) -> Finding:
 
 @once_ended
 def runs(evidence: Evidence) -> Finding:
+    """Yes where every planned run has finished; failed ones are counted too."""
     states = Counter(status.state for status in evidence.unique)
     counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
     if evidence.imported:
@@ -279,6 +309,7 @@ def runs(evidence: Evidence) -> Finding:
 
 
 def measure(evidence: Evidence) -> Finding:
+    """Yes: the report defines its statistics. Of imported runs the author says what a score is."""
     unknown = _unknown(evidence, "whether their returns are raw, and of which episodes, are")
     text = (
         f"Interquartile means of {'' if unknown else 'raw '}returns over seeds, intervals by the "
@@ -306,6 +337,7 @@ def without_interval(evidence: Evidence) -> list[str]:
 
 @once_ended
 def variation(evidence: Evidence) -> Finding:
+    """Yes where every estimate has an interval; no where seeds are too few, or runs are missing."""
     bare = without_interval(evidence)
     scores = evidence.sweep.report.scores
     tables = (caption.table_name(evidence, score) for score in (*scores, *evidence.measured))
@@ -318,6 +350,7 @@ def variation(evidence: Evidence) -> Finding:
 
 
 def runtime(evidence: Evidence) -> Finding:
+    """Yes where every run recorded its wall time and its CPU time."""
     fields, n = ("wall_seconds", "cpu_seconds"), len(evidence.results)
     without = sum(not set(fields) <= set(result) for result in evidence.results)
     if without or not n:
@@ -329,6 +362,7 @@ def runtime(evidence: Evidence) -> Finding:
 
 
 def infrastructure(evidence: Evidence) -> Finding:
+    """Yes where every run recorded its machine."""
     machines = [result.get("machine") or {} for result in evidence.results]
     without = sum(not machine.get("cpu") for machine in machines)
     if without or not machines:
@@ -343,6 +377,9 @@ def infrastructure(evidence: Evidence) -> Finding:
 
 @once_ended
 def claims(evidence: Evidence) -> Finding:
+    """Claims are counted by verdict, and how many were declared before their runs; whether the
+    text says the same is the author's to answer.
+    """
     found = Counter(verdict.outcome for verdict in evidence.verdicts())
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(found.items()))
     if not found:
@@ -360,7 +397,7 @@ def declared(evidence: Evidence) -> str:
 
 
 def reproducibility(evidence: Evidence) -> Finding:
-    """Whether another could repeat it: a complete specification, and no repetition that differs."""
+    """Yes where the code is known by its commit, and no run that was repeated differed."""
     repeated = Counter(c["outcome"] for c in evidence.certificates.values())
     if repeated["differs"] or repeated["failed"]:
         bad = repeated["differs"] + repeated["failed"]
@@ -376,6 +413,9 @@ def reproducibility(evidence: Evidence) -> Finding:
 
 @once_ended
 def significance(evidence: Evidence) -> Finding:
+    """Yes where every estimate has an interval: the answer says what it shows and how it is
+    computed.
+    """
     found = variation(evidence)
     if found.says == "no":
         return found
@@ -389,7 +429,7 @@ def significance(evidence: Evidence) -> Finding:
 
 @once_ended
 def compute(evidence: Evidence) -> Finding:
-    """Of every attempt, and not only of those that ended well."""
+    """Yes where the time of every attempt is known, of failed and interrupted ones too."""
     time = runtime(evidence)
     if time.says == "no":
         return time
@@ -399,6 +439,7 @@ def compute(evidence: Evidence) -> Finding:
 
 
 def licences(evidence: Evidence) -> Finding:
+    """Packages and versions are listed; the author names their licences."""
     first = evidence.results[0] if evidence.results else {}
     packages = sorted((first.get("packages") or {}).items())
     used = ", ".join(f"{name} {each}" for name, each in packages if each != "not installed")
