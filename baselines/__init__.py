@@ -311,6 +311,8 @@ BONUSES: dict[str, str] = {
     "count": "baselines.curiosity.count:Count",
     "ngu": "baselines.curiosity.ngu:NGU",
     "e3b": "baselines.curiosity.e3b:E3B",
+    "ride": "baselines.curiosity.ride:RIDE",
+    "noveld": "baselines.curiosity.noveld:NovelD",
 }
 
 

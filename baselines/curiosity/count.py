@@ -58,7 +58,8 @@ class Count(Bonus):
         seen, scope = self._digests(steps.next_obs), self.config.count_scope
         if scope == "lifelong":
             return self._lifelong(seen)
-        before = self._in_episode(seen, steps)
+        ends = steps.terminated | steps.truncated
+        before = self.episode.visits(self._digests(steps.obs), seen, ends)
         if scope == "episodic":
             return (1 + before).rsqrt()
         first = (before == 0).float()
@@ -72,11 +73,6 @@ class Count(Bonus):
 
     def _lifelong(self, seen: Tensor) -> Tensor:  # (...)
         return (1 + self.visits.count(seen) + earlier(seen)).float().rsqrt()
-
-    def _in_episode(self, seen: Tensor, steps: Transitions) -> Tensor:  # (T, B)
-        ends = steps.terminated | steps.truncated
-        keys, known = self.episode.recall(self._digests(steps.obs), ends)
-        return ((keys == seen[:, None]) & known).sum(dim=1).float()
 
     def _digests(self, obs: Tensor) -> Tensor:
         width = self.config.cell_width

@@ -41,6 +41,11 @@ class EpisodeMemory(Growing):
         new = (episode[:, None] == episode) & (time <= time[:, None])[..., None]
         return torch.cat([held, keys]), torch.cat([old, new], dim=1)
 
+    def visits(self, keys: Tensor, arrived: Tensor, ends: Tensor) -> Tensor:  # (T, B)
+        """How often each step may look back on the key at which it arrives: digests, all (T, B)."""
+        held, known = self.recall(keys, ends)
+        return ((held == arrived[:, None]) & known).sum(dim=1).float()
+
     def update(self, keys: Tensor, ends: Tensor) -> None:
         """Keep what belongs to the episodes that go on after the rollout."""
         keys, seen = self.recall(keys, ends)

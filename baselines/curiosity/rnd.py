@@ -84,15 +84,18 @@ class RND(Bonus):
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)
-        return prediction_error(self.predictor, self.target, self.whiten(steps.next_obs))
+        return self.novelty(steps.next_obs)
 
     def update(self, steps: Transitions) -> None:
         self.moments.update(steps.next_obs.flatten(0, -2))
 
     def loss(self, steps: Transitions) -> Tensor:
         seen = steps.share(self.config.update_proportion, self.generator).next_obs  # (M, D)
-        error = prediction_error(self.predictor, self.target, self.whiten(seen))
+        error = self.novelty(seen)
         return error.sum() / len(error)
+
+    def novelty(self, obs: Tensor) -> Tensor:  # (..., D) -> (...)
+        return prediction_error(self.predictor, self.target, self.whiten(obs))
 
     def whiten(self, obs: Tensor) -> Tensor:  # (..., D)
         return self.moments.whiten(obs) if self.config.normalize_obs else obs

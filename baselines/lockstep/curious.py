@@ -18,6 +18,7 @@ from torch import Tensor
 from baselines import AGENTS, LOCKSTEP
 from baselines.curiosity import agent
 from baselines.curiosity.bonus import Bonus, Transitions, drawn
+from baselines.curiosity.noveld import NovelD
 from baselines.curiosity.ppo import CuriousRollouts
 from baselines.curiosity.rnd import RND
 from baselines.lockstep.ppo import CompiledPPO
@@ -103,7 +104,23 @@ class CompiledRND:
         return obs, self.bonus.target(whitened).numpy()
 
 
-COMPILED: dict[type[Bonus], Callable[[Any, torch.optim.Adam], Twin]] = {RND: CompiledRND}
+class CompiledNovelD(CompiledRND):
+    """What it learns is what RND learns; what it pays depends on the whole step."""
+
+    bonus: NovelD
+
+    def reward(self, steps: Transitions) -> Tensor:  # (T, B)
+        return self.bonus.reward(steps)
+
+    def update(self, steps: Transitions) -> None:
+        super().update(steps)
+        self.bonus.remember(steps)
+
+
+COMPILED: dict[type[Bonus], Callable[[Any, torch.optim.Adam], Twin]] = {
+    RND: CompiledRND,
+    NovelD: CompiledNovelD,
+}
 
 
 class CompiledCuriosity(CuriousRollouts):

@@ -44,7 +44,7 @@ TAKEN = {
 UNREAD_BY_CHOICE = {"array", "image"}
 # Its siblings are asked in every run: PPO with rnd and icm, DQN, PPO with a memory.
 SIBLINGS = {"ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b", "ppo_count", "dqn_reset"}
-SIBLINGS |= {"dqn_rf", "dqn_disagreement", "recurrent_ppo_rnd"}
+SIBLINGS |= {"ppo_ride", "ppo_noveld", "dqn_rf", "dqn_disagreement", "recurrent_ppo_rnd"}
 FREE = each((name for name, entry in ENTRIES.items() if not entry.envs), slow=SIBLINGS)
 MORE = [
     ("array", spaces.Box(0, 1, (3, 12, 12), np.float32)),

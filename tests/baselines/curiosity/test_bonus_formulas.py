@@ -14,7 +14,9 @@ from baselines.curiosity.disagreement import Disagreement
 from baselines.curiosity.e3b import E3B, elliptical
 from baselines.curiosity.episodic import EpisodeMemory
 from baselines.curiosity.ngu import NGU, episodic_novelty
+from baselines.curiosity.noveld import NovelD
 from baselines.curiosity.rf import RF
+from baselines.curiosity.ride import RIDE
 from baselines.curiosity.visits import Visits, digests, earlier
 
 # ICM
@@ -307,3 +309,98 @@ def test_the_elliptical_bonus_of_random_features_has_nothing_to_learn():
     bonus = make(E3B, feature_space="random")
     loss = bonus.loss(walk(draw(T + 1, B, D)).flat())
     assert loss == 0 and loss.requires_grad
+
+
+# RIDE and NovelD: by hand, then against a loop that goes from step to step
+
+
+def round_trip(**ends):
+    """From 0 over 1, 1, 3 and 1 to 3; the fourth step may end the first episode at 1."""
+    after = line(1, 1, 3, 1, 3)
+    over = {name: torch.tensor([[0], [0], [0], [end]]) > 0 for name, end in ends.items()}
+    flags = {name: torch.cat([over[name], over[name][:1]]) for name in over}
+    steps = transitions(after, **flags)
+    return steps._replace(obs=line(0, 1, 1, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("ends", "last"),
+    [
+        ({}, 4 / 2**0.5),  # the second time at 3
+        ({"terminated": True}, 4.0),
+        ({"truncated": True}, 4.0),  # the first time in its episode
+    ],
+)
+def test_ride_pays_for_the_distance_by_the_root_of_the_visits_of_the_episode(ends, last):
+    bonus = make(RIDE, feature_space="pixels")  # four equal numbers: the distance is twice theirs
+    steps = round_trip(**ends)
+    expected = [2.0, 0.0, 4.0, 4 / 3**0.5, last]  # the third time at 1 is the fourth step
+    torch.testing.assert_close(bonus.reward(steps)[:, 0], torch.tensor(expected))
+    bonus.update(steps)
+    again = bonus.reward(walk(line(3, 1)))[0, 0]  # at 1 three times so far, or where it began
+    visits = 2 if ends else 4
+    torch.testing.assert_close(again, torch.tensor(4 / visits**0.5))
+
+
+def test_ride_learns_the_features_that_icm_learns():
+    steps = walk(draw(T + 1, B, D)).flat()
+    torch.testing.assert_close(make("ride").loss(steps), make("icm").loss(steps), rtol=0, atol=0)
+
+
+def known(bonus):
+    """NovelD with the novelty of an observation set to its first number."""
+    bonus.novelty = lambda obs: obs[..., 0].pow(2)  # of RND: a squared distance
+    return bonus
+
+
+@pytest.mark.parametrize(
+    ("ends", "last"),
+    [({}, 0.0), ({"terminated": True}, 2.5), ({"truncated": True}, 2.5)],
+)
+def test_noveld_pays_for_the_gain_in_novelty_at_the_first_visit_of_the_episode(ends, last):
+    bonus, steps = known(make(NovelD)), round_trip(**ends)
+    # 1 - 0.5 * 0; again at 1; 3 - 0.5 * 1; again at 1; and 3 - 0.5 * 1 again, if it counts.
+    torch.testing.assert_close(bonus.reward(steps)[:, 0], torch.tensor([1.0, 0.0, 2.5, 0.0, last]))
+    bonus.update(steps)
+    assert bonus.reward(walk(line(3, 1)))[0, 0] == 0  # it has been at 1
+
+
+def test_noveld_never_pays_less_than_nothing_and_alpha_weighs_what_was_left():
+    for alpha, expected in ((0.0, 2.0), (0.5, 0.5), (0.9, 0.0), (1.0, 0.0)):
+        bonus = known(make(NovelD, alpha=alpha))
+        assert bonus.reward(walk(line(3, 2))).item() == pytest.approx(expected)
+
+
+def test_the_novelty_of_noveld_is_the_distance_between_the_networks_of_rnd():
+    bonus, steps = make(NovelD, alpha=0.0), walk(draw(T + 1, B, D))
+    bonus.update(walk(draw(T + 1, B, D, seed=1)))
+    seen = bonus.whiten(steps.next_obs)
+    apart = (bonus.predictor(seen) - bonus.target(seen)).norm(dim=-1)
+    torch.testing.assert_close(bonus.reward(steps), apart / bonus.config.features_dim**0.5)
+
+
+@pytest.mark.parametrize("kind", [RIDE, NovelD])
+def test_bonuses_of_first_and_later_visits_are_those_of_a_loop_over_two_rollouts(kind):
+    generator = torch.Generator().manual_seed(3)
+    corners = draw(4, D)
+    places = corners[torch.randint(4, (2 * T + 1, B), generator=generator)]
+    ends = torch.rand(2 * T, B, generator=generator) < 0.2
+    steps, bonus = walk(places, ends), make(kind)
+    parts = [steps.at(part) for part in (slice(T), slice(T, None))]
+    found = []
+    for part in parts:
+        found.append(bonus.reward(part))
+        bonus.episode.update(digests(part.obs), part.terminated)  # and nothing else is learned
+    for i in range(B):
+        visited = [places[0, i]]
+        for t in range(2 * T):
+            before, after = places[t, i], places[t + 1, i]
+            visits = sum(torch.equal(after, place) for place in visited)
+            if kind is RIDE:
+                expected = (bonus.features(after) - bonus.features(before)).norm()
+                expected = expected / (visits + 1) ** 0.5
+            else:
+                new, old = bonus.novelty(after).sqrt(), bonus.novelty(before).sqrt()
+                expected = (visits == 0) * max(new - 0.5 * old, torch.zeros(()))
+            torch.testing.assert_close(torch.cat(found)[t, i], expected, rtol=1e-4, atol=1e-6)
+            visited = [after] if ends[t, i] else [*visited, after]

@@ -194,7 +194,8 @@ def test_an_episode_that_goes_on_is_remembered_until_it_ends_or_all_is_reset(nam
     bonus.update(walk(places, ended))
     unchanged = bonus.reward(walk(places))
     bonus.update(walk(places))
-    assert (bonus.reward(walk(places))[0] < 0.5 * unchanged[0]).all()
+    # RIDE has been there three times, and divides by the root of four.
+    assert (bonus.reward(walk(places))[0] < 0.501 * unchanged[0]).all()
     bonus.episode.forget()
     assert (bonus.reward(walk(places))[0] > 0.9 * unchanged[0]).all()
 

@@ -115,7 +115,7 @@ def same_bits(one, other):
 
 
 # Eight in torch at a time.
-SLOW = {"ppo_icm", "ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b"} | SECOND
+SLOW = {"ppo_icm", "ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b", "ppo_ride"} | SECOND
 
 
 @pytest.mark.parametrize(

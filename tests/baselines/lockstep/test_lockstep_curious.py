@@ -54,6 +54,8 @@ SETTINGS = {
     },
     "rnd, linear networks": {"predictor_net": [], "int_net_arch": []},
     "rnd, a last minibatch that is smaller": {"int_batch_size": 60},
+    "noveld": {},
+    "noveld, a share of each minibatch": {"update_proportion": 0.4},
     "count": {},
     "icm": {"feature_space": "random"},
 }  # fmt: skip

@@ -1,0 +1,57 @@
+"""RIDE, impact-driven exploration (Raileanu and Rocktäschel 2020, arXiv:2002.12292).
+
+The bonus is how far a step moves the features of ICM, by the root of how often the episode has been
+where it arrives: ||phi(s') - phi(s)|| / sqrt(N(s')). Features keep what actions can change, and the
+count stops the agent from going back and forth between two states that are far apart. Differences
+from the authors' code: perceptrons, PPO with a second stream instead of IMPALA, ICM's loss with its
+weights (the code weighs an unsquared forward error by 10 and the inverse loss by 0.1), and an
+episode's first observation counts as a visit.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from gymnasium import spaces
+from torch import Tensor
+
+from baselines.curiosity import icm
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.episodic import EpisodeMemory
+from baselines.curiosity.visits import digests
+
+
+class Config(icm.Config):
+    """The hyper-parameters of RIDE: those of ICM, whose features it compares."""
+
+
+def impact(before: Tensor, after: Tensor, visits: Tensor) -> Tensor:  # (T, B, F) twice, (T, B)
+    """The reward of section 3, with the visit that is paid for among the visits: (T, B)."""
+    return (after - before).norm(dim=-1) * visits.rsqrt()
+
+
+class RIDE(icm.ICM):
+    Config: ClassVar[type[Config]] = Config
+    summary: ClassVar[str] = "impact on learned features (RIDE; Raileanu and Rocktäschel, 2020)"
+    reach = "episode"
+
+    def __init__(
+        self,
+        observation_space: spaces.Space,
+        action_space: spaces.Space,
+        config: Config,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__(observation_space, action_space, config, generator)
+        self.episode = EpisodeMemory(dtype=torch.long)
+
+    @torch.no_grad()
+    def reward(self, steps: Transitions) -> Tensor:  # (T, B)
+        ends = steps.terminated | steps.truncated
+        visits = 1 + self.episode.visits(digests(steps.obs), digests(steps.next_obs), ends)
+        return impact(self.features(steps.obs), self.features(steps.next_obs), visits)
+
+    def update(self, steps: Transitions) -> None:
+        super().update(steps)
+        self.episode.update(digests(steps.obs), steps.terminated | steps.truncated)
