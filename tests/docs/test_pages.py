@@ -107,3 +107,29 @@ def test_a_profile_is_printed_as_the_page_shows_it(command, tmp_path, monkeypatc
 
     assert sections and list(rows) == []
     compare(shown, said, place(command))
+
+
+# compare ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "same"),
+    [
+        ("a\nb", "a\nb\n", True),
+        ("a", "a\nb\n", False),
+        ("b", "a\nb\n", False),
+        ("a\n...", "a\nb\nc\n", True),
+        ("...\nb", "a\nb\n", True),
+        ("a\n...\nc", "a\nc\n", True),
+        ("a 0.5", "a 0.6\n", False),
+        ("took 3.2 s", "took 45 s\n", True),
+        ("1.7 MB of 253ad6eb4bac2ea4", "1.8 MB of 253ad6eb4bac2ea5\n", True),
+        ("a", "3/36 runs, 20 steps/s, 2 min left\na\n\n", True),
+    ],
+)
+def test_output_is_the_same_but_for_what_differs_each_time(shown, said, same):
+    if same:
+        compare(shown, said, "page.md:1")
+    else:
+        with pytest.raises(AssertionError, match=r"page.md:1: the page shows"):
+            compare(shown, said, "page.md:1")

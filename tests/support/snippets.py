@@ -22,6 +22,7 @@ PROGRAMS = ("harness", "python", "make", "pytest", "pip")
 OTHERS = {"docker", "gcloud", "kubectl", "optuna-dashboard", "pre-commit", "ray", "sbatch", "sky"}
 SHELL = {"cd", "export", "mkdir", "unzip"}
 SEPARATORS = {"&&", "||", ";", "|"}
+ASSIGNMENTS = re.compile(r"^(?:\w+=\S+ )*")
 INDENTED = "indented"  # the language of a block without a fence: none that a page may have
 
 
@@ -118,9 +119,9 @@ def in_text(page: str) -> Iterator[Command]:
     """Commands in inline code: mentioned, often without all of their words."""
     for token in _tokens(page):
         for child in (token.children or ()) if token.type == "inline" else ():
-            words = child.content.split(maxsplit=1)
-            program = words[0].removeprefix(".venv/bin/") if words else ""
-            if child.type == "code_inline" and len(words) > 1 and program in {*PROGRAMS, *OTHERS}:
+            command = ASSIGNMENTS.sub("", child.content)
+            program, _, rest = command.removeprefix(".venv/bin/").partition(" ")
+            if child.type == "code_inline" and rest and program in {*PROGRAMS, *OTHERS}:
                 yield Command(page, token.map[0] + 1, child.content)
 
 
