@@ -28,6 +28,7 @@ myst_enable_extensions = ["colon_fence", "attrs_inline"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # a test runs the notebook: tests/test_tour.py
 
+smartquotes = False  # words and quotes of a command line are copied
 default_role = "code"  # docstrings write code as Markdown does
 add_module_names = False
 autoclass_content = "both"

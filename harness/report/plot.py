@@ -72,6 +72,8 @@ RANDOM = Look("random policy", GREY, dashes=(1, 2))
 
 @dataclass(frozen=True)
 class Axis:
+    """An axis of a panel."""
+
     label: str = ""
     log: bool = False
     limits: tuple[float, float] | None = None  #: None: around what is drawn
@@ -103,6 +105,8 @@ class End:
 
 @dataclass(frozen=True)
 class Line:
+    """A line through points, with bands if there are any."""
+
     look: Look
     x: Array
     y: Array
@@ -176,6 +180,8 @@ class Cells:
 
 @dataclass(frozen=True)
 class Picture:
+    """An image, drawn as it is."""
+
     pixels: NDArray[np.uint8]  #: (height, width, 3)
 
 
@@ -253,6 +259,8 @@ class Shades:
 
 @dataclass(frozen=True)
 class Plot:
+    """Panels, and how they stand beside one another."""
+
     panels: tuple[Panel, ...]
     n: str  #: how many runs are behind a point, in words
     across: int = 0  #: panels that belong in one row; 0: as many as there is room for

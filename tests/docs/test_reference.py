@@ -112,10 +112,12 @@ def test_every_hyper_parameter_of_an_agent_has_a_meaning(name):
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_every_option_of_a_wrapper_is_in_its_section(name):
+def test_every_option_of_a_wrapper_is_in_its_section_with_its_meaning(name):
     part = sections(made()["wrappers"])[name]
 
     assert [*described(part)] == [*options(WRAPPERS[name].apply).model_fields]
+    untold = re.compile(r"(Default: .*|Required)\.$")
+    assert [key for key, text in described(part).items() if untold.match(text)] == []
 
 
 def test_what_the_package_exports_is_documented():
@@ -127,6 +129,12 @@ def test_what_the_package_exports_is_documented():
 
 def test_no_markup_of_a_terminal_is_left():
     assert [place for place, text in made().items() if re.search(r"\[/?(bold|dim|red)", text)] == []
+
+
+def test_pages_tell_nothing_of_the_machine_that_made_them(request):
+    root = str(request.config.rootpath)
+
+    assert [place for place, text in made().items() if root in text] == []
 
 
 def test_only_what_changed_is_written_and_what_is_gone_is_removed(tmp_path):

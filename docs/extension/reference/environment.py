@@ -77,4 +77,4 @@ def _anchors(card: Card) -> Iterator[tuple[str, str]]:
 
 def _anchor(anchor: Anchor) -> str:
     error = "" if anchor.standard_error is None else f" ± {anchor.standard_error:.2g}"
-    return f"{anchor.score:.4g}{error}: {sentence(anchor.source)}"
+    return f"{anchor.score:.4g}{error}. {sentence(anchor.source)}"

@@ -215,8 +215,10 @@ def _kind(schema: Schema, name: str, many: bool = False) -> str:
         return _list(schema, name)
     if kind == "object":
         values = schema.get("additionalProperties")
-        each = _kind(values, name) if isinstance(values, dict) and values else "any value"
-        return f"mapping of NAME to {each}"
+        word = "mappings" if many else "mapping"
+        if not isinstance(values, dict) or not values:
+            return word
+        return f"{word} of NAME to {_kind(values, name)}"
     if kind == "string" and "pattern" in schema:
         return NAMES[many]
     word = WORDS[kind][many] if kind else "any value"

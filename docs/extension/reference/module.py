@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from importlib import import_module
+from textwrap import dedent
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import harness
@@ -127,13 +128,13 @@ def _is_of(thing: object, module: str, name: str) -> bool:
 
 def docstring_of_module(module: Any) -> str:
     """Its docstring; what is indented in it is code."""
-    parts = re.split(r"\n\n(?=\S)|\n\n(?= )", inspect.cleandoc(module.__doc__ or ""))
-    return "\n\n".join(_block(part) for part in parts)
+    parts = re.findall(r"(?:^    .*\n?|^\n(?=    ))+|(?:^\S.*\n?)+", module.__doc__ or "", re.M)
+    return "\n\n".join(_block(part.strip("\n")) for part in parts)
 
 
 def _block(part: str) -> str:
     if part.startswith("    "):
-        return f"```python\n{inspect.cleandoc(part)}\n```"
+        return f"```python\n{dedent(part).strip()}\n```"
     return prose(" ".join(part.split()))
 
 

@@ -14,6 +14,7 @@ from extension.reference.markdown import (
     page,
     parameters,
     sentence,
+    table,
 )
 from harness.envs.wrappers import WRAPPERS
 from harness.envs.wrappers.wrapper import options
@@ -83,13 +84,17 @@ def _plain(field: object) -> object:
 
 
 def _executors() -> str:
-    links = {name: f"#executor-{name}" for name in EXECUTORS}
+    rows = (
+        (f"[`{name}`](#executor-{name})", docstring(made).partition("\n\n")[0])
+        for name, made in EXECUTORS.items()
+    )
     return page(
         "# Executors",
         "How the runs of a sweep are started: `--executor NAME`, or with options "
         '`--executor "{slurm: {partition: cpu}}"`. [Your own](../own.md) is named by '
         "`module:function`.",
-        listing("executors").table(links),
+        # `harness ls` says what this machine lacks for one, which is no part of a page.
+        table(("executor", "what it is"), rows),
         *(_executor(name) for name in EXECUTORS),
     )
 
@@ -102,7 +107,7 @@ def _executor(name: str) -> str:
 
 # What a caption is filled with, where no report says it.
 PARTS = {
-    "seeds": "the seeds", "envs": "the environments", "score": "score", "returns": "return",
+    "seeds": "n seeds", "envs": "m environments", "score": "score", "returns": "return",
     "baseline": "the baseline",
 }  # fmt: skip
 

@@ -16,29 +16,47 @@ Disturbance = Callable[[np.random.Generator, gym.Space[Any], Any, float], Any]
 
 
 def sticky_actions(env: Env, probability: Probability = 0.25) -> Env:
+    """
+    :param probability: that the last action is repeated.
+    """
     return stock.StickyAction(env, probability)
 
 
 def random_actions(env: Env, probability: Fraction = 0.1) -> Env:
+    """
+    :param probability: that a random action replaces the agent's.
+    """
     return Disturbed(env, replaced, probability, probability)
 
 
 def gaussian_actions(env: Env, std: Amount = 0.1) -> Env:
-    """The standard deviation is in halves of the action's range: 1 spans middle to bound."""
+    """
+    :param std: the standard deviation, in halves of the action's range: 1 spans middle to bound.
+    """
     return Disturbed(env, jittered, std, std)
 
 
 def annealed_random_actions(
     env: Env, steps: Count, start: Fraction = 1.0, end: Fraction = 0.0
 ) -> Env:
-    """Steps are counted in each parallel copy of the environment: with 8, an eighth of a run's."""
+    """Steps are counted in each parallel copy of the environment: with 8, an eighth of a run's.
+
+    :param steps: over which the probability goes from `start` to `end`.
+    :param start: the first probability.
+    :param end: the last probability.
+    """
     return Disturbed(env, replaced, start, end, steps)
 
 
 def annealed_gaussian_actions(
     env: Env, steps: Count, start: Amount = 1.0, end: Amount = 0.0
 ) -> Env:
-    """Steps and standard deviation as for `annealed_random_actions` and `gaussian_actions`."""
+    """Steps and standard deviation as for `annealed_random_actions` and `gaussian_actions`.
+
+    :param steps: over which the standard deviation goes from `start` to `end`.
+    :param start: the first standard deviation.
+    :param end: the last standard deviation.
+    """
     return Disturbed(env, jittered, start, end, steps)
 
 

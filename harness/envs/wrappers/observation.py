@@ -50,7 +50,10 @@ def time_aware(env: Env) -> Env:
 
 
 def frame_stack(env: Env, frames: Size = 4) -> Env:
-    """Colour images are stacked along their channels, where convolutional policies look."""
+    """Colour images are stacked along their channels, where convolutional policies look.
+
+    :param frames: how many observations, the present one among them.
+    """
     stacked = stock.FrameStackObservation(env, frames)
     one = env.observation_space
     if not isinstance(one, gym.spaces.Box) or one.dtype != np.uint8 or len(one.shape) != 3:
@@ -76,6 +79,10 @@ def single_precision(env: Env) -> Env:
 
 
 def resize(env: Env, width: Size, height: Size) -> Env:
+    """
+    :param width: of the image, in pixels.
+    :param height: of the image, in pixels.
+    """
     need("pixels", "resize")
     return stock.ResizeObservation(env, (height, width))
 
@@ -156,6 +163,8 @@ class NoisyTV(Random):
     :param idle: what the environment is told while the agent presses the remote control, which is
         one action more than it had. None: there is no remote, and every step shows another picture.
     :param patterns: how many pictures there are, the same in every episode; None: all are new.
+    :param numbers: how many numbers a picture has.
+    :param pattern_seed: what the pictures are drawn from.
     """
 
     def __init__(

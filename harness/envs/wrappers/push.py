@@ -23,7 +23,11 @@ Frame = Literal["object", "start", "world"]
 
 
 def push_frame(env: Env, observations: Frame = "object", actions: Frame = "object") -> Env:
-    """From where the state is seen, and in whose axes the pusher is steered."""
+    """From where the state is seen, and in whose axes the pusher is steered.
+
+    :param observations: the frame in which the state is observed.
+    :param actions: the frame in which the pusher moves.
+    """
     _ask(env, "push_frame", "look_from")(observations, actions)
     return env
 
@@ -47,6 +51,9 @@ def error_shaping(env: Env, gamma: Fraction, weights: Weights) -> Env:
 
 
 def stall_end(env: Env, penalty: Amount = 1.0) -> Env:
+    """
+    :param penalty: taken from the reward of the last step.
+    """
     if not env.has_wrapper_attr("stall_patience"):
         raise TypeError("stall_end needs the wrapper stall_clock before it")
     return StallEnd(env, penalty)
@@ -57,6 +64,8 @@ class GoalObservation(gym.ObservationWrapper[Any, Any, Any]):
 
     The pusher and the velocities are seen from the object, as by default; the object's pose and the
     goal from a frame that stays what it is through an episode: `start` is the object's at first.
+
+    :param frame: that of the object's pose and the goal.
     """
 
     def __init__(self, env: Env, frame: Literal["start", "world"] = "start") -> None:
@@ -109,6 +118,10 @@ class StallClock(gym.Wrapper[Any, Any, Any, Any]):
     ends nothing: it is observed in evaluation too, where episodes run to their limit.
 
     :param patience: decisions until the clock reads 1, where it stays.
+    :param moved: metres.
+    :param turned: degrees.
+    :param approached: metres.
+    :param observe: whether the agent sees the clock.
     """
 
     def __init__(
@@ -171,6 +184,11 @@ class Curriculum(gym.Wrapper[Any, Any, Any, Any]):
     The difficulty begins at `start` and rises by `step`, up to 1, the task itself, whenever
     `target` of the last `window` episodes were solved. Each parallel copy of the environment has
     its own. A seeded reset begins anew. It must come after whatever ends episodes.
+
+    :param start: the difficulty at first, from 0 to 1.
+    :param step: by how much it rises.
+    :param target: the share of solved episodes at which it rises.
+    :param window: the number of episodes that count.
     """
 
     def __init__(

@@ -24,10 +24,17 @@ class Repaid(stock.TransformReward[Any, Any]):
 
 
 def scale_reward(env: Env, factor: float) -> Env:
+    """
+    :param factor: by which every reward is multiplied.
+    """
     return Repaid(env, lambda reward: factor * float(reward))
 
 
 def clip_reward(env: Env, low: float = -1.0, high: float = 1.0) -> Env:
+    """
+    :param low: the smallest reward.
+    :param high: the largest reward.
+    """
     return Repaid(env, lambda reward: min(max(float(reward), low), high))
 
 
@@ -41,11 +48,17 @@ def log_reward(env: Env) -> Env:
 
 
 def living_reward(env: Env, amount: float) -> Env:
+    """
+    :param amount: added to every reward.
+    """
     return Repaid(env, lambda reward: float(reward) + amount)
 
 
 def normalize_reward(env: Env, gamma: Fraction = 0.99) -> Env:
-    """Divided by the running standard deviation of the discounted return; no mean is subtracted."""
+    """Divided by the running standard deviation of the discounted return; no mean is subtracted.
+
+    :param gamma: the discount of that return.
+    """
     return stock.NormalizeReward(env, gamma)
 
 
@@ -55,6 +68,8 @@ def cartpole_potential(
     """Falls with the square of the pole's angle (1 where it counts as fallen) and of its velocity.
 
     :param gamma: the agent's own discount: with another, the optimal policy may change.
+    :param angle: weight of the angle.
+    :param velocity: weight of the velocity.
     """
     cart = env.unwrapped
     if not isinstance(cart, CartPoleEnv):
@@ -153,6 +168,7 @@ def stall(
 ) -> Env:
     """
     :param patience: steps without motion.
+    :param penalty: taken from the reward of the last step.
     :param tolerance: how far a watched number may stray from where the standstill began.
     :param watch: the places in the observation that count as motion; None: all of them.
     """

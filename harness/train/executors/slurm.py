@@ -35,8 +35,8 @@ class Slurm(Strict):
         "slurm", description="local: processes of this machine, all at once, to try it."
     )
     partition: str | None = Field(None, description="The partition; default: the site's.")
-    account: str | None = None
-    qos: str | None = None
+    account: str | None = Field(None, description="The account that pays; default: yours.")
+    qos: str | None = Field(None, description="The quality of service; default: the site's.")
     constraint: str | None = Field(None, description="Features of nodes, as sbatch has them.")
     hours: float = Field(24.0, gt=0, le=1_000, description="Wall-clock hours of each job.")
     cpus: int = Field(1, ge=1, le=1_024, description="Cores of a job: so many runs side by side.")
