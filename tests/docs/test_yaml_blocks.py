@@ -57,7 +57,7 @@ def of_other(data):
 @pytest.mark.parametrize("block", BLOCKS, ids=place)
 def test_a_file_on_a_page_is_read_without_an_error(block, no_study, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    stage(block.page).build(tmp_path)
+    stage(block.page).for_yaml(tmp_path)
     path, data = tmp_path / "snippet.yaml", load(block.text)
     path.write_text(block.text)
     if "name" in data and "envs" in data:

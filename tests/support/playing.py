@@ -57,7 +57,7 @@ class Play:
             if block.language == "console":
                 for command in commands(block):
                     self._type(command)
-            elif block.language == "python" and not self.stage.python_by:
+            elif block.language == "python":
                 self._execute(block)
 
     def _prepare(self, text: str) -> str:

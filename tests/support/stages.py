@@ -38,7 +38,7 @@ class Stage(NamedTuple):
     for_yaml: Before = _nothing
     codes: Mapping[str, int] = {}  # exit codes other than 0
     varies: tuple[str, ...] = ()  # what commands may print otherwise than the page: patterns
-    python_by: str = ""  # the test that runs its code, if no reader would run it as it stands
+    tested_by: str = ""  # the test that runs its snippets in another way
     fast: bool = False  # for every test run
 
 
@@ -158,21 +158,30 @@ def _altered(folder: Path) -> None:
 
 STAGES = {
     "CONTRIBUTING.md": Stage(
-        python_by=(
+        tested_by=(
             "tests/test_readme.py::test_the_figure_that_contributing_adds_has_a_point_for_each_run"
         ),
         fast=True,
     ),
+    "docs/checklist.md": Stage(_rnd, codes={"harness report rnd --strict": 1}, fast=True),
     "docs/cluster.md": Stage(_launched, fast=True),
     "docs/first-300-dollars.md": Stage(_launched, {"harness merge fetched": _fetched}, fast=True),
     "docs/import.md": Stage(of_every_program, for_yaml=_imported, fast=True),
     "docs/living.md": Stage(_watched),
+    "docs/meaning.md": Stage(
+        tested_by="tests/docs/test_meaning.py::test_every_example_prints_the_comment_below_it"
+    ),
     "docs/own.md": Stage(
         before={
             "harness sweep sweep.yaml": _shorter,
             "harness import scores.csv": _scores,
             "import harness as h": _trained,
         }
+    ),
+    "docs/quick.md": Stage(
+        tested_by=(
+            "tests/docs/test_quick.py::test_every_command_prints_the_lines_below_it_in_their_order"
+        ),
     ),
     "docs/review.md": Stage(
         _reviewed,
