@@ -21,6 +21,7 @@ def has_snippets(page):
     return not stage(page).tested_by and languages & {"console", "python"}
 
 
+@pytest.mark.timeout(1_200)  # docs/review.md trains 36 runs
 @pytest.mark.parametrize(
     "page",
     [
