@@ -28,13 +28,14 @@ myst_enable_extensions = ["colon_fence", "attrs_inline"]
 myst_heading_anchors = 4
 nb_execution_mode = "off"  # a test runs the notebook: tests/test_tour.py
 
-smartquotes = False  # words and quotes of a command line are copied
+smartquotes_action = "De"  # quotes stay as a command line needs them
 default_role = "code"  # docstrings write code as Markdown does
 add_module_names = False
 autoclass_content = "both"
 autodoc_inherit_docstrings = False
 autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
+# Names for types that are long in full.
+autodoc_type_aliases = {name: name for name in ("Array", "ArrayLike", "Statistic")}
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 80
 python_use_unqualified_type_names = True

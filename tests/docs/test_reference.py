@@ -50,6 +50,12 @@ def test_every_command_has_a_section_with_all_its_arguments_and_options(name):
     assert all(text[0].isupper() or text[0] == "`" for text in described(part).values())
 
 
+def test_a_default_of_zero_is_told():
+    part = sections(made()["commands"])["harness sweep"]
+
+    assert described(part)["--workers N, -w N"].endswith("Default: `0`. From 0 to 1,024.")
+
+
 @pytest.mark.parametrize("name", command.commands())
 def test_every_argument_and_option_says_what_it_does(name):
     shown = [each for each in command.commands()[name].params if not each.hidden]

@@ -92,7 +92,7 @@ def _facts(parameter: Any) -> Iterator[str]:
     if parameter.required and parameter.param_type_name == "option":
         yield "Required."
     default = parameter.default
-    if default not in (None, "", False):
+    if default not in (None, "") and default is not False:
         if default is True:
             default = parameter.opts[0]
         default = str(default) if isinstance(default, Path) else default

@@ -169,9 +169,10 @@ def _autodoc(name: str) -> str:
     thing = getattr(import_module(path), attribute)
     members = "\n   :members:" if inspect.isclass(thing) else ""
     kind = "autoclass" if inspect.isclass(thing) else "autofunction"
-    signature = ""
-    if hasattr(thing, "model_fields"):  # pydantic's signature repeats every key
-        signature, members = "()", f"{members}\n   :class-doc-from: class"
+    pydantic = hasattr(thing, "model_fields")
+    if pydantic or hasattr(thing, "_fields"):  # whose constructors are generated, with docstrings
+        members += "\n   :class-doc-from: class"
+    signature = "()" if pydantic else ""  # it would repeat every key
     return f"```{{eval-rst}}\n.. {kind}:: {name}{signature}{members}\n```"
 
 
@@ -179,6 +180,8 @@ def tidy(
     app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
 ) -> None:
     """A field is told beside it in the code, in half a sentence: here it is a whole one."""
+    if lines and lines[0].startswith("Alias for field number"):  # of a NamedTuple, by Python
+        lines.clear()
     if what == "attribute" and lines and lines[0]:
         lines[0] = lines[0][0].upper() + lines[0][1:]
         last = max(i for i, line in enumerate(lines) if line)
