@@ -33,8 +33,8 @@ class TMaze(gym.Env[Observation, np.int64]):
     """Actions: left, right. Before the junction they do nothing.
 
     Observation: the side that the sign shows, -1 for left, 1 for right, 0 where there is no sign;
-    the part of the corridor that is behind, from 0 to 1; what lies in the arm, 1 for the goal, -1
-    for nothing, 0 before the turn.
+    the part of the corridor that is behind, from 0 to 1; 1 at the junction, 0 elsewhere; what lies
+    in the arm, 1 for the goal, -1 for nothing, 0 before the turn.
 
     :param size: N, the steps from the sign to the junction.
     """
@@ -46,8 +46,8 @@ class TMaze(gym.Env[Observation, np.int64]):
         self.size = _checked(size)
         self.render_mode = render_mode
         self.side, self.steps, self.turn = -1, 0, 0  # of the goal; done; taken, 0: not yet
-        low = np.array([-1, 0, -1], np.float32)
-        self.observation_space = gym.spaces.Box(low, np.ones(3, np.float32), dtype=np.float32)
+        low = np.array([-1, 0, 0, -1], np.float32)
+        self.observation_space = gym.spaces.Box(low, np.ones(4, np.float32), dtype=np.float32)
         self.action_space = gym.spaces.Discrete(2)
 
     def reset(
@@ -81,7 +81,9 @@ class TMaze(gym.Env[Observation, np.int64]):
 
     def _observe(self) -> Observation:
         sign = self.side if self.steps == 0 else 0
-        return np.array([sign, self.steps / self.size, self.turn * self.side], np.float32)
+        junction = self.steps == self.size and not self.turn
+        way = self.steps / self.size
+        return np.array([sign, way, junction, self.turn * self.side], np.float32)
 
 
 @offers(Anchors)

@@ -140,9 +140,11 @@ def test_the_temperature_goes_in_a_line_over_the_controllers_training():
     assert [falling.temperature_at(part) for part in (0, 0.5, 1)] == [2, 1.5, 1]
 
 
-def test_the_controller_sees_asleep_what_it_sees_awake():
+@pytest.mark.parametrize("cell", ["lstm", "transformer"])
+def test_the_controller_sees_asleep_what_it_sees_awake(cell):
     """The dream's latents as observations of real life: M remembers the same."""
-    agent = trained(rnn={"head": "deterministic"}, dream={"termination": "off", "horizon": 1000})
+    rnn = {"head": "deterministic", "cell": cell}
+    agent = trained(rnn=rnn, dream={"termination": "off", "horizon": 1000})
     env, state = agent.dream(2), None
     features, _ = env.reset(seed=0)
     size = agent.eye.latent_size
