@@ -128,7 +128,8 @@ def executors(store: Store, long: bool) -> RenderableType:
     rows = verb.table("executor", "what it is", "from")
     for name, target, origin in _all("executors", EXECUTORS):
         with _usable(rows, name, target, origin):
-            rows.add_row(name, (executor(target).__doc__ or "").strip().partition("\n")[0], origin)
+            made = EXECUTORS.get(target) or executor(target)
+            rows.add_row(name, (made.__doc__ or "").strip().partition("\n")[0], origin)
     return rows
 
 

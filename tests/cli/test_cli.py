@@ -256,6 +256,14 @@ def test_so_it_is_in_a_process_of_its_own(folder):
     assert out.strip().count("\n") == 0 and "Did you mean 'agents'?" in out
 
 
+def test_executors_are_listed_where_what_they_need_is_missing(folder, monkeypatch):
+    monkeypatch.setenv("PATH", "")  # no sbatch
+
+    out = typed("ls", "executors", cwd=folder)
+
+    assert all(name in out for name in EXECUTORS) and "cannot" not in out
+
+
 def test_the_serial_executor_writes_the_same_numbers(folder):
     typed("sweep", "cli.yaml", "--executor", "serial", "--results", "serial", cwd=folder)
 
