@@ -28,6 +28,7 @@ CLAIM = re.compile(
     r"\((?P<score>.+?)\): "
 )
 QUESTION = re.compile(r"^\*\*Question\.\*\* (.+)$", re.MULTILINE)
+DOUBT = " with a reservation"  # what the report says in bold behind the numbers of a claim
 MENTION = "harness (?:sweep|tune|model-report) [^ \n]*"  # a page's own command for a question
 
 
@@ -60,7 +61,11 @@ class Digest(NamedTuple):
     @property
     def answer(self) -> str:
         """A line for each claim, in one cell of a table."""
-        lines = (f"**{c['verdict'].lower()}**: {c['claim']} ({c['score']})" for c in self.claims)
+        lines = (
+            f"**{c['verdict'].lower()}**{DOUBT if '**' in c.string[c.end() :] else ''}: "
+            f"{c['claim']} ({c['score']})"
+            for c in self.claims
+        )
         return "<br>".join(lines) or "no claims: described"
 
 
@@ -140,8 +145,9 @@ HEAD = """\
 Made by `make digest` from the digests in this folder; each question links to the report that
 answers it. A claim is *supported* or *contradicted* when the exact permutation test of ranks, after
 Holm's correction over the claims of its sweep, and the interval of the difference agree
-([statistics](../statistics.md)). Undecided is not equal. A run that two sweeps share is counted in
-both.
+([statistics](../statistics.md)). Undecided is not equal. A reservation is told in the report: that
+budgets differ, or that nothing shows that a claim was declared before its runs had been seen. A run
+that two sweeps share is counted in both.
 
 ## Ablations
 """

@@ -48,6 +48,7 @@ def test_a_digest_tells_claims_seeds_runs_and_hours(tmp_path):
     (tmp_path / "report.md").write_text(
         "# x\n\n**Question.** Why?\n\n## Answer\n\n"
         "- **Undecided: a against b on E** (final score): IQM 1 against 0, 2 seeds.\n"
+        "- **Supported: c beats b on E** (AUC): IQM 1 against 0. **Their budgets differ.**\n"
     )
     (tmp_path / "scores.csv").write_text(
         "env,arm,seed,state\nE,a,0,finished\nE,a,1,finished\nE,b,0,finished\nE,b,1,failed\n"
@@ -58,6 +59,9 @@ def test_a_digest_tells_claims_seeds_runs_and_hours(tmp_path):
     digest = results.Digest.read(tmp_path)
 
     assert (digest.question, digest.seeds, digest.runs, digest.hours) == ("Why?", 2, 3, 1.0)
-    assert digest.answer == "**undecided**: a against b on E (final score)"
+    assert digest.answer.split("<br>") == [
+        "**undecided**: a against b on E (final score)",
+        "**supported** with a reservation: c beats b on E (AUC)",
+    ]
     compute.write_text("arm,CPU h\na,2.5\n")
     assert results.Digest.read(tmp_path).hours == 2.5
