@@ -18,6 +18,7 @@ from harness.report.results.figures import FIGURES
 from harness.setting import own_defaults
 from harness.train.executors import EXECUTORS
 
+pytestmark = pytest.mark.slow  # all pages are made: 12 CPU seconds
 KINDS = file_kind.names()
 made = cache(pages)
 
