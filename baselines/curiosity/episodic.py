@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from baselines.curiosity.visits import Growing
+from baselines.curiosity.bonus import Transitions
+from baselines.curiosity.visits import Growing, digests
 
 
 class EpisodeMemory(Growing):
@@ -63,6 +64,21 @@ class EpisodeMemory(Growing):
         if len(self.keys):
             return self.keys, self.live
         return keys[:0], torch.zeros(0, keys.shape[1], dtype=torch.bool, device=keys.device)
+
+
+class EpisodeVisits(EpisodeMemory):
+    """Where each environment has been in the episode that it is in."""
+
+    def __init__(self) -> None:
+        super().__init__(dtype=torch.long)
+
+    def before(self, steps: Transitions) -> Tensor:  # (T, B)
+        """How often each step of a rollout has been where it arrives, in its episode."""
+        ends = steps.terminated | steps.truncated
+        return self.visits(digests(steps.obs), digests(steps.next_obs), ends)
+
+    def add(self, steps: Transitions) -> None:
+        self.update(digests(steps.obs), steps.terminated | steps.truncated)
 
 
 def forget_episodes(module: nn.Module) -> None:

@@ -14,14 +14,12 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from gymnasium import spaces
 from pydantic import Field
 from torch import Tensor
 
 from baselines.curiosity import rnd
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.episodic import EpisodeMemory
-from baselines.curiosity.visits import digests
+from baselines.curiosity.episodic import EpisodeVisits
 
 
 class Config(rnd.Config):
@@ -52,27 +50,16 @@ class NovelD(rnd.RND):
     summary: ClassVar[str] = "novelty gained by a step (NovelD; Zhang et al., 2021)"
     reach = "episode"
 
-    def __init__(
-        self,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
-        config: Config,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__(observation_space, action_space, config, generator)
-        self.episode = EpisodeMemory(dtype=torch.long)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.episode = EpisodeVisits()
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)
-        ends = steps.terminated | steps.truncated
-        visits = self.episode.visits(digests(steps.obs), digests(steps.next_obs), ends)
+        first = self.episode.before(steps) == 0
         before, after = self.novelty(steps.obs).sqrt(), self.novelty(steps.next_obs).sqrt()
-        return gain(before, after, visits == 0, self.config.alpha)
+        return gain(before, after, first, self.config.alpha)
 
     def update(self, steps: Transitions) -> None:
         super().update(steps)
-        self.remember(steps)
-
-    def remember(self, steps: Transitions) -> None:
-        """Where the episodes that go on have been."""
-        self.episode.update(digests(steps.obs), steps.terminated | steps.truncated)
+        self.episode.add(steps)

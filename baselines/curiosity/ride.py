@@ -10,16 +10,14 @@ episode's first observation counts as a visit.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from gymnasium import spaces
 from torch import Tensor
 
 from baselines.curiosity import icm
 from baselines.curiosity.bonus import Transitions
-from baselines.curiosity.episodic import EpisodeMemory
-from baselines.curiosity.visits import digests
+from baselines.curiosity.episodic import EpisodeVisits
 
 
 class Config(icm.Config):
@@ -36,22 +34,15 @@ class RIDE(icm.ICM):
     summary: ClassVar[str] = "impact on learned features (RIDE; Raileanu and Rocktäschel, 2020)"
     reach = "episode"
 
-    def __init__(
-        self,
-        observation_space: spaces.Space,
-        action_space: spaces.Space,
-        config: Config,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__(observation_space, action_space, config, generator)
-        self.episode = EpisodeMemory(dtype=torch.long)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.episode = EpisodeVisits()
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)
-        ends = steps.terminated | steps.truncated
-        visits = 1 + self.episode.visits(digests(steps.obs), digests(steps.next_obs), ends)
+        visits = 1 + self.episode.before(steps)
         return impact(self.features(steps.obs), self.features(steps.next_obs), visits)
 
     def update(self, steps: Transitions) -> None:
         super().update(steps)
-        self.episode.update(digests(steps.obs), steps.terminated | steps.truncated)
+        self.episode.add(steps)

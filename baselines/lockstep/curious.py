@@ -114,7 +114,7 @@ class CompiledNovelD(CompiledRND):
 
     def update(self, steps: Transitions) -> None:
         super().update(steps)
-        self.bonus.remember(steps)
+        self.bonus.episode.add(steps)
 
 
 COMPILED: dict[type[Bonus], Callable[[Any, torch.optim.Adam], Twin]] = {
