@@ -20,15 +20,16 @@ PREFIX, LOCK = "harness-", "lock"
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """An empty folder, for one command."""
+    """An empty folder, for one command. A process forked from this one leaves it alone."""
     remove_left()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder, mine = Path(tempfile.mkdtemp(prefix=PREFIX)), os.getpid()
     try:
         with locked(folder / LOCK):
             (folder / LOCK).write_text(str(os.getpid()))
             yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if os.getpid() == mine:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_left() -> None:

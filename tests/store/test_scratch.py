@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import tempfile
@@ -43,3 +44,18 @@ def test_what_a_killed_command_left_is_removed_and_what_a_living_one_holds_is_no
 
     with scratch() as folder:
         assert names(place) == {"harness-mine", folder.name}
+
+
+def test_a_forked_process_that_lets_go_of_it_leaves_it_to_the_one_that_made_it(place):
+    held = scratch()
+    folder = held.__enter__()
+
+    child = multiprocessing.get_context("fork").Process(
+        target=held.__exit__, args=(None, None, None)
+    )
+    child.start()
+    child.join(60)
+
+    assert (child.exitcode, folder.is_dir()) == (0, True)
+    held.__exit__(None, None, None)
+    assert not folder.exists()
