@@ -265,6 +265,13 @@ AGENTS: dict[str, Entry] = {
         (*BOTH, "shifted"),
         ("vector", "image", "discrete", "shifted"),
     ),
+    "plan2explore": Entry(
+        "baselines.world_models.dreamer.plan2explore:Plan2Explore",
+        1,
+        "Dreamer that first seeks what its model is about to learn (Sekar et al., 2020)",
+        (*BOTH, "shifted"),
+        ("vector", "image", "discrete", "shifted"),
+    ),
     "random": Entry(
         "baselines.classic.random:Random",
         1,

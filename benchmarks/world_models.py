@@ -99,7 +99,7 @@ def trainer(changed: dict[str, Any]) -> tuple[Trainer, Batch]:
         never,
         never,
     )
-    return Trainer(model, kind, config, torch.Generator().manual_seed(1)), batch
+    return Trainer(model, config, torch.Generator().manual_seed(1)), batch
 
 
 def parts(learner: Trainer, batch: Batch) -> dict[str, Work]:
@@ -113,22 +113,24 @@ def parts(learner: Trainer, batch: Batch) -> dict[str, Work]:
     states = model.world.loss(batch, learner.generator).states
     features = states.features().detach()
     starts = learner._starts(batch)
-    dream, going_on = learner._dream(states, batch, starts)
+    dream, going_on = learner._dream(model, states, batch, starts)
 
     def learn_model() -> None:
         loss = model.world.loss(batch, learner.generator).loss
         torch.autograd.grad(loss, world)
 
     def learn_behaviour() -> None:
-        returns, actor_loss, _ = learner._judge(dream, going_on)
-        loss = learner._critic_loss(dream, going_on, returns)
-        replayed = learner._replay_loss(features, batch, starts, returns)
+        with torch.no_grad():
+            rewards = model.world.rewards(dream.features)
+        returns, actor_loss, _ = model.judge(dream, going_on, rewards)
+        loss = model.critic_loss(dream, going_on, returns)
+        replayed = model.replay_loss(features, batch, starts, returns)
         torch.autograd.grad(loss + config.replay_value_coef * replayed, critic)
         torch.autograd.grad(actor_loss, actor)
 
     return {
         "model": learn_model,
-        "imagination": lambda: learner._dream(states, batch, starts),
+        "imagination": lambda: learner._dream(model, states, batch, starts),
         "heads (rewards, values, actor, critic)": learn_behaviour,
         "optimiser": lambda: learner.optimizer.step([g.clone() for g in gradients], 0.0),
     }

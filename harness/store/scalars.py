@@ -115,6 +115,20 @@ SCALARS: Mapping[str, str] = {
     "dream/reward": "dreamer: mean imagined reward",
     "dream/continue": "dreamer: mean imagined probability that the episode goes on",
     "dream/value": "dreamer: mean value of the imagined states",
+    **{
+        f"explorer/{name}": f"plan2explore: {what}"
+        for name, what in (
+            ("ensemble_loss", "squared error of the ensemble's guesses of the next latent"),
+            ("reward", "mean imagined disagreement of the ensemble"),
+            ("return", "mean imagined return of the explorer"),
+            ("value", "mean value of the states that the explorer imagines"),
+            ("continue", "mean imagined probability that the explorer's episode goes on"),
+            ("actor_loss", "loss of the explorer's actor"),
+            ("critic_loss", "loss of its critic"),
+            ("entropy_loss", "negative entropy of its actor"),
+            ("return_scale", "range of returns by which its advantages are divided"),
+        )
+    },
     # What the harness adds.
     REWARD: "mean raw return of an evaluation; the last point is the final evaluation",
     LENGTH: "mean length of its episodes in steps",

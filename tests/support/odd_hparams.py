@@ -40,7 +40,7 @@ from harness.sweep import rehearsal
 
 KNOWN = Path(__file__).with_name("odd_hparams.txt")
 LEAST_BUDGET, LARGEST_BUDGET = 130, 1024
-CPU_SECONDS, MEMORY = 20, 4 << 30
+CPU_SECONDS, MEMORY = 60, 4 << 30
 STEPS = "steps"  # the budget, asked like a hyper-parameter
 
 INTEGERS = (0, -1, 1, 10**10, 1.5)

@@ -62,7 +62,7 @@ def trainer(kind=BUTTONS, seed=0, **changed):
     settings = config(**changed)
     model = Model((3,), kind, settings, generator(seed))
     shake(model.actor, model.critic, model.world)
-    return Trainer(model, kind, settings, generator(seed + 1))
+    return Trainer(model, settings, generator(seed + 1))
 
 
 def shake(*modules):

@@ -61,6 +61,7 @@ HPARAMS = NESTED | {
     "tqc_her": HINDSIGHT | SMALL_NET,
     "dqn_her": HINDSIGHT | SMALL_NET,
     "dreamer": SMALL_DREAMER,
+    "plan2explore": SMALL_DREAMER | {"members": 2},
 }
 SOON = {"warmup_steps": 20, "bonus_batch_size": 8}
 HPARAMS |= {

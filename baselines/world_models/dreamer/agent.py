@@ -17,12 +17,13 @@ from baselines.classic.space import only_of, probe
 from baselines.kept import Kept
 from baselines.world_models.action import CorrelatedActions
 from baselines.world_models.dreamer.action import kind_of
+from baselines.world_models.dreamer.behaviour import Behaviour, Metrics
 from baselines.world_models.dreamer.config import Config
 from baselines.world_models.dreamer.dynamics import LatentDynamics
 from baselines.world_models.dreamer.replay import Replay
 from baselines.world_models.dreamer.rssm import State
 from baselines.world_models.dreamer.senses import ObservationCode
-from baselines.world_models.dreamer.trainer import Metrics, Model, Trainer
+from baselines.world_models.dreamer.trainer import Model, Trainer
 
 LOG_EVERY = 1000  # steps
 VALIDATE_EVERY = 25  # updates: it costs about as much as a tenth of one
@@ -46,6 +47,8 @@ class Dreamer:
     """A world model, and an actor that learns inside it. One environment."""
 
     Config: ClassVar[type[api.Config]] = Config
+    Model: ClassVar[type[Model]] = Model
+    Trainer: ClassVar[type[Trainer]] = Trainer
 
     def __init__(self, task: api.Task, config: Config) -> None:
         env = probe(task)
@@ -56,9 +59,9 @@ class Dreamer:
         seeds = np.random.SeedSequence(task.seed).generate_state(4, np.uint64).tolist()
         init, update, act, numpy = (int(seed) >> 1 for seed in seeds)
         generator = torch.Generator().manual_seed(init)
-        self.model = Model(self._seen.shape, self._kind, config, generator).to(task.device)
-        self.trainer = Trainer(
-            self.model, self._kind, config, torch.Generator(task.device).manual_seed(update)
+        self.model = self.Model(self._seen.shape, self._kind, config, generator).to(task.device)
+        self.trainer = self.Trainer(
+            self.model, config, torch.Generator(task.device).manual_seed(update)
         )
         self._acting = torch.Generator(task.device).manual_seed(act)
         self._rng = np.random.default_rng(numpy)
@@ -134,21 +137,31 @@ class Dreamer:
 
     @torch.no_grad()
     def _act(self, obs: np.ndarray, mind: Mind, step: int) -> Mind:
-        mind = self._think(obs, mind, self._acting, deterministic=False)
+        behaviour = self._behaviour(step)
+        mind = self._think(behaviour, obs, mind, self._acting, deterministic=False)
         if step > self._config.learning_starts:
             return mind
         uniform = self._kind.code.encode(np.asarray(self._uniform.draw())[None])
         return Mind(mind.state, uniform.to(self._task.device))
 
+    def _behaviour(self, step: int) -> Behaviour:
+        """Who acts in training."""
+        return self.model
+
     def _think(
-        self, obs: np.ndarray, mind: Mind, generator: torch.Generator | None, deterministic: bool
+        self,
+        behaviour: Behaviour,
+        obs: np.ndarray,
+        mind: Mind,
+        generator: torch.Generator | None,
+        deterministic: bool,
     ) -> Mind:
         """See `obs` (n, ...) after the mind's last action, and choose the next one."""
         rssm = self.model.world.rssm
         tokens = self.model.world.senses.encode(torch.from_numpy(obs).to(self._task.device))
         noise = None if deterministic else rssm.noise((len(obs),), generator)
         state, _ = rssm.see(mind.state, rssm.acted(mind.action), rssm.seen(tokens), noise)
-        output = self.model.actor(state.features())
+        output = behaviour.actor(state.features())
         if deterministic:
             return Mind(state, self._kind.mode(output))
         return Mind(state, self._kind.draw(output, self._kind.noise(output, generator)))
@@ -181,7 +194,7 @@ class Dreamer:
         mind = state or self._initial(len(obs))
         if episode_start is not None:
             mind = mind.restarted(torch.as_tensor(episode_start, device=self._task.device))
-        mind = self._think(obs, mind, None, deterministic)
+        mind = self._think(self.model, obs, mind, None, deterministic)
         return self._kind.code.restore(mind.action.cpu()), mind
 
     def dynamics(self) -> LatentDynamics:

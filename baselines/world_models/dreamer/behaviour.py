@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -10,9 +12,12 @@ from torch import Tensor, nn
 from baselines.world_models.dreamer.action import Continuous, Discrete
 from baselines.world_models.dreamer.config import Config
 from baselines.world_models.dreamer.network import head
+from baselines.world_models.dreamer.replay import Batch
 from baselines.world_models.dreamer.rssm import State
 from baselines.world_models.dreamer.symlog import TwoHot
 from baselines.world_models.dreamer.world import World
+
+Metrics = dict[str, Tensor]
 
 
 class Dream(NamedTuple):
@@ -124,3 +129,104 @@ def policy_loss(
 ) -> Tensor:  # all (H, N)
     """Equation 6, for an objective whose gradient is that of the return."""
     return -(weights * (objective + ent_coef * entropy)).mean()
+
+
+class Judged(NamedTuple):
+    """What a dream was worth."""
+
+    returns: Tensor  # (H, N), without gradients
+    loss: Tensor  # of the actor
+    metrics: Metrics
+
+
+class Behaviour(nn.Module):
+    """An actor, and the critic of what it is rewarded for."""
+
+    def __init__(
+        self, width: int, kind: Discrete | Continuous, config: Config, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.kind, self.config = kind, config
+        # Nearly uniform at first.
+        self.actor = head(width, kind.outputs, config.units, config.layers, generator, scale=0.01)
+        self.critic = Critic(width, config, generator)
+        self.slow_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.return_scale = ReturnScale()
+
+    def judge(self, dream: Dream, going_on: Tensor, rewards: Tensor) -> Judged:
+        """The dream's returns, and the actor's loss from them.
+
+        :param going_on: how likely each state goes on (H + 1, N).
+        :param rewards: on arriving in each state (H + 1, N).
+        """
+        config, kind = self.config, self.kind
+        with torch.no_grad() if config.actor_grad == "reinforce" else nullcontext():
+            values = (self.slow_critic if config.target_critic else self.critic)(dream.features)
+            returns = lambda_returns(
+                rewards, values, going_on, gamma=config.gamma, lam=config.return_lambda
+            )
+        self.return_scale.update(returns)
+        scale = self.return_scale() if config.normalize_returns else 1.0
+        output = self.actor(dream.features[:-1].detach())
+        advantages = ((returns - values[:-1]) / scale).detach()
+        objective = kind.log_prob(output, dream.actions.detach()) * advantages
+        if config.actor_grad == "dynamics":
+            objective = returns / scale
+        elif config.actor_grad == "both":
+            mix = config.actor_grad_mix
+            objective = mix * returns / scale + (1 - mix) * objective
+        weights = dream_weights(going_on, config.gamma).detach()
+        entropy = kind.entropy(output)
+        loss = policy_loss(objective, entropy, weights, config.ent_coef)
+        metrics = {
+            "train/actor_loss": loss.detach(),
+            "train/entropy_loss": -entropy.detach().mean(),
+            "dream/return": returns.detach().mean(),
+            "dream/reward": rewards.detach()[1:].mean(),
+            "dream/continue": going_on.detach()[1:].mean(),
+            "dream/value": values.detach().mean(),
+            "train/return_scale": self.return_scale(),
+        }
+        return Judged(returns.detach(), loss, metrics)
+
+    def critic_loss(self, dream: Dream, going_on: Tensor, returns: Tensor) -> Tensor:
+        features = dream.features[:-1].detach()
+        weights = dream_weights(going_on, self.config.gamma).detach()
+        return (weights * self._toward(features, returns)).mean()
+
+    def replay_loss(
+        self, features: Tensor, batch: Batch, starts: Tensor, returns: Tensor
+    ) -> Tensor:
+        """The critic on what was lived through, which also shapes the model's states.
+
+        Returns bootstrap with what was dreamed from a row where a dream began, else with its value.
+        """
+        config = self.config
+        if config.replay_value_coef == 0:
+            return features.new_zeros(())
+        with torch.no_grad():
+            values = (self.slow_critic if config.target_critic else self.critic)(features).flatten()
+            values[starts] = returns[0]
+            found = lambda_returns(
+                batch.reward,
+                values.view(batch.first.shape),
+                (~batch.terminal).float(),
+                gamma=config.gamma,
+                lam=config.return_lambda,
+                last=batch.last,
+            )
+        # Nothing follows a last row but a reset, which has nothing to do with it.
+        followed = (~batch.last[:-1]).float()
+        return (followed * self._toward(features[:-1], found)).mean()
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """The slow critic, one step behind the critic."""
+        slow, fast = list(self.slow_critic.parameters()), list(self.critic.parameters())
+        torch._foreach_lerp_(slow, fast, self.config.tau)
+
+    def _toward(self, features: Tensor, returns: Tensor) -> Tensor:
+        coef = self.config.slow_critic_coef
+        with torch.no_grad():
+            slow = self.slow_critic(features) if coef else returns
+        return self.critic.loss(features, returns, slow, coef)

@@ -334,7 +334,7 @@ def test_as_a_model_it_sees_what_it_sees_when_it_acts():
             mind = mind._replace(action=BUTTONS.code.encode(actions[t - 1]))
             state = dynamics.observe(state, actions[t - 1], obs[t])
         with torch.no_grad():
-            mind = agent._think(obs[t], mind, None, deterministic=True)
+            mind = agent._think(agent.model, obs[t], mind, None, deterministic=True)
 
     torch.testing.assert_close(state, mind.state)
 

@@ -212,8 +212,9 @@ def test_dynamics_follows_the_gradient_of_the_return_through_the_model():
             learner.model.actor[-1].bias[0] = bias
         learner.generator.manual_seed(3)
         learner.model.world.rssm.noise = lambda shape, _: torch.ones(*shape, 3, 4)
-        dream, going_on = learner._dream(state, rows, everything)
-        return learner._judge(dream, going_on)[1]
+        model = learner.model
+        dream, going_on = learner._dream(model, state, rows, everything)
+        return model.judge(dream, going_on, model.world.rewards(dream.features)).loss
 
     # One step ahead only h depends smoothly on the action, so the latents are held still.
     learner.model.world.rssm.prior = lambda deter: torch.full((*deter.shape[:-1], 3, 4), 0.25)
@@ -231,9 +232,9 @@ def test_the_replay_loss_bootstraps_with_dreamed_returns_and_skips_the_row_befor
     features, starts = draw(6, 2, 24), torch.tensor([1, 6, 11])
     dreamed = torch.tensor([[10.0, 20.0, 30.0]])
     seen = {}
-    learner._toward = lambda _, returns: seen.setdefault("returns", returns) * 0 + 1
+    learner.model._toward = lambda _, returns: seen.setdefault("returns", returns) * 0 + 1
 
-    loss = learner._replay_loss(features, rows, starts, dreamed)
+    loss = learner.model.replay_loss(features, rows, starts, dreamed)
 
     values = learner.model.critic(features).detach()
     values[0, 1], values[3, 0], values[5, 1] = 10.0, 20.0, 30.0

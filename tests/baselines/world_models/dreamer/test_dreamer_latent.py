@@ -180,7 +180,7 @@ def test_acting_step_by_step_builds_the_states_that_training_sees():
     with torch.no_grad():
         for t in range(6):
             mind = mind._replace(action=rows.action[t]).restarted(first[t])
-            mind = agent._think(rows.obs[t].numpy(), mind, None, deterministic=True)
+            mind = agent._think(agent.model, rows.obs[t].numpy(), mind, None, deterministic=True)
             found.append(mind.state.deter)
         tokens = world.senses.encode(rows.obs.flatten(0, 1)).view(6, 1, -1)
         states, _ = world.rssm.observe(tokens, rows.action, first, generator())
