@@ -21,12 +21,13 @@ from harness import envs, own
 from harness.config import study
 from harness.config.strict import UserError, suggest
 from harness.report import Options, write
+from harness.report.evidence.block import blocks
 from harness.report.evidence.role import unfilmed
 from harness.spec import ResolvedSweep, Run, RunSpec
 from harness.store.export import evaluations
 from harness.store.reader import Store
 from harness.sweep.expand import expand
-from harness.sweep.record import keep
+from harness.sweep.record import DECIDE_LINE, begun_otherwise, keep
 from harness.train.missing import film, train_missing
 from harness.train.trained import Trained, trained
 
@@ -56,19 +57,29 @@ class Sweep:
     def runs(self) -> tuple[Run, ...]:
         return self.resolved.runs
 
-    def run(self, workers: int = 1, folder: str | Path = FOLDER) -> Results:
+    def run(
+        self, workers: int = 1, folder: str | Path = FOLDER, until_decided: bool = False
+    ) -> Results:
         """Train what is missing, as `harness sweep` does; the same call resumes.
 
         :param workers: runs side by side, one thread each.
+        :param until_decided: block after block of seeds, as `decide` in the file says.
+        :raises UserError: if the sweep was begun with another `decide`, or has none to follow.
         """
         store = Store(Path(folder))
-        for line in keep(self.resolved, store):
-            warnings.warn(line, stacklevel=2)
-        runs, metrics, limits = self.resolved.made, self.resolved.metrics, self.resolved.limits
-        train_missing(list(runs), store, workers, Console(), metrics=metrics, limits=limits)
-        if self.resolved.report.films:
-            film(unfilmed(self.resolved, store), store, workers, Console())
-        return Results(self.resolved, store)
+        if why := begun_otherwise(self.resolved, store):
+            raise UserError.of(self.resolved.source, why)
+        if until_decided and not self.resolved.decide:
+            raise UserError.of(self.resolved.source, f"there is no plan of looks: {DECIDE_LINE}")
+        sweep = self.resolved
+        for sweep in blocks(self.resolved, store) if until_decided else [self.resolved]:
+            for line in keep(sweep, store):
+                warnings.warn(line, stacklevel=2)
+            runs, metrics, limits = list(sweep.made), sweep.metrics, sweep.limits
+            train_missing(runs, store, workers, Console(), metrics=metrics, limits=limits)
+        if sweep.report.films:
+            film(unfilmed(sweep, store), store, workers, Console())
+        return Results(sweep, store)
 
 
 class Results:

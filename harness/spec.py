@@ -275,6 +275,35 @@ class ReportOptions(Strict):
     )
 
 
+class Decide(Strict):
+    """Claims that are looked at after every block of seeds: see docs/statistics.md."""
+
+    first: int = Field(6, ge=3, le=1_000, description="Seeds before the first look.")
+    block: int = Field(4, ge=1, le=1_000, description="Seeds between two looks.")
+    cap: int = Field(
+        30,
+        ge=3,
+        le=10_000,
+        description="Seeds after which no more come: first + n * block.",
+    )
+    alpha: float = Field(
+        0.05,
+        ge=0.001,
+        le=0.2,
+        description="The chance that any claim is decided wrongly, over all claims and looks.",
+    )
+    futility: bool = Field(
+        False,
+        description="Give a claim up, undecided, from half of the cap on, when over 30 % of random "
+        "relabellings are as far apart. Errors stay as rare.",
+    )
+
+    @property
+    def looks(self) -> range:
+        """The number of seeds at each look."""
+        return range(self.first, self.cap + 1, self.block)
+
+
 class ResolvedSweep(BaseModel, frozen=True):
     """A sweep with nothing left open: all that the executors and the report need to know of it."""
 
@@ -291,6 +320,7 @@ class ResolvedSweep(BaseModel, frozen=True):
     # arm -> environment -> the environments on which its settings were tuned; left out: nothing is
     tuned_on: dict[str, dict[str, tuple[str, ...]]] = {}
     limits: Limits = Limits()
+    decide: Decide | None = None  # how claims are looked at along the way; None: once, at the end
     anyway: tuple[str, ...] = ()  # objections to the claims that `--anyway` overrode
     runs: tuple[Run, ...] = ()  # each with its arm; two arms may share a key
     command: str = ""  # that imported its runs; empty: a sweep file says what they are

@@ -15,7 +15,7 @@ from rich.markup import escape
 from harness.cli import option, verb
 
 if TYPE_CHECKING:
-    from harness.spec import ResolvedSweep, RunSpec
+    from harness.spec import Decide, ResolvedSweep, RunSpec
     from harness.store.reader import Store
     from harness.sweep.expand import Expansion
 
@@ -95,6 +95,8 @@ def of_sweep(
     yield warnings(barriers(expansion))
     if sweep.claims:
         yield power(sweep)
+    if sweep.decide:
+        yield from expected(sweep, sweep.decide)
     yield imports()
     yield costs(sweep, store, price)
 
@@ -226,26 +228,63 @@ def power(sweep: ResolvedSweep) -> RenderableType:
     """What the design can show of each claim, before any run."""
     from harness import stats
 
-    abilities = stats.abilities(sweep)
+    abilities, plan = stats.abilities(sweep), sweep.decide
+    effect = [] if plan else ["detectable effect>"]  # of looks, there is a table of its own
     rows = verb.table(
-        "claim", "seeds>", "environments>", "smallest p>", "after Holm>", "detectable effect>",
+        "claim", "seeds>", "environments>", "smallest p>", "after Holm>", *effect,
         title="\nwhat the claims can show",
     )  # fmt: skip
     for each in abilities:
-        n = len(abilities)
-        effect = stats.detectable(each.seeds, each.tasks, n) if each.seeds else math.inf
-        rows.add_row(
+        row = [
             each.claim.text, str(each.seeds), str(each.tasks), f"{each.smallest_p:.2g}",
-            f"{each.adjusted:.2g}", "none" if math.isinf(effect) else f"{effect:.1f} SD",
-        )  # fmt: skip
+            f"{each.adjusted:.2g}",
+        ]  # fmt: skip
+        if not plan:
+            n = len(abilities)
+            found = stats.detectable(each.seeds, each.tasks, n) if each.seeds else math.inf
+            row.append("none" if math.isinf(found) else f"{found:.1f} SD")
+        rows.add_row(*row)
     note = (
         f"Smallest p: if every run of one arm beats all of the other's. After Holm: if all "
-        f"{len(abilities)} claims reach it; at most {stats.ALPHA:g} is needed.\nDetectable effect: "
-        f"the shift, in standard deviations over seeds, that is detected with probability "
-        f"{stats.POWER:g}, if scores are normal with equal spread and no other claim holds "
-        "(simulated)."
+        f"{len(abilities)} claims reach it; at most {plan.alpha if plan else stats.ALPHA:g} is "
+        "needed."
     )
+    if not plan:
+        note += (
+            "\nDetectable effect: the shift, in standard deviations over seeds, that is detected "
+            f"with probability {stats.POWER:g}, if scores are normal with equal spread and no "
+            "other claim holds (simulated)."
+        )
     return Group(rows, note, *(f"Allowed by --anyway: {text}" for text in sweep.anyway))
+
+
+def expected(sweep: ResolvedSweep, plan: Decide) -> Iterator[RenderableType]:
+    """The seeds that looks along the way can be expected to take, beside a fixed number of them."""
+    from harness import stats
+
+    family = len(sweep.claims)
+    for tasks in sorted({1 if claim.env else len(sweep.envs) for claim in sweep.claims}):
+        where = "one environment" if tasks == 1 else f"{tasks} environments"
+        rows = verb.table(
+            "true difference", "decided>", "seeds>", "as many, fixed>", f"{plan.cap}, fixed>",
+            title=f"\nseeds until a decision, {where}",
+        )  # fmt: skip
+        for each in stats.prospects(plan, tasks, family):
+            rows.add_row(
+                f"{each.effect:g} SD", f"{each.decided:.0%}", f"{each.seeds:.1f}",
+                f"{each.same:.0%}", f"{each.cap:.0%}",
+            )  # fmt: skip
+        n = stats.certain(plan, tasks, family)
+        least = next((k for k in plan.looks if k >= n), plan.cap)
+        fixed = "100%" if math.isfinite(n) else "0%"
+        rows.add_row(f"0 of {least} against {least} of {least}", fixed, f"{n:g}", fixed, fixed)
+        yield rows
+    yield (
+        "Decided: the probability that it is, by the cap. Seeds: of each arm, on average, after "
+        "which it ends. Fixed: the probability with that many seeds that are looked at once. "
+        "Simulated: scores are normal with equal spread, and no other claim holds. A fixed number "
+        "of the cap finds small differences more often; looks end early where one is large."
+    )
 
 
 def imports() -> RenderableType:

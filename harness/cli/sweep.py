@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from harness.cli import option, verb
 
 if TYPE_CHECKING:
     from harness.spec import ResolvedSweep, RunSpec
+    from harness.store.reader import Store
     from harness.sweep.shard import Shard
 
 
@@ -25,6 +26,14 @@ def sweep(
     set_: option.Settings = None,
     engine: option.Engine = None,
     budget: option.Budget = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="Train block after block of seeds, as `decide` in the file says, until every "
+            "claim is decided or at the cap.",
+        ),
+    ] = False,
     anyway: option.Anyway = False,
     figures: option.Figures = True,
     crosscheck: option.Crosscheck = True,
@@ -34,6 +43,7 @@ def sweep(
     """Train the missing runs of a sweep, then write its report. Resumes where it stopped."""
     with verb.users_errors():
         time = verb.budget(budget)
+        from harness.cli import decided
         from harness.cli.report import checklist_answers, write_report
         from harness.sweep.expand import expand
         from harness.sweep.record import keep
@@ -48,30 +58,42 @@ def sweep(
         resolved = expansion.sweep
         checklist_answers(resolved)  # wrong ones are refused before anything is written or trains
         verb.can_train(executor, observer)
-        verb.warn(keep(resolved, store))
-        runs, metrics = list(resolved.made), resolved.metrics
-        if part:
-            runs = part.share(runs)
+        decided.check(path, resolved, store, until_decided, part is not None)
         trackers = verb.trackers(tensorboard, track)
-        if "tensorboard" in trackers:
-            from harness.train.event_files import lay_out
+        parts = iter([resolved])
+        if until_decided:
+            from harness.report.evidence.block import blocks
 
-            board = lay_out(resolved.name, runs, store)
-            verb.console().print(f"tensorboard --logdir {board}", soft_wrap=True)
-        with verb.publishing(resolved, runs, bucket, store) as left:
-            verb.train(
-                left, store, workers, executor, observer, metrics=metrics, budget=time,
-                limits=resolved.limits, trackers=trackers,
-            )  # fmt: skip
+            parts = blocks(resolved, store, decided.Teller(store))
+        for asked in parts:
+            verb.warn(keep(asked, store))
+            runs, metrics = list(asked.made), asked.metrics
+            if part:
+                runs = part.share(runs)
+            if "tensorboard" in trackers:
+                _lay_out(asked, runs, store)
+            with verb.publishing(asked, runs, bucket, store) as left:
+                verb.train(
+                    left, store, workers, executor, observer, metrics=metrics, budget=time,
+                    limits=asked.limits, trackers=trackers,
+                )  # fmt: skip
         unfinished = store.missing(left) or store.unmeasured(left, metrics)
         if part:
-            _tell(part, resolved, runs, len(store.missing(left)), results)
+            _tell(part, asked, runs, len(store.missing(left)), results)
         else:
-            if resolved.report.films:
-                verb.film(resolved, store, workers, executor)
-            write_report(resolved, store, figures=figures, crosscheck=crosscheck)
+            if asked.report.films:
+                verb.film(asked, store, workers, executor)
+            write_report(asked, store, figures=figures, crosscheck=crosscheck)
         if unfinished:
             raise typer.Exit(verb.SOME_FAILED)
+
+
+def _lay_out(sweep: ResolvedSweep, runs: list[RunSpec], store: Store) -> None:
+    """Let TensorBoard find the runs."""
+    from harness.train.event_files import lay_out
+
+    board = lay_out(sweep.name, runs, store)
+    verb.console().print(f"tensorboard --logdir {board}", soft_wrap=True)
 
 
 def _tell(

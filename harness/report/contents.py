@@ -34,6 +34,7 @@ from harness.report.results import (
     cpu_time,
     crosscheck,
     curves,
+    looks,
     losses,
     models,
     protocol,
@@ -105,7 +106,11 @@ def _document(
     """The answer, what it looks like, the numbers; then what they stand on."""
     drawn = partial(_drawn, evidence, folder, options)
     parts: dict[str, Callable[[], Iterable[Section]]] = {
-        "the claims": lambda: [claims.section(evidence), *runs.gaps(evidence)],
+        "the claims": lambda: [
+            claims.section(evidence),
+            *looks.section(evidence),
+            *runs.gaps(evidence),
+        ],
         "the figures": lambda: [_figures(evidence, folder, options)],
         "the scores": lambda: [scores.section(evidence)],
         "CPU time": lambda: cpu_time.section(evidence, drawn),

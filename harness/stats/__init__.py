@@ -34,6 +34,7 @@ from harness.stats.calibration import gate as gate
 from harness.stats.calibration import has_ends as has_ends
 from harness.stats.calibration import has_interval as has_interval
 from harness.stats.calibration import holds_lines as holds_lines
+from harness.stats.calibration import seeds_needed as seeds_needed
 from harness.stats.calibration import summary as summary
 from harness.stats.calibration import worst as worst
 from harness.stats.comparison import Comparison as Comparison
@@ -48,6 +49,9 @@ from harness.stats.permutation import permutation_p as permutation_p
 from harness.stats.power import POWER as POWER
 from harness.stats.power import abilities as abilities
 from harness.stats.power import detectable as detectable
+from harness.stats.prospect import Prospect as Prospect
+from harness.stats.prospect import certain as certain
+from harness.stats.prospect import prospects as prospects
 from harness.stats.public import Gap as Gap
 from harness.stats.public import Public as Public
 from harness.stats.public import gap as gap
@@ -63,6 +67,10 @@ from harness.stats.score import curves as curves
 from harness.stats.score import final as final
 from harness.stats.score import normalise as normalise
 from harness.stats.score import score_matrix as score_matrix
+from harness.stats.sequential import Course as Course
+from harness.stats.sequential import Look as Look
+from harness.stats.sequential import Pair as Pair
+from harness.stats.sequential import follow as follow
 from harness.stats.subset import SEEDS_FOR_SUBSETS as SEEDS_FOR_SUBSETS
 from harness.stats.subset import SUBSETS as SUBSETS
 from harness.stats.subset import FewerSeeds as FewerSeeds

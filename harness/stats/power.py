@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from harness.spec import Claim, ResolvedSweep
+from harness.spec import Claim, Decide, ResolvedSweep
 from harness.stats.aggregate import Array, iqm
 from harness.stats.calibration import DIFFERENCE, gate, has_interval, seeds_needed
 from harness.stats.permutation import ALPHA, critical_sum, holm, smallest_p
 from harness.stats.resample import bootstrap
-from harness.stats.uncertainty import counts, freedom, interval, task_variances
+from harness.stats.sequential import attainable
+from harness.stats.uncertainty import LEVEL, counts, freedom, interval, task_variances
 
 POWER = 0.8
 EXPERIMENTS = 500  # simulated at once; power at .8 is then known to .018
@@ -39,13 +41,18 @@ class Ability:
 def abilities(sweep: ResolvedSweep) -> list[Ability]:
     """What the design can say about each claim."""
     found = [_runs(sweep, claim) for claim in sweep.claims]
-    p_values = [smallest_p(n, n, tasks) if n else 1.0 for n, tasks, _ in found]
+    plan = sweep.decide
+
+    def least(n: int, tasks: int) -> float:
+        return attainable(plan, tasks) if plan else smallest_p(n, n, tasks)
+
+    p_values = [least(n, tasks) if n else 1.0 for n, tasks, _ in found]
     adjusted = holm(p_values)
     family = len(found)
     return [
         Ability(
             claim, n, tasks, p_values[i], adjusted[i],
-            why or _impossible(n, tasks, p_values[i], adjusted[i], family),
+            why or _impossible(n, tasks, p_values[i], adjusted[i], family, plan),
         )
         for i, (claim, (n, tasks, why)) in enumerate(zip(sweep.claims, found, strict=True))
     ]  # fmt: skip
@@ -64,8 +71,18 @@ def _runs(sweep: ResolvedSweep, claim: Claim) -> tuple[int, int, str]:
     return min(seeds[arm, env] for arm in arms for env in wanted), len(wanted), ""
 
 
-def _impossible(n: int, tasks: int, p: float, adjusted: float, family: int) -> str:
+def _impossible(
+    n: int, tasks: int, p: float, adjusted: float, family: int, plan: Decide | None
+) -> str:
     where = "one environment" if tasks == 1 else f"{tasks} environments"
+    if plan is not None:
+        if adjusted <= plan.alpha:
+            return ""
+        return (
+            f"with looks up to {n} seeds on {where} the smallest p is {p:.2g}, and {adjusted:.2g} "
+            f"after Holm's correction for {family} claims, so no outcome could support it: raise "
+            "`decide.cap`, or drop claims"
+        )
     if not has_interval(gate(DIFFERENCE, n, tasks)):
         enough = seeds_needed(DIFFERENCE, n, tasks)
         return (
@@ -95,11 +112,7 @@ def detectable(runs: int, tasks: int, family: int) -> float:
     """
     if not has_interval(gate(DIFFERENCE, runs, tasks)):
         return math.inf
-    limit = critical_sum(runs, tasks, ALPHA / max(1, family))
-    rng = np.random.default_rng([_SEED, runs, tasks])
-    noise = rng.normal(size=(EXPERIMENTS, 2 * runs, tasks))
-    # The interval of the difference moves with the shift, so its lower end is looked for once.
-    needed = -np.array([_lower_end(each[:runs], each[runs:], rng) for each in noise])
+    noise, limit, needed = _design(runs, tasks, family)
     low, high = 0.0, _LARGEST
     if _power(noise, high, limit, needed) < POWER:
         return math.inf
@@ -110,12 +123,35 @@ def detectable(runs: int, tasks: int, family: int) -> float:
     return high
 
 
-def _lower_end(x: Array, y: Array, rng: np.random.Generator) -> float:
+def chances(runs: int, tasks: int, family: int, shifts: Sequence[float]) -> list[float]:
+    """How often such shifts are decided, in the same simulation."""
+    if not has_interval(gate(DIFFERENCE, runs, tasks)):
+        return [0.0] * len(shifts)
+    noise, limit, needed = _design(runs, tasks, family)
+    return [_power(noise, shift, limit, needed) for shift in shifts]
+
+
+def _design(runs: int, tasks: int, family: int) -> tuple[Array, float, Array]:
+    """Equal arms, the rank sum that decides, and the shifts that their intervals need."""
+    rng = np.random.default_rng([_SEED, runs, tasks])
+    noise = rng.normal(size=(EXPERIMENTS, 2 * runs, tasks))
+    # The interval of the difference moves with the shift, so its lower end is looked for once.
+    needed = -np.array([lower_end(each[:runs], each[runs:], rng) for each in noise])
+    return noise, critical_sum(runs, tasks, ALPHA / max(1, family)), needed
+
+
+def lower_end(
+    x: Array,
+    y: Array,
+    rng: np.random.Generator,
+    level: float = LEVEL,
+    resamples: int = _RESAMPLES,
+) -> float:
     """Of the interval of the difference of the IQMs."""
-    samples = bootstrap(x, iqm, rng, _RESAMPLES) - bootstrap(y, iqm, rng, _RESAMPLES)
+    samples = bootstrap(x, iqm, rng, resamples) - bootstrap(y, iqm, rng, resamples)
     variances = np.concatenate([task_variances(arm, iqm) for arm in (x, y)])
     runs = np.concatenate([counts(arm) for arm in (x, y)])
-    return float(interval(samples, len(x), freedom(variances, runs))[0])
+    return float(interval(samples, len(x), freedom(variances, runs), level)[0])
 
 
 def _power(noise: Array, shift: float, limit: float, needed: Array) -> float:

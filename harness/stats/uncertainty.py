@@ -23,7 +23,7 @@ from harness.stats.calibration import (
 from harness.stats.resample import RESAMPLES, bootstrap, generator, present
 from harness.stats.score import MissingRuns, Scores
 
-LEVEL = 0.95  # of every interval: no other was simulated
+LEVEL = 0.95  # of every interval that is looked at once: no other was simulated
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def percentile(samples: Array) -> tuple[Array, Array]:
     return low, high
 
 
-def tail(n: int, df: float | Array) -> Array:
-    """Beyond each end of a percentile interval of few runs that covers as often as `LEVEL` says.
+def tail(n: int, df: float | Array, level: float = LEVEL) -> Array:
+    """Beyond each end of a percentile interval of few runs that covers as often as `level` says.
 
     The expanded percentile interval, Hesterberg (2015), "What teachers should know about the
     bootstrap", section 4: resamples vary less than samples, by (n - 1) / n in variance, and a
@@ -80,17 +80,17 @@ def tail(n: int, df: float | Array) -> Array:
 
     :param df: the degrees of freedom behind the variance: see `freedom`.
     """
-    return np.asarray(ndtr(-stdtrit(df, (1 + LEVEL) / 2) * math.sqrt(n / (n - 1))))
+    return np.asarray(ndtr(-stdtrit(df, (1 + level) / 2) * math.sqrt(n / (n - 1))))
 
 
-def interval(samples: Array, n: int, df: float | Array) -> Array:
+def interval(samples: Array, n: int, df: float | Array, level: float = LEVEL) -> Array:
     """The expanded percentile interval of bootstrap samples (resamples, ...): (2, ...).
 
     :param n: runs on each task, of the smallest task and arm.
     :param df: one number, or one for each statistic.
     """
     ordered = np.sort(samples, axis=0)
-    outside = np.broadcast_to(tail(n, df), samples.shape[1:])
+    outside = np.broadcast_to(tail(n, df, level), samples.shape[1:])
     last = len(samples) - 1
     return np.stack([_quantile(ordered, at) for at in (outside * last, (1 - outside) * last)])
 
@@ -231,20 +231,22 @@ def contrast(
     statistic: Statistic,
     *names: str,
     span: Array | None = None,
+    level: float = LEVEL,
 ) -> Estimate:
     """The sum of weight * statistic(scores) over arms, whose runs are resampled independently.
 
     :param span: the least and the greatest score that each task may have, (2, tasks), as far as
         they are known: see `contrast_limits`.
+    :param level: of the interval; 1: there is none.
     """
     n = min(smallest_task(part.scores) for part in parts)
     tasks = parts[0].scores.shape[1]
     shows = gate(difference_of(statistic, len(parts)), n, tasks)
-    if not has_interval(shows):
+    if not has_interval(shows) or level >= 1:
         point = sum(part.weight * float(statistic(part.scores)) for part in parts)
         return Estimate(point, math.nan, math.nan, n, "point")
     rngs = [generator(*names, part.name) for part in parts]
-    found = contrast_limits(parts, statistic, rngs, RESAMPLES, span)
+    found = contrast_limits(parts, statistic, rngs, RESAMPLES, span, level)
     point, low, high = float(found.point), float(found.low), float(found.high)
     if math.isnan(low):
         shows = "tied"
@@ -258,13 +260,15 @@ def contrast_limits(
     rngs: Sequence[np.random.Generator],
     resamples: int,
     span: Array | None = None,
+    level: float = LEVEL,
 ) -> Limits:
     """The same, whatever may be printed of it.
 
     Where all runs of an arm tie, none of its resamples differs, and yet its next run may. The
     interval then allows for the share of other runs that n equal ones leave possible,
     1 - ((1 - LEVEL) / 2)^(1 / n) as in Clopper and Pearson (1934), at the far end of what was seen
-    in any arm, or of `span`. NaN where that is nothing either.
+    in any arm, or of `span`. NaN where that is nothing either. That share stays the same at every
+    `level`.
     """
     point = np.asarray(sum(part.weight * statistic(part.scores) for part in parts))
     edges = _edges(parts, span)
@@ -279,7 +283,7 @@ def contrast_limits(
         runs.append(counts(part.scores))
     behind = np.concatenate(runs)
     df = freedom(np.concatenate(variances), behind)
-    low, high = interval(samples, int(behind.min()), df) + beyond
+    low, high = interval(samples, int(behind.min()), df, level) + beyond
     if high <= low:
         low = high = np.asarray(math.nan)
     return Limits(point, low, high)
@@ -326,7 +330,8 @@ def difference(
     statistic: Statistic,
     *names: str,
     span: Array | None = None,
+    level: float = LEVEL,
 ) -> Estimate:
     """statistic(x) - statistic(y)."""
     parts = [Part("better", 1, x), Part("worse", -1, y)]
-    return contrast(parts, statistic, *names, span=span)
+    return contrast(parts, statistic, *names, span=span, level=level)

@@ -36,6 +36,7 @@ def line(
         "seeds": sorted({spec.seed for spec in sweep.runs}),
         "claims": [claim.text for claim in sweep.claims],
         "declares": [content_of(claim, sweep) for claim in sweep.claims],
+        "decide": sweep.decide and sweep.decide.model_dump(mode="json"),
         "arms": _definitions(sweep),
         "reported": reported,
         "finished": dict(finished or {}),
@@ -74,10 +75,12 @@ class Standing(NamedTuple):
     elsewhere: str  # its words were used of other runs before, and those seen: where and when
     family: int  # claims that were first declared together
     dropped: int  # of those, how many this sweep no longer makes, though runs had been seen
+    planned: str = ""  # when its plan of looks was first recorded, if it is a later one
+    unplanned: int = 0  # of its runs, how many had finished before that
 
     @property
     def before_training(self) -> bool:
-        return bool(self.at) and not self.begun
+        return bool(self.at) and not self.begun and not self.unplanned
 
     @property
     def doubts(self) -> list[str]:
@@ -94,6 +97,12 @@ class Standing(NamedTuple):
             doubts.append(
                 f"First recorded on {self.at[:10]}, when {self.begun} of its {self.runs} runs had "
                 "begun."
+            )
+        if self.unplanned:
+            doubts.append(
+                f"Its plan of looks was first recorded on {self.planned[:10]}, when "
+                f"{self.unplanned} of its {self.runs} runs had finished: its p-value holds only "
+                "if nobody had looked at them."
             )
         if self.elsewhere:
             doubts.append(f"Its words were first used of other runs: {self.elsewhere}.")
@@ -131,7 +140,12 @@ def standing(
     if not (at and any(_is_before(each, here) for each in ended)):
         dropped = set()
     other = _elsewhere(claim, content, at, lines, sweep, seen) if at else ""
-    return Standing(claim, at, len(runs), begun, finished, other, len(family), len(dropped))
+    plan = sweep.decide and sweep.decide.model_dump(mode="json")
+    planned = next((line["at"] for line in declaring if plan and line.get("decide") == plan), at)
+    before = sum(_is_before(each, planned) for each in ended) if planned != at else 0
+    return Standing(
+        claim, at, len(runs), begun, finished, other, len(family), len(dropped), planned, before
+    )
 
 
 def _elsewhere(

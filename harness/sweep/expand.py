@@ -15,7 +15,7 @@ from harness.config.name import joined
 from harness.config.strict import Problems, load, suggest, survey
 from harness.config.tree import Place
 from harness.setting import Layer, Settings
-from harness.spec import Engine, Metric, ResolvedSweep, Run, RunSpec
+from harness.spec import Decide, Engine, Metric, ResolvedSweep, Run, RunSpec
 from harness.store.reader import Store
 from harness.sweep import claim, imported, rehearsal
 from harness.sweep.arm import Arms, compose
@@ -103,6 +103,8 @@ def expand(
     if file.checkpoint and runs and not problems and (why := without_barriers(runs)):
         problems.add(("checkpoint", "every"), why)
     complete = not problems
+    if file.decide is not None:
+        _check_decide(file, file.decide, problems)
     known = arms.known(word for text in file.claims for word in text.split())
     scores = [metric.name for metric in metrics]
     claims = claim.read(file.claims, known, file.envs, problems, scores)
@@ -111,6 +113,9 @@ def expand(
         if made.score in scores and (outside := elsewhere & set(made.arms)):
             message = f"{made.score} is made of runs that are trained here, and no run of"
             problems.add(("claims", i), f"{message} {joined(sorted(outside))} is")
+        if file.decide is not None and (outside := elsewhere & set(made.arms)):
+            message = "is not trained here, so its seeds cannot come in blocks: drop the claim"
+            problems.add(("claims", i), f"{joined(sorted(outside))} {message}, or `decide`")
     if not complete:
         raise problems.error()
     sweep = ResolvedSweep(
@@ -128,14 +133,42 @@ def expand(
         components={a.label: a.components for a in arms.composed if a.components is not None},
         tuned_on=_tuned_on(asked),
         limits=file.limits,
+        decide=file.decide,
         runs=tuple(runs),
     )
-    objections = _objections(sweep, claims)
+    if file.decide is not None:
+        _check_first(file.decide, sweep, problems)
+    looks = file.decide is None or file.decide.looks
+    objections = _objections(sweep, claims) if looks else {}
     for i, why in objections.items() if not anyway else ():
         problems.add(("claims", i), f"'{file.claims[i]}': {why} (--anyway)")
     problems.check()
     overridden = tuple(f"{file.claims[i]}: {why}" for i, why in objections.items())
     return Expansion(file, sweep.model_copy(update={"anyway": overridden}), tuple(asked))
+
+
+def _check_decide(file: SweepFile, plan: Decide, problems: Problems) -> None:
+    if not file.claims:
+        message = "there is no claim to decide: add `claims`, or say `seeds` instead"
+        problems.add(("decide",), message)
+    over = (plan.cap - plan.first) % plan.block
+    if plan.cap < plan.first:
+        message = f"{plan.cap} seeds are fewer than the first look has: raise it to {plan.first}"
+        problems.add(("decide", "cap"), f"{message} or more")
+    elif over:
+        message = f"{plan.cap} is not {plan.first} and a number of blocks of {plan.block}"
+        below = plan.cap - over
+        problems.add(("decide", "cap"), f"{message}: {below} or {below + plan.block} is")
+
+
+def _check_first(plan: Decide, sweep: ResolvedSweep, problems: Problems) -> None:
+    """Whether the first look has enough seeds for the interval of every claim."""
+    for tasks in {1 if each.env else len(sweep.envs) for each in sweep.claims}:
+        needed = stats.seeds_needed(stats.DIFFERENCE, plan.first, tasks)
+        if needed is not None and needed > plan.first:
+            where = "one environment" if tasks == 1 else f"{tasks} environments"
+            message = f"{plan.first} seeds on {where} give no interval, so the first look could "
+            problems.add(("decide", "first"), f"{message}decide nothing: raise it to {needed}")
 
 
 def _objections(sweep: ResolvedSweep, places: Iterable[int]) -> dict[int, str]:
@@ -147,6 +180,14 @@ def _objections(sweep: ResolvedSweep, places: Iterable[int]) -> dict[int, str]:
 def _seeds(file: SweepFile, arms: Arms, problems: Problems) -> list[int]:
     """None of them if they are wrong, or too many to look at."""
     given = file.seeds
+    if file.decide is not None:
+        if given is not None:
+            problems.add(("seeds",), "`decide` says how many seeds there are: drop one of the two")
+        given = file.decide.cap
+    elif given is None:
+        if not problems.lost(("decide",)):
+            problems.add(("seeds",), "this key is required, or `decide`")
+        return []
     if isinstance(given, int):  # of a number that is too large, only the last seed is looked at
         given = list(range(given)) if not not_reporting([given - 1]) else [given - 1]
     problems.twice(("seeds",), given)

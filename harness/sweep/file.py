@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from harness.config.model import Strict
 from harness.config.name import Name
 from harness.config.tree import Place
-from harness.spec import Checkpoint, Engine, Evaluation, Limits, ReportOptions
+from harness.spec import Checkpoint, Decide, Engine, Evaluation, Limits, ReportOptions
 
 Steps = int | dict[str, int] | None  # a budget: one for all environments, or for each
 
@@ -123,7 +123,14 @@ class SweepFile(Experiment):
         "name": "unnamed", "question": "", "envs": [""], "seeds": 1, "steps": 10**9,
     }  # fmt: skip
 
-    seeds: int | list[int] = Field(description="10 for the seeds 0 ... 9, or a list.")
+    seeds: int | list[int] | None = Field(
+        None, description="10 for the seeds 0 ... 9, or a list. Required, unless there is `decide`."
+    )
+    decide: Decide | None = Field(
+        None,
+        description="In the place of `seeds`: they come in blocks, and claims are looked at after "
+        "each. `harness sweep FILE --until-decided` stops at a decision.",
+    )
     base: Departure = Field(default=Departure(), description="The settings that all arms share.")
     arms: dict[str, Arm] = Field(default_factory=dict, description="The arms by their labels.")
     design: Literal["one_in", "leave_one_out", "factorial"] | None = Field(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 
-from harness.spec import ResolvedSweep
+from harness.spec import Decide, ResolvedSweep
 from harness.store import declaration
 from harness.store.files import (
     Damaged,
@@ -31,6 +32,36 @@ def keep(resolved: ResolvedSweep, store: Store) -> list[str]:
     with declaring(folder):  # by many shards at once, it is one change
         _keep(resolved, store, aside)
     return aside
+
+
+def begun_otherwise(resolved: ResolvedSweep, store: Store) -> str:
+    """Why a sweep of that name cannot be judged as this one says; empty: it can.
+
+    How claims are looked at is part of what a sweep is, from its first finished run on.
+    """
+    try:
+        before = store.sweep(resolved.name)
+    except (FileNotFoundError, Damaged):
+        return ""
+    if before.decide == resolved.decide or not before.claims:
+        return ""
+    ended = sum(map(store.finished, {run.key: run for run in before.runs}.values()))
+    if not ended:
+        return ""
+    was = f"`decide: {_shown(before.decide)}`" if before.decide else "a fixed number of seeds"
+    return (
+        f"this sweep was begun with {was}, and {ended} of its runs have finished: a plan that is "
+        "changed on the way keeps no error. Change it back, or give this sweep another `name`; "
+        "the report then says what had been seen"
+    )
+
+
+def _shown(plan: Decide) -> str:
+    """As a sweep file has it."""
+    return f"{{{', '.join(f'{key}: {json.dumps(value)}' for key, value in plan)}}}"
+
+
+DECIDE_LINE = f"decide: {_shown(Decide())}"  # for who has none
 
 
 def _keep(resolved: ResolvedSweep, store: Store, aside: list[str]) -> None:

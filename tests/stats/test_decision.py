@@ -158,7 +158,7 @@ def test_the_detectable_effect_is_decided_at_the_promised_rate_and_a_smaller_one
 
 def test_the_interval_makes_a_decision_rarer_than_the_test_alone(monkeypatch):
     both = stats.detectable(10, 1, 1)
-    monkeypatch.setattr(power, "_lower_end", lambda *_: np.inf)  # it never stands in the way
+    monkeypatch.setattr(power, "lower_end", lambda *_: np.inf)  # it never stands in the way
     power.detectable.cache_clear()
     assert both > power.detectable(10, 1, 1) + 0.05
     power.detectable.cache_clear()

@@ -12,9 +12,9 @@ import numpy as np
 from harness import stats
 from harness.config.tree import grouped
 from harness.report import number
-from harness.report.evidence import role, verdict
-from harness.spec import Anchors, Claim, ImportedRun, Metric, ResolvedSweep, Run, RunSpec
-from harness.stats import Array, Estimate, FewerSeeds, RunId, Scores, Studies
+from harness.report.evidence import role, sequential, verdict
+from harness.spec import Anchors, Claim, Decide, ImportedRun, Metric, ResolvedSweep, Run, RunSpec
+from harness.stats import Array, Course, Estimate, FewerSeeds, Pair, RunId, Scores, Studies
 from harness.store import machines
 from harness.store.declaration import ended_before, standing
 from harness.store.estimate import Experience, Progress, behind, progress, to_come
@@ -376,8 +376,42 @@ class Evidence:
     # Claims ---------------------------------------------------------------------------------------
 
     @once
+    def courses(self) -> list[Course]:
+        """Of claims that are looked at along the way, look by look; else there is none."""
+        plan = self.sweep.decide
+        return (
+            stats.follow([self._pair(claim) for claim in self.sweep.claims], plan) if plan else []
+        )
+
+    def _pair(self, claim: Claim) -> Pair:
+        """The scores of a claim's arms, up to the first seed of which one is missing."""
+        names = (*sorted(claim.arms), claim.env or "", claim.score)
+        if claim.env is None and self.no_anchors:
+            nothing = np.empty((0, len(self.sweep.envs)))
+            return Pair(nothing, nothing, names)
+        scores = self.scores(claim.score, claim.env)
+        columns = slice(None) if claim.env is None else [scores.envs.index(claim.env)]
+        x, y = (scores.values[arm][:, columns] for arm in claim.arms)
+        known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+        known &= np.array(scores.seeds) == np.arange(len(scores.seeds))
+        whole = int(np.logical_and.accumulate(known).sum())
+        return Pair(x[:whole], y[:whole], names, *claim.arms, self.span(claim.env, claim.score))
+
+    @once
     def verdicts(self) -> list[verdict.Verdict]:
+        if plan := self.sweep.decide:
+            pairs = zip(self.sweep.claims, self.courses(), strict=True)
+            return [self._followed(claim, course, plan) for claim, course in pairs]
         return verdict.decide([self._examine(claim) for claim in self.sweep.claims])
+
+    def _followed(self, claim: Claim, course: Course, plan: Decide) -> verdict.Verdict:
+        family = len(self.sweep.claims)
+        if claim.env is None and self.no_anchors:
+            return sequential.unseen(claim, self.no_anchors, family)
+        if not course.looks:
+            state = f"before the first look, {self.progress(claim)}"
+            return sequential.unseen(claim, state, family, pending=True)
+        return sequential.decide(claim, course, plan, family)
 
     def _examine(self, claim: Claim) -> verdict.Finding:
         if claim.env is None and self.no_anchors:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness import stats
 from harness.report.document import Outcome
 from harness.spec import Claim
-from harness.stats import Array, Estimate, Scores
+from harness.stats import Array, Course, Estimate, Scores
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Verdict:
     outcome: Outcome
     why: str = ""  # it could not be decided
     bound: bool = False  # claims of the family are pending: `adjusted` is the most it can become
+    course: Course | None = None  # look by look, if it is looked at along the way
 
     @property
     def claim(self) -> Claim:

@@ -147,7 +147,10 @@ def _looked(evidence: Evidence) -> Iterable[str]:
         )
         when = f"on {after['at'][:10]}, after {seen}"
         seeds, now = set(before["seeds"]), set(after["seeds"])
-        if now - seeds:
+        plan = after.get("decide")
+        if plan != before.get("decide"):
+            yield f"The plan of looks was changed {when}: the error that it keeps is not known."
+        if now - seeds and not plan:  # else they are a block, and accounted for
             yield (
                 f"Seeds were added {when}: {len(seeds)} before, {len(now)} after. The p-values "
                 "and intervals do not account for the look in between."

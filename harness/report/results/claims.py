@@ -11,7 +11,8 @@ from harness.report.evidence import Evidence, imported, origin
 from harness.report.evidence.verdict import Verdict
 from harness.report.evidence.warning import warnings
 from harness.report.number import Format, fixed, percent, stamp
-from harness.spec import Claim
+from harness.report.results import looks
+from harness.spec import Claim, Decide
 from harness.store.health import kinds
 
 
@@ -26,7 +27,7 @@ def section(evidence: Evidence) -> Section:
         for verdict in verdicts
     )
     none = "The sweep makes no claim; the tables and figures below describe its runs."
-    words = notes(verdicts) if verdicts else [none]
+    words = notes(verdicts, evidence.sweep.decide) if verdicts else [none]
     listed = [Items(answers)] if answers else []
     cautions = map(Caution, warnings(evidence))
     return Section("Answer", (*listed, *map(Text, words), *cautions))
@@ -94,12 +95,14 @@ def answer(verdict: Verdict, number: Format, own: bool = False) -> str:
     )
     if found.difference.shows == "missing" or verdict.outcome == "pending":
         return f"{headline}: {verdict.why}."
+    seen = verdict.course.looks if verdict.course else []
+    level = f" ({looks.level(seen[-1])} interval)" if seen else ""
     text = (
         f"{headline}: IQM {stats.bracket(found.better, number)} against "
         f"{stats.bracket(found.worse, number)}, "
-        f"difference {stats.bracket(found.difference, number)}, "
+        f"difference {stats.bracket(found.difference, number)}{level}, "
         f"P(improvement) {stats.bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
-        f"{found.difference.n} seeds"
+        f"{found.difference.n} seeds{f', look {len(seen)}' if seen else ''}"
     )
     return f"{text}; {verdict.why}." if verdict.why else f"{text}."
 
@@ -109,19 +112,22 @@ def _tested(verdict: Verdict) -> str:
         return ""
     most = "at most " if verdict.bound else ""
     holm = f" ({most}{verdict.adjusted:.2g} after Holm)" if verdict.family > 1 else ""
-    return f"p = {verdict.finding.p:.2g}{holm}, "
+    kind = "anytime p" if verdict.course else "p"
+    return f"{kind} = {verdict.finding.p:.2g}{holm}, "
 
 
-def notes(verdicts: Sequence[Verdict]) -> list[str]:
+def notes(verdicts: Sequence[Verdict], plan: Decide | None = None) -> list[str]:
     """What the reader of the answer must know of the verdicts: a paragraph each."""
     outcomes = {verdict.outcome for verdict in verdicts}
     found = []
-    if outcomes - {"pending"}:
+    if plan:
+        found.append(looks.method(len(verdicts), plan) + _stamps(verdicts))
+    elif outcomes - {"pending"}:
         found.append(method(verdicts))
     if "undecided" in outcomes:
         found.append("Undecided is not equal: these runs cannot tell the two arms apart.")
     if "pending" in outcomes:
-        found.append(PENDING)
+        found.append(looks.PENDING if plan else PENDING)
     return found
 
 

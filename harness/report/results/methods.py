@@ -100,11 +100,26 @@ def _statistics(evidence: Evidence) -> list[str]:
         )
         clauses.append(
             f"The sweep makes {family} claim{'s' if family > 1 else ''}. "
-            f"{records.declared(evidence)} A claim is decided when an exact permutation test of "
-            f"ranks{cite('method:permutation')} gives p \N{LESS-THAN OR EQUAL TO} {stats.ALPHA:g}"
-            f"{correction} and the interval of the difference lies on the same side of 0."
+            f"{records.declared(evidence)} {_decision(evidence, correction)}"
         )
     return clauses
+
+
+def _decision(evidence: Evidence, correction: str) -> str:
+    plan, most = evidence.sweep.decide, "\N{LESS-THAN OR EQUAL TO}"
+    if plan is None:
+        return (
+            f"A claim is decided when an exact permutation test of ranks"
+            f"{cite('method:permutation')} gives p {most} {stats.ALPHA:g}{correction} and the "
+            "interval of the difference lies on the same side of 0."
+        )
+    return (
+        f"Claims are looked at after {plan.first} seeds and every {plan.block} more, up to "
+        f"{plan.cap}; arms train on while a claim of theirs is open. A claim is decided when the "
+        f"anytime p of relabelled paths of the rank sum{cite('method:sequential')} is {most} "
+        f"{plan.alpha:g}{correction} and the interval of the difference, at the level of the look, "
+        "lies on the same side of 0."
+    )
 
 
 def _made(evidence: Evidence) -> list[str]:

@@ -1,0 +1,129 @@
+"""Claims that are looked at after every block of seeds: what each look showed, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness import stats
+from harness.report.document import Cell, Section, Table, Text
+from harness.report.evidence import Evidence
+from harness.report.number import fixed, percent
+from harness.spec import Claim, Decide
+from harness.stats import Course, Look
+
+STATES = {"open": "open", "given up": "given up", "undecided": "undecided, at the cap"}
+PENDING = (
+    "Pending: the claim is open, and its next look waits for the runs of a block. The looks so far "
+    "are accounted for. The same `harness sweep --until-decided` trains what is missing."
+)
+
+
+def method(family: int, plan: Decide) -> str:
+    """How the verdicts were reached."""
+    correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
+    return (
+        f"Claims are looked at after {plan.first} seeds of each arm and after every "
+        f"{plan.block} more, up to {plan.cap}: all in the same blocks, which no score decides. A "
+        "claim is decided once its anytime p, of a test of ranks over all looks so far"
+        f"{correction} is at most {plan.alpha:g} and the interval of the difference, at the level "
+        "of the look, lies on the same side of 0. The error of all claims and looks together is "
+        f"kept at {plan.alpha:g} (docs/statistics.md, 'Looks along the way'). The other intervals "
+        f"are of {percent(stats.LEVEL)}. P(improvement) is the chance that a run of the first arm "
+        "scores above one of the second, ties counting half."
+    )
+
+
+def level(look: Look) -> str:
+    return f"{100 * look.level:.1f} %"
+
+
+def section(evidence: Evidence) -> Iterator[Section]:
+    """Where claims are looked at along the way."""
+    plan = evidence.sweep.decide
+    if plan is None:
+        return
+    words = [Text(spent(evidence, plan))]
+    if any(course.decided and course.seeds < plan.cap for course in evidence.courses()):
+        words.append(Text(BIAS))
+    shown = table(evidence, plan)
+    yield Section("Looks", (*([shown] if shown.rows else []), *words))
+
+
+BIAS = (
+    "Estimates after an early stop lean outward: a claim is decided where its difference happens "
+    "to be large, so the differences above are larger than they would be at the cap, on average "
+    "by 5 to 15 % for true differences of 2 to 0.7 standard deviations. The direction is not "
+    "affected."
+)
+
+
+def spent(evidence: Evidence, plan: Decide) -> str:
+    """The runs that were asked for, against all that the cap allows."""
+    made = {run.key for run in evidence.sweep.made}
+    pairs = {run.model_copy(update={"seed": 0, "arm": ""}).key for run in evidence.sweep.made}
+    most = len(pairs) * plan.cap
+    text = f"{len(made)} runs were asked for, of {most} up to the cap of {plan.cap} seeds"
+    saved = most - len(made)
+    return f"{text}: {saved} fewer ({100 * saved / most:.0f} %)." if saved else f"{text}."
+
+
+def table(evidence: Evidence, plan: Decide) -> Table:
+    """Claims down, each look by look."""
+    rows = []
+    for claim, course in zip(evidence.sweep.claims, evidence.courses(), strict=True):
+        rows += [
+            (claim.text if i == 1 else "", *_cells(evidence, claim, course, i, look))
+            for i, look in enumerate(course.looks, 1)
+        ]
+    head = (
+        "claim", "look", "seeds", "anytime p", "after Holm", "error spent", "difference", "level",
+        "P(improvement)", "then",
+    )  # fmt: skip
+    return Table(
+        head,
+        tuple(rows),
+        title=f"Looks, of up to {len(plan.looks)}",
+        name="looks",
+        about="Error spent: the share of the allowed error that looks may have used by then. "
+        "Level: of the interval of the difference. Then: what the claim was after the look.",
+        listed=_listed(evidence),
+    )
+
+
+def _cells(
+    evidence: Evidence, claim: Claim, course: Course, i: int, look: Look
+) -> tuple[Cell | str, ...]:
+    number = evidence.format(claim.env, claim.score)
+    runs = [
+        run.key
+        for run in evidence.sweep.made
+        if run.arm in claim.arms and claim.env in (None, run.env) and run.seed < look.seeds
+    ]
+    return (
+        str(i), str(look.seeds), f"{look.p:.2g}", f"{look.adjusted:.2g}", percent(look.spent),
+        Cell(stats.bracket(look.difference, number), runs), level(look),
+        stats.bracket(look.improvement, fixed(2)), _then(course, i),
+    )  # fmt: skip
+
+
+def _then(course: Course, i: int) -> str:
+    return STATES.get(course.state, course.state) if i == len(course.looks) else "open"
+
+
+def _listed(evidence: Evidence) -> Table:
+    """The same numbers, one to a cell."""
+    head = (
+        "claim", "look", "seeds", "p", "holm", "spent", "difference", "low", "high", "level",
+        "improvement", "then",
+    )  # fmt: skip
+    rows = tuple(
+        (
+            claim.text, str(i), str(look.seeds), repr(look.p), repr(look.adjusted),
+            repr(look.spent), repr(look.difference.point), repr(look.difference.low),
+            repr(look.difference.high), repr(look.level), repr(look.improvement.point),
+            _then(course, i),
+        )
+        for claim, course in zip(evidence.sweep.claims, evidence.courses(), strict=True)
+        for i, look in enumerate(course.looks, 1)
+    )  # fmt: skip
+    return Table(head, rows)

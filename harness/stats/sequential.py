@@ -1,0 +1,230 @@
+"""Claims that may be looked at after every block of seeds, and keep the error of the family.
+
+The statistic at a look is that of `permutation`: the sum of ranks of all runs so far. Its law over
+all looks together is that of relabelled paths: in every block, the block's runs are dealt at random
+to the two arms, and each of these paths is looked at as what happened is. Looks share the error in
+proportion to the seeds, as Lan and DeMets (1983) spend it. Without a difference between the arms
+the path that happened is one among equals, so the test is exact for any number of paths, any ties
+and any tasks (Hemerik and Goeman, 2018, "Exact testing with random permutations"); AdaStop (Mathieu
+et al., 2023, arXiv:2306.10882) deals labels within blocks and spends so, too, for means. An anytime
+p never rises, so Holm's correction covers claims and looks at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from harness.spec import Decide
+from harness.stats.aggregate import Array, iqm
+from harness.stats.calibration import DIFFERENCE, gate, has_interval
+from harness.stats.improvement import improvement
+from harness.stats.permutation import holm
+from harness.stats.resample import generator
+from harness.stats.uncertainty import Estimate, difference, estimate
+
+PATHS = 50_000  # what happened is the first of them
+FUTILE = 0.3  # of all paths as far out as what happened: a claim may be given up
+_PRINTED = np.geomspace(1e-4, 1.0, 80)  # p-values that are told apart in print
+_ROUNDING = 1e-9
+
+State = Literal["open", "supported", "contradicted", "given up", "undecided"]
+
+
+class Look(NamedTuple):
+    """What the runs of a claim say when they are looked at."""
+
+    seeds: int  #: of each arm
+    p: float  #: anytime: valid at whichever look one stops
+    adjusted: float  #: the same after Holm's correction
+    spent: float  #: the share of the error that may be spent by now
+    as_far: float  #: the share of all paths that are as far out as what happened, here
+    level: float  #: of the interval: 1 - the share of all paths beyond the boundary of this look
+    better: Estimate  #: the IQM
+    worse: Estimate
+    difference: Estimate  #: of the IQMs, at `level`
+    improvement: Estimate  #: P(a run of the better arm scores above one of the worse)
+
+
+class Pair(NamedTuple):
+    """The scores of the two arms of a claim, as far as there are any."""
+
+    x: Array  #: (runs, tasks), by seed
+    y: Array
+    names: tuple[str, ...]  #: seed its random numbers; the same whichever arm comes first
+    better: str = "better"
+    worse: str = "worse"
+    span: Array | None = None  #: see `uncertainty.difference`
+
+
+@dataclass
+class Course:
+    """One claim, look after look."""
+
+    pair: Pair
+    state: State = "open"
+    looks: list[Look] = field(default_factory=list)
+
+    @property
+    def decided(self) -> bool:
+        return self.state in ("supported", "contradicted")
+
+    @property
+    def seeds(self) -> int:
+        """Of each arm, at its last look."""
+        return self.looks[-1].seeds if self.looks else 0
+
+
+def share(seeds: int, cap: int, reserve: float = 0.0) -> float:
+    """Of the error, what may be spent after so many seeds.
+
+    :param reserve: what is left for seeds beyond the cap.
+    """
+    inside = (1 - reserve) * seeds / cap
+    return inside if seeds <= cap else 1 - reserve * cap / seeds
+
+
+def follow(pairs: Sequence[Pair], plan: Decide, paths: int = PATHS) -> list[Course]:
+    """Every claim of a family, look by look, as far as its runs reach.
+
+    A claim ends when it is decided, given up, or at the cap. It waits, open, where runs of its next
+    look are missing. Claims without runs count in the family all the same.
+    """
+    levels = np.union1d(_PRINTED, plan.alpha / np.arange(1, len(pairs) + 1))
+    courses = [Course(pair) for pair in pairs]
+    relabelled = [Paths(plan, levels, pair.names, paths) for pair in pairs]
+    for n in plan.looks:
+        ready = [
+            i
+            for i, course in enumerate(courses)
+            if course.state == "open" and min(len(course.pair.x), len(course.pair.y)) >= n
+        ]
+        for i in ready:
+            relabelled[i].look(pairs[i].x[:n], pairs[i].y[:n])
+        adjusted = holm([each.p for each in relabelled])
+        for i in ready:
+            look = _look(pairs[i], relabelled[i], n, adjusted[i])
+            courses[i].looks.append(look)
+            courses[i].state = _state(look, relabelled[i].side, plan)
+    return courses
+
+
+def _look(pair: Pair, paths: Paths, n: int, adjusted: float) -> Look:
+    x, y = pair.x[:n], pair.y[:n]
+    gap = difference(
+        x, y, iqm, pair.better, pair.worse, *pair.names, span=pair.span, level=1 - paths.outside
+    )
+    return Look(
+        n, paths.p, adjusted, paths.spent, paths.as_far, 1 - paths.outside,
+        estimate(x, iqm, pair.better, *pair.names), estimate(y, iqm, pair.worse, *pair.names),
+        gap, improvement(x, y),
+    )  # fmt: skip
+
+
+def _state(look: Look, side: int, plan: Decide) -> State:
+    """The test, at this look or before, and the interval, now, must agree."""
+    crossed = look.adjusted <= plan.alpha * (1 + _ROUNDING)
+    if crossed and side > 0 and look.difference.low > 0:
+        return "supported"
+    if crossed and side < 0 and look.difference.high < 0:
+        return "contradicted"
+    if look.seeds == plan.cap:
+        return "undecided"
+    if plan.futility and 2 * look.seeds >= plan.cap and look.as_far > FUTILE:
+        return "given up"
+    return "open"
+
+
+def attainable(plan: Decide, tasks: int) -> float:
+    """The smallest p that any look with an interval can give; 1: none can."""
+    least, ways, before = 1.0, 1.0, 0
+    for n in plan.looks:
+        ways *= float(math.comb(2 * (n - before), n - before)) ** tasks
+        before = n
+        if has_interval(gate(DIFFERENCE, n, tasks)):
+            least = min(least, max(2 / ways, 1 / PATHS) / share(n, plan.cap))
+    return least
+
+
+class Paths:
+    """The relabelled paths of one claim, and which of them the looks so far have stopped."""
+
+    def __init__(
+        self, plan: Decide, levels: Array, names: Sequence[str], paths: int = PATHS
+    ) -> None:
+        """:param levels: of error, ascending; the plan's alpha is one of them."""
+        self.p = 1.0
+        self.side = 0  # of 0, where what happened stood when p last fell
+        self.spent = self.as_far = self.outside = 0.0  # at the last look
+        self._plan, self._levels, self._names, self._paths = plan, levels, names, paths
+        self._alpha = int(np.argmin(np.abs(levels - plan.alpha)))
+        self._signs: list[tuple[NDArray[np.intp], NDArray[np.int8]]] = []  # of each block
+        self._seen = 0
+        self._stopped = np.zeros((len(levels), paths), dtype=bool)
+
+    def look(self, x: Array, y: Array) -> None:
+        """:param x: (runs, tasks): those of earlier looks, and a block more."""
+        self._deal(x, y)
+        sums = self._sums(x, y)
+        far = np.abs(sums)
+        self.spent = share(len(x), self._plan.cap)
+        self.as_far = float((far >= far[0]).mean())
+        self._stop(far)
+        p = self._p()
+        if p < self.p:
+            self.p, self.side = p, int(np.sign(sums[0]))
+
+    def _deal(self, x: Array, y: Array) -> None:
+        """Deal the runs of the new block to the two arms, on each task by itself.
+
+        They are dealt in the order of their scores, so that nothing hangs on whose is whose.
+        """
+        new = len(x) - self._seen
+        rng = generator(*self._names, f"block {len(self._signs)}")
+        both = np.concatenate([x[self._seen :], y[self._seen :]])  # (2 new, tasks)
+        ours = np.repeat(np.array([1, -1], dtype=np.int8), new)
+        order = np.argsort(both, axis=0, kind="stable")
+        signs = np.empty((self._paths, *both.shape), dtype=np.int8)
+        for task in range(both.shape[1]):
+            signs[..., task] = rng.permuted(np.tile(ours, (self._paths, 1)), axis=1)
+        signs[0] = ours[order]
+        self._signs.append((order, signs.reshape(self._paths, -1)))
+        self._seen = len(x)
+
+    def _sums(self, x: Array, y: Array) -> Array:
+        """Of the doubled, centred ranks of all runs so far, on every path: (paths,)."""
+        n = len(x)
+        ranks = 2 * rankdata(np.concatenate([x, y]), axis=0) - (2 * n + 1)  # (2 n, tasks)
+        sums, start = np.zeros(self._paths), 0
+        for order, signs in self._signs:
+            end = start + len(order) // 2
+            block = np.concatenate([ranks[start:end], ranks[n + start : n + end]])
+            dealt = np.take_along_axis(block, order, axis=0).astype(np.float32)
+            sums += signs.astype(np.float32) @ dealt.ravel()
+            start = end
+        return sums
+
+    def _stop(self, far: Array) -> None:
+        """At every level, stop the paths that are furthest out, as many as may be by now."""
+        order = np.argsort(-far)
+        ordered = far[order]
+        for i, level in enumerate(self._levels):
+            stopped = self._stopped[i]
+            room = math.floor(level * self.spent * self._paths + _ROUNDING) - int(stopped.sum())
+            living = ordered[~stopped[order]]
+            boundary = living[room] if room < len(living) else -1.0
+            if i == self._alpha:
+                self.outside = float((far > boundary).mean())
+            stopped |= far > boundary
+
+    def _p(self) -> float:
+        """The least level at which what happened is stopped, there and at every larger one."""
+        kept = np.flatnonzero(~self._stopped[:, 0])
+        first = int(kept[-1]) + 1 if len(kept) else 0
+        return float(self._levels[first]) if first < len(self._levels) else 1.0
