@@ -307,6 +307,14 @@ AGENTS: dict[str, Entry] = {
         ("vector", "discrete", "shifted", "multidiscrete"),
         samples=False,
     ),
+    "max_tabular": Entry(
+        "baselines.active.tabular:MaxTabular",
+        1,
+        "Model-based active exploration in a table (MAX, Shyam et al., 2019)",
+        (*DISCRETE, "shifted"),
+        ("discrete", "shifted"),
+        samples=False,
+    ),
 }
 
 # Names of bonuses; their classes say what they are and how far they reach: `curiosity.bonus.Bonus`.

@@ -54,6 +54,8 @@ class Run:
     evaluations: pd.DataFrame  #: a row for each evaluation: step, final, mean, sd, episodes
     training: pd.DataFrame  #: step, seconds of CPU time, and what training logged
     costs: Mapping[str, float]  #: wall_seconds, cpu_seconds, peak_memory_mb, steps_trained
+    #: Where training went, by cell of a plane: `store.run_files.Visits`; None: states are no cells.
+    visits: Any = None
 
 
 class Recorder(gym.Wrapper[Any, Any, Any, Any]):

@@ -21,7 +21,7 @@ LEVELS = [
     {"sweep"},
     {"stats"},
     {"store"},
-    {"setting"},
+    {"setting", "coverage"},
     {"agents", "own"},
     {"envs"},
     {"spec"},

@@ -104,8 +104,8 @@ class Card(Strict):
     max_episode_steps: int | None = Field(
         None,
         ge=1,
-        description="The time limit, at which episodes are truncated. Without it: each "
-        "terminates by itself after a fixed number of steps.",
+        description="The time limit, at which episodes are truncated. Without it: each ends by "
+        "itself after a fixed number of steps.",
     )
     actions: Literal["discrete", "continuous", "multidiscrete", "multibinary"] = Field(
         description="The kind of action space."

@@ -1,5 +1,5 @@
-"""Where training goes: how often it comes to each cell of a plane, quarter by quarter; and how many
-episodes begin.
+"""Where training goes: how often it comes to each cell of a plane, quarter by quarter, and when it
+first does; and how many episodes begin.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Visits:
         self._steps = 0
         self._ends = [steps * quarter // QUARTERS for quarter in range(1, QUARTERS)]
         # `visits` (quarters, height, width); by cell, whether it is `reachable`, and the episodes
-        # with their `starts` and `goals` in it. Empty: the states are no cells.
+        # with their `starts` and `goals` in it, and when it was first visited: after how many steps
+        # (`first_steps`), and when so many `episodes` had begun (`first_episodes`); -1: never.
+        # Empty: the states are no cells.
         self.counted: dict[str, NDArray[Any]] = {}
 
     def watch(self, env: Env, card: Card) -> Env:
@@ -44,22 +46,31 @@ class Visits:
             starts, goals = np.zeros_like(visits[0]), np.zeros_like(visits[0])
             self.counted = {"visits": visits, "reachable": plane.reachable}
             self.counted |= {"starts": starts, "goals": goals}
+            self.counted["episodes"] = np.zeros((), np.int64)
+            for name in ("first_steps", "first_episodes"):
+                self.counted[name] = np.full(plane.reachable.shape, -1, np.int64)
         return Watched(env, plane, self)
 
     def begin(self, start: Cell | None, goal: Cell | None) -> None:
         """An episode, from where and to where."""
-        self.visit(start)
+        self.counted["episodes"][...] += 1
+        self.visit(start, self._steps)
         for name, cell in (("starts", start), ("goals", goal)):
             if cell is not None:
                 self.counted[name][cell] += 1
 
-    def visit(self, cell: Cell | None) -> None:
-        if cell is not None:
-            self.counted["visits"][bisect(self._ends, self._steps), *cell] += 1
+    def visit(self, cell: Cell | None, steps: int) -> None:
+        """:param steps: that led there."""
+        if cell is None:
+            return
+        self.counted["visits"][bisect(self._ends, self._steps), *cell] += 1
+        if self.counted["first_steps"][cell] < 0:
+            self.counted["first_steps"][cell] = steps
+            self.counted["first_episodes"][cell] = self.counted["episodes"]
 
     def step(self, cell: Cell | None) -> None:
         """A step, and where it led."""
-        self.visit(cell)
+        self.visit(cell, self._steps + 1)
         self._steps += 1
 
 

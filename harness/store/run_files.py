@@ -77,6 +77,11 @@ class Visits(NamedTuple):
     # How many episodes began in a cell, and had their goal in it; None: nobody counted.
     starts: NDArray[np.int64] | None = None
     goals: NDArray[np.int64] | None = None
+    # Episodes that began; and when a cell was first visited: after how many steps, and when how
+    # many episodes had begun; -1: never.
+    episodes: NDArray[np.int64] | None = None
+    first_steps: NDArray[np.int64] | None = None
+    first_episodes: NDArray[np.int64] | None = None
 
 
 class Film(NamedTuple):
@@ -298,8 +303,8 @@ def visits(folder: Path) -> Visits | None:
     if not path.is_file():
         return None
     with np.load(path) as saved:
-        ends = (saved.get(name) for name in ("starts", "goals"))
-        return Visits(saved["visits"], saved["reachable"], *ends)
+        more = {name: saved.get(name) for name in Visits._field_defaults}
+        return Visits(saved["visits"], saved["reachable"], **more)
 
 
 def model(folder: Path) -> Path:

@@ -68,6 +68,10 @@ SCALARS: Mapping[str, str] = {
     "curiosity/raw_return": "mean intrinsic return, unscaled",
     "curiosity/scaled_return": "mean intrinsic return, scaled as the bonus is",
     "curiosity/int_coef": "weight of the bonus",
+    # Active exploration: MAX.
+    "explore/utility": "max: mean utility of the steps since the row before, before each was taken",
+    "explore/expected_utility": "max_tabular: mean utility of all pairs of a state and an action",
+    "rollout/transitions": "max_tabular: pairs of a state and an action that were tried so far",
     # World models: V and M, then Dreamer's one model.
     "train/vae_epoch": "world_model: passes of V over the observations",
     "train/vae_loss": "world_model: V's loss on the training episodes",

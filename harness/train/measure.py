@@ -123,6 +123,7 @@ def _run(spec: RunSpec, store: Store, folder: Path) -> Run:
         evaluations=evaluations,
         training=pd.DataFrame(run_files.training(folder)),
         costs={name: float(result[name]) for name in _COSTS if name in result},
+        visits=store.visits(spec),
     )
 
 

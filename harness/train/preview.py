@@ -35,7 +35,11 @@ def film(card: envs.Card, actions: Sequence[Any], seed: int) -> Film:
 
 
 # Families whose environments know their `best_action`.
-BEST = {"DeepSea": "straight to the treasure", "TMaze": "towards the goal"}
+BEST = {
+    "DeepSea": "straight to the treasure",
+    "TMaze": "towards the goal",
+    "Chain": "always to the right",
+}
 
 
 def _scripted(card: envs.Card, seed: int) -> dict[str, Sequence[Any]]:
@@ -61,6 +65,7 @@ def _scripted(card: envs.Card, seed: int) -> dict[str, Sequence[Any]]:
             actions[name], ended = best, False
             while not ended:
                 best.append(world.best_action())
-                ended = bool(env.step(best[-1])[2])
+                *_, terminated, truncated, _ = env.step(best[-1])
+                ended = terminated or truncated
     env.close()
     return actions

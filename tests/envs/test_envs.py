@@ -21,6 +21,7 @@ from harness.config.strict import UserError, read
 from harness.config.tree import canonical
 from harness.envs import Card, card, card_names, make, rockfall
 from harness.envs.calibrate import best_score, block, random_score
+from harness.envs.chain import Chain, plane
 from harness.envs.deep_sea import DeepSea
 from harness.envs.extra import installed
 from harness.envs.minatar import MinAtar
@@ -157,9 +158,12 @@ def test_being_drawn_changes_no_bit_of_an_episode(name):
 
 
 @pytest.mark.parametrize("name", cards(NAMES))
-def test_observations_are_in_their_space_and_images_or_floats_of_single_precision(name):
+def test_observations_are_in_their_space_numbers_of_a_state_images_or_floats_of_single_precision(
+    name,
+):
     env = make(card(name))
-    assert env.observation_space.dtype in (np.float32, np.uint8)
+    counted = isinstance(env.observation_space, gym.spaces.Discrete)
+    assert counted or env.observation_space.dtype in (np.float32, np.uint8)
     for observation, *_ in walk(env, 60):
         assert env.observation_space.contains(observation)
 
@@ -195,7 +199,8 @@ def test_an_episode_is_truncated_at_the_cards_limit_and_not_before(name):
 
 @pytest.mark.parametrize("name", cards(n for n in NAMES if not card(n).max_episode_steps))
 def test_without_a_limit_all_episodes_end_by_themselves_after_equal_time(name):
-    ends = [i for i, (*_, over, _) in enumerate(walk(make(card(name)), 400)) if over]
+    steps = enumerate(walk(make(card(name)), 400))
+    ends = [i for i, (*_, terminated, truncated) in steps if terminated or truncated]
     assert len(set(np.diff([0, *ends]))) == 1
 
 
@@ -255,6 +260,7 @@ def test_a_family_serves_every_size():
         ("DeepSea-010", "DeepSea"),
         ("DeepSea-1", "at least 2"),
         ("TMaze-N", "'TMaze-20'"),
+        ("Chain-2", "at least 3"),
         ("../../pyproject", "it has letters, digits"),
     ],
 )
@@ -371,6 +377,61 @@ def test_the_best_actions_in_a_t_maze_find_the_goal():
     for seed in range(10):
         env.reset(seed=seed)
         assert turned(env, seed, env.best_action())[1] == 1
+
+
+# CHAIN
+
+
+@pytest.mark.parametrize("size", [3, 4])
+def test_chains_scores_follow_from_trying_every_sequence_of_actions(size):
+    env = Chain(size, mapping_seed=3)
+    returns = []
+    for actions in itertools.product([0, 1], repeat=size + 9):
+        env.reset()
+        returns.append(sum(env.step(action)[1] for action in actions))
+    anchors = card(f"Chain-{size}").scale()
+
+    assert anchors.random.score == pytest.approx(np.mean(returns))
+    assert anchors.reference.score == max(returns)
+    assert card(f"ChainTrap-{size}").scale() == anchors  # neither depends on the left end's chance
+
+
+def test_the_best_actions_stay_at_the_right_end_of_a_chain_until_it_is_cut_off():
+    env = Chain(20)
+    env.reset()
+    outcomes = [env.step(env.best_action()) for _ in range(29)]
+
+    assert [int(outcome[0]) for outcome in outcomes] == [*range(2, 20), *[19] * 11]
+    assert sum(outcome[1] for outcome in outcomes) == card("Chain-20").scale().reference.score
+    assert [outcome[2:4] for outcome in outcomes] == [(False, False)] * 28 + [(False, True)]
+
+
+def test_which_action_goes_right_differs_from_state_to_state_and_the_cells_are_transitions():
+    env = Chain(50)
+    cells = plane(env)
+    env.reset()
+    assert cells.here() is None
+    rights = []
+    for _ in range(48):
+        rights.append(env.best_action())
+        state = env.state
+        env.step(rights[-1])
+        assert cells.here() == (1, state)
+
+    assert 15 < sum(rights) < 33
+
+
+def test_chance_decides_at_the_left_end_of_a_trap_whatever_the_action():
+    env = Chain(5, trap=True)
+    env.reset(seed=0)
+    ends = {0: [], 1: []}
+    for i in range(400):
+        env.state, env.steps = 0, 0
+        ends[i % 2].append(int(env.step(i % 2)[0]))
+
+    for each in ends.values():
+        assert set(each) == {0, 1}
+        assert 0.35 < np.mean(each) < 0.65
 
 
 # MINIGRID

@@ -72,6 +72,21 @@ def test_quarters_are_of_the_steps_of_all_copies_together():
     ]  # fmt: skip
 
 
+def test_first_visits_are_dated_by_steps_and_by_episodes():
+    visits = Visits(steps=100)
+    on_a_line = card("DeepSea-5").model_copy(update={"cells": f"{__name__}:line"})
+    env = visits.watch(Line(), on_a_line)
+    for length in (1, 3):
+        env.reset()
+        for _ in range(length):
+            env.step(0)
+
+    counted = visits.counted
+    assert counted["first_steps"][0].tolist() == [0, 1, 3, 4, -1]
+    assert counted["first_episodes"][0].tolist() == [1, 1, 2, 2, -1]
+    assert counted["episodes"] == 2
+
+
 @pytest.mark.parametrize("name", PLANES)
 def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name):
     visits, resets = Visits(steps=600), 1
@@ -89,9 +104,10 @@ def test_chance_stays_within_what_is_reachable_and_every_visit_counts(name):
 
     assert not counts[:, ~reachable].any()
     assert np.count_nonzero(counts.sum(axis=0)) > 1
-    # A dive's last step leads below the sea.
-    ends_in_no_cell = resets - 1 if name.startswith("DeepSea") else 0
-    assert counts.sum() == 600 + resets - ends_in_no_cell
+    # A dive's last step leads below the sea; a chain's cells are transitions, and a reset is none.
+    outside = {"DeepSea": resets - 1, "Chain": resets}
+    in_no_cell = next((n for family, n in outside.items() if name.startswith(family)), 0)
+    assert counts.sum() == 600 + resets - in_no_cell
 
 
 def test_where_episodes_begin_and_what_they_have_to_reach_is_counted():

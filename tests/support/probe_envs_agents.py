@@ -72,6 +72,17 @@ class Pair(gym.ObservationWrapper):
         return {"place": observation[:1], "rest": observation[1:]}
 
 
+class Rounded(gym.ObservationWrapper):
+    """Only the position, in halves: one of 17 states."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.observation_space = spaces.Discrete(17)
+
+    def observation(self, observation: np.ndarray) -> np.int64:
+        return np.int64(round(2 * float(observation[0])) + 8)
+
+
 class Goals(gym.ObservationWrapper):
     """Walk to a place: pays 1 near it, which ends the episode, and 0 elsewhere."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium as gym
 import pytest
-from probe_envs_agents import Goals, continuous, discrete
+from probe_envs_agents import Goals, Rounded, continuous, discrete
 
 from baselines import AGENTS, BONUSES, REPLAY, entry, names, split
 from harness import envs
@@ -96,6 +96,8 @@ def tiny(
     """A spec of `agent`, in the smallest environment it can act in unless another is named."""
     entry = ENTRIES[agent]
     smallest, wrappers = "CartPole-v1" if "discrete" in entry.actions else "Pendulum-v1", []
+    if "vector" not in entry.observations and not entry.goals:
+        smallest = "Chain-10"
     if entry.goals:
         smallest = "PushPoseDirections-v0" if "discrete" in entry.actions else "PushPose-v0"
         wrappers = ["goal_observation"]
@@ -115,6 +117,8 @@ def env_of(agent: str) -> Callable[[], gym.Env[Any, Any]]:
     if entry.envs:
         return lambda: envs.make(envs.card(entry.envs[0]))
     walk = discrete if "discrete" in entry.actions else continuous
+    if "vector" not in entry.observations and not entry.goals:
+        return lambda: Rounded(discrete())
     return (lambda: Goals(walk())) if entry.goals else walk
 
 

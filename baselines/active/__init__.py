@@ -1,0 +1,1 @@
+"""Model-based active exploration: MAX (Shyam et al., 2019)."""
