@@ -38,6 +38,7 @@ from harness.report.results import (
     losses,
     models,
     protocol,
+    risk,
     runs,
     scores,
 )
@@ -113,6 +114,7 @@ def _document(
         ],
         "the figures": lambda: [_figures(evidence, folder, options)],
         "the scores": lambda: [scores.section(evidence)],
+        "the risk": lambda: [risk.section(evidence)],
         "CPU time": lambda: cpu_time.section(evidence, drawn),
         "components": lambda: components.section(evidence),
         "world models": lambda: models.section(evidence),

@@ -58,6 +58,12 @@ from harness.stats.public import gap as gap
 from harness.stats.resample import BAND_RESAMPLES as BAND_RESAMPLES
 from harness.stats.resample import RESAMPLES as RESAMPLES
 from harness.stats.resample import generator as generator
+from harness.stats.risk import chance as chance
+from harness.stats.risk import dispersion as dispersion
+from harness.stats.risk import drawdown as drawdown
+from harness.stats.risk import held as held
+from harness.stats.risk import next_within as next_within
+from harness.stats.risk import worst_mean as worst_mean
 from harness.stats.score import SCORES as SCORES
 from harness.stats.score import Curve as Curve
 from harness.stats.score import MissingRuns as MissingRuns
