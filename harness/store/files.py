@@ -72,13 +72,17 @@ def astray(path: Path) -> Damage | None:
 
     The results folder itself may be a link. Of a path in none, its last part alone is looked at.
     """
-    rooms = [i for i, part in enumerate(path.parts) if part in ROOMS]
-    depth = rooms[-1] if rooms else len(path.parts) - 1
-    root = os.path.join(*path.parts[:depth], "")
-    places = (Path(*path.parts[:end]) for end in range(depth + 1, len(path.parts) + 1))
-    for place in filter(os.path.islink, places):
+    parts = path.parts
+    rooms = [i for i, part in enumerate(parts) if part in ROOMS]
+    depth = rooms[-1] if rooms else len(parts) - 1
+    place = root = os.path.join(*parts[:depth], "")
+    for part in parts[depth:]:  # words, for each file that is read comes here
+        place = os.path.join(place, part)
+        if not os.path.islink(place):
+            continue
         if not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root)):
-            return Damage(place, "it is a link out of the results folder, which is not followed")
+            why = "it is a link out of the results folder, which is not followed"
+            return Damage(Path(place), why)
     return None
 
 

@@ -30,7 +30,7 @@ def escape(text: str) -> str:
 
     Signs that pdfLaTeX has no letter for become the closest plain ones, or their code point.
     """
-    escaped = "".join(_sign(letter) for letter in text)
+    escaped = text.translate(_LETTERS)
     escaped = (
         re.sub(r"-(?=-)", "-{}", escaped) if "--" in text else escaped
     )  # no dashes by ligature
@@ -50,6 +50,15 @@ def _sign(letter: str) -> str:
     return "".join(_SIGNS.get(each, each) for each in plain) or f"(U+{ord(letter):04X})"
 
 
+class _Letters(dict[int, str]):
+    """What becomes of each letter, by its number: filled as they come."""
+
+    def __missing__(self, number: int) -> str:
+        self[number] = _sign(chr(number))
+        return self[number]
+
+
+_LETTERS = _Letters()
 _LONG = 12  # letters without a space, after which a line may break
 
 
