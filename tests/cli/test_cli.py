@@ -39,8 +39,7 @@ def folder(tmp_path_factory):
     """A working directory that is not the checkout, with one finished sweep."""
     path = tmp_path_factory.mktemp("anywhere")
     (path / "cli.yaml").write_text(SWEEP)
-    out = harness("sweep", "cli.yaml", cwd=path)
-    assert "results/sweeps/cli/report/report.md" in out
+    assert "results/sweeps/cli/report/report.md" in typed("sweep", "cli.yaml", cwd=path)
     return path
 
 

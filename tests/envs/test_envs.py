@@ -42,6 +42,8 @@ ENDS_EARLY = {"CartPole-v1", "CartPoleLengths-v1", "Hopper-v5", "Pong-v5", "Rock
 ENDS_EARLY |= {"MontezumaRevenge-v5"}
 ENDS_EARLY |= {name for name in NAMES if name.startswith("MinAtar")}
 SHORT = 5
+# Of one simulator with another that every test run tries.
+SIBLINGS = {"CarRacing64-v3", "HalfCheetah-v5", "MontezumaRevenge-v5"}
 
 
 def cards(names, slow=()):
@@ -53,7 +55,8 @@ def cards(names, slow=()):
     def parameter(name):
         extra = card(name).extra
         skipped = pytest.mark.skipif(not installed(extra), reason=f"needs '{extra}'")
-        marks = [skipped, pytest.mark.slow] if {name, extra} & set(slow) else [skipped]
+        slower = {name, extra} & {*slow, *SIBLINGS}
+        marks = [skipped, pytest.mark.slow] if slower else [skipped]
         return pytest.param(name, marks=marks)
 
     return [parameter(name) for name in names]

@@ -124,9 +124,9 @@ def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name, venue):
         style.lay_out(figure)
         renderer = FigureCanvasAgg(figure).get_renderer()
         figure.draw(renderer)
-        frame = figure.bbox.padded(1)
+        frame, hidden = figure.bbox.padded(1), unseen(figure)
         for text in figure.findobj(Text):
-            if text.get_text() and text not in unseen(figure):
+            if text.get_text() and text not in hidden:
                 box = text.get_window_extent(renderer)
                 assert frame.containsx(box.x0) and frame.containsx(box.x1), text
                 assert frame.containsy(box.y0) and frame.containsy(box.y1), text
@@ -136,7 +136,7 @@ def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name, venue):
             others += [text.get_window_extent(renderer) for text in figure.texts]
             assert not any(box.overlaps(other) for other in others)
         for axes in figure.axes:
-            names = [text for text in axes.get_xticklabels() if text not in unseen(figure)]
+            names = [text for text in axes.get_xticklabels() if text not in hidden]
             ends = sorted(text.get_window_extent(renderer).intervalx.tolist() for text in names)
             assert all(a[1] <= b[0] for a, b in pairwise(ends)), axes.get_title()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from multiprocessing import forkserver
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def elsewhere(request, tmp_path_factory):
     tests = [item for item in here if "elsewhere" in item.fixturenames]
     specs = [tiny(test.callspec.params["agent"]) for test in tests]
     store = store_at(tmp_path_factory.mktemp("elsewhere"))
+    forkserver._forkserver._stop()  # an earlier test's has not imported what these runs need
     EXECUTORS["processes"](in_order(specs), Job(store.root), 1, lambda: None)
     return store
 

@@ -44,11 +44,14 @@ from baselines.curiosity.stream import Stream
 
 EPISODIC = [name for name in BONUSES if load_bonus(name).reach == "episode"]
 LIFELONG = [name for name in BONUSES if name not in EPISODIC]
-# Every learner with every bonus that it takes.
+# Every learner with every bonus that it takes; a memory has one of them in every test run.
+MEMORY = {name: [pytest.mark.slow] * (name != "rnd") for name in LIFELONG}
 KINDS = [(CuriousPPO, name) for name in BONUSES]
-KINDS += [(CuriousRecurrentPPO, name) for name in LIFELONG]
+KINDS += [pytest.param(CuriousRecurrentPPO, name, marks=marks) for name, marks in MEMORY.items()]
 CLASSES = [agent_class("ppo", name) for name in BONUSES]
-CLASSES += [agent_class("recurrent_ppo", name) for name in LIFELONG]
+CLASSES += [
+    pytest.param(agent_class("recurrent_ppo", name), marks=marks) for name, marks in MEMORY.items()
+]
 
 
 def small(kind):
