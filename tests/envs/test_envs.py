@@ -26,6 +26,7 @@ from harness.envs.deep_sea import DeepSea
 from harness.envs.extra import installed
 from harness.envs.minatar import MinAtar
 from harness.envs.picture import HEADLESS, to_draw
+from harness.envs.point_maze import PointMaze
 from harness.envs.rockfall import Rockfall
 from harness.envs.t_maze import TMaze
 from harness.spec import Anchor
@@ -435,6 +436,50 @@ def test_chance_decides_at_the_left_end_of_a_trap_whatever_the_action():
     for each in ends.values():
         assert set(each) == {0, 1}
         assert 0.35 < np.mean(each) < 0.65
+
+
+# POINT MAZE
+
+
+def way(env):
+    """The cells from the start to the goal, by the fewest steps from cell to cell."""
+    before, waiting = {env.start: None}, [env.start]
+    for row, column in waiting:
+        for cell in ((row, column + 1), (row, column - 1), (row + 1, column), (row - 1, column)):
+            if env.free[cell] and cell not in before:
+                before[cell] = (row, column)
+                waiting.append(cell)
+    cells = [env.goal]
+    while before[cells[-1]] is not None:
+        cells.append(before[cells[-1]])
+    return cells[::-1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whoever_pushes_from_cell_to_cell_reaches_the_goal_within_half_the_limit(seed):
+    env = make(card("PointMaze-v0"))
+    maze, over, steps = env.unwrapped, False, 0
+    env.reset(seed=seed)
+    cells = way(maze)
+    while not over:
+        row, column = cells[min(cells.index(maze.cell()) + 1, len(cells) - 1)]
+        push = 3 * (np.array([column, row]) + 0.5 - maze.place)
+        _, reward, over, truncated, _ = env.step(push.clip(-1, 1))
+        steps += 1
+
+    assert (reward, truncated) == (card("PointMaze-v0").scale().reference.score, False)
+    assert steps < card("PointMaze-v0").max_episode_steps / 2
+    assert set(cells) == set(map(tuple, np.argwhere(maze.free)))  # every cell lies on the way
+
+
+def test_walls_stop_a_point_and_leave_its_motion_along_them():
+    env = PointMaze()
+    env.reset(seed=0)
+    for _ in range(100):
+        seen, *_ = env.step(np.array([1.0, 1.0]))
+
+    assert env.cell() == (3, 9)  # along the first corridor, then down its end
+    assert seen[2] == 0 and env.free[env.cell()]
 
 
 # MINIGRID
