@@ -298,10 +298,35 @@ class Decide(Strict):
         "relabellings are as far apart. Errors stay as rare.",
     )
 
+    reserve: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="The share of alpha that is kept for seeds beyond the cap; declared with the "
+        "first run.",
+    )
+    beyond: int | None = Field(
+        None,
+        ge=4,
+        le=10_000,
+        description="A cap above the cap, in whole blocks, for which there is a `reserve`. May be "
+        "added, and raised, at any time.",
+    )
+
+    @property
+    def last(self) -> int:
+        """Seeds at the last look."""
+        return self.beyond or self.cap
+
     @property
     def looks(self) -> range:
         """The number of seeds at each look."""
-        return range(self.first, self.cap + 1, self.block)
+        return range(self.first, self.last + 1, self.block)
+
+    @property
+    def fixed(self) -> Decide:
+        """What of it may not be changed on the way."""
+        return self.model_copy(update={"beyond": None})
 
 
 class ResolvedSweep(BaseModel, frozen=True):

@@ -24,9 +24,21 @@ def calibrate(
     seeds: Annotated[
         int | None, typer.Option(help="Only this number of seeds; default: all.")
     ] = None,
+    sequential: Annotated[
+        bool,
+        typer.Option(
+            "--sequential",
+            help="Instead, how often claims that are looked at along the way are decided.",
+        ),
+    ] = False,
 ) -> None:
     """Measure the coverage of the report's intervals on simulated scores."""
     with verb.users_errors():
+        if sequential:
+            if seeds is not None:
+                raise verb.user_error("--seeds", "looks have seeds of their own: leave it out")
+            looks(trials, out)
+            return
         from harness.stats import calibration, coverage
 
         shown = verb.console()
@@ -43,6 +55,40 @@ def calibrate(
         if out is not None:
             out.write_text(calibration.text(rows), encoding="utf-8")
             shown.print(str(out), soft_wrap=True)
+
+
+def looks(trials: int, out: Path | None) -> None:
+    """Of equal arms and unequal ones, with the default plan of looks."""
+    import pandas as pd
+
+    from harness.spec import Decide
+    from harness.stats import familywise
+
+    if out is not None:
+        verb.check_output("--out", out)
+    found = []
+    for cell in activity.each("calibrate", list(familywise.cells()), str):
+        found.append(familywise.row(cell, Decide(), trials))
+    rows = verb.table(
+        "scores", "shift>", "environments>", "claims>", "any decided>", "decided>", "seeds>",
+        "covered>",
+    )  # fmt: skip
+    for row in found:
+        rows.add_row(
+            row.scores, f"{row.shift:g} SD", str(row.tasks), str(row.claims),
+            f"{row.any_decided:.3f}", f"{row.decided:.3f}", f"{row.seeds:.1f}",
+            f"{row.covered:.3f}",
+        )  # fmt: skip
+    note = (
+        f"Over {trials:,} experiments a row. Any decided: any claim of the family, which of equal "
+        "arms is wrong. Seeds: of each arm when its claim ends. Covered: by the interval of the "
+        "difference at the level of its last look."
+    )
+    shown = verb.console()
+    shown.print(Group(rows, note))
+    if out is not None:
+        out.write_text(pd.DataFrame(found).to_csv(index=False, lineterminator="\n"))
+        shown.print(str(out), soft_wrap=True)
 
 
 def _named(cell: Cell) -> str:

@@ -266,7 +266,7 @@ def expected(sweep: ResolvedSweep, plan: Decide) -> Iterator[RenderableType]:
     for tasks in sorted({1 if claim.env else len(sweep.envs) for claim in sweep.claims}):
         where = "one environment" if tasks == 1 else f"{tasks} environments"
         rows = verb.table(
-            "true difference", "decided>", "seeds>", "as many, fixed>", f"{plan.cap}, fixed>",
+            "true difference", "decided>", "seeds>", "as many, fixed>", f"{plan.last}, fixed>",
             title=f"\nseeds until a decision, {where}",
         )  # fmt: skip
         for each in stats.prospects(plan, tasks, family):
@@ -275,7 +275,7 @@ def expected(sweep: ResolvedSweep, plan: Decide) -> Iterator[RenderableType]:
                 f"{each.same:.0%}", f"{each.cap:.0%}",
             )  # fmt: skip
         n = stats.certain(plan, tasks, family)
-        least = next((k for k in plan.looks if k >= n), plan.cap)
+        least = next((k for k in plan.looks if k >= n), plan.last)
         fixed = "100%" if math.isfinite(n) else "0%"
         rows.add_row(f"0 of {least} against {least} of {least}", fixed, f"{n:g}", fixed, fixed)
         yield rows

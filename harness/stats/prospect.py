@@ -39,13 +39,13 @@ class Prospect(NamedTuple):
 def prospects(plan: Decide, tasks: int, family: int) -> tuple[Prospect, ...]:
     """Of each of `EFFECTS`, at the first step of Holm's correction for the family."""
     rng = np.random.default_rng([_SEED, *plan.looks, tasks])
-    equal = _sums(rng.normal(size=(_EQUAL // tasks, 2, plan.cap, tasks)), plan)
+    equal = _sums(rng.normal(size=(_EQUAL // tasks, 2, plan.last, tasks)), plan)
     bounds, _ = _boundaries(equal, plan, plan.alpha / family)
     _, outside = _boundaries(equal, plan, plan.alpha)
-    noise = rng.normal(size=(_EXPERIMENTS, 2, plan.cap, tasks))
+    noise = rng.normal(size=(_EXPERIMENTS, 2, plan.last, tasks))
     decided, seeds = zip(*(_decided(noise, e, plan, bounds, outside) for e in EFFECTS), strict=True)
     same = [chances(round(n), tasks, family, [e])[0] for n, e in zip(seeds, EFFECTS, strict=True)]
-    cap = chances(plan.cap, tasks, family, EFFECTS)
+    cap = chances(plan.last, tasks, family, EFFECTS)
     return tuple(map(Prospect, EFFECTS, decided, seeds, same, cap))
 
 
@@ -53,7 +53,7 @@ def certain(plan: Decide, tasks: int, family: int) -> float:
     """The seeds after which claims are decided of which all runs of one arm succeed and all of the
     other fail; infinity: not by the cap.
     """
-    ones, span = np.ones((plan.cap, tasks)), np.repeat([[0.0], [1.0]], tasks, axis=1)
+    ones, span = np.ones((plan.last, tasks)), np.repeat([[0.0], [1.0]], tasks, axis=1)
     alone = plan.model_copy(update={"alpha": plan.alpha / family})  # Holm's first step
     course = follow([Pair(ones, 0 * ones, ("certain",), span=span)], alone)[0]
     return course.seeds if course.decided else math.inf
@@ -74,7 +74,7 @@ def _decided(
             rng = np.random.default_rng([_SEED, int(i), n])
             if lower_end(x, y, rng, 1 - outside[look], _RESAMPLES) > 0:
                 ended[i] = n
-    return float(np.isfinite(ended).mean()), float(np.minimum(ended, plan.cap).mean())
+    return float(np.isfinite(ended).mean()), float(np.minimum(ended, plan.last).mean())
 
 
 def _sums(scores: Array, plan: Decide) -> Array:
@@ -96,7 +96,7 @@ def _boundaries(sums: Array, plan: Decide, level: float) -> tuple[Array, Array]:
     far, stopped = np.abs(sums), np.zeros(len(sums), dtype=bool)
     bounds, outside = [], []
     for look, n in enumerate(plan.looks):
-        room = int(level * share(n, plan.cap) * len(far)) - int(stopped.sum())
+        room = int(level * share(n, plan.cap, plan.reserve) * len(far)) - int(stopped.sum())
         bounds.append(np.sort(far[~stopped, look])[::-1][room])
         beyond = far[:, look] > bounds[-1]
         outside.append(beyond.mean())

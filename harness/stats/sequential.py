@@ -13,7 +13,7 @@ p never rises, so Holm's correction covers claims and looks at once.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -31,7 +31,7 @@ from harness.stats.uncertainty import Estimate, difference, estimate
 
 PATHS = 50_000  # what happened is the first of them
 FUTILE = 0.3  # of all paths as far out as what happened: a claim may be given up
-_PRINTED = np.geomspace(1e-4, 1.0, 80)  # p-values that are told apart in print
+PRINTED = np.geomspace(1e-4, 1.0, 80)  # p-values that are told apart in print
 _ROUNDING = 1e-9
 
 State = Literal["open", "supported", "contradicted", "given up", "undecided"]
@@ -68,6 +68,7 @@ class Course:
     """One claim, look after look."""
 
     pair: Pair
+    planned: int = 0  #: looks, up to the cap
     state: State = "open"
     looks: list[Look] = field(default_factory=list)
 
@@ -81,6 +82,10 @@ class Course:
         return self.looks[-1].seeds if self.looks else 0
 
 
+# Of a pair, after so many seeds: at a level of the difference, and a p after Holm's correction.
+Estimates = Callable[[Pair, int, float, float], tuple[Estimate, Estimate, Estimate, Estimate]]
+
+
 def share(seeds: int, cap: int, reserve: float = 0.0) -> float:
     """Of the error, what may be spent after so many seeds.
 
@@ -90,14 +95,23 @@ def share(seeds: int, cap: int, reserve: float = 0.0) -> float:
     return inside if seeds <= cap else 1 - reserve * cap / seeds
 
 
-def follow(pairs: Sequence[Pair], plan: Decide, paths: int = PATHS) -> list[Course]:
+def follow(
+    pairs: Sequence[Pair],
+    plan: Decide,
+    paths: int = PATHS,
+    printed: Array = PRINTED,
+    estimates: Estimates | None = None,
+) -> list[Course]:
     """Every claim of a family, look by look, as far as its runs reach.
 
     A claim ends when it is decided, given up, or at the cap. It waits, open, where runs of its next
     look are missing. Claims without runs count in the family all the same.
+
+    :param printed: levels of p beside those that decide.
+    :param estimates: what a look shows, for who needs less than all of it.
     """
-    levels = np.union1d(_PRINTED, plan.alpha / np.arange(1, len(pairs) + 1))
-    courses = [Course(pair) for pair in pairs]
+    levels = np.union1d(printed, plan.alpha / np.arange(1, len(pairs) + 1))
+    courses = [Course(pair, len(plan.looks)) for pair in pairs]
     relabelled = [Paths(plan, levels, pair.names, paths) for pair in pairs]
     for n in plan.looks:
         ready = [
@@ -109,22 +123,22 @@ def follow(pairs: Sequence[Pair], plan: Decide, paths: int = PATHS) -> list[Cour
             relabelled[i].look(pairs[i].x[:n], pairs[i].y[:n])
         adjusted = holm([each.p for each in relabelled])
         for i in ready:
-            look = _look(pairs[i], relabelled[i], n, adjusted[i])
+            p, level = relabelled[i], 1 - relabelled[i].outside
+            found = (estimates or _estimates)(pairs[i], n, level, adjusted[i])
+            look = Look(n, p.p, adjusted[i], p.spent, p.as_far, level, *found)
             courses[i].looks.append(look)
             courses[i].state = _state(look, relabelled[i].side, plan)
     return courses
 
 
-def _look(pair: Pair, paths: Paths, n: int, adjusted: float) -> Look:
-    x, y = pair.x[:n], pair.y[:n]
-    gap = difference(
-        x, y, iqm, pair.better, pair.worse, *pair.names, span=pair.span, level=1 - paths.outside
-    )
-    return Look(
-        n, paths.p, adjusted, paths.spent, paths.as_far, 1 - paths.outside,
-        estimate(x, iqm, pair.better, *pair.names), estimate(y, iqm, pair.worse, *pair.names),
-        gap, improvement(x, y),
-    )  # fmt: skip
+def _estimates(
+    pair: Pair, n: int, level: float, adjusted: float
+) -> tuple[Estimate, Estimate, Estimate, Estimate]:
+    """The IQM of both arms, their difference, and P(improvement), after n seeds."""
+    x, y, names = pair.x[:n], pair.y[:n], pair.names
+    gap = difference(x, y, iqm, pair.better, pair.worse, *names, span=pair.span, level=level)
+    better, worse = estimate(x, iqm, pair.better, *names), estimate(y, iqm, pair.worse, *names)
+    return better, worse, gap, improvement(x, y)
 
 
 def _state(look: Look, side: int, plan: Decide) -> State:
@@ -134,7 +148,7 @@ def _state(look: Look, side: int, plan: Decide) -> State:
         return "supported"
     if crossed and side < 0 and look.difference.high < 0:
         return "contradicted"
-    if look.seeds == plan.cap:
+    if look.seeds == plan.last:
         return "undecided"
     if plan.futility and 2 * look.seeds >= plan.cap and look.as_far > FUTILE:
         return "given up"
@@ -148,7 +162,7 @@ def attainable(plan: Decide, tasks: int) -> float:
         ways *= float(math.comb(2 * (n - before), n - before)) ** tasks
         before = n
         if has_interval(gate(DIFFERENCE, n, tasks)):
-            least = min(least, max(2 / ways, 1 / PATHS) / share(n, plan.cap))
+            least = min(least, max(2 / ways, 1 / PATHS) / share(n, plan.cap, plan.reserve))
     return least
 
 
@@ -173,7 +187,7 @@ class Paths:
         self._deal(x, y)
         sums = self._sums(x, y)
         far = np.abs(sums)
-        self.spent = share(len(x), self._plan.cap)
+        self.spent = share(len(x), self._plan.cap, self._plan.reserve)
         self.as_far = float((far >= far[0]).mean())
         self._stop(far)
         p = self._p()

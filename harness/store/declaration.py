@@ -36,7 +36,7 @@ def line(
         "seeds": sorted({spec.seed for spec in sweep.runs}),
         "claims": [claim.text for claim in sweep.claims],
         "declares": [content_of(claim, sweep) for claim in sweep.claims],
-        "decide": sweep.decide and sweep.decide.model_dump(mode="json"),
+        "decide": sweep.decide and sweep.decide.fixed.model_dump(mode="json"),
         "arms": _definitions(sweep),
         "reported": reported,
         "finished": dict(finished or {}),
@@ -140,7 +140,7 @@ def standing(
     if not (at and any(_is_before(each, here) for each in ended)):
         dropped = set()
     other = _elsewhere(claim, content, at, lines, sweep, seen) if at else ""
-    plan = sweep.decide and sweep.decide.model_dump(mode="json")
+    plan = sweep.decide and sweep.decide.fixed.model_dump(mode="json")
     planned = next((line["at"] for line in declaring if plan and line.get("decide") == plan), at)
     before = sum(_is_before(each, planned) for each in ended) if planned != at else 0
     return Standing(

@@ -151,14 +151,23 @@ def _check_decide(file: SweepFile, plan: Decide, problems: Problems) -> None:
     if not file.claims:
         message = "there is no claim to decide: add `claims`, or say `seeds` instead"
         problems.add(("decide",), message)
-    over = (plan.cap - plan.first) % plan.block
-    if plan.cap < plan.first:
-        message = f"{plan.cap} seeds are fewer than the first look has: raise it to {plan.first}"
-        problems.add(("decide", "cap"), f"{message} or more")
-    elif over:
-        message = f"{plan.cap} is not {plan.first} and a number of blocks of {plan.block}"
-        below = plan.cap - over
-        problems.add(("decide", "cap"), f"{message}: {below} or {below + plan.block} is")
+    for key, seeds in (("cap", plan.cap), ("beyond", plan.last)):
+        over = (seeds - plan.first) % plan.block
+        if seeds < plan.first:
+            message = f"{seeds} seeds are fewer than the first look has: raise it to {plan.first}"
+            problems.add(("decide", key), f"{message} or more")
+            return
+        if over:
+            message = f"{seeds} is not {plan.first} and a number of blocks of {plan.block}"
+            below = seeds - over
+            problems.add(("decide", key), f"{message}: {below} or {below + plan.block} is")
+            return
+    if plan.beyond is not None and not plan.reserve:
+        message = "without a `reserve` no error is left beyond the cap: drop it, or declare one"
+        problems.add(("decide", "beyond"), f"{message} before the first run")
+    if plan.last < plan.cap:
+        message = f"{plan.last} seeds are fewer than the cap of {plan.cap}: raise it"
+        problems.add(("decide", "beyond"), message)
 
 
 def _check_first(plan: Decide, sweep: ResolvedSweep, problems: Problems) -> None:
@@ -183,7 +192,7 @@ def _seeds(file: SweepFile, arms: Arms, problems: Problems) -> list[int]:
     if file.decide is not None:
         if given is not None:
             problems.add(("seeds",), "`decide` says how many seeds there are: drop one of the two")
-        given = file.decide.cap
+        given = file.decide.last
     elif given is None:
         if not problems.lost(("decide",)):
             problems.add(("seeds",), "this key is required, or `decide`")

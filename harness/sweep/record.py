@@ -43,14 +43,16 @@ def begun_otherwise(resolved: ResolvedSweep, store: Store) -> str:
         before = store.sweep(resolved.name)
     except (FileNotFoundError, Damaged):
         return ""
-    if before.decide == resolved.decide or not before.claims:
+    was, now = before.decide, resolved.decide
+    same = was.fixed == now.fixed if was and now else was is now
+    if same or not before.claims:
         return ""
     ended = sum(map(store.finished, {run.key: run for run in before.runs}.values()))
     if not ended:
         return ""
-    was = f"`decide: {_shown(before.decide)}`" if before.decide else "a fixed number of seeds"
+    begun = f"`decide: {_shown(was)}`" if was else "a fixed number of seeds"
     return (
-        f"this sweep was begun with {was}, and {ended} of its runs have finished: a plan that is "
+        f"this sweep was begun with {begun}, and {ended} of its runs have finished: a plan that is "
         "changed on the way keeps no error. Change it back, or give this sweep another `name`; "
         "the report then says what had been seen"
     )
@@ -58,7 +60,9 @@ def begun_otherwise(resolved: ResolvedSweep, store: Store) -> str:
 
 def _shown(plan: Decide) -> str:
     """As a sweep file has it."""
-    return f"{{{', '.join(f'{key}: {json.dumps(value)}' for key, value in plan)}}}"
+    asked = {"first", "block", "cap", "alpha"}
+    keys = plan.model_dump(include=asked) | plan.model_dump(exclude_defaults=True)
+    return f"{{{', '.join(f'{key}: {json.dumps(value)}' for key, value in keys.items())}}}"
 
 
 DECIDE_LINE = f"decide: {_shown(Decide())}"  # for who has none

@@ -88,7 +88,7 @@ def test_only_arms_of_undecided_claims_train_on(folder, trained):
     assert "look 3, after 14 seeds: pid > again by final: undecided" in out
     page = (folder / "results/sweeps/looks/report/report.md").read_text()
     assert "**Supported: pid beats random on CartPole-v1**" in page
-    assert "6 seeds, look 1." in page
+    assert "6 seeds, look 1 of 3." in page
     assert "no look up to the cap of 14 seeds tells them apart at 0.05" in page
     assert "34 runs were asked for, of 42 up to the cap of 14 seeds: 8 fewer (19 %)." in page
     assert BIAS in page

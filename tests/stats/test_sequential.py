@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from harness.spec import Decide
@@ -12,6 +14,7 @@ from harness.stats import permutation_p, prospect
 from harness.stats.sequential import Pair, Paths, attainable, follow, share
 
 PLAN = Decide()
+RND = Path(__file__).parents[2] / "docs/results/rnd/scores.csv"
 SPAN = np.array([[0.0], [1.0]])
 
 
@@ -101,6 +104,23 @@ def test_what_check_expects_agrees_with_the_rule():
     assert one.cap == pytest.approx(0.93, abs=0.04)
 
 
+def test_the_claims_of_rnd_from_their_own_runs():
+    """As docs/statistics.md tells it: looked at after six seeds, and all ten at once."""
+    runs = pd.read_csv(RND)
+    runs = runs[runs.env == "DeepSea-20"].sort_values("seed")
+    pairs = []
+    for better, worse, score in (
+        ("rnd", "ppo", "final"), ("rnd", "ppo", "auc"), ("rnd", "no_obs_norm", "auc"),
+    ):  # fmt: skip
+        x, y = (runs[runs.arm == arm][score].to_numpy()[:, None] for arm in (better, worse))
+        names = (*sorted((better, worse)), "DeepSea-20", score)
+        pairs.append(Pair(x, y, names, better, worse, np.array([[0.0], [0.99]])))
+    courses = follow(pairs, PLAN)
+    assert [(course.state, course.seeds) for course in courses] == [("supported", 6)] * 3
+    assert [round(course.looks[0].p, 3) for course in courses] == [0.011, 0.012, 0.048]
+    assert permutation_p(pairs[2].x, pairs[2].y) == pytest.approx(0.18, abs=0.005)
+
+
 # What must hold of every path ---------------------------------------------------------------------
 
 LEVELS = np.geomspace(0.002, 1.0, 60)
@@ -183,6 +203,18 @@ def test_a_claim_is_given_up_only_if_asked_and_from_half_of_the_cap_on():
     assert asked.state == "given up"
     assert 15 <= asked.seeds < 30
     assert follow([pair], PLAN, paths=1_000)[0].state == "undecided"
+
+
+def test_seeds_beyond_the_cap_continue_the_same_looks():
+    rng = np.random.default_rng(10)
+    x, y = rng.normal(size=(2, 38, 1)) + np.array([0.5, 0.0])[:, None, None]
+    plan = Decide(first=6, block=4, cap=10, reserve=0.2)
+    at_cap = follow([Pair(x[:10], y[:10], ("a",))], plan, paths=2_000)[0]
+    assert at_cap.state == "undecided"
+    longer = plan.model_copy(update={"beyond": 38})
+    beyond = follow([Pair(x, y, ("a",))], longer, paths=2_000)[0]
+    assert beyond.looks[:2] == at_cap.looks
+    assert [round(look.spent, 3) for look in beyond.looks[:4]] == [0.48, 0.8, 0.857, 0.889]
 
 
 def test_a_reserve_leaves_error_for_seeds_beyond_the_cap():

@@ -64,6 +64,9 @@ def test_the_line_that_is_shown_to_who_has_none_is_the_default(read):
         ("decide: {cap: 5}", "9: decide.cap: 5 seeds are fewer than the first look has: raise it"),
         ("decide: {first: 4, cap: 12}", "9: decide.first: 4 seeds on one environment give no"),
         ("decide: {alpha: 0.5}", "9: decide.alpha: input should be less than or equal to 0.2"),
+        ("decide: {beyond: 46}", "9: decide.beyond: without a `reserve` no error is left beyond"),
+        ("decide: {beyond: 45, reserve: 0.2}", "9: decide.beyond: 45 is not 6 and a number of"),
+        ("decide: {beyond: 26, reserve: 0.2}", "9: decide.beyond: 26 seeds are fewer than the"),
         ("decide: {blocks: 4}", "9: decide.blocks: unknown key 'blocks'. Did you mean 'block'?"),
         ("decide: {}\nseeds: 10", "10: seeds: `decide` says how many seeds there are: drop one"),
         ("", "seeds: this key is required, or `decide`"),
@@ -103,3 +106,13 @@ def test_a_sweep_is_one_or_the_other_from_its_first_finished_run_on(read, tmp_pa
     keep(looks, store)
     other = read(HEAD + "decide: {block: 2}\n")
     assert "begun with `decide: {first: 6, block: 4, " in begun_otherwise(other, store)
+
+
+def test_with_a_reserve_seeds_beyond_the_cap_may_be_added_later(read, tmp_path, monkeypatch):
+    store = Store(tmp_path / "results")
+    keep(read(HEAD + "decide: {reserve: 0.2}\n"), store)
+    monkeypatch.setattr(Store, "finished", lambda self, run: True)
+    more = read(HEAD + "decide: {reserve: 0.2, beyond: 46}\n")
+    assert begun_otherwise(more, store) == ""
+    assert len({run.seed for run in more.runs}) == 46
+    assert begun_otherwise(read(HEAD + "decide: {reserve: 0.3, beyond: 46}\n"), store)

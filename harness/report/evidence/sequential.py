@@ -46,11 +46,11 @@ def _why(course: Course, plan: Decide) -> Iterator[str]:
         )
     elif course.state == "given up":
         yield (
-            f"given up after {look.seeds} of {plan.cap} seeds, where {look.as_far:.0%} of random "
+            f"given up after {look.seeds} of {plan.last} seeds, where {look.as_far:.0%} of random "
             "relabellings were as far apart"
         )
     elif look.adjusted > plan.alpha:
-        yield f"no look up to the cap of {plan.cap} seeds tells them apart at {plan.alpha:g}"
+        yield f"no look up to the cap of {plan.last} seeds tells them apart at {plan.alpha:g}"
     else:
         yield (
             "the test tells them apart, but up to the cap the interval of the difference never "

@@ -95,14 +95,13 @@ def answer(verdict: Verdict, number: Format, own: bool = False) -> str:
     )
     if found.difference.shows == "missing" or verdict.outcome == "pending":
         return f"{headline}: {verdict.why}."
-    seen = verdict.course.looks if verdict.course else []
-    level = f" ({looks.level(seen[-1])} interval)" if seen else ""
+    level, look = looks.words(verdict.course)
     text = (
         f"{headline}: IQM {stats.bracket(found.better, number)} against "
         f"{stats.bracket(found.worse, number)}, "
         f"difference {stats.bracket(found.difference, number)}{level}, "
         f"P(improvement) {stats.bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
-        f"{found.difference.n} seeds{f', look {len(seen)}' if seen else ''}"
+        f"{found.difference.n} seeds{look}"
     )
     return f"{text}; {verdict.why}." if verdict.why else f"{text}."
 

@@ -23,7 +23,7 @@ def method(family: int, plan: Decide) -> str:
     correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
     return (
         f"Claims are looked at after {plan.first} seeds of each arm and after every "
-        f"{plan.block} more, up to {plan.cap}: all in the same blocks, which no score decides. A "
+        f"{plan.block} more, up to {plan.last}: all in the same blocks, which no score decides. A "
         "claim is decided once its anytime p, of a test of ranks over all looks so far"
         f"{correction} is at most {plan.alpha:g} and the interval of the difference, at the level "
         "of the look, lies on the same side of 0. The error of all claims and looks together is "
@@ -34,7 +34,17 @@ def method(family: int, plan: Decide) -> str:
 
 
 def level(look: Look) -> str:
-    return f"{100 * look.level:.1f} %"
+    """Of the interval of the difference; empty: there is none."""
+    known = stats.has_interval(look.difference.shows)
+    return f"{100 * look.level:.1f} %" if known else ""
+
+
+def words(course: Course | None) -> tuple[str, str]:
+    """What the answer to a claim says of its last look: behind the interval, and at the end."""
+    if course is None or not course.looks:
+        return "", ""
+    at = level(course.looks[-1])
+    return f" ({at} interval)" if at else "", f", look {len(course.looks)} of {course.planned}"
 
 
 def section(evidence: Evidence) -> Iterator[Section]:
@@ -43,7 +53,7 @@ def section(evidence: Evidence) -> Iterator[Section]:
     if plan is None:
         return
     words = [Text(spent(evidence, plan))]
-    if any(course.decided and course.seeds < plan.cap for course in evidence.courses()):
+    if any(course.decided and course.seeds < plan.last for course in evidence.courses()):
         words.append(Text(BIAS))
     shown = table(evidence, plan)
     yield Section("Looks", (*([shown] if shown.rows else []), *words))
@@ -61,8 +71,8 @@ def spent(evidence: Evidence, plan: Decide) -> str:
     """The runs that were asked for, against all that the cap allows."""
     made = {run.key for run in evidence.sweep.made}
     pairs = {run.model_copy(update={"seed": 0, "arm": ""}).key for run in evidence.sweep.made}
-    most = len(pairs) * plan.cap
-    text = f"{len(made)} runs were asked for, of {most} up to the cap of {plan.cap} seeds"
+    most = len(pairs) * plan.last
+    text = f"{len(made)} runs were asked for, of {most} up to the cap of {plan.last} seeds"
     saved = most - len(made)
     return f"{text}: {saved} fewer ({100 * saved / most:.0f} %)." if saved else f"{text}."
 
@@ -82,7 +92,7 @@ def table(evidence: Evidence, plan: Decide) -> Table:
     return Table(
         head,
         tuple(rows),
-        title=f"Looks, of up to {len(plan.looks)}",
+        title=f"Every look, of up to {len(plan.looks)}",
         name="looks",
         about="Error spent: the share of the allowed error that looks may have used by then. "
         "Level: of the interval of the difference. Then: what the claim was after the look.",

@@ -115,7 +115,7 @@ def _decision(evidence: Evidence, correction: str) -> str:
         )
     return (
         f"Claims are looked at after {plan.first} seeds and every {plan.block} more, up to "
-        f"{plan.cap}; arms train on while a claim of theirs is open. A claim is decided when the "
+        f"{plan.last}; arms train on while a claim of theirs is open. A claim is decided when the "
         f"anytime p of relabelled paths of the rank sum{cite('method:sequential')} is {most} "
         f"{plan.alpha:g}{correction} and the interval of the difference, at the level of the look, "
         "lies on the same side of 0."
