@@ -15,6 +15,7 @@ from torch import Tensor
 
 from baselines import api
 from baselines.bound import Above0
+from baselines.curiosity import encoder
 from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.episodic import EpisodeMemory
 from baselines.curiosity.visits import Visits, digests, earlier
@@ -39,6 +40,7 @@ class Config(api.Config):
 class Count(Bonus):
     Config: ClassVar[type[Config]] = Config
     summary: ClassVar[str] = "exact counts (Strehl and Littman, 2008)"
+    observations = encoder.READS
 
     def __init__(
         self,

@@ -2,9 +2,9 @@
 
 The bonus is phi' C^-1 phi, where C is the sum of phi phi' over the episode so far: a count within
 the episode for embeddings that never come twice. They learn to tell actions apart. Differences from
-the paper: perceptrons, a PPO learner with a second stream for the bonus (the authors add it to the
-reward), and each step is paid for where it arrives. In the authors' code it is paid for where it
-sets out, one step later, an episode's first step with 0 and its last observation never.
+the paper: narrower networks, a PPO learner with a second stream for the bonus (the authors add it
+to the reward), and each step is paid for where it arrives. In the authors' code it is paid for
+where it sets out, one step later, an episode's first step with 0 and its last observation never.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from baselines import api
 from baselines.bound import MOST
-from baselines.curiosity import feature
+from baselines.curiosity import encoder, feature
 from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.feature import Features
 from baselines.curiosity.visits import Growing
@@ -97,6 +97,7 @@ class E3B(Bonus):
     summary: ClassVar[str] = "elliptical bonuses of the episode (Henaff et al., 2022)"
     reach = "episode"
     actions = feature.ACTIONS
+    observations = encoder.READS
 
     def __init__(
         self,
@@ -106,7 +107,7 @@ class E3B(Bonus):
         generator: torch.Generator,
     ) -> None:
         super().__init__(observation_space, action_space, config, generator)
-        self.features = Features(self.obs_dim, action_space, config, generator)
+        self.features = Features(observation_space, action_space, config, generator)
         self.episode = EpisodeGram(self.features.dim)
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from baselines import api
 from baselines.bound import Widths
+from baselines.curiosity import encoder
 from baselines.curiosity.network import RunningMoments, mlp
 
 ACTIONS = ("discrete", "continuous")  # of baselines.ACTIONS: those that models of actions know
@@ -43,9 +44,9 @@ class Config(api.Config):
     )
 
     def memory(self, sizes: api.Sizes) -> dict[str, float]:
-        encoder = api.weights_of(sizes.obs, *self.embedding_net, self.embedding_dim)
+        embedding = encoder.weights(sizes, *self.embedding_net, self.embedding_dim)
         inverse = api.weights_of(2 * self.embedding_dim, *self.inverse_net, sizes.actions)
-        found = super().memory(sizes) | {"embedding_net": api.TRAINED * encoder}
+        found = super().memory(sizes) | {"embedding_net": api.TRAINED * embedding}
         if self.feature_space == "inverse":
             found["inverse_net"] = api.TRAINED * inverse
         return found
@@ -117,7 +118,7 @@ class Features(nn.Module):
 
     def __init__(
         self,
-        obs_dim: int,
+        observation_space: spaces.Space,
         action_space: spaces.Space,
         config: Config,
         generator: torch.Generator,
@@ -125,14 +126,15 @@ class Features(nn.Module):
     ) -> None:
         super().__init__()
         self.actions = Actions(action_space)
-        self.scale = Scale(obs_dim, config.obs_scale)
+        view = encoder.whole(observation_space)
+        self.scale = Scale(view.dim, config.obs_scale)
         self.encoder: nn.Module = nn.Identity()
         self.inverse: nn.Module | None = None
-        self.dim = obs_dim
+        self.dim = view.dim
         if config.feature_space != "pixels":
             self.dim = config.embedding_dim
-            self.encoder = mlp(
-                [obs_dim, *config.embedding_net, self.dim], activation, generator
+            self.encoder = encoder.encoder(
+                view, [*config.embedding_net, self.dim], generator, activation
             ).requires_grad_(config.feature_space == "inverse")
         if config.feature_space == "inverse":
             widths = [2 * self.dim, *config.inverse_net, self.actions.dim]

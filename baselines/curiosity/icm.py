@@ -2,8 +2,8 @@
 
 The bonus is the error of a forward model in features that an inverse model learns: they keep what
 the agent's actions can change. As in the original, the forward loss reaches the features too.
-Differences from the paper: perceptrons instead of convolutions, and the learner of `ppo.py` instead
-of A3C; so the paper's factor on the bonus is `int_coef`, and the bonus is scaled.
+Differences from the paper: convolutions of images by their size (`encoder.py`), and the learner of
+`ppo.py` instead of A3C; so the paper's factor on the bonus is `int_coef`, and the bonus is scaled.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from baselines import api
 from baselines.bound import Widths
-from baselines.curiosity import feature
+from baselines.curiosity import encoder, feature
 from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.feature import Features
 from baselines.curiosity.network import mlp
@@ -59,6 +59,7 @@ class ICM(Bonus):
     summary: ClassVar[str] = "the intrinsic curiosity module (Pathak et al., 2017)"
     reach = "step"
     actions = feature.ACTIONS
+    observations = encoder.READS
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class ICM(Bonus):
         generator: torch.Generator,
     ) -> None:
         super().__init__(observation_space, action_space, config, generator)
-        self.features = Features(self.obs_dim, action_space, config, generator, nn.ELU)
+        self.features = Features(observation_space, action_space, config, generator, nn.ELU)
         dim, action_dim = self.features.dim, self.features.actions.dim
         self.forward_model = mlp([dim + action_dim, *config.forward_net, dim], nn.ReLU, generator)
 

@@ -33,29 +33,6 @@ def mlp(
     return nn.Sequential(*layers)
 
 
-class Convolutions(nn.Module):
-    """The three layers of Mnih et al. 2015, on flat images from 0 to 1."""
-
-    def __init__(self, shape: tuple[int, ...], generator: torch.Generator) -> None:
-        """:param shape: channels, height, width."""
-        super().__init__()
-        self.shape = shape
-        layers: list[nn.Module] = []
-        channels = shape[0]
-        for width, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
-            layer = nn.utils.skip_init(nn.Conv2d, channels, width, size, stride)
-            nn.init.orthogonal_(layer.weight, math.sqrt(2), generator=generator)
-            nn.init.zeros_(layer.bias)
-            layers += [layer, nn.ReLU()]
-            channels = width
-        self.layers = nn.Sequential(*layers)
-        self.width = self.layers(torch.zeros(1, *shape)).numel()
-
-    def forward(self, obs: Tensor) -> Tensor:  # (..., C * H * W) -> (..., width)
-        images = obs.reshape(-1, *self.shape)
-        return self.layers(images).reshape(*obs.shape[:-1], self.width)
-
-
 class RunningMoments(nn.Module):
     """Mean and variance of all values seen, one pair per feature, in double precision.
 

@@ -3,8 +3,8 @@ over all of training.
 
 The first is a count of similar embeddings in the memory of the episode; embeddings learn to tell
 actions apart. The second is RND's error, which can raise the bonus up to five times and never lower
-it. Differences from the paper: perceptrons, a PPO learner with one policy instead of a family of
-them, and running averages that stand still within a rollout.
+it. Differences from the paper: narrower networks, a PPO learner with one policy instead of a family
+of them, and running averages that stand still within a rollout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines.bound import MOST, Above0, Amount
-from baselines.curiosity import feature, rnd
+from baselines.curiosity import encoder, feature, rnd
 from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.episodic import EpisodeMemory
 from baselines.curiosity.feature import Features
@@ -72,6 +72,7 @@ class NGU(Bonus):
     summary: ClassVar[str] = "never give up (Badia et al., 2020)"
     reach = "episode"
     actions = feature.ACTIONS
+    observations = encoder.READS
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class NGU(Bonus):
         generator: torch.Generator,
     ) -> None:
         super().__init__(observation_space, action_space, config, generator)
-        self.features = Features(self.obs_dim, action_space, config, generator)
+        self.features = Features(observation_space, action_space, config, generator)
         self.episode = EpisodeMemory(self.features.dim, limit=config.memory_size)
         self.distances = RunningMoments()  # squared, to the nearest neighbours
         self.rnd = None

@@ -2,7 +2,7 @@
 
 A step is paid for as much as it leads to something more novel than where it set out, and only at
 the first visit of the episode: max(novelty(s') - alpha novelty(s), 0). Novelty is the distance
-between RND's two networks, the root of its error. Differences from the authors' code: perceptrons
+between RND's two networks, the root of its error. Differences from the authors' code: networks
 that see the observation instead of the policy's features, PPO with a second stream instead of
 IMPALA, and visits are counted by what the agent observes, where the code counts the whole map. As
 in RND here, the predictor learns from where steps arrive: an episode's first observation becomes

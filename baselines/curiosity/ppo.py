@@ -28,9 +28,10 @@ from torch import Tensor, nn
 
 from baselines.curiosity.bonus import Transitions, told
 from baselines.curiosity.diagnostic import Diagnostic
+from baselines.curiosity.encoder import Convolutions
 from baselines.curiosity.episodic import forget_episodes
 from baselines.curiosity.learner import Curious
-from baselines.curiosity.network import Convolutions, mlp
+from baselines.curiosity.network import mlp
 from baselines.curiosity.settings import settings_of
 from baselines.curiosity.stream import Stream
 

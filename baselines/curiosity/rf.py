@@ -2,8 +2,8 @@
 
 The bonus is the error of a model that predicts the embedding of the next observation from this one
 and the action. The embedding is a random network that never learns, or, with `feature_space:
-inverse`, the paper's inverse dynamics features. Differences from the paper: perceptrons instead of
-convolutions, and the learner has two reward streams (`ppo.py`), where the paper's adds them up.
+inverse`, the paper's inverse dynamics features. Differences from the paper: narrower layers, and
+the learner has two reward streams (`ppo.py`), where the paper's adds them up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from baselines import api
-from baselines.curiosity import feature
+from baselines.curiosity import encoder, feature
 from baselines.curiosity.bonus import Bonus, Transitions
 from baselines.curiosity.dynamics import Dynamics
 from baselines.curiosity.feature import Features
@@ -59,6 +59,7 @@ class RF(Bonus):
     summary: ClassVar[str] = "errors in random features (Burda et al., 2018)"
     reach = "step"
     actions = feature.ACTIONS
+    observations = encoder.READS
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class RF(Bonus):
         generator: torch.Generator,
     ) -> None:
         super().__init__(observation_space, action_space, config, generator)
-        self.features = Features(self.obs_dim, action_space, config, generator)
+        self.features = Features(observation_space, action_space, config, generator)
         self.dynamics = Dynamics(
             config.members,
             self.features.dim,

@@ -3,8 +3,8 @@
 The bonus is how far a step moves the features of ICM, by the root of how often the episode has been
 where it arrives: ||phi(s') - phi(s)|| / sqrt(N(s')). Features keep what actions can change, and the
 count stops the agent from going back and forth between two states that are far apart. Differences
-from the authors' code: perceptrons, PPO with a second stream instead of IMPALA, ICM's loss with its
-weights (the code weighs an unsquared forward error by 10 and the inverse loss by 0.1), and an
+from the authors' code: other networks, PPO with a second stream instead of IMPALA, ICM's loss with
+its weights (the code weighs an unsquared forward error by 10 and the inverse loss by 0.1), and an
 episode's first observation counts as a visit.
 """
 

@@ -1,8 +1,10 @@
 """Random network distillation (Burda et al. 2018, arXiv:1810.12894).
 
 The bonus is the error of a predictor that learns to copy a fixed random network: large where it was
-seldom trained. Differences from the paper: perceptrons instead of convolutions, and the last
-observation of an episode earns its bonus (the original looked at the next episode's first).
+seldom trained. Of images both see the last frame only, whitened pixel by pixel; behind the paper's
+convolutions stand dense layers of the widths below, its own with `target_net: []`, `predictor_net:
+[512, 512]` and `features_dim: 512`. Difference from the paper: the last observation of an episode
+earns its bonus (the original looked at the next episode's first).
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ from torch import Tensor, nn
 
 from baselines import api
 from baselines.bound import Widths
+from baselines.curiosity import encoder
 from baselines.curiosity.bonus import Bonus, Transitions
-from baselines.curiosity.network import RunningMoments, mlp
+from baselines.curiosity.network import RunningMoments
 
 
 class Config(api.Config):
@@ -51,7 +54,7 @@ class Config(api.Config):
     def memory(self, sizes: api.Sizes) -> dict[str, float]:
         nets = {"target_net": self.target_net, "predictor_net": self.predictor_net}
         return super().memory(sizes) | {
-            name: api.TRAINED * api.weights_of(sizes.obs, *widths, self.features_dim)
+            name: api.TRAINED * encoder.weights(sizes, *widths, self.features_dim)
             for name, widths in nets.items()
         }
 
@@ -67,6 +70,7 @@ class RND(Bonus):
     Config: ClassVar[type[Config]] = Config
     summary: ClassVar[str] = "random network distillation (Burda et al., 2018)"
     reach = "step"
+    observations = encoder.READS
 
     def __init__(
         self,
@@ -76,18 +80,22 @@ class RND(Bonus):
         generator: torch.Generator,
     ) -> None:
         super().__init__(observation_space, action_space, config, generator)
-        target = [self.obs_dim, *config.target_net, config.features_dim]
-        predictor = [self.obs_dim, *config.predictor_net, config.features_dim]
-        self.target = mlp(target, nn.LeakyReLU, generator).requires_grad_(False)
-        self.predictor = mlp(predictor, nn.LeakyReLU, generator)
-        self.moments = RunningMoments(self.obs_dim)
+        self.view = encoder.last_frame(observation_space)
+        self.target, self.predictor = (
+            encoder.encoder(
+                self.view, [*widths, config.features_dim], generator, nn.LeakyReLU, nn.ReLU
+            )
+            for widths in (config.target_net, config.predictor_net)
+        )
+        self.target.requires_grad_(False)
+        self.moments = RunningMoments(self.view.dim)
 
     @torch.no_grad()
     def reward(self, steps: Transitions) -> Tensor:  # (T, B)
         return self.novelty(steps.next_obs)
 
     def update(self, steps: Transitions) -> None:
-        self.moments.update(steps.next_obs.flatten(0, -2))
+        self.moments.update(self.view.of(steps.next_obs).flatten(0, -2))
 
     def loss(self, steps: Transitions) -> Tensor:
         seen = steps.share(self.config.update_proportion, self.generator).next_obs  # (M, D)
@@ -97,5 +105,7 @@ class RND(Bonus):
     def novelty(self, obs: Tensor) -> Tensor:  # (..., D) -> (...)
         return prediction_error(self.predictor, self.target, self.whiten(obs))
 
-    def whiten(self, obs: Tensor) -> Tensor:  # (..., D)
-        return self.moments.whiten(obs) if self.config.normalize_obs else obs
+    def whiten(self, obs: Tensor) -> Tensor:  # (..., D) -> (..., view.dim)
+        """What the two networks see."""
+        seen = self.view.of(obs)
+        return self.moments.whiten(seen) if self.config.normalize_obs else seen

@@ -15,7 +15,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
-from baselines.api import Config, Task
+from baselines.api import Config
 from baselines.lockstep.kernel import LEAKY, RELU, TANH, F, Learned, Net
 from baselines.lockstep.steps import refused_space
 from baselines.sb3 import SB3Agent
@@ -115,10 +115,10 @@ class CompiledAgent(SB3Agent):
 
     model: BaseAlgorithm
 
-    def __init__(self, task: Task, config: Any, env: VecEnv | None = None) -> None:
-        super().__init__(task, config, env)
-        if why := refused_space(self.model.observation_space, self.model.action_space):
+    def _arguments(self, env: VecEnv) -> dict[str, Any]:
+        if why := refused_space(env.observation_space, env.action_space):
             raise ValueError(why)
+        return super()._arguments(env)
 
     @classmethod
     def refuses(cls, config: Config) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""MiniGrid: its view as a vector, made several times quicker than by its own code; its masks."""
+"""MiniGrid: its view as a vector or an image, quicker than by its own code; its masks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _code(cell: Any) -> int:
 _OUTSIDE = _code(Wall())
 
 # Each of the three indices by its largest value, so that each spans [0, 1]. By 255, as for colours
-# of pixels, a door locked and a door open would differ by less than 0.01.
+# of pixels, a door locked and a door open would differ by less than 0.01. The same for bytes.
 _LARGEST = np.array([max(t.values()) for t in (OBJECT_TO_IDX, COLOR_TO_IDX, STATE_TO_IDX)])
 
 
@@ -58,18 +58,27 @@ class FlatImage(gym.ObservationWrapper[NDArray[np.float32], Any, Any]):
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         super().__init__(env)
-        grid = _grid(env, "flat_image")
-        grid.gen_obs = QuickView(grid)  # type: ignore[method-assign]
-        # A step compares its action with up to seven members of an enumeration, which takes NumPy's
-        # numbers 5 us each.
-        grid.actions = cast(Any, SimpleNamespace(**{each.name: int(each) for each in Actions}))
-        cells = grid.agent_view_size**2
+        cells = _quick(env, "flat_image").agent_view_size ** 2
         self._scale = np.tile(1 / _LARGEST, cells).astype(np.float32)
         self.observation_space = gym.spaces.Box(0.0, 1.0, (3 * cells,), np.float32)
 
     def observation(self, observation: dict[str, Any]) -> NDArray[np.float32]:
         scaled: NDArray[np.float32] = observation["image"].reshape(-1) * self._scale
         return scaled
+
+
+class CellImage(gym.ObservationWrapper[NDArray[np.uint8], Any, Any]):
+    """The agent's view alone, as an image of bytes with its three indices as channels, first."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        super().__init__(env)
+        size = _quick(env, "cell_image").agent_view_size
+        self._scale = 255 / _LARGEST
+        self.observation_space = gym.spaces.Box(0, 255, (3, size, size), np.uint8)
+
+    def observation(self, observation: dict[str, Any]) -> NDArray[np.uint8]:
+        scaled = np.rint(observation["image"] * self._scale).astype(np.uint8)
+        return np.ascontiguousarray(scaled.transpose(2, 0, 1))
 
 
 class ActionMasks(gym.Wrapper[Any, Any, Any, Any]):
@@ -107,6 +116,16 @@ def _grid(env: gym.Env[Any, Any], wrapper: str) -> MiniGridEnv:
     grid = env.unwrapped
     if not isinstance(grid, MiniGridEnv):
         raise TypeError(f"{wrapper} is for MiniGrid's environments, not for {grid}")
+    return grid
+
+
+def _quick(env: gym.Env[Any, Any], wrapper: str) -> MiniGridEnv:
+    """Its environment, from now on quicker than by its own code."""
+    grid = _grid(env, wrapper)
+    grid.gen_obs = QuickView(grid)  # type: ignore[method-assign]
+    # A step compares its action with up to seven members of an enumeration, which takes NumPy's
+    # numbers 5 us each.
+    grid.actions = cast(Any, SimpleNamespace(**{each.name: int(each) for each in Actions}))
     return grid
 
 

@@ -168,8 +168,8 @@ def test_an_array_that_may_be_an_image_is_refused_without_the_harness_too(name):
 
 def test_no_learner_is_named_where_none_can_read_and_act():
     env = Noise(SEEN["image"], TAKEN["unbounded"])
-    assert agents.unreadable("ppo_rnd", env) == (
-        "ppo_rnd reads a vector, Discrete, MultiBinary or MultiDiscrete, not Box (64, 64, 3) "
+    assert agents.unreadable("ars", env) == (
+        "ars reads a vector, Discrete, MultiBinary or MultiDiscrete, not Box (64, 64, 3) "
         "uint8: add a wrapper"
     )
 
@@ -178,13 +178,13 @@ def test_check_says_which_arm_cannot_read_which_environment_and_what_can(tmp_pat
     path = tmp_path / "images.yaml"
     path.write_text(
         "name: images\nquestion: Does it read them?\nenvs: [CarRacing32-v3]\nseeds: 3\n"
-        "steps: 20_000\nbase: {agent: ppo}\narms:\n  rnd: {agent: ppo_rnd}\n  ppo: {}\n"
+        "steps: 20_000\nbase: {agent: ppo}\narms:\n  ars: {agent: ars}\n  ppo: {}\n"
     )
     with pytest.raises(UserError) as error:
         expand(path, rehearse=True)
     (problem,) = error.value.problems
-    assert (problem.line, problem.key) == (8, "arms.rnd")
+    assert (problem.line, problem.key) == (8, "arms.ars")
     assert problem.message == (
-        "CarRacing32-v3: ppo_rnd reads a vector, Discrete, MultiBinary or MultiDiscrete, not Box "
+        "CarRacing32-v3: ars reads a vector, Discrete, MultiBinary or MultiDiscrete, not Box "
         "(32, 32, 1) uint8: take one that does, such as ppo, a2c, dqn, or add a wrapper"
     )

@@ -14,6 +14,7 @@ VARYING = [n for n in card_names() if card(n).variants and extra.installed(card(
 TRIALS = {
     "flatten": ("Blackjack-v1", {}),
     "flat_image": ("MiniGrid-Unlock-v0", {}),
+    "cell_image": ("MiniGrid-Unlock-v0", {}),
     "action_masks": ("MiniGrid-Unlock-v0", {}),
     "frame_stack": ("Acrobot-v1", {"frames": 3}),
     "time_aware": ("Acrobot-v1", {}),
@@ -210,6 +211,7 @@ def test_a_wrong_wrapper_is_told_the_way_out(wrapper, way_out):
     ("env", "wrapper", "way_out"),
     [
         ("CartPole-v1", {"name": "flat_image"}, "MiniGrid"),
+        ("CartPole-v1", {"name": "cell_image"}, "MiniGrid"),
         ("CartPole-v1", {"name": "mask_observation", "hide": ["speed"]}, "angular_velocity"),
         ("CartPole-v1", {"name": "mask_observation", "hide": [4]}, "none of the 4 numbers"),
         ("DeepSea-5", {"name": "mask_observation", "hide": ["velocities"]}, "none by name"),
@@ -330,6 +332,28 @@ def test_stacked_images_lie_behind_one_another_in_their_channels():
     stacked = [observation for observation, *_ in walk(env, 3)]
     assert env.observation_space.shape == (8, 10, 6)
     assert np.array_equal(stacked[2], np.concatenate([plain[1], plain[2]], axis=2))
+
+
+def test_cells_are_bytes_with_the_channels_first_and_as_far_apart_as_they_were():
+    wrap = WRAPPERS["cell_image"].apply
+    grid = wrap(bare("MiniGrid-DoorKey-5x5-v0"))
+    for image, *_ in walk(grid, 60):
+        plain = grid.unwrapped.gen_obs()["image"]
+        assert grid.observation_space.contains(image)
+        for channel, largest in enumerate((10, 5, 2)):
+            assert np.array_equal(np.rint(image[channel] / 255 * largest), plain[..., channel])
+
+
+def test_cells_of_minatar_are_bytes_with_the_channels_first():
+    pytest.importorskip("minatar")
+    game = bare("MinAtar-Seaquest-v0")
+    env = WRAPPERS["cell_image"].apply(game)
+    assert env.observation_space == gym.spaces.Box(0, 255, (10, 10, 10), np.uint8)
+    for image, *_ in walk(env, 20):
+        cells = env.unwrapped._game.state()
+        assert env.observation_space.contains(image)
+        assert np.array_equal(image == 255, cells.transpose(2, 0, 1)) and cells.any()
+        assert set(np.unique(image)) == {0, 255}
 
 
 def test_grey_images_keep_one_channel():

@@ -23,6 +23,7 @@ _BOTH: dict[str, tuple[Callable[..., Env], str]] = {
     # What the agent sees.
     "flatten": (observation.flatten, "All that is observed as one vector; categories as 0 and 1"),
     "flat_image": (observation.flat_image, "MiniGrid's view as a flat vector in [0, 1]"),
+    "cell_image": (observation.cell_image, "Cells of MiniGrid or MinAtar as an image of bytes"),
     "action_masks": (observation.action_masks, "MiniGrid tells which actions change something"),
     "frame_stack": (observation.frame_stack, "The last few observations together"),
     "time_aware": (observation.time_aware, "The elapsed share of the time limit, observed too"),

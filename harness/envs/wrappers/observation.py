@@ -32,6 +32,23 @@ def flat_image(env: Env) -> Env:
     return FlatImage(env)
 
 
+def cell_image(env: Env) -> Env:
+    """MinAtar's cells, or MiniGrid's view, with the channels first: 10 x 10 x 10 cells would not
+    tell which they are.
+    """
+    space = env.observation_space
+    if isinstance(space, gym.spaces.Box) and space.dtype == np.bool_ and len(space.shape) == 3:
+        height, width, channels = space.shape
+        return stock.TransformObservation(
+            env,
+            lambda cells: np.moveaxis(cells, 2, 0) * np.uint8(255),
+            gym.spaces.Box(0, 255, (channels, height, width), np.uint8),
+        )
+    from harness.envs.grid import CellImage  # imports minigrid
+
+    return CellImage(env)
+
+
 def action_masks(env: Env) -> Env:
     from harness.envs.grid import ActionMasks  # imports minigrid
 

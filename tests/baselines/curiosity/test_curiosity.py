@@ -330,19 +330,6 @@ def test_the_config_of_the_learner_is_ppo_s_the_curiosity_s_and_the_bonus_s():
     assert set(Config.model_fields) | set(RND.Config.model_fields) <= fields
 
 
-def test_a_learner_of_flat_observations_refuses_images():
-    class Pixels(Corridor):
-        def __init__(self):
-            super().__init__()
-            self.observation_space = spaces.Box(0, 255, (64, 64, 3), np.uint8)
-
-        def reset(self, *, seed=None, options=None):
-            return np.zeros((64, 64, 3), np.uint8), {}
-
-    with pytest.raises(ValueError, match="reads a vector"):
-        PPO_RND(Task(Pixels, 1000), PPO_RND.Config(**SMALL))
-
-
 @pytest.mark.slow
 def test_it_finds_a_reward_that_ppo_does_not():
     settings = {"n_steps": 60, "batch_size": 160, "n_epochs": 4, "ent_coef": 0.01}

@@ -351,19 +351,6 @@ def test_the_config_is_the_algorithm_s_the_curiosity_s_and_the_bonus_s(algorithm
     assert fields == plain | set(Config.model_fields) | set(RND.Config.model_fields)
 
 
-def test_a_learner_of_flat_observations_refuses_images():
-    class Pixels(Corridor):
-        def __init__(self):
-            super().__init__()
-            self.observation_space = spaces.Box(0, 255, (64, 64, 3), np.uint8)
-
-        def reset(self, *, seed=None, options=None):
-            return np.zeros((64, 64, 3), np.uint8), {}
-
-    with pytest.raises(ValueError, match="dqn_rnd reads a vector"):
-        DQN_RND(Task(Pixels, 1000), DQN_RND.Config(**SMALL))
-
-
 @pytest.mark.parametrize("bonus", [name for name in BONUSES if name not in STEPWISE])
 def test_a_bonus_that_needs_a_whole_rollout_is_refused(bonus):
     with pytest.raises(ValueError, match=f"bonus {bonus} .* CuriousDQN takes one"):

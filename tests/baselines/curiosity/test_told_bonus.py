@@ -13,7 +13,7 @@ import baselines
 from baselines import BONUSES
 from baselines.api import Config, NoProgress, Task
 from baselines.curiosity.bonus import REWARD, Bonus
-from baselines.curiosity.network import Convolutions
+from baselines.curiosity.encoder import Convolutions
 
 LEARNERS = ["ppo", "recurrent_ppo", "dqn"]
 COMPILED = [*LEARNERS, "ppo (lockstep)"]
@@ -124,7 +124,8 @@ def test_what_a_bonus_reads_decides_what_the_learner_with_it_reads():
 
     assert own.observations == ("image",)
     for name in BONUSES:
-        assert baselines.entry(baselines.name("ppo", name)).observations == baselines.FLAT
+        read = baselines.entry(baselines.name("ppo", name)).observations
+        assert read == (*baselines.FLAT, "image")
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
