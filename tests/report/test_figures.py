@@ -96,7 +96,8 @@ def crowded(tmp_path_factory):
         sea = np.tri(20, dtype=int)
         for run in sweep.runs:
             if run.env == "DeepSea-20" and run.arm != "without_everything_at_once":
-                fake_store.write_visits(store, run, np.stack([sea] * 4), sea > 0)
+                cells = np.stack([sea] * 4), sea > 0
+                fake_store.write_visits(store, run, *cells, first_steps=100 * np.arange(20) * sea)
             if run.env == "DeepSea-20":
                 fake_store.write_model(store, run, 0.1 + run.seed)
                 fake_store.write_film(store, run)

@@ -9,7 +9,7 @@ from fake_report import TWO_ENVS, report
 from matplotlib import colormaps
 
 from harness.report.evidence import Evidence
-from harness.report.plot import Cells, Points
+from harness.report.plot import Cells, Line, Points
 from harness.report.render import seaborn, style
 from harness.report.results import maps
 from harness.report.results.figures import FIGURES
@@ -106,3 +106,26 @@ def test_only_environments_with_cells_have_a_map(store):
 def test_the_colours_of_a_map_are_told_apart_in_grey():
     red, green, blue, _ = np.moveaxis(colormaps[maps.COLOURS](np.linspace(0, 1, 64)), -1, 0)
     assert (np.diff(0.299 * red + 0.587 * green + 0.114 * blue) < 0).all()
+
+
+def test_a_line_of_coverage_is_the_median_share_of_cells_that_had_been_visited(store):
+    sweep = mapped(store)
+    first = np.where(SEA, 0, -1)
+    first[9, 1:] = -1, -1, -1, 5_000, 5_000, 5_000, 10_000, 10_000, 20_000  # three never
+    for run in sweep.runs:
+        if run.env == "DeepSea-10" and run.arm == "rnd":
+            later = np.where(first > 0, first + 100 * run.seed, first)
+            fake_store.write_visits(store, run, np.stack([SEA * 1] * 4), SEA, first_steps=later)
+    shown = FIGURES["coverage"].plot(Evidence(sweep, store), "DeepSea-10")
+
+    (panel,) = shown.panels
+    (line,) = panel.of(Line)  # of ppo nobody counted when
+    assert line.look.name == "rnd"
+    assert line.y[0] == pytest.approx(46 / 55)
+    assert line.y[-1] == pytest.approx(51 / 55)  # the last cell in one run of three
+    assert line.high[-1] == pytest.approx(52 / 55)
+    assert (np.diff(line.y) >= 0).all()
+
+
+def test_no_coverage_is_drawn_where_nobody_counted_when_cells_were_visited(store):
+    assert FIGURES["coverage"].plot(Evidence(mapped(store), store), "DeepSea-10") == ""

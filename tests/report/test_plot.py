@@ -36,7 +36,8 @@ def evidence(tmp_path_factory):
     for run in sweep.runs:
         fake_store.write_run(store, run, metrics={"train/loss": [3.0, 1.0 + run.seed]})
         if run.env == ENVS[0]:
-            fake_store.write_visits(store, run, np.stack([sea] * 4), sea > 0)
+            first = np.where(sea > 0, 100 * np.arange(20) * (1 + run.seed), -1)
+            fake_store.write_visits(store, run, np.stack([sea] * 4), sea > 0, first_steps=first)
             fake_store.write_model(store, run, 0.1 + run.seed)
             fake_store.write_film(store, run)
             speed = 1e-4 * (1 + ARMS.index(run.arm))  # CPU seconds of a step

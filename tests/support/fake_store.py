@@ -200,9 +200,14 @@ def write_clock(
     edit_result(store.folder(run), lambda facts: facts.update(new))
 
 
-def write_visits(store: Store, run: RunSpec, counts: np.ndarray, reachable: np.ndarray) -> None:
-    """Where training went: (quarters, height, width) visits, (height, width) cells."""
-    np.savez(store.folder(run) / "visits.npz", visits=counts, reachable=reachable)
+def write_visits(
+    store: Store, run: RunSpec, counts: np.ndarray, reachable: np.ndarray, **dates: np.ndarray
+) -> None:
+    """Where training went: (quarters, height, width) visits, (height, width) cells.
+
+    :param dates: `first_steps`, if they are known.
+    """
+    np.savez(store.folder(run) / "visits.npz", visits=counts, reachable=reachable, **dates)
     seal(store.folder(run))
 
 

@@ -263,6 +263,16 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         aggregate=False,
         per="env",
     ),
+    "coverage": Kind(
+        "Coverage in training",
+        "The share of the cells that can be reached to which training had come by each step, "
+        "exploration and all: states, or transitions where the environment's card says so. The "
+        "median of {seeds} and, shaded, their range. An arm with missing runs, or without steps in "
+        "training, is not drawn.",
+        maps.coverage,
+        aggregate=False,
+        per="env",
+    ),
     "films": Kind(
         "Episodes",
         "What trained agents do, without exploration unless the protocol samples: of each arm of a "

@@ -1,14 +1,17 @@
-"""Maps of where training went, for environments whose states are cells of a plane."""
+"""Maps of where training went, for environments whose states are cells of a plane; and how soon
+it had been everywhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from harness.report import plot
 from harness.report.evidence import Evidence
 from harness.report.number import short
-from harness.report.plot import Axis, Cells, Look, Panel, Plot, Points, Shades
+from harness.report.plot import Axis, Cells, Line, Look, Panel, Plot, Points, Shades
 from harness.report.results import caption
 from harness.stats import Array
 from harness.store.run_files import Visits
@@ -82,3 +85,36 @@ def _quarters(evidence: Evidence, env: str, quarters: int) -> list[str]:
         return [f"quarter {i + 1}" for i in range(quarters)]
     ends = [short(budgets[0] * i // quarters) for i in range(quarters + 1)]
     return [f"{ends[i]} to {ends[i + 1]} steps" for i in range(quarters)]
+
+
+_POINTS = 100  # along a line of coverage
+
+
+def coverage(evidence: Evidence, env: str) -> Plot | str:
+    """The share of all cells that training had visited by each step, arm by arm."""
+    runs = {arm: evidence.of(evidence.visits, arm, env) for arm in evidence.arms_on(env)}
+    dated = {
+        arm: each
+        for arm, each in runs.items()
+        if len(each) == len(evidence.specs(arm, env))
+        and all(run.first_steps is not None and run.counts.any() for run in each)
+    }
+    looks, panels = plot.looks(evidence.sweep.arms), []
+    x, y = Axis("environment steps"), Axis("share of the cells", limits=(-0.03, 1.03))
+    for part in plot.groups(list(dated), evidence.baseline):
+        lines = [
+            _covered(evidence.specs(arm, env)[0].steps, dated[arm], looks[arm]) for arm in part
+        ]
+        panels.append(Panel(x, y, tuple(plot.apart(lines)), title=env, env=env))
+    return Plot(tuple(panels), caption.seeds(evidence)) if dated else ""
+
+
+def _covered(budget: int, runs: Sequence[Visits], look: Look) -> Line:
+    """The median of the runs and their range."""
+    steps = np.linspace(0, budget, _POINTS)
+    first = [run.first_steps[run.reachable] for run in runs if run.first_steps is not None]
+    shares = np.stack(
+        [((each >= 0) & (each <= steps[:, None])).mean(axis=1) for each in first]
+    )  # (runs, points)
+    low, high = (shares.min(axis=0), shares.max(axis=0)) if len(shares) > 1 else (None, None)
+    return Line(look, steps, np.median(shares, axis=0), low=low, high=high)
