@@ -20,7 +20,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor, nn
 
 from baselines import api
-from baselines.bound import Above0, LearningRate, Repeats0, Widths
+from baselines.bound import Above0, Amount, LearningRate, Repeats0, Widths
 from baselines.world_models.config import Group
 from baselines.world_models.recurrent import GRU, LSTM
 from baselines.world_models.transformer import Config as AttentionConfig
@@ -59,6 +59,11 @@ class Config(Group):
     sequence_length: int = Field(
         50, ge=1, description="Steps of a window; a transformer attends to no more than these."
     )
+    input_noise: Amount = Field(
+        0.0,
+        description="Standard deviation of noise on the latents that M reads in training, in those "
+        "of the latents: it learns to correct what a dream has added up.",
+    )
     epochs: Repeats0 = Field(20, description="Passes over the data in each round.")
     max_grad: Above0 = Field(1.0, description="Every element of a gradient is clipped here.")
 
@@ -72,8 +77,10 @@ class Config(Group):
 
     @model_serializer(mode="wrap")
     def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Of attention nothing is said where there is none: what is not said moves no key."""
+        """Nothing of attention or noise where there is none: what is not said moves no key."""
         said: dict[str, Any] = write(self)
+        if not self.input_noise:
+            said.pop("input_noise", None)
         if self.cell != "transformer":
             said.pop("attention", None)
         return said
@@ -236,14 +243,25 @@ class MDNRNN(nn.Module):
         return mixture_sample(mixture, temperature, generator)
 
     def losses(
-        self, latents: Tensor, actions: Tensor, rewards: Tensor, terminated: Tensor, mask: Tensor
+        self,
+        latents: Tensor,
+        actions: Tensor,
+        rewards: Tensor,
+        terminated: Tensor,
+        mask: Tensor,
+        noise: torch.Generator | None = None,
     ) -> Losses:
         """Of N windows: latents (N, L + 1, D), actions (N, L, A), the others (N, L).
 
         Where the mask is 0 nothing counts. Only a terminated step is a termination: one that was
         truncated goes on in the dream.
+
+        :param noise: of what is read, never of what is to be predicted.
         """
         before, after = latents[:, :-1], latents[:, 1:]
+        if noise is not None and self.config.input_noise:
+            drawn = torch.randn(before.shape, generator=noise, device=before.device)
+            before = before + self.config.input_noise * drawn
         hidden = self.unroll(before, actions)
         mixture = self.next_latent(hidden, before)
         if self.config.head == "mixture":

@@ -122,7 +122,7 @@ def fit_rnn(
     for epoch in range(config.epochs):
         losses = []
         for rows in minibatches(len(train), config.batch_size, rng):
-            found = memory.losses(*train.batch(torch.from_numpy(rows), generator))
+            found = memory.losses(*train.batch(torch.from_numpy(rows), generator), noise=generator)
             optimizer.zero_grad()
             sum(found).backward()
             torch.nn.utils.clip_grad_value_(parameters, config.max_grad)

@@ -134,6 +134,27 @@ def test_a_change_is_told_relative_to_the_latent(head):
     )
 
 
+def test_noise_is_on_what_is_read_and_never_on_what_is_to_be_predicted():
+    clean, noisy = (memory(head="deterministic", input_noise=noise) for noise in (0.0, 0.5))
+    for model in (clean, noisy):
+        for parameter in model.mixture.parameters():
+            torch.nn.init.zeros_(parameter)  # nothing changes, it says
+    latents, actions = torch.randn(N, 4, D), torch.randn(N, 3, 1)
+    rest = torch.zeros(N, 3), torch.zeros(N, 3), torch.ones(N, 3)
+    drawn = torch.randn(N, 3, D, generator=torch.Generator().manual_seed(1))
+
+    def error(model, noise):
+        return model.losses(latents, actions, *rest, noise=noise).latent
+
+    moved = (latents[:, :-1] + 0.5 * drawn - latents[:, 1:]).pow(2).mean()
+    still = (latents[:, :-1] - latents[:, 1:]).pow(2).mean()
+    torch.testing.assert_close(error(noisy, torch.Generator().manual_seed(1)), moved)
+    torch.testing.assert_close(error(noisy, None), still)  # on held-out data
+    generator = torch.Generator().manual_seed(1)
+    torch.testing.assert_close(error(clean, generator), still)
+    assert torch.equal(generator.get_state(), torch.Generator().manual_seed(1).get_state())
+
+
 # Masks and alignment.
 
 
