@@ -31,7 +31,9 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from harness import report
+from harness.stats import crosscheck
 from harness.store.reader import Store
+crosscheck.RESAMPLES = int(sys.argv[3])
 store = Store(Path(sys.argv[1]))
 report.write(store.sweep("fake"), store, Path(sys.argv[2]))
 heavy = {"torch", "jax", "gymnasium", "stable_baselines3", "baselines"} & set(sys.modules)
@@ -39,17 +41,15 @@ assert not heavy, heavy
 """
 
 
-def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(
-    store, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(crosscheck, "RESAMPLES", 2_000)  # as in the other process
+def test_the_same_store_gives_the_same_bytes_and_no_learner_is_imported(store, tmp_path):
     options = ReportOptions(scores=("final",))
     sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 6, claims=(CLAIM,), report=options)
     fake_store.write_sweep(store, sweep)
     here, there = tmp_path / "here", tmp_path / "there"
     write(sweep, store, here)
+    words = str(store.root), str(there), str(crosscheck.RESAMPLES)
     subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(store.root), str(there)],
+        [sys.executable, "-c", SCRIPT, *words],
         check=True, env=os.environ | {"PYTHONHASHSEED": "1"}, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     digests = [

@@ -33,9 +33,7 @@ def plan_of(folder, value, envs, seeds, test_seeds):
 
 def gap(of, tuned, tested):
     """Of (seeds, environments) scores that nothing has chosen."""
-    at = {(i.env, i.seed): i for i in of.instances()}
-    row = {place: tuned[int(place[1]) - TUNING, int(place[0][1:])] for place in at}
-    scores = [row[i.env, i.seed] for i in of.instances()]
+    scores = [tuned[i.seed - TUNING, int(i.env[1:])] for i in of.instances()]
     trial = SimpleNamespace(user_attrs={loop.SCORES: scores})
     outcome = Outcome(tuple(tested.ravel()), 0, 0, 0.0, None)
     return confirm.promised(of, trial) - confirm.rerun_value(of, outcome)
