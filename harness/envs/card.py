@@ -135,8 +135,9 @@ class Card(Strict):
     )
     cells: str | None = Field(
         None,
-        description='If states are grid cells: "module:function", called with the unwrapped '
-        "environment. Reports then show a map of state visits.",
+        description='If states, or transitions, are cells of a plane: "module:function", called '
+        "with the unwrapped environment. Reports then show a map of visits, and how soon all cells "
+        "were visited.",
     )
     extra: Extra | None = Field(
         None, description="The extra of this package that installs the environment's requirements."

@@ -129,3 +129,15 @@ def test_a_line_of_coverage_is_the_median_share_of_cells_that_had_been_visited(s
 
 def test_no_coverage_is_drawn_where_nobody_counted_when_cells_were_visited(store):
     assert FIGURES["coverage"].plot(Evidence(mapped(store), store), "DeepSea-10") == ""
+
+
+def test_cells_in_a_strip_have_no_map_and_the_report_says_why(store):
+    sweep, strip = mapped(store), np.ones((2, 50), bool)
+    for run in sweep.runs:
+        if run.env == "DeepSea-10":
+            fake_store.write_visits(store, run, np.ones((4, 2, 50), int), strip)
+
+    text = report(store, sweep, figures=["visits"])
+
+    assert "because the cells of DeepSea-10 lie in a strip" in text
+    assert "visits_DeepSea-10" not in text

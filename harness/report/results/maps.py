@@ -16,6 +16,7 @@ from harness.report.results import caption
 from harness.stats import Array
 from harness.store.run_files import Visits
 
+_THIN = 4  # times as long as wide: panels side by side would leave nothing of such a map
 COLOURS = "viridis_r"  # lightness falls all along it: safe for the colour-blind, and in grey
 # Where every episode began, and what it had to reach.
 _START = Look("start", "#d55e00", "o", line=False, size=4.5, hollow=True)
@@ -25,6 +26,8 @@ _GOAL = Look("goal", "#d55e00", "*", line=False, size=7.0)
 def visits(evidence: Evidence, env: str) -> Plot | str:
     """A row per arm, a column per quarter of the budget, in each of them shares that sum to 1."""
     known = [found for (_, at, _), found in evidence.visits.items() if at == env]
+    if known and max(known[0].reachable.shape) > _THIN * min(known[0].reachable.shape):
+        return f"the cells of {env} lie in a strip, of which a map would show nothing"
     rows = _rows(evidence, env) if known else {}
     if not rows:
         return ""
