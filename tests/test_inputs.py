@@ -66,6 +66,7 @@ def agent_file(path):
 FILES = {
     "sweep": (grammar.SWEEP, sweep),
     "design": (grammar.DESIGN, sweep),
+    "looks": (grammar.LOOKS, sweep),
     "search": (grammar.SEARCH, search),
     "card": (grammar.CARD, card),
     "agent": (grammar.AGENT_FILE, agent_file),

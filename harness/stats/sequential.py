@@ -156,14 +156,13 @@ def _state(look: Look, side: int, plan: Decide) -> State:
 
 
 def attainable(plan: Decide, tasks: int) -> float:
-    """The smallest p that any look with an interval can give; 1: none can."""
-    least, ways, before = 1.0, 1.0, 0
-    for n in plan.looks:
-        ways *= float(math.comb(2 * (n - before), n - before)) ** tasks
-        before = n
-        if has_interval(gate(DIFFERENCE, n, tasks)):
-            least = min(least, max(2 / ways, 1 / PATHS) / share(n, plan.cap, plan.reserve))
-    return least
+    """The smallest p that any look can give, which is the last; 1: it has no interval."""
+    if not plan.looks or not has_interval(gate(DIFFERENCE, plan.looks[-1], tasks)):
+        return 1.0
+    blocks = [plan.first, *[plan.block] * (len(plan.looks) - 1)]
+    ways = tasks * sum(math.lgamma(2 * n + 1) - 2 * math.lgamma(n + 1) for n in blocks)
+    least = max(2 * math.exp(-ways), 1 / PATHS)
+    return min(1.0, least / share(plan.looks[-1], plan.cap, plan.reserve))
 
 
 class Paths:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from command import typed
 
+from harness.python import Sweep
 from harness.report.results.looks import BIAS
 from harness.spec import Evaluation
 from harness.store.reader import Store
@@ -187,3 +188,12 @@ def test_the_plan_is_part_of_what_a_sweep_is(folder, trained):
     assert kept.decide is not None
     assert kept.runs[0].evaluation == Evaluation(every=300, episodes=2, final_episodes=3)
     assert len(kept.runs) == 34
+
+
+def test_from_python_the_same_looks_are_followed(folder, trained):
+    sweep(folder, "--until-decided")
+    results = folder / "results"
+    loaded = Sweep.load(folder / "looks.yaml", folder=results)
+    followed = loaded.run(folder=results, until_decided=True)
+    assert len(trained) == 3
+    assert (len(loaded.runs), len(followed.sweep.runs), followed.missing()) == (42, 34, [])

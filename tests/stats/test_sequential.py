@@ -228,8 +228,11 @@ def test_a_reserve_leaves_error_for_seeds_beyond_the_cap():
     [
         (Decide(first=6, block=4, cap=6), 1, 2 / 924),
         (Decide(first=4, block=1, cap=5), 1, 1.0),  # no look has an interval
-        (PLAN, 1, 1 / 50_000 / (14 / 30)),
+        (PLAN, 1, 1 / 50_000),
+        (Decide(first=6, block=4, cap=10, reserve=0.5), 1, 2 / 924 / 70 / 0.5),
+        (Decide(first=6, block=4, cap=10, reserve=0.5, beyond=14), 5, 1 / 50_000 / (1 - 5 / 14)),
+        (Decide(first=1_000, block=1_000, cap=10_000), 1, 1 / 50_000),
     ],
 )
 def test_the_smallest_p_that_looks_can_give(plan, tasks, least):
-    assert attainable(plan, tasks) == pytest.approx(least, rel=1.2)
+    assert attainable(plan, tasks) == pytest.approx(least)

@@ -45,6 +45,10 @@ DESIGN: dict[str, Any] = {
     },
     "claims": ["full > no_x by final"],
 }
+LOOKS: dict[str, Any] = {
+    **{key: value for key, value in DESIGN.items() if key != "seeds"},
+    "decide": {"first": 6, "block": 4, "cap": 30, "reserve": 0.2, "beyond": 38},
+}
 SEARCH: dict[str, Any] = {
     "name": "drawn",
     "question": "Which?",
