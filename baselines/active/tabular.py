@@ -166,8 +166,8 @@ class MaxTabular:
         return int(rng.choice(np.flatnonzero(values == values.max())))
 
     def _metrics(self, utilities: list[float]) -> dict[str, float]:
-        metrics = {"explore/utility": float(np.mean(utilities))}
-        metrics["explore/expected_utility"] = float(self._utility.mean())
+        metrics = {"curiosity/utility": float(np.mean(utilities))}
+        metrics["curiosity/expected_utility"] = float(self._utility.mean())
         metrics["rollout/transitions"] = float(np.count_nonzero(self._tried()))
         if self._ended:
             returns, lengths = zip(*self._ended, strict=True)

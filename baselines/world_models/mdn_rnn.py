@@ -77,10 +77,8 @@ class Config(Group):
 
     @model_serializer(mode="wrap")
     def _said(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Nothing of attention or noise where there is none: what is not said moves no key."""
+        """Of attention nothing is said where there is none: what is not said moves no key."""
         said: dict[str, Any] = write(self)
-        if not self.input_noise:
-            said.pop("input_noise", None)
         if self.cell != "transformer":
             said.pop("attention", None)
         return said

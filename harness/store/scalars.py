@@ -69,8 +69,8 @@ SCALARS: Mapping[str, str] = {
     "curiosity/scaled_return": "mean intrinsic return, scaled as the bonus is",
     "curiosity/int_coef": "weight of the bonus",
     # Active exploration: MAX.
-    "explore/utility": "max: mean utility of the steps since the row before, before each was taken",
-    "explore/expected_utility": "max_tabular: mean utility of all pairs of a state and an action",
+    "curiosity/utility": "max_tabular: mean utility of the last steps, each before it was taken",
+    "curiosity/expected_utility": "max_tabular: mean utility of all states and actions",
     "rollout/transitions": "max_tabular: pairs of a state and an action that were tried so far",
     # World models: V and M, then Dreamer's one model.
     "train/vae_epoch": "world_model: passes of V over the observations",
@@ -119,18 +119,18 @@ SCALARS: Mapping[str, str] = {
     "dream/reward": "dreamer: mean imagined reward",
     "dream/continue": "dreamer: mean imagined probability that the episode goes on",
     "dream/value": "dreamer: mean value of the imagined states",
+    "train/ensemble_loss": "plan2explore: squared error of the ensemble's guesses",
     **{
-        f"explorer/{name}": f"plan2explore: {what}"
-        for name, what in (
-            ("ensemble_loss", "squared error of the ensemble's guesses of the next latent"),
-            ("reward", "mean imagined disagreement of the ensemble"),
-            ("return", "mean imagined return of the explorer"),
-            ("value", "mean value of the states that the explorer imagines"),
-            ("continue", "mean imagined probability that the explorer's episode goes on"),
-            ("actor_loss", "loss of the explorer's actor"),
-            ("critic_loss", "loss of its critic"),
-            ("entropy_loss", "negative entropy of its actor"),
-            ("return_scale", "range of returns by which its advantages are divided"),
+        f"{group}/explorer_{name}": f"plan2explore: {what}"
+        for group, name, what in (
+            ("dream", "reward", "mean imagined disagreement of the ensemble"),
+            ("dream", "return", "mean imagined return of the explorer"),
+            ("dream", "value", "mean value of the states that the explorer imagines"),
+            ("dream", "continue", "mean imagined probability that its episode goes on"),
+            ("train", "actor_loss", "loss of the explorer's actor"),
+            ("train", "critic_loss", "loss of its critic"),
+            ("train", "entropy_loss", "negative entropy of its actor"),
+            ("train", "return_scale", "range of returns by which its advantages are divided"),
         )
     },
     # What the harness adds.

@@ -102,7 +102,7 @@ def test_the_report_of_a_design_shows_what_its_components_add(tmp_path):
     folder = write_report(store, sweep, ["components", "path"])
     text = (folder / "report.md").read_text()
 
-    row = re.search(r"\| a \| (.* \[.*) \|", text)[1]
+    row = re.search(r"^\| a \| (.* \[.*) \|", text, re.MULTILINE)[1]
     for low, high in re.findall(r"0\.25 \[(\S+), (\S+)\]", row):
         assert float(low) < 0.25 < float(high)  # 6 equal runs an arm leave others possible
     assert row.count("0.25 [") == 3

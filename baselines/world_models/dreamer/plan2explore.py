@@ -120,10 +120,10 @@ class ExploringTrainer(Trainer):
         judged = explorer.judge(dream, going_on, rewards)
         critic_loss = explorer.critic_loss(dream, going_on, judged.returns)
         guessed = ensemble.loss(states, batch)
-        metrics = {f"explorer/{name.split('/')[1]}": v for name, v in judged.metrics.items()}
+        metrics = {name.replace("/", "/explorer_"): v for name, v in judged.metrics.items()}
         metrics |= {
-            "explorer/critic_loss": critic_loss.detach(),
-            "explorer/ensemble_loss": guessed.detach(),
+            "train/explorer_critic_loss": critic_loss.detach(),
+            "train/ensemble_loss": guessed.detach(),
         }
         return Losses(
             task.judging + critic_loss + guessed, task.acting + judged.loss, task.metrics | metrics

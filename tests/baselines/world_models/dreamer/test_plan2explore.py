@@ -109,7 +109,7 @@ def test_an_update_moves_the_explorer_and_its_ensemble_too(kind, grad):
     still = {name for name in after if torch.equal(after[name], before[name])}
     assert not {name for name in still if name.startswith(("explorer.", "ensemble."))}
     assert all(torch.isfinite(value) for value in metrics.values())
-    assert metrics["explorer/reward"] > 0
+    assert metrics["dream/explorer_reward"] > 0
 
 
 @pytest.mark.parametrize("grad", GRADS)
