@@ -237,8 +237,12 @@ class Panel:
         return low - room, high + room
 
     def _values(self, along: str) -> Iterator[Any]:
-        """Where its marks stand; their intervals lie along the values, not along rows."""
-        ends = ("low", "high", "low_all", "high_all")
+        """Where its marks stand; their intervals lie along the values, not along rows.
+
+        A band of the whole line is wide, for it is symmetric: it may leave the panel, and does not
+        stretch it to returns that no run could have.
+        """
+        ends = ("low", "high")
         names = (along, *ends) if (along == "x") == bool(self.y.names) else (along,)
         for mark in self.marks:
             for part in (mark, getattr(mark, "end", None)):

@@ -106,6 +106,7 @@ def bands(statistic: str, seeds: int, tasks: int, joint: bool) -> str:
         edges = "pointwise"
         if joint and stats.holds_lines(whole, seeds, tasks):
             edges += " where shaded; between the thin lines lies the whole line at 95 %"
+            edges += " (they may leave the panel)"
         text = f"The band is {_KINDS.get(statistic, _BAND)}, {edges}."
         return f"{text} {stamp(statistic, seeds, tasks)}" if shows == "stamped" else text
     why = f"with {count(seeds)} no interval covers often enough."
