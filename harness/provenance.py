@@ -46,6 +46,7 @@ PACKAGES = (
 UNDECIDING = ("pydantic",)  # it holds an agent's hyper-parameters
 # The table of all learners: what it says of one, its version, stands in the spec.
 REGISTRY = "baselines"
+KERNEL = "baselines.lockstep.kernel"  # by which all that the engine lockstep compiles computes
 DOOR = "harness"  # `import harness as h` imports when asked: what a script asked decides no run
 OURS = ("harness", "baselines")
 COMMIT = "commit.json"  # beside this file, where the code was brought to another machine
@@ -232,11 +233,17 @@ def facts(agent: object, modules: set[str]) -> dict[str, Any]:
         counts, too.
     """
     every = modules | modules_of(agent)
+    digests = sources(every)
+    # What another run of this process imported is no fact of this one.
+    computes = {
+        "torch_arithmetic": any(name.partition(".")[0] == "torch" for name in every),
+        "lockstep_arithmetic": KERNEL in digests,
+    }
     return {
         "device": ", ".join(sorted(devices(agent))) or CPU,
-        "sources": sources(every),
+        "sources": digests,
         "packages": packages(every),
-        "machine": machine(),
+        "machine": {name: fact for name, fact in machine().items() if computes.get(name, True)},
         "git": git(),
     }
 
@@ -316,8 +323,7 @@ def _version(name: str) -> str:
 def machine() -> dict[str, Any]:
     """The facts about this computer and process that can decide bits or speed.
 
-    A run that never imported torch, or what the engine lockstep compiles, says nothing of it; the
-    rest is equal for all runs of a machine.
+    A process that never imported torch, or what the engine lockstep compiles, says nothing of it.
     """
     cpu = _cpuinfo()
     flags = (cpu.get("flags") or cpu.get("Features", "")).split()
@@ -338,7 +344,7 @@ def machine() -> dict[str, Any]:
     }
     if torch := sys.modules.get("torch"):
         facts["torch_arithmetic"] = _torch_arithmetic(torch)
-    if "baselines.lockstep.kernel" in sys.modules:
+    if KERNEL in sys.modules:
         facts["lockstep_arithmetic"] = _lockstep_arithmetic()
     return facts
 

@@ -27,6 +27,31 @@ ROOT = Path(__file__).parents[1]
 SETTINGS = {"pydantic", "ruamel.yaml", "pillow"}
 
 
+# The machine --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agent", "engine", "told"),
+    [
+        ("tabular_q", "sb3", set()),
+        ("ppo", "sb3", {"torch_arithmetic"}),
+        ("dreamer", "sb3", {"torch_arithmetic"}),
+        ("ppo", "lockstep", {"torch_arithmetic", "lockstep_arithmetic"}),
+    ],
+)
+def test_a_run_tells_by_what_it_computed_and_not_what_its_process_had_imported(agent, engine, told):
+    for name in ("torch", provenance.KERNEL):
+        importlib.import_module(name)
+    card = envs.card("CartPole-v1")
+    task = Task(lambda: envs.make(card), steps=256, seed=0, env_seed=1)
+    made = agents.make(agent, task, tiny(agent).hparams, engine)
+
+    machine = provenance.facts(made, {agents.entry(agent, engine).module})["machine"]
+
+    assert {name for name in machine if name in ("torch_arithmetic", "lockstep_arithmetic")} == told
+    assert "numpy_arithmetic" in machine
+
+
 # Sources ------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from baselines import LOCKSTEP
 from baselines.api import Agent, Barrier, NoProgress
 from harness import agents, envs, provenance
 from harness.config import study
@@ -154,7 +153,7 @@ def _train(
 
     agent = make()
     facts = provenance.facts(agent, origins)
-    made_by = _made_by(facts, spec.engine.name)
+    made_by = _made_by(facts)
     if log.barrier and (why := _moved(log.barrier["made_by"], made_by)):
         log.begin_anew(why)  # the bits may be others
         agent = make()
@@ -213,12 +212,9 @@ def _train(
     }
 
 
-def _made_by(facts: Mapping[str, Any], engine: str) -> dict[str, Any]:
+def _made_by(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the bits of a run beside its spec."""
-    deciding = {name: facts[name] for name in ("device", "sources", "packages", "machine")}
-    if engine != LOCKSTEP:  # another run of this process may have compiled
-        deciding["machine"] = {**facts["machine"], "lockstep_arithmetic": None}
-    return deciding
+    return {name: facts[name] for name in ("device", "sources", "packages", "machine")}
 
 
 def _moved(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from small_world_model import merge
 from tiny import ENTRIES, NESTED, each, store_at, tiny
 
 import baselines.sb3
-from baselines import ENGINES, LOCKSTEP, SB3, state
+from baselines import ENGINES, SB3, state
 from baselines.classic.random import Random
 from baselines.world_models.world_model import WorldModel
 from harness import agents, envs
@@ -533,15 +533,6 @@ def test_what_learns_nothing_passes_no_barrier_and_is_the_run_that_it_is_without
 
     assert (random.checkpoint, learner.checkpoint) == (None, Checkpoint(every=100))
     assert random.key == resolve(Request("random", "CartPole-v1", 400)).key
-
-
-def test_a_run_goes_on_whatever_else_its_process_has_compiled():
-    facts = {name: {"one": 1} for name in ("device", "sources", "packages", "machine")}
-    compiled = facts | {"machine": {"one": 1, "lockstep_arithmetic": "AVX2"}}
-
-    moved = {e: train._moved(*(train._made_by(each, e) for each in (facts, compiled)))
-             for e in (SB3, LOCKSTEP)}  # fmt: skip
-    assert moved == {SB3: "", LOCKSTEP: "machine.lockstep_arithmetic was None and is AVX2"}
 
 
 @pytest.mark.parametrize("every", [400, 50_000])
