@@ -74,7 +74,7 @@ docs: $(READY)  ## the site in docs/_build/html, without a warning
 digest: $(READY)  ## docs/results/SWEEP from a finished sweep or search, for pages to quote: make digest SWEEP=rnd
 	test -d $(RESULTS)/searches/$(SWEEP) || $(BIN)/harness report $(SWEEP) --results $(RESULTS)
 	rm -rf docs/results/$(SWEEP) && mkdir -p docs/results/$(SWEEP)
-	find $(wildcard $(RESULTS)/s*/$(SWEEP)/report) -maxdepth 1 -type f ! -name report.html \
+	find $(RESULTS)/s*/$(SWEEP)/report -maxdepth 1 -type f ! -name report.html \
 		-exec cp {} docs/results/$(SWEEP) \;
 	$(BIN)/python docs/extension/results.py
 	$(BIN)/python docs/extension/checklist.py
