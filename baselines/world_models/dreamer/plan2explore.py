@@ -11,7 +11,7 @@ encoded image, and the reward is their standard deviation, not their variance.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from pydantic import Field
@@ -141,7 +141,8 @@ class Plan2Explore(Dreamer):
     Model: ClassVar[type[Model]] = ExploringModel
     Trainer: ClassVar[type[Trainer]] = ExploringTrainer
     model: ExploringModel
+    _config: Config
 
     def _behaviour(self, step: int) -> Behaviour:
-        free: Any = self._config
-        return self.model.explorer if step <= free.reward_free * self._task.steps else self.model
+        free = step <= self._config.reward_free * self._task.steps
+        return self.model.explorer if free else self.model

@@ -49,7 +49,7 @@ def across(evidence: Evidence) -> Table:
 
 
 def failing(evidence: Evidence, arm: str, env: str) -> str:
-    """`1 of 10: 10 % [0 %, 45 %]`, of the runs that have ended."""
+    """`1 of 10 [0.3 %, 44.5 %]`, of the runs that have ended."""
     anchors = evidence.sweep.anchors.get(env)
     scores = np.array(evidence.of(evidence.numbers[RETURN], arm, env))
     lost = sum(status.state in LOST for status in evidence.statuses_of(arm, env))
@@ -81,9 +81,9 @@ def within(evidence: Evidence) -> Table:
 _ACROSS = (
     "Of the final score. Worst: the mean of the worst quarter of runs (conditional value at risk). "
     "Next run within: the chance that one more run lies between the worst and the best. Holds at "
-    "least: the share of all such runs that lie there, with 95 % confidence. Both are exact "
-    "whatever the distribution. Failed: a run that crashed or diverged{ending}; with a 95 % "
-    "interval of Clopper and Pearson."
+    "least: the share of all such runs that lie there, with 95 % confidence. Both hold "
+    "whatever the distribution, and ties only raise them. Failed: a run that crashed or "
+    "diverged{ending}; with a 95 % interval of Clopper and Pearson."
 )
 _WITHIN = (
     "Of the learning curve of each run, IQM over seeds. Drawdown: how far an evaluation falls "
