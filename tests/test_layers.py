@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from source import imports
+from source import imports, later
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +35,7 @@ TRAINERS = {"torch", "jax", "gymnasium", "stable_baselines3", "sb3_contrib", "ba
 WRITERS = {"agents", "envs", "own", "setting", "train", "sweep"}
 
 SOURCES = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("baselines/**/*.py")])
+TABLE = ROOT / "baselines" / "__init__.py"  # of all learners, which loads one when it is asked for
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 
@@ -85,6 +86,16 @@ def test_the_names_of_a_runs_files_are_known_to_the_store_alone():
     for path in SOURCES:
         if "harness" in path.parts and room(path) != "store":
             assert not [name for name in imports(path) if name.startswith("harness.store.layout")]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SOURCES if path.is_relative_to(ROOT / "baselines") and path != TABLE],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_what_a_learner_is_made_of_is_imported_with_it(path):
+    """Else its record would name what other runs of the process had imported."""
+    assert not [name for name in later(path) if name.startswith("baselines")]
 
 
 def test_no_files_import_one_another_in_a_circle():

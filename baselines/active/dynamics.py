@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 
 from baselines.world_models.open_loop import Prediction
-
-if TYPE_CHECKING:
-    import torch
 
 LEAST = 1e-12  # a probability that is 0 in a table
 
@@ -50,6 +48,4 @@ class TabularDynamics:
 
 
 def _drawn(p: np.ndarray, generator: torch.Generator) -> np.ndarray:  # (N, S) -> (N,)
-    import torch
-
     return torch.multinomial(torch.from_numpy(p), 1, generator=generator).numpy()[:, 0]

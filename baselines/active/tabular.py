@@ -20,6 +20,7 @@ from gymnasium import spaces
 from pydantic import Field
 
 from baselines import api
+from baselines.active.dynamics import TabularDynamics
 from baselines.active.planner import plan
 from baselines.active.utility import jensen_shannon
 from baselines.bound import Above0, Count, Fraction, Positive, Repeats
@@ -203,10 +204,8 @@ class MaxTabular:
         rows = np.asarray(observation).reshape(-1) - self._first_state
         return self._first_action + self._task_values[rows].argmax(axis=-1), None
 
-    def dynamics(self) -> Any:
+    def dynamics(self) -> TabularDynamics:
         """The mean of the posterior, alone."""
-        from baselines.active.dynamics import TabularDynamics  # imports torch, which no table needs
-
         counts = self._counts + self._config.prior_weight / self._counts.shape[-1]
         model = counts / counts.sum(axis=-1, keepdims=True)
         return TabularDynamics(model, self._mean_rewards(), self._first_state, self._first_action)
