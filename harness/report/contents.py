@@ -41,6 +41,7 @@ from harness.report.results import (
     risk,
     runs,
     scores,
+    stability,
 )
 from harness.report.results.figures import FIGURES, FIGURES_SECTION, Kind
 from harness.spec import ResolvedSweep
@@ -115,6 +116,7 @@ def _document(
         "the figures": lambda: [_figures(evidence, folder, options)],
         "the scores": lambda: [scores.section(evidence)],
         "the risk": lambda: [risk.section(evidence)],
+        "the stability": lambda: stability.section(evidence, drawn),
         "CPU time": lambda: cpu_time.section(evidence, drawn),
         "components": lambda: components.section(evidence),
         "world models": lambda: models.section(evidence),

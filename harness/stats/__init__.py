@@ -77,6 +77,16 @@ from harness.stats.sequential import Course as Course
 from harness.stats.sequential import Look as Look
 from harness.stats.sequential import Pair as Pair
 from harness.stats.sequential import follow as follow
+from harness.stats.stability import CHANGES as CHANGES
+from harness.stats.stability import REFERENCE as REFERENCE
+from harness.stats.stability import Change as Change
+from harness.stats.stability import Judged as Judged
+from harness.stats.stability import Variation as Variation
+from harness.stats.stability import follow_otherwise as follow_otherwise
+from harness.stats.stability import judge as judge
+from harness.stats.stability import rank_shares as rank_shares
+from harness.stats.stability import ranks as ranks
+from harness.stats.stability import variations as variations
 from harness.stats.subset import SEEDS_FOR_SUBSETS as SEEDS_FOR_SUBSETS
 from harness.stats.subset import SUBSETS as SUBSETS
 from harness.stats.subset import FewerSeeds as FewerSeeds

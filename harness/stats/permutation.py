@@ -22,17 +22,23 @@ from harness.stats.aggregate import Array
 ALPHA = 0.05  # of the family: the chance that any of its claims is decided wrongly
 
 
-def permutation_p(x: Array, y: Array) -> float:
-    """The two-sided p-value of "which runs are whose does not matter". (runs, tasks) each."""
+def permutation_p(x: Array, y: Array, weights: Sequence[int] = ()) -> float:
+    """The two-sided p-value of "which runs are whose does not matter". (runs, tasks) each.
+
+    :param weights: how often the rank sum of each task counts; empty: all once.
+    """
     total, null, reach = 0, np.ones(1), 0
     for task in range(x.shape[1]):
         ours, theirs = (column[~np.isnan(column)] for column in (x[:, task], y[:, task]))
         # Midranks, doubled: whole numbers, however values tie.
         ranks = (2 * rankdata(np.concatenate([ours, theirs]))).astype(int)
         centre = len(ours) * (len(ranks) + 1)  # what the sum of our ranks is expected to be
-        total += int(ranks[: len(ours)].sum()) - centre
         of_task, lowest = _rank_sums(tuple(sorted(ranks.tolist())), len(ours))
-        null, reach = np.convolve(null, of_task), reach + lowest - centre
+        weight = weights[task] if weights else 1
+        spread = np.zeros(weight * (len(of_task) - 1) + 1)
+        spread[::weight] = of_task
+        total += weight * (int(ranks[: len(ours)].sum()) - centre)
+        null, reach = np.convolve(null, spread), reach + weight * (lowest - centre)
     return _beyond(null, reach, total)
 
 

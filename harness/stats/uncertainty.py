@@ -232,21 +232,24 @@ def contrast(
     *names: str,
     span: Array | None = None,
     level: float = LEVEL,
+    like: Statistic | None = None,
+    resamples: int = RESAMPLES,
 ) -> Estimate:
     """The sum of weight * statistic(scores) over arms, whose runs are resampled independently.
 
     :param span: the least and the greatest score that each task may have, (2, tasks), as far as
         they are known: see `contrast_limits`.
     :param level: of the interval; 1: there is none.
+    :param like: the statistic by whose coverage it may be shown; default: itself.
     """
     n = min(smallest_task(part.scores) for part in parts)
     tasks = parts[0].scores.shape[1]
-    shows = gate(difference_of(statistic, len(parts)), n, tasks)
+    shows = gate(difference_of(like or statistic, len(parts)), n, tasks)
     if not has_interval(shows) or level >= 1:
         point = sum(part.weight * float(statistic(part.scores)) for part in parts)
         return Estimate(point, math.nan, math.nan, n, "point")
     rngs = [generator(*names, part.name) for part in parts]
-    found = contrast_limits(parts, statistic, rngs, RESAMPLES, span, level)
+    found = contrast_limits(parts, statistic, rngs, resamples, span, level)
     point, low, high = float(found.point), float(found.low), float(found.high)
     if math.isnan(low):
         shows = "tied"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness import stats
 from harness.report.document import Outcome
@@ -60,12 +60,18 @@ def examine(claim: Claim, scores: Scores, span: Array | None = None) -> Finding:
     x, y = (scores.matrix(arm, envs) for arm in arms)
     gap = stats.difference(x, y, stats.iqm, *arms, *(envs or ()), span=span)
     chance = stats.improvement(x, y)
-    if math.isnan(gap.low):
-        why = f"{gap.n} seeds give no interval, and decide nothing"
-        if gap.shows == "tied":
-            why = f"all runs tie, and {gap.n} seeds leave others possible"
-        return Finding(claim, better, worse, gap, chance, 1.0, why)
-    return Finding(claim, better, worse, gap, chance, stats.permutation_p(x, y))
+    return tested(Finding(claim, better, worse, gap, chance, stats.permutation_p(x, y)))
+
+
+def tested(finding: Finding) -> Finding:
+    """As it is, or, where its difference has no interval, with no test: that decides nothing."""
+    gap = finding.difference
+    if not math.isnan(gap.low):
+        return finding
+    why = f"{gap.n} seeds give no interval, and decide nothing"
+    if gap.shows == "tied":
+        why = f"all runs tie, and {gap.n} seeds leave others possible"
+    return replace(finding, p=1.0, why=why)
 
 
 def unexamined(claim: Claim, why: str, pending: bool = False) -> Finding:

@@ -22,6 +22,7 @@ from harness.report.results import (
     losses,
     maps,
     models,
+    stability,
 )
 from harness.report.results.claims import SCORE_WORDS
 from harness.stats import Array, Band, Estimate, MissingRuns
@@ -222,6 +223,17 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "The order is chosen by these scores: it describes, and tests nothing. Over {envs} and "
         "{seeds} each. {bar}",
         components.path_plot,
+    ),
+    "stability": Kind(
+        "What the verdicts hang on",
+        "The difference of the IQMs of the normalised scores of each claim over all environments: "
+        "as it is, and with the environment of a row left out, counting double, or with its "
+        "reference score at half and at twice its distance from the random policy. A ring: the "
+        "claim would have another verdict. {seeds} on each environment. {comparison}",
+        stability.plot_of,
+        per="sweep",
+        statistics=(stats.DIFFERENCE,),
+        section=stability.SECTION,
     ),
     "equal_cpu": Kind(
         "Score against CPU time",
