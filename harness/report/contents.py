@@ -110,7 +110,7 @@ def _document(
     parts: dict[str, Callable[[], Iterable[Section]]] = {
         "the claims": lambda: [
             claims.section(evidence),
-            *looks.section(evidence),
+            *looks.section(evidence, drawn),
             *runs.gaps(evidence),
         ],
         "the figures": lambda: [_figures(evidence, folder, options)],

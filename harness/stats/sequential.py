@@ -50,6 +50,8 @@ class Look(NamedTuple):
     worse: Estimate
     difference: Estimate  #: of the IQMs, at `level`
     improvement: Estimate  #: P(a run of the better arm scores above one of the worse)
+    boundary: float  #: the P(improvement) beyond which a path is stopped here, at the plan's alpha,
+    first_step: float  #: and at the first step of Holm's correction
 
 
 class Pair(NamedTuple):
@@ -112,7 +114,7 @@ def follow(
     """
     levels = np.union1d(printed, plan.alpha / np.arange(1, len(pairs) + 1))
     courses = [Course(pair, len(plan.looks)) for pair in pairs]
-    relabelled = [Paths(plan, levels, pair.names, paths) for pair in pairs]
+    relabelled = [Paths(plan, levels, pair.names, paths, len(pairs)) for pair in pairs]
     for n in plan.looks:
         ready = [
             i
@@ -125,7 +127,7 @@ def follow(
         for i in ready:
             p, level = relabelled[i], 1 - relabelled[i].outside
             found = (estimates or _estimates)(pairs[i], n, level, adjusted[i])
-            look = Look(n, p.p, adjusted[i], p.spent, p.as_far, level, *found)
+            look = Look(n, p.p, adjusted[i], p.spent, p.as_far, level, *found, *p.boundaries)
             courses[i].looks.append(look)
             courses[i].state = _state(look, relabelled[i].side, plan)
     return courses
@@ -169,14 +171,24 @@ class Paths:
     """The relabelled paths of one claim, and which of them the looks so far have stopped."""
 
     def __init__(
-        self, plan: Decide, levels: Array, names: Sequence[str], paths: int = PATHS
+        self,
+        plan: Decide,
+        levels: Array,
+        names: Sequence[str],
+        paths: int = PATHS,
+        family: int = 1,
     ) -> None:
-        """:param levels: of error, ascending; the plan's alpha is one of them."""
+        """:param levels: of error, ascending; the plan's alpha and its share of a `family` are
+        among them.
+        """
         self.p = 1.0
         self.side = 0  # of 0, where what happened stood when p last fell
         self.spent = self.as_far = self.outside = 0.0  # at the last look
         self._plan, self._levels, self._names, self._paths = plan, levels, names, paths
-        self._alpha = int(np.argmin(np.abs(levels - plan.alpha)))
+        self._alpha, self._first = (
+            int(np.argmin(np.abs(levels - level))) for level in (plan.alpha, plan.alpha / family)
+        )
+        self.boundaries = (1.0, 1.0)  # at the last look: see `Look`
         self._signs: list[tuple[NDArray[np.intp], NDArray[np.int8]]] = []  # of each block
         self._seen = 0
         self._stopped = np.zeros((len(levels), paths), dtype=bool)
@@ -188,7 +200,10 @@ class Paths:
         far = np.abs(sums)
         self.spent = share(len(x), self._plan.cap, self._plan.reserve)
         self.as_far = float((far >= far[0]).mean())
-        self._stop(far)
+        bounds = self._stop(far)
+        # A sum W of n runs on each of M tasks is a P(improvement) of 1/2 + W / (4 n^2 M).
+        a, b = 0.5 + bounds[[self._alpha, self._first]] / (4 * len(x) * x.size)
+        self.boundaries = float(a), float(b)
         p = self._p()
         if p < self.p:
             self.p, self.side = p, int(np.sign(sums[0]))
@@ -223,18 +238,23 @@ class Paths:
             start = end
         return sums
 
-    def _stop(self, far: Array) -> None:
-        """At every level, stop the paths that are furthest out, as many as may be by now."""
+    def _stop(self, far: Array) -> Array:
+        """At every level, stop the paths that are furthest out, as many as may be by now.
+
+        :return: beyond which sums they are.
+        """
+        bounds = np.full(len(self._levels), -1.0)
         order = np.argsort(-far)
         ordered = far[order]
         for i, level in enumerate(self._levels):
             stopped = self._stopped[i]
             room = math.floor(level * self.spent * self._paths + _ROUNDING) - int(stopped.sum())
             living = ordered[~stopped[order]]
-            boundary = living[room] if room < len(living) else -1.0
-            if i == self._alpha:
-                self.outside = float((far > boundary).mean())
-            stopped |= far > boundary
+            if room < len(living):
+                bounds[i] = living[room]
+            stopped |= far > bounds[i]
+        self.outside = float((far > bounds[self._alpha]).mean())
+        return bounds
 
     def _p(self) -> float:
         """The least level at which what happened is stopped, there and at every larger one."""

@@ -11,6 +11,9 @@ import pytest
 from command import typed
 
 from harness.python import Sweep
+from harness.report.evidence import Evidence
+from harness.report.plot import Points
+from harness.report.results.figures import FIGURES
 from harness.report.results.looks import BIAS
 from harness.spec import Evaluation
 from harness.store.reader import Store
@@ -197,3 +200,15 @@ def test_from_python_the_same_looks_are_followed(folder, trained):
     followed = loaded.run(folder=results, until_decided=True)
     assert len(trained) == 3
     assert (len(loaded.runs), len(followed.sweep.runs), followed.missing()) == (42, 34, [])
+
+
+def test_the_figure_shows_each_claim_from_its_first_look_to_its_last(folder, trained):
+    sweep(folder, "--until-decided")
+    store = Store(folder / "results")
+
+    first, second = FIGURES["looks"].plot(Evidence(store.sweep("looks"), store), "final").panels
+    for panel, seeds, decided in ((first, [6], True), (second, [6, 10, 14], False)):
+        paths = [mark for mark in panel.of(Points) if mark.look.name == "all runs so far"]
+        assert [mark.x.tolist() for mark in paths] == [seeds]
+        assert any(mark.look.name == "decided" for mark in panel.of(Points)) == decided
+        assert panel.limits("x")[1] > 14

@@ -173,6 +173,22 @@ def test_at_every_level_no_more_paths_are_stopped_than_may_be():
         assert (of._stopped.mean(axis=1) <= LEVELS * share(n, plan.cap) + 1e-9).all()
 
 
+@pytest.mark.parametrize("kind", ["apart", "ties", "zero-one"])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_path_is_stopped_where_its_chance_of_improvement_leaves_the_boundary(kind, seed):
+    x, y = scores(kind, seed)
+    never = np.empty((0, 2))  # a second claim: its first step of Holm's correction is stricter
+    pairs = [Pair(x, y, ("a",)), Pair(never, never, ("b",))]
+    course = follow(pairs, Decide(first=6, block=4, cap=14), paths=2_000)[0]
+
+    beyond = [abs(look.improvement.point - 0.5) + 0.5 > look.boundary for look in course.looks]
+    strictly = [abs(look.improvement.point - 0.5) + 0.5 > look.first_step for look in course.looks]
+    for i, look in enumerate(course.looks):
+        assert 0.5 <= look.boundary <= look.first_step <= 1.0
+        assert (look.p <= PLAN.alpha) == any(beyond[: i + 1])
+        assert (look.p <= PLAN.alpha / 2) == any(strictly[: i + 1])
+
+
 def test_fewer_seeds_give_the_same_first_looks():
     rng = np.random.default_rng(8)
     x, y = rng.normal(size=(2, 30, 1)) + np.array([0.2, 0.0])[:, None, None]

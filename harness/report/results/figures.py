@@ -19,6 +19,7 @@ from harness.report.results import (
     cpu_time,
     curves,
     films,
+    looks,
     losses,
     maps,
     models,
@@ -223,6 +224,20 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "The order is chosen by these scores: it describes, and tests nothing. Over {envs} and "
         "{seeds} each. {bar}",
         components.path_plot,
+    ),
+    "looks": Kind(
+        "The evidence at each look",
+        "The probability that a run of the first arm scores above one of the second, by all runs "
+        "so far, after each block of seeds. The test tells them apart once the line lies beyond "
+        "the boundary of a look, above or below; with several claims Holm's correction lies "
+        "between the two boundaries, the inner of which is that of the last claim that is left. A "
+        "claim is decided, with a ring, if the interval of the difference of the IQMs then agrees. "
+        "From its end to the cap no seeds were spent.",
+        looks.plot_of,
+        aggregate=False,
+        per="sweep",
+        statistics=(stats.IMPROVEMENT,),
+        section=looks.SECTION,
     ),
     "stability": Kind(
         "What the verdicts hang on",

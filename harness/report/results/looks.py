@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
 
 from harness import stats
-from harness.report.document import Cell, Section, Table, Text
+from harness.report import plot
+from harness.report.document import Block, Cell, Section, Table, Text
 from harness.report.evidence import Evidence
 from harness.report.number import fixed, percent
+from harness.report.plot import Axis, Line, Panel, Plot, Points, Rule
 from harness.spec import Claim, Decide
 from harness.stats import Course, Look
 
+SECTION = "Looks"
 STATES = {"open": "open", "given up": "given up", "undecided": "undecided, at the cap"}
 PENDING = (
     "Pending: the claim is open, and its next look waits for the runs of a block. The looks so far "
@@ -47,8 +52,11 @@ def words(course: Course | None) -> tuple[str, str]:
     return f" ({at} interval)" if at else "", f", look {len(course.looks)} of {course.planned}"
 
 
-def section(evidence: Evidence) -> Iterator[Section]:
-    """Where claims are looked at along the way."""
+def section(evidence: Evidence, drawn: Callable[[str], Sequence[Block]]) -> Iterator[Section]:
+    """Where claims are looked at along the way.
+
+    :param drawn: draws the figures of a section.
+    """
     plan = evidence.sweep.decide
     if plan is None:
         return
@@ -56,7 +64,7 @@ def section(evidence: Evidence) -> Iterator[Section]:
     if any(course.decided and course.seeds < plan.last for course in evidence.courses()):
         words.append(Text(BIAS))
     shown = table(evidence, plan)
-    yield Section("Looks", (*([shown] if shown.rows else []), *words))
+    yield Section(SECTION, (*([shown] if shown.rows else []), *words, *drawn(SECTION)))
 
 
 BIAS = (
@@ -137,3 +145,45 @@ def _listed(evidence: Evidence) -> Table:
         for i, look in enumerate(course.looks, 1)
     )  # fmt: skip
     return Table(head, rows)
+
+
+# The figure ---------------------------------------------------------------------------------------
+
+_BLUE, _ORANGE = (look.colour for look in plot.looks("ab").values())
+_PATH = plot.Look("all runs so far", _BLUE, "o", line=False)
+_WAY = plot.Look("", _BLUE)
+_BOUNDARY = plot.Look("boundary", plot.INK, "D", (4, 1.5), hollow=True, size=2.5)
+_FIRST_STEP = plot.Look(
+    "boundary at Holm's first step", plot.GREY, "s", (1, 1), hollow=True, size=2.5
+)
+_EQUAL = plot.Look("", plot.GREY, dashes=(1, 2))
+_CAP = plot.Look("cap", plot.GREY)
+_ENDED = plot.Look("decided", _ORANGE, "o", line=False, hollow=True, size=7.5)
+
+
+def plot_of(evidence: Evidence, score: str) -> Plot | str:
+    """A panel for each claim: its P(improvement), look by look; `score` is not used."""
+    plan, claims = evidence.sweep.decide, evidence.sweep.claims
+    if plan is None:
+        return ""
+    pairs = zip(claims, evidence.courses(), strict=True)
+    panels = tuple(_panel(claim, course, plan, len(claims)) for claim, course in pairs)
+    return Plot(panels, f"up to {plan.last} seeds of each arm", level=True, height=1.7)
+
+
+def _panel(claim: Claim, course: Course, plan: Decide, family: int) -> Panel:
+    seeds = np.array([float(look.seeds) for look in course.looks])
+    chance = np.array([look.improvement.point for look in course.looks])
+    bounds = {_BOUNDARY: np.array([look.boundary for look in course.looks])}
+    if family > 1:
+        bounds[_FIRST_STEP] = np.array([look.first_step for look in course.looks])
+    marks: list[plot.Mark] = [Rule(_EQUAL, y=0.5), Rule(_CAP, x=float(plan.last))]
+    marks += [Line(look, seeds, up) for look, at in bounds.items() for up in (at, 1 - at)]
+    if course.decided:
+        marks.append(Points(_ENDED, seeds[-1:], chance[-1:]))
+    names = tuple(f"look {i}, {look.seeds} seeds" for i, look in enumerate(course.looks, 1))
+    told = (f"p = {look.p:.2g} ({look.adjusted:.2g} after Holm)" for look in course.looks)
+    marks += [Line(_WAY, seeds, chance), Points(_PATH, seeds, chance, names=names, texts=(*told,))]
+    x = Axis("seeds of each arm", include=(0.0, float(plan.last)), whole=True)
+    y = Axis("P(improvement)", limits=(-0.03, 1.03), decimals=2)
+    return Panel(x, y, tuple(marks), title=claim.text)
