@@ -315,6 +315,13 @@ AGENTS: dict[str, Entry] = {
         ("discrete", "shifted"),
         samples=False,
     ),
+    "max": Entry(
+        "baselines.active.agent:Max",
+        1,
+        "Model-based active exploration, SAC in Gaussian models (MAX, Shyam et al., 2019)",
+        CONTINUOUS,
+        ("vector",),
+    ),
 }
 
 # Names of bonuses; their classes say what they are and how far they reach: `curiosity.bonus.Bonus`.

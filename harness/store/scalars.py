@@ -69,8 +69,16 @@ SCALARS: Mapping[str, str] = {
     "curiosity/scaled_return": "mean intrinsic return, scaled as the bonus is",
     "curiosity/int_coef": "weight of the bonus",
     # Active exploration: MAX.
-    "curiosity/utility": "max_tabular: mean utility of the last steps, each before it was taken",
+    "curiosity/utility": "MAX: mean utility of the last steps, before they were learned from",
     "curiosity/expected_utility": "max_tabular: mean utility of all states and actions",
+    **{
+        f"{side}/model_loss": f"max: negative log likelihood of the next observation{where}"
+        for side, where in (
+            ("train", ""),
+            ("validation", ", of steps that were not learned from yet"),
+        )
+    },
+    "dream/utility": "max: mean imagined utility",
     "rollout/transitions": "max_tabular: pairs of a state and an action that were tried so far",
     # World models: V and M, then Dreamer's one model.
     "train/vae_epoch": "world_model: passes of V over the observations",
@@ -89,18 +97,18 @@ SCALARS: Mapping[str, str] = {
     },
     "train/controller_generation": "world_model: generations of the evolution strategy",
     **{
-        f"{side}/{part}_loss": f"dreamer: {what}{where}"
+        f"{side}/{part}_loss": f"{who}: {what}{where}"
         for side, where in (
             ("train", ""),
             ("validation", ", on rows that it has not learned from yet"),
         )
-        for part, what in (
-            ("world", "the model's loss"),
-            ("reconstruction", "loss of the observation"),
-            ("reward", "loss of the reward"),
-            ("continue", "loss of the termination"),
-            ("dyn", "KL divergence that trains the prior, above the free nats"),
-            ("rep", "KL divergence that trains the posterior, above the free nats"),
+        for part, who, what in (
+            ("world", "dreamer", "the model's loss"),
+            ("reconstruction", "dreamer", "loss of the observation"),
+            ("reward", "dreamer, max", "loss of the reward"),
+            ("continue", "dreamer, max", "loss of the termination"),
+            ("dyn", "dreamer", "KL divergence that trains the prior, above the free nats"),
+            ("rep", "dreamer", "KL divergence that trains the posterior, above the free nats"),
         )
     },
     "train/kl": "dreamer: KL divergence of the posterior from the prior",
@@ -116,7 +124,7 @@ SCALARS: Mapping[str, str] = {
     "dream/final_return": "world_model: the same, after the controller's last update",
     "dream/steps": "world_model: imagined steps so far, of a controller that is PPO or SAC",
     "dream/return": "dreamer: mean imagined return",
-    "dream/reward": "dreamer: mean imagined reward",
+    "dream/reward": "dreamer, max: mean imagined reward",
     "dream/continue": "dreamer: mean imagined probability that the episode goes on",
     "dream/value": "dreamer: mean value of the imagined states",
     "train/ensemble_loss": "plan2explore: squared error of the ensemble's guesses",

@@ -34,13 +34,28 @@ SMALL_DREAMER |= {"learning_starts": 50, "train_freq": 8}
 # Of PPO, DQN, SAC and their kind, behind the same adapter.
 SIBLINGS = {"a2c", "trpo", "qrdqn", "td3", "tqc", "crossq", "tqc_her", "dqn_her"}
 
-# Agents whose hyper-parameters come in groups.
+# Agents whose hyper-parameters come in groups, or have names of their own.
 NESTED = {
     "world_model": {
         "vae": {"epochs": 1},
         "rnn": {"hidden_size": 8, "sequence_length": 10, "epochs": 2},
         "dream": {"horizon": 20},
         "controller": {"population": 4, "episodes": 2, "generations": 2},
+    },
+    "max": {
+        "exploration_steps": 200,
+        "learning_starts": 20,
+        "train_freq": 16,
+        "ensemble_size": 2,
+        "net_arch": [8],
+        "batch_size": 8,
+        "gradient_steps": 2,
+        "imagined_episodes": 2,
+        "horizon": 4,
+        "policy_steps": 2,
+        "task_policy_steps": 3,
+        "policy_batch_size": 8,
+        "policy_net_arch": [8],
     },
 }
 HPARAMS = NESTED | {
