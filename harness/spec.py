@@ -199,13 +199,18 @@ Run = RunSpec | ImportedRun
 
 
 class Claim(BaseModel, frozen=True):
-    """`better > worse [on env] by score`: what a sweep sets out to show."""
+    """`better > worse [on env] by score`: what a sweep sets out to show.
+
+    `better ~ worse [on env] by score within margin`: they are equal but for the margin.
+    """
 
     text: str
     better: str
     worse: str
     env: str | None = None  # None: over all environments of the sweep, normalised
     score: str = "final"
+    # Of the means of normalised scores, clipped to [0, 1]; None: this is no equivalence.
+    margin: float | None = None
 
     @property
     def arms(self) -> tuple[str, str]:

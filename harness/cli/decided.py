@@ -69,5 +69,5 @@ def _looks(known: Evidence) -> Iterator[str]:
             state = course.state if i == len(course.looks) else "open"
             yield (
                 f"look {i}, after {look.seeds} seeds: {claim.text}: {state} "
-                f"(anytime p = {look.p:.2g}, {look.adjusted:.2g} after Holm)"
+                f"(anytime p = {look.p:.2g}, {look.adjusted:.2g} after {course.correction})"
             )

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from harness.config.tree import grouped
 from harness.report.plot import Plot
+from harness.stats.sequential import Decided
 
 Runs = tuple[str, ...]  # by their keys
-Outcome = Literal["supported", "contradicted", "undecided", "pending"]
+Outcome = Literal[Decided, "undecided", "pending"]
 B = TypeVar("B", bound="Block")
 
 

@@ -42,8 +42,13 @@ from harness.stats.comparison import compare as compare
 from harness.stats.component import Effect as Effect
 from harness.stats.component import effects as effects
 from harness.stats.component import path as path
+from harness.stats.equivalence import Equivalence as Equivalence
+from harness.stats.equivalence import equivalence as equivalence
 from harness.stats.improvement import improvement as improvement
 from harness.stats.permutation import ALPHA as ALPHA
+from harness.stats.permutation import Correction as Correction
+from harness.stats.permutation import corrected as corrected
+from harness.stats.permutation import correction as correction
 from harness.stats.permutation import holm as holm
 from harness.stats.permutation import permutation_p as permutation_p
 from harness.stats.power import POWER as POWER
@@ -73,10 +78,12 @@ from harness.stats.score import curves as curves
 from harness.stats.score import final as final
 from harness.stats.score import normalise as normalise
 from harness.stats.score import score_matrix as score_matrix
+from harness.stats.sequential import DECIDED as DECIDED
 from harness.stats.sequential import Course as Course
 from harness.stats.sequential import Look as Look
 from harness.stats.sequential import Pair as Pair
 from harness.stats.sequential import follow as follow
+from harness.stats.sequential import means as means
 from harness.stats.stability import CHANGES as CHANGES
 from harness.stats.stability import REFERENCE as REFERENCE
 from harness.stats.stability import Change as Change

@@ -11,8 +11,9 @@ seeds of two arms share their number and little else, and pairs would forbid sma
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from scipy.stats import rankdata
@@ -87,6 +88,25 @@ def _rank_sums(ranks: tuple[int, ...], chosen: int) -> tuple[Array, int]:
         ways[least : most + 1, rank:end] += share * before
     lowest = sum(ranks[:chosen])
     return ways[chosen, lowest:].copy(), lowest
+
+
+Correction = Literal["Holm", "Bonferroni"]
+
+
+def correction(margins: Iterable[float | None]) -> Correction:
+    """Whose correction for many tests a family of claims has.
+
+    Bonferroni's where a claim of it has a margin: its interval then has the level at which it is
+    decided.
+    """
+    return "Bonferroni" if any(margins) else "Holm"
+
+
+def corrected(p_values: Sequence[float], by: Correction) -> list[float]:
+    """Adjusted p-values of a whole family."""
+    if by == "Holm":
+        return holm(p_values)
+    return [min(1.0, len(p_values) * p) for p in p_values]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

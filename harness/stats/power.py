@@ -7,13 +7,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from harness.spec import Claim, Decide, ResolvedSweep
 from harness.stats.aggregate import Array, iqm
 from harness.stats.calibration import DIFFERENCE, gate, has_interval, seeds_needed
-from harness.stats.permutation import ALPHA, critical_sum, holm, smallest_p
+from harness.stats.equivalence import equivalence, fewest
+from harness.stats.permutation import (
+    ALPHA,
+    Correction,
+    corrected,
+    correction,
+    critical_sum,
+    smallest_p,
+)
 from harness.stats.resample import bootstrap
 from harness.stats.sequential import attainable
 from harness.stats.uncertainty import LEVEL, counts, freedom, interval, task_variances
@@ -33,8 +42,9 @@ class Ability:
     claim: Claim
     seeds: int  # of the arm with fewer
     tasks: int
-    smallest_p: float  # when every run of one arm beats all of the other's
-    adjusted: float  # the same after Holm, when all claims of the family come out so well
+    # When every run of one arm beats all of the other's; of a claim with a margin, when all tie.
+    smallest_p: float
+    adjusted: float  # the same after the correction, when all claims of the family come out so well
     impossible: str  # why no outcome could support or contradict it; empty: some can
 
 
@@ -43,16 +53,21 @@ def abilities(sweep: ResolvedSweep) -> list[Ability]:
     found = [_runs(sweep, claim) for claim in sweep.claims]
     plan = sweep.decide
 
-    def least(n: int, tasks: int) -> float:
+    def least(claim: Claim, n: int, tasks: int) -> float:
+        if claim.margin:
+            ties = np.zeros((n, 1))
+            return equivalence(ties, ties, claim.margin, ALPHA).p
         return attainable(plan, tasks) if plan else smallest_p(n, n, tasks)
 
-    p_values = [least(n, tasks) if n else 1.0 for n, tasks, _ in found]
-    adjusted = holm(p_values)
-    family = len(found)
+    each = zip(sweep.claims, found, strict=True)
+    p_values = [least(claim, n, tasks) if n else 1.0 for claim, (n, tasks, _) in each]
+    by = correction(claim.margin for claim in sweep.claims)
+    adjusted = corrected(p_values, by)
+    family = Family(len(found), by, plan)
     return [
         Ability(
             claim, n, tasks, p_values[i], adjusted[i],
-            why or _impossible(n, tasks, p_values[i], adjusted[i], family, plan),
+            why or _impossible(claim, n, tasks, p_values[i], adjusted[i], family),
         )
         for i, (claim, (n, tasks, why)) in enumerate(zip(sweep.claims, found, strict=True))
     ]  # fmt: skip
@@ -71,17 +86,46 @@ def _runs(sweep: ResolvedSweep, claim: Claim) -> tuple[int, int, str]:
     return min(seeds[arm, env] for arm in arms for env in wanted), len(wanted), ""
 
 
-def _impossible(
-    n: int, tasks: int, p: float, adjusted: float, family: int, plan: Decide | None
-) -> str:
+class Family(NamedTuple):
+    """The claims of a sweep, as far as each of them is judged by all."""
+
+    size: int
+    correction: Correction
+    plan: Decide | None
+
+    @property
+    def alpha(self) -> float:
+        return self.plan.alpha if self.plan else ALPHA
+
+
+def _uncertain(n: int, margin: float, family: Family) -> str:
+    """Why so many seeds cannot certify a margin; empty: they can."""
+    error = family.alpha / family.size
+    needed = fewest(margin, error)
+    if n >= needed:
+        return ""
+    key = "`decide.cap`" if family.plan else "`seeds`"
+    wider = next((m / 100 for m in range(1, 51) if fewest(m / 100, error) <= n), None)
+    margins = f", or the margin to {wider:g}" if wider else ""
+    among = f" as one of {family.size} claims" if family.size > 1 else ""
+    return (
+        f"with {n} seeds not even arms whose runs all tie are found equal but for {margin:g}{among}"
+        f": raise {key} to {needed} or more{margins}"
+    )
+
+
+def _impossible(claim: Claim, n: int, tasks: int, p: float, adjusted: float, family: Family) -> str:
+    if claim.margin:
+        return _uncertain(n, claim.margin, family)
     where = "one environment" if tasks == 1 else f"{tasks} environments"
-    if plan is not None:
-        if adjusted <= plan.alpha:
+    correction = f"{family.correction}'s correction for {family.size} claims"
+    if family.plan is not None:
+        if adjusted <= family.alpha:
             return ""
         return (
             f"with looks up to {n} seeds on {where} the smallest p is {p:.2g}, and {adjusted:.2g} "
-            f"after Holm's correction for {family} claims, so no outcome could support it: raise "
-            "`decide.cap`, or drop claims"
+            f"after {correction}, so no outcome could support it: raise `decide.cap`, or drop "
+            "claims"
         )
     if not has_interval(gate(DIFFERENCE, n, tasks)):
         enough = seeds_needed(DIFFERENCE, n, tasks)
@@ -92,12 +136,12 @@ def _impossible(
     if adjusted <= ALPHA:
         return ""
     enough = next(
-        k for k in range(n, _MOST_SEEDS) if family * smallest_p(k, k, tasks) <= ALPHA
+        k for k in range(n, _MOST_SEEDS) if family.size * smallest_p(k, k, tasks) <= ALPHA
     )  # fmt: skip
     return (
-        f"with {n} seeds on {where} the smallest p is {p:.2g}, and {adjusted:.2g} after Holm's "
-        f"correction for {family} claims, so no outcome could support it: raise `seeds` to "
-        f"{enough} or more, or drop claims"
+        f"with {n} seeds on {where} the smallest p is {p:.2g}, and {adjusted:.2g} after "
+        f"{correction}, so no outcome could support it: raise `seeds` to {enough} or more, or drop "
+        "claims"
     )
 
 

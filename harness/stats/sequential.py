@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,9 @@ from scipy.stats import rankdata
 from harness.spec import Decide
 from harness.stats.aggregate import Array, iqm
 from harness.stats.calibration import DIFFERENCE, gate, has_interval
+from harness.stats.equivalence import Equivalence, equivalence
 from harness.stats.improvement import improvement
-from harness.stats.permutation import holm
+from harness.stats.permutation import Correction, corrected, correction
 from harness.stats.resample import generator
 from harness.stats.uncertainty import Estimate, difference, estimate
 
@@ -34,7 +35,9 @@ FUTILE = 0.3  # of all paths as far out as what happened: a claim may be given u
 PRINTED = np.geomspace(1e-4, 1.0, 80)  # p-values that are told apart in print
 _ROUNDING = 1e-9
 
-State = Literal["open", "supported", "contradicted", "given up", "undecided"]
+Decided = Literal["supported", "contradicted", "equivalent", "not equivalent"]
+State = Literal["open", Decided, "given up", "undecided"]
+DECIDED: tuple[Decided, ...] = get_args(Decided)
 
 
 class Look(NamedTuple):
@@ -42,13 +45,13 @@ class Look(NamedTuple):
 
     seeds: int  #: of each arm
     p: float  #: anytime: valid at whichever look one stops
-    adjusted: float  #: the same after Holm's correction
-    spent: float  #: the share of the error that may be spent by now
+    adjusted: float  #: the same after the correction for the family
+    spent: float  #: the share of the error that may be spent by now; NaN: bets spend none
     as_far: float  #: the share of all paths that are as far out as what happened, here
     level: float  #: of the interval: 1 - the share of all paths beyond the boundary of this look
-    better: Estimate  #: the IQM
+    better: Estimate  #: the IQM; of a claim with a margin, the mean of clipped scores
     worse: Estimate
-    difference: Estimate  #: of the IQMs, at `level`
+    difference: Estimate  #: of these, at `level`
     improvement: Estimate  #: P(a run of the better arm scores above one of the worse)
     boundary: float  #: the P(improvement) beyond which a path is stopped here, at the plan's alpha,
     first_step: float  #: and at the first step of Holm's correction
@@ -63,6 +66,7 @@ class Pair(NamedTuple):
     better: str = "better"
     worse: str = "worse"
     span: Array | None = None  #: see `uncertainty.difference`
+    margin: float | None = None  #: the claim is that they differ by less, in normalised scores
 
 
 @dataclass
@@ -71,12 +75,13 @@ class Course:
 
     pair: Pair
     planned: int = 0  #: looks, up to the cap
+    correction: Correction = "Holm"
     state: State = "open"
     looks: list[Look] = field(default_factory=list)
 
     @property
     def decided(self) -> bool:
-        return self.state in ("supported", "contradicted")
+        return self.state in DECIDED
 
     @property
     def seeds(self) -> int:
@@ -84,7 +89,7 @@ class Course:
         return self.looks[-1].seeds if self.looks else 0
 
 
-# Of a pair, after so many seeds: at a level of the difference, and a p after Holm's correction.
+# Of a pair, after so many seeds: at a level of the difference, and a p after the correction.
 Estimates = Callable[[Pair, int, float, float], tuple[Estimate, Estimate, Estimate, Estimate]]
 
 
@@ -113,8 +118,14 @@ def follow(
     :param estimates: what a look shows, for who needs less than all of it.
     """
     levels = np.union1d(printed, plan.alpha / np.arange(1, len(pairs) + 1))
-    courses = [Course(pair, len(plan.looks)) for pair in pairs]
-    relabelled = [Paths(plan, levels, pair.names, paths, len(pairs)) for pair in pairs]
+    by = correction(pair.margin for pair in pairs)
+    courses = [Course(pair, len(plan.looks), by) for pair in pairs]
+    tests = [
+        Bets(pair.margin, plan.alpha / len(pairs))
+        if pair.margin
+        else Paths(plan, levels, pair.names, paths, len(pairs))
+        for pair in pairs
+    ]
     for n in plan.looks:
         ready = [
             i
@@ -122,14 +133,16 @@ def follow(
             if course.state == "open" and min(len(course.pair.x), len(course.pair.y)) >= n
         ]
         for i in ready:
-            relabelled[i].look(pairs[i].x[:n], pairs[i].y[:n])
-        adjusted = holm([each.p for each in relabelled])
+            tests[i].look(pairs[i].x[:n], pairs[i].y[:n])
+        adjusted = corrected([each.p for each in tests], by)
         for i in ready:
-            p, level = relabelled[i], 1 - relabelled[i].outside
+            test, level = tests[i], 1 - tests[i].outside
             found = (estimates or _estimates)(pairs[i], n, level, adjusted[i])
-            look = Look(n, p.p, adjusted[i], p.spent, p.as_far, level, *found, *p.boundaries)
+            look = Look(
+                n, test.p, adjusted[i], test.spent, test.as_far, level, *found, *test.boundaries
+            )
             courses[i].looks.append(look)
-            courses[i].state = _state(look, relabelled[i].side, plan)
+            courses[i].state = _state(look, test, plan)
     return courses
 
 
@@ -138,14 +151,27 @@ def _estimates(
 ) -> tuple[Estimate, Estimate, Estimate, Estimate]:
     """The IQM of both arms, their difference, and P(improvement), after n seeds."""
     x, y, names = pair.x[:n], pair.y[:n], pair.names
+    if pair.margin:
+        return *means(equivalence(x, y, pair.margin, 1 - level)), improvement(x, y)
     gap = difference(x, y, iqm, pair.better, pair.worse, *names, span=pair.span, level=level)
     better, worse = estimate(x, iqm, pair.better, *names), estimate(y, iqm, pair.worse, *names)
     return better, worse, gap, improvement(x, y)
 
 
-def _state(look: Look, side: int, plan: Decide) -> State:
-    """The test, at this look or before, and the interval, now, must agree."""
-    crossed = look.adjusted <= plan.alpha * (1 + _ROUNDING)
+def means(found: Equivalence) -> tuple[Estimate, Estimate, Estimate]:
+    """Of both arms, and their difference, the only one that has an interval."""
+    better, worse = (
+        Estimate(mean, math.nan, math.nan, found.seeds, "point") for mean in (found.x, found.y)
+    )
+    point = found.x - found.y
+    return better, worse, Estimate(point, found.low, found.high, found.seeds, "interval")
+
+
+def _state(look: Look, test: Paths | Bets, plan: Decide) -> State:
+    """The test, at this look or before, and the interval, now, must agree; those of bets do."""
+    crossed, side = look.adjusted <= plan.alpha * (1 + _ROUNDING), test.side
+    if crossed and isinstance(test, Bets):
+        return "equivalent" if side > 0 else "not equivalent"
     if crossed and side > 0 and look.difference.low > 0:
         return "supported"
     if crossed and side < 0 and look.difference.high < 0:
@@ -165,6 +191,24 @@ def attainable(plan: Decide, tasks: int) -> float:
     ways = tasks * sum(math.lgamma(2 * n + 1) - 2 * math.lgamma(n + 1) for n in blocks)
     least = max(2 * math.exp(-ways), 1 / PATHS)
     return min(1.0, least / share(plan.looks[-1], plan.cap, plan.reserve))
+
+
+class Bets:
+    """The capitals of a claim with a margin. They need no cap, so no look spends anything."""
+
+    spent = as_far = math.nan
+    boundaries = math.nan, math.nan
+
+    def __init__(self, margin: float, error: float) -> None:
+        """:param error: of this claim."""
+        self.p, self.side = 1.0, 0  # 1: equivalent; -1: not
+        self.outside = error  # of the interval
+        self._margin = margin
+
+    def look(self, x: Array, y: Array) -> None:
+        """:param x: (runs, tasks), normalised: those of earlier looks, and a block more."""
+        found = equivalence(x, y, self._margin, self.outside)
+        self.p, self.side = found.p, found.side
 
 
 class Paths:

@@ -52,7 +52,8 @@ def content_of(claim: Claim, sweep: ResolvedSweep) -> str:
     sides = [{env: arms[arm].get(env) for env in envs} for arm in (claim.better, claim.worse)]
     made = {each.name: f"{each.target} {each.version}" for each in sweep.metrics}
     score = made.get(claim.score, claim.score)  # a metric that was changed is another one
-    return hashlib.sha256(canonical([*sides, score]).encode()).hexdigest()[:16]
+    margin = [] if claim.margin is None else [f"within {claim.margin!r}"]
+    return hashlib.sha256(canonical([*sides, score, *margin]).encode()).hexdigest()[:16]
 
 
 def _definitions(sweep: ResolvedSweep) -> dict[str, dict[str, str]]:

@@ -118,6 +118,10 @@ def expand(
             problems.add(("claims", i), f"{joined(sorted(outside))} {message}, or `decide`")
     if not complete:
         raise problems.error()
+    anchors = {name: scale for name, card in cards.items() if (scale := card.scale())}
+    for i, made in claims.items():
+        if why := claim.without_anchors(made, tuple(cards), anchors):
+            problems.add(("claims", i), why)
     sweep = ResolvedSweep(
         name=file.name,
         question=file.question,
@@ -129,7 +133,7 @@ def expand(
         report=imported.report(file, runs, claims, problems).model_copy(
             update={"figures": figures}
         ),
-        anchors={name: scale for name, card in cards.items() if (scale := card.scale())},
+        anchors=anchors,
         components={a.label: a.components for a in arms.composed if a.components is not None},
         tuned_on=_tuned_on(asked),
         limits=file.limits,

@@ -148,7 +148,8 @@ class SweepFile(Experiment):
     claims: list[str] = Field(
         default_factory=list,
         description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all "
-        "environments, normalised; in a sweep of one environment about its raw score.",
+        "environments, normalised; in a sweep of one environment about its raw score. 'no_warmup ~ "
+        "rnd on DeepSea-20 by auc within 0.2': equal but for a margin of the normalised score.",
     )
     report: ReportOptions = Field(
         default=ReportOptions(), description="What the report shows beside the claims."

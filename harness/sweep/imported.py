@@ -52,6 +52,8 @@ def take(
     for each in made.values():
         if each.score == CURVE and not curves:
             problems.add((), f"'{each.text}': no curve is imported, only single scores")
+        if why := claim.without_anchors(each, envs_of, anchors(envs_of)):
+            problems.add((), why)
     problems.check()
     kept = keep_runs(name, kind, series, store)
     sweep = ResolvedSweep(

@@ -419,10 +419,12 @@ def significance(evidence: Evidence) -> Finding:
     found = variation(evidence)
     if found.says == "no":
         return found
+    by = stats.correction(claim.margin for claim in evidence.sweep.claims)
+    equivalent = " and, where they have a margin, by bets," if by == "Bonferroni" else ""
     text = (
         f"{found.text} They show how numbers vary with the seed, by resampling whole runs within "
         "each environment, and never leave the range of the seeds; claims are decided by exact "
-        "permutation tests under Holm's correction."
+        f"permutation tests{equivalent} under {by}'s correction."
     )
     return Finding("yes", text, (*found.pointers, "report.md"))
 

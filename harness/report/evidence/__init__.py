@@ -391,11 +391,18 @@ class Evidence:
             return Pair(nothing, nothing, names)
         scores = self.scores(claim.score, claim.env)
         columns = slice(None) if claim.env is None else [scores.envs.index(claim.env)]
-        x, y = (scores.values[arm][:, columns] for arm in claim.arms)
+        x, y = (self._scaled(claim, scores.values[arm][:, columns]) for arm in claim.arms)
         known = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
         known &= np.array(scores.seeds) == np.arange(len(scores.seeds))
         whole = int(np.logical_and.accumulate(known).sum())
-        return Pair(x[:whole], y[:whole], names, *claim.arms, self.span(claim.env, claim.score))
+        span = self.span(claim.env, claim.score)
+        return Pair(x[:whole], y[:whole], names, *claim.arms, span, claim.margin)
+
+    def _scaled(self, claim: Claim, scores: Array) -> Array:
+        """Those of a claim with a margin normalised, also where it is about one environment."""
+        if claim.margin is None or claim.env is None:
+            return scores
+        return stats.normalise(scores, self.sweep.anchors[claim.env])
 
     @once
     def verdicts(self) -> list[verdict.Verdict]:
@@ -428,6 +435,9 @@ class Evidence:
             if have < planned:
                 why = f"{have} of {planned} runs of {arm} have a number of it"
                 return verdict.unexamined(claim, why)
+        if claim.margin:
+            error = stats.ALPHA / len(self.sweep.claims)
+            return verdict.weigh(claim, scores, partial(self._scaled, claim), error)
         return verdict.examine(claim, scores, self.span(claim.env, claim.score))
 
 

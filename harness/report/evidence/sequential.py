@@ -8,18 +8,26 @@ from harness.report.document import Outcome
 from harness.report.evidence import verdict
 from harness.report.evidence.verdict import Finding, Verdict
 from harness.spec import Claim, Decide
-from harness.stats import Course
+from harness.stats import DECIDED, Course
 
 
 def decide(claim: Claim, course: Course, plan: Decide, family: int) -> Verdict:
     """What the looks so far say of a claim, of which there was one at least."""
     look = course.looks[-1]
-    found = Finding(claim, look.better, look.worse, look.difference, look.improvement, look.p)
-    if course.state in ("supported", "contradicted"):
-        return Verdict(found, look.adjusted, family, course.state, course=course)
-    outcome: Outcome = "pending" if course.state == "open" else "undecided"
-    why = " ".join(_why(course, plan))
-    return Verdict(found, look.adjusted, family, outcome, why, course=course)
+    if claim.margin:
+        x, y = course.pair.x[: look.seeds], course.pair.y[: look.seeds]
+        found = verdict.weighed(claim, x, y, plan.alpha / family)
+    else:
+        found = Finding(claim, look.better, look.worse, look.difference, look.improvement, look.p)
+    if course.state in DECIDED:
+        outcome: Outcome = course.state
+        why = ""
+    else:
+        outcome = "pending" if course.state == "open" else "undecided"
+        why = " ".join(_why(course, plan))
+    return Verdict(
+        found, look.adjusted, family, outcome, why, course=course, correction=course.correction
+    )
 
 
 def unseen(claim: Claim, why: str, family: int, pending: bool = False) -> Verdict:
@@ -49,6 +57,8 @@ def _why(course: Course, plan: Decide) -> Iterator[str]:
             f"given up after {look.seeds} of {plan.last} seeds, where {look.as_far:.0%} of random "
             "relabellings were as far apart"
         )
+    elif course.pair.margin:
+        yield f"up to the cap of {plan.last} seeds, {verdict.LEFT}"
     elif look.adjusted > plan.alpha:
         yield f"no look up to the cap of {plan.last} seeds tells them apart at {plan.alpha:g}"
     else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from harness import stats
 from harness.report.document import Outcome
 from harness.spec import Claim
-from harness.stats import Array, Course, Estimate, Scores
+from harness.stats import Array, Correction, Course, Equivalence, Estimate, MissingRuns, Scores
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,14 @@ class Finding:
     """What the runs of two arms say, looked at alone."""
 
     claim: Claim
-    better: Estimate
+    better: Estimate  # the IQM; of a claim with a margin, the mean of clipped normalised scores
     worse: Estimate
-    difference: Estimate  # of the IQMs
+    difference: Estimate  # of these
     improvement: Estimate  # P(a run of the better arm scores above one of the worse)
-    p: float  # of the permutation test; 1 where there was nothing to test
+    p: float  # of the permutation test, or of bets; 1 where there was nothing to test
     why: str = ""  # it cannot be tested
     pending: bool = False  # it cannot be tested yet: runs are to come
+    equivalence: Equivalence | None = None  # of a claim with a margin
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,13 @@ class Verdict:
     """What is decided about one claim, in its family."""
 
     finding: Finding
-    adjusted: float  # p after Holm's correction for all claims of the sweep
+    adjusted: float  # p after the correction for all claims of the sweep
     family: int
     outcome: Outcome
     why: str = ""  # it could not be decided
     bound: bool = False  # claims of the family are pending: `adjusted` is the most it can become
     course: Course | None = None  # look by look, if it is looked at along the way
+    correction: Correction = "Holm"
 
     @property
     def claim(self) -> Claim:
@@ -74,6 +76,28 @@ def tested(finding: Finding) -> Finding:
     return replace(finding, p=1.0, why=why)
 
 
+def weigh(claim: Claim, scores: Scores, scale: Callable[[Array], Array], error: float) -> Finding:
+    """Estimate and test one claim with a margin.
+
+    :param scale: normalises the scores of its environments.
+    :param error: that is left for it.
+    """
+    found = {}
+    for arm in claim.arms:
+        try:
+            found[arm] = scale(scores.matrix(arm, [claim.env] if claim.env else None))
+        except MissingRuns as missing:
+            return unexamined(claim, f"{missing} of {arm} are finished")
+    return weighed(claim, found[claim.better], found[claim.worse], error)
+
+
+def weighed(claim: Claim, x: Array, y: Array, error: float) -> Finding:
+    """The same of normalised scores, (runs, tasks)."""
+    found = stats.equivalence(x, y, claim.margin or 0.0, error)
+    chance = stats.improvement(x, y)
+    return Finding(claim, *stats.means(found), chance, found.p, equivalence=found)
+
+
 def unexamined(claim: Claim, why: str, pending: bool = False) -> Finding:
     """:param pending: runs of it are to come."""
     gone = stats.unavailable(why)
@@ -83,15 +107,17 @@ def unexamined(claim: Claim, why: str, pending: bool = False) -> Finding:
 def decide(family: Sequence[Finding]) -> list[Verdict]:
     """Verdicts that hold together. Not telling two arms apart is "undecided", never "equal".
 
-    A claim is decided when its test is, after Holm's correction for all claims of the sweep, and
-    the interval of the difference of the IQMs lies on the same side. What could not be tested
-    counts as a claim of the family all the same.
+    A claim is decided when its test is, after the correction for all claims of the sweep, and the
+    interval of the difference of the IQMs lies on the same side. One with a margin is when its
+    interval lies within the margin, or beyond. What could not be tested counts as a claim of the
+    family all the same.
 
     A claim is pending while runs of it are to come, and while those of others could still change
     its verdict: it is decided now only if it is decided whatever they say.
     """
-    most = stats.holm([finding.p for finding in family])
-    least = stats.holm([0.0 if finding.pending else finding.p for finding in family])
+    by = stats.correction(finding.claim.margin for finding in family)
+    most = stats.corrected([finding.p for finding in family], by)
+    least = stats.corrected([0.0 if each.pending else each.p for each in family], by)
     waits = sum(finding.pending for finding in family)
     verdicts = []
     for finding, high, low in zip(family, most, least, strict=True):
@@ -104,14 +130,22 @@ def decide(family: Sequence[Finding]) -> list[Verdict]:
                 "pending",
                 f"its runs have ended, but Holm's correction waits for {others}",
             )
-        verdicts.append(Verdict(finding, high, len(family), outcome, why, bound=waits > 0))
+        bound = waits > 0 and by == "Holm"
+        verdicts.append(Verdict(finding, high, len(family), outcome, why, bound, correction=by))
     return verdicts
+
+
+LEFT = "these seeds leave differences within the margin and beyond it"
 
 
 def _outcome(finding: Finding, adjusted: float) -> tuple[Outcome, str]:
     gap = finding.difference
     if finding.why:
         return "undecided", finding.why
+    if finding.equivalence:
+        if adjusted > stats.ALPHA:
+            return "undecided", LEFT
+        return ("equivalent" if finding.equivalence.side > 0 else "not equivalent"), ""
     if adjusted > stats.ALPHA:
         return "undecided", f"the test does not tell them apart at {stats.ALPHA:g}"
     if gap.low <= 0 <= gap.high:

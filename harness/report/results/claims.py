@@ -36,9 +36,14 @@ def section(evidence: Evidence) -> Section:
 def sentence(evidence: Evidence, verdict: Verdict) -> str:
     """With its numbers, and with what makes it doubtful."""
     claim = verdict.claim
-    number, own = evidence.format(claim.env, claim.score), claim.score in evidence.measured
+    number, own = evidence.format(scale(claim), claim.score), claim.score in evidence.measured
     text = answer(verdict, number, own)
     return " ".join([text, *(f"**{doubt}**" for doubt in _doubts(evidence, verdict.claim))])
+
+
+def scale(claim: Claim) -> str | None:
+    """The environment in whose scores its numbers are; None: they are normalised."""
+    return None if claim.margin else claim.env
 
 
 def _doubts(evidence: Evidence, claim: Claim) -> Iterator[str]:
@@ -77,6 +82,14 @@ HEADLINES: dict[Outcome, str] = {
     "undecided": "**Undecided: {better} against {worse} {where}** ({score})",
     "pending": "**Pending: {better} against {worse} {where}** ({score})",
 }
+# Of a claim with a margin.
+_DIFFER = "{better} and {worse} {where} differ by {margin}** ({score})"
+MARGIN_HEADLINES: dict[Outcome, str] = {
+    "equivalent": f"**Equivalent: {_DIFFER}",
+    "not equivalent": f"**Not equivalent: {_DIFFER}",
+    "undecided": f"**Undecided: whether {_DIFFER}",
+    "pending": f"**Pending: whether {_DIFFER}",
+}
 SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
 
 
@@ -86,22 +99,25 @@ def answer(verdict: Verdict, number: Format, own: bool = False) -> str:
     :param own: it is by a metric of the user's own.
     """
     claim, found = verdict.claim, verdict.finding
-    headlines = HEADLINES | OWN_HEADLINES if own else HEADLINES
+    headlines = HEADLINES | (MARGIN_HEADLINES if claim.margin else OWN_HEADLINES if own else {})
     headline = headlines[verdict.outcome].format(
+        margin=f"{'more' if verdict.outcome == 'not equivalent' else 'less'} than {claim.margin}",
         better=claim.better,
         worse=claim.worse,
         where=f"on {claim.env}" if claim.env else "over all environments",
-        score=SCORE_WORDS.get(claim.score, claim.score) + ("" if claim.env else ", normalised"),
+        score=SCORE_WORDS.get(claim.score, claim.score) + ("" if scale(claim) else ", normalised"),
     )
     if found.difference.shows == "missing" or verdict.outcome == "pending":
         return f"{headline}: {verdict.why}."
     level, look = looks.words(verdict.course)
+    if found.equivalence:
+        level = f" ({100 * found.equivalence.level:.1f} % interval)"
+    chance = f"P(improvement) {stats.bracket(found.improvement, fixed(2))}, "
     text = (
-        f"{headline}: IQM {stats.bracket(found.better, number)} against "
-        f"{stats.bracket(found.worse, number)}, "
+        f"{headline}: {'mean' if claim.margin else 'IQM'} {stats.bracket(found.better, number)} "
+        f"against {stats.bracket(found.worse, number)}, "
         f"difference {stats.bracket(found.difference, number)}{level}, "
-        f"P(improvement) {stats.bracket(found.improvement, fixed(2))}, {_tested(verdict)}"
-        f"{found.difference.n} seeds{look}"
+        f"{'' if claim.margin else chance}{_tested(verdict)}{found.difference.n} seeds{look}"
     )
     return f"{text}; {verdict.why}." if verdict.why else f"{text}."
 
@@ -110,19 +126,21 @@ def _tested(verdict: Verdict) -> str:
     if verdict.finding.why:
         return ""
     most = "at most " if verdict.bound else ""
-    holm = f" ({most}{verdict.adjusted:.2g} after Holm)" if verdict.family > 1 else ""
-    kind = "anytime p" if verdict.course else "p"
-    return f"{kind} = {verdict.finding.p:.2g}{holm}, "
+    after = f" ({most}{verdict.adjusted:.2g} after {verdict.correction})"
+    kind = "anytime p" if verdict.course or verdict.finding.equivalence else "p"
+    return f"{kind} = {verdict.finding.p:.2g}{after if verdict.family > 1 else ''}, "
 
 
 def notes(verdicts: Sequence[Verdict], plan: Decide | None = None) -> list[str]:
     """What the reader of the answer must know of the verdicts: a paragraph each."""
     outcomes = {verdict.outcome for verdict in verdicts}
-    found = []
+    found, margins = [], [each for each in verdicts if each.claim.margin]
     if plan:
-        found.append(looks.method(len(verdicts), plan) + _stamps(verdicts))
-    elif outcomes - {"pending"}:
+        found.append(looks.method(corrected(verdicts), plan) + _stamps(verdicts))
+    elif outcomes - {"pending"} and len(margins) < len(verdicts):
         found.append(method(verdicts))
+    if margins:
+        found.append(MARGIN)
     if "undecided" in outcomes:
         found.append("Undecided is not equal: these runs cannot tell the two arms apart.")
     if "pending" in outcomes:
@@ -130,6 +148,13 @@ def notes(verdicts: Sequence[Verdict], plan: Decide | None = None) -> list[str]:
     return found
 
 
+MARGIN = (
+    "A claim with `~` is about the difference of the means of normalised scores, clipped to "
+    "[0, 1], of runs that are paired by their seeds. Equivalent: the interval of the difference "
+    "lies within the margin; not equivalent: it lies beyond, on one side. It is an interval of "
+    "bets, which holds at any number of seeds and for any distribution of scores "
+    "(docs/statistics.md, 'Equivalence')."
+)
 PENDING = (
     "Pending: planned runs are still to come. No interval and no p-value of such a claim is shown "
     "before they have ended: looking along the way, and stopping when it looks good, would make "
@@ -139,10 +164,15 @@ PENDING = (
 )
 
 
+def corrected(verdicts: Sequence[Verdict]) -> str:
+    """Whose correction their p-values have, in words; empty: none."""
+    family, by = len(verdicts), verdicts[0].correction
+    return f", after {by}'s correction for all {family} claims," if family > 1 else ""
+
+
 def method(verdicts: Sequence[Verdict]) -> str:
     """How the verdicts were reached."""
-    family = len(verdicts)
-    correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
+    correction = corrected(verdicts)
     return (
         f"Brackets are {percent(stats.LEVEL)} intervals. A claim is decided when the exact "
         f"permutation test of ranks gives p{correction} of at most {stats.ALPHA:g} and the "

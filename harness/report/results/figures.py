@@ -232,6 +232,7 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         "the boundary of a look, above or below; with several claims Holm's correction lies "
         "between the two boundaries, the inner of which is that of the last claim that is left. A "
         "claim is decided, with a ring, if the interval of the difference of the IQMs then agrees. "
+        "Of a claim with a margin, the difference of the means with its interval, which decides. "
         "From its end to the cap no seeds were spent.",
         looks.plot_of,
         aggregate=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -10,10 +11,10 @@ from harness import stats
 from harness.report import plot
 from harness.report.document import Block, Cell, Section, Table, Text
 from harness.report.evidence import Evidence
-from harness.report.number import fixed, percent
+from harness.report.number import Format, fixed, percent
 from harness.report.plot import Axis, Line, Panel, Plot, Points, Rule
 from harness.spec import Claim, Decide
-from harness.stats import Course, Look
+from harness.stats import Array, Course, Look
 
 SECTION = "Looks"
 STATES = {"open": "open", "given up": "given up", "undecided": "undecided, at the cap"}
@@ -23,9 +24,11 @@ PENDING = (
 )
 
 
-def method(family: int, plan: Decide) -> str:
-    """How the verdicts were reached."""
-    correction = f", after Holm's correction for all {family} claims," if family > 1 else ""
+def method(correction: str, plan: Decide) -> str:
+    """How the verdicts were reached.
+
+    :param correction: for many claims, in words.
+    """
     return (
         f"Claims are looked at after {plan.first} seeds of each arm and after every "
         f"{plan.block} more, up to {plan.last}: all in the same blocks, which no score decides. A "
@@ -61,7 +64,8 @@ def section(evidence: Evidence, drawn: Callable[[str], Sequence[Block]]) -> Iter
     if plan is None:
         return
     words = [Text(spent(evidence, plan))]
-    if any(course.decided and course.seeds < plan.last for course in evidence.courses()):
+    stopped = (c for c in evidence.courses() if c.decided and c.seeds < plan.last)
+    if any(not course.pair.margin for course in stopped):
         words.append(Text(BIAS))
     shown = table(evidence, plan)
     yield Section(SECTION, (*([shown] if shown.rows else []), *words, *drawn(SECTION)))
@@ -93,8 +97,9 @@ def table(evidence: Evidence, plan: Decide) -> Table:
             (claim.text if i == 1 else "", *_cells(evidence, claim, course, i, look))
             for i, look in enumerate(course.looks, 1)
         ]
+    by = stats.correction(claim.margin for claim in evidence.sweep.claims)
     head = (
-        "claim", "look", "seeds", "anytime p", "after Holm", "error spent", "difference", "level",
+        "claim", "look", "seeds", "anytime p", f"after {by}", "error spent", "difference", "level",
         "P(improvement)", "then",
     )  # fmt: skip
     return Table(
@@ -102,7 +107,8 @@ def table(evidence: Evidence, plan: Decide) -> Table:
         tuple(rows),
         title=f"Every look, of up to {len(plan.looks)}",
         name="looks",
-        about="Error spent: the share of the allowed error that looks may have used by then. "
+        about="Error spent: the share of the allowed error that looks may have used by then; a "
+        "claim with a margin spends none. "
         "Level: of the interval of the difference. Then: what the claim was after the look.",
         listed=_listed(evidence),
     )
@@ -111,17 +117,22 @@ def table(evidence: Evidence, plan: Decide) -> Table:
 def _cells(
     evidence: Evidence, claim: Claim, course: Course, i: int, look: Look
 ) -> tuple[Cell | str, ...]:
-    number = evidence.format(claim.env, claim.score)
+    number = evidence.format(None if claim.margin else claim.env, claim.score)
     runs = [
         run.key
         for run in evidence.sweep.made
         if run.arm in claim.arms and claim.env in (None, run.env) and run.seed < look.seeds
     ]
     return (
-        str(i), str(look.seeds), f"{look.p:.2g}", f"{look.adjusted:.2g}", percent(look.spent),
+        str(i), str(look.seeds), f"{look.p:.2g}", f"{look.adjusted:.2g}", _spent(look, percent),
         Cell(stats.bracket(look.difference, number), runs), level(look),
         stats.bracket(look.improvement, fixed(2)), _then(course, i),
     )  # fmt: skip
+
+
+def _spent(look: Look, number: Format) -> str:
+    """Empty where nothing is: of bets."""
+    return "" if math.isnan(look.spent) else number(look.spent)
 
 
 def _then(course: Course, i: int) -> str:
@@ -131,13 +142,13 @@ def _then(course: Course, i: int) -> str:
 def _listed(evidence: Evidence) -> Table:
     """The same numbers, one to a cell."""
     head = (
-        "claim", "look", "seeds", "p", "holm", "spent", "difference", "low", "high", "level",
+        "claim", "look", "seeds", "p", "adjusted", "spent", "difference", "low", "high", "level",
         "improvement", "then",
     )  # fmt: skip
     rows = tuple(
         (
             claim.text, str(i), str(look.seeds), repr(look.p), repr(look.adjusted),
-            repr(look.spent), repr(look.difference.point), repr(look.difference.low),
+            _spent(look, repr), repr(look.difference.point), repr(look.difference.low),
             repr(look.difference.high), repr(look.level), repr(look.improvement.point),
             _then(course, i),
         )
@@ -158,6 +169,7 @@ _FIRST_STEP = plot.Look(
 )
 _EQUAL = plot.Look("", plot.GREY, dashes=(1, 2))
 _CAP = plot.Look("cap", plot.GREY)
+_MARGIN = plot.Look("margin", plot.INK, dashes=(4, 1.5))
 _ENDED = plot.Look("decided", _ORANGE, "o", line=False, hollow=True, size=7.5)
 
 
@@ -168,22 +180,44 @@ def plot_of(evidence: Evidence, score: str) -> Plot | str:
         return ""
     pairs = zip(claims, evidence.courses(), strict=True)
     panels = tuple(_panel(claim, course, plan, len(claims)) for claim, course in pairs)
-    return Plot(panels, f"up to {plan.last} seeds of each arm", level=True, height=1.7)
+    alike = not any(claim.margin for claim in claims)
+    return Plot(panels, f"up to {plan.last} seeds of each arm", level=alike, height=1.7)
 
 
 def _panel(claim: Claim, course: Course, plan: Decide, family: int) -> Panel:
+    """For a claim with a margin, the difference, its interval and the margin."""
     seeds = np.array([float(look.seeds) for look in course.looks])
-    chance = np.array([look.improvement.point for look in course.looks])
-    bounds = {_BOUNDARY: np.array([look.boundary for look in course.looks])}
-    if family > 1:
-        bounds[_FIRST_STEP] = np.array([look.first_step for look in course.looks])
-    marks: list[plot.Mark] = [Rule(_EQUAL, y=0.5), Rule(_CAP, x=float(plan.last))]
-    marks += [Line(look, seeds, up) for look, at in bounds.items() for up in (at, 1 - at)]
+    gaps = [look.difference for look in course.looks]
+    found = gaps if claim.margin else [look.improvement for look in course.looks]
+    value = np.array([each.point for each in found])
+    way = Line(_WAY, seeds, value)
+    marks: list[plot.Mark] = [Rule(_CAP, x=float(plan.last))]
+    if claim.margin:
+        marks += [Rule(_MARGIN, y=at) for at in (-claim.margin, claim.margin)]
+        low, high = (np.array(ends) for ends in ([g.low for g in gaps], [g.high for g in gaps]))
+        way = Line(_WAY, seeds, value, low, high)
+        y = Axis("difference", limits=(-1.03, 1.03), decimals=2)
+    else:
+        marks.append(Rule(_EQUAL, y=0.5))
+        marks += _bounds(course, seeds, family)
+        y = Axis("P(improvement)", limits=(-0.03, 1.03), decimals=2)
     if course.decided:
-        marks.append(Points(_ENDED, seeds[-1:], chance[-1:]))
+        marks.append(Points(_ENDED, seeds[-1:], value[-1:]))
     names = tuple(f"look {i}, {look.seeds} seeds" for i, look in enumerate(course.looks, 1))
-    told = (f"p = {look.p:.2g} ({look.adjusted:.2g} after Holm)" for look in course.looks)
-    marks += [Line(_WAY, seeds, chance), Points(_PATH, seeds, chance, names=names, texts=(*told,))]
+    after = f"after {course.correction}"
+    told = (f"p = {look.p:.2g} ({look.adjusted:.2g} {after})" for look in course.looks)
+    marks += [way, Points(_PATH, seeds, value, names=names, texts=(*told,))]
     x = Axis("seeds of each arm", include=(0.0, float(plan.last)), whole=True)
-    y = Axis("P(improvement)", limits=(-0.03, 1.03), decimals=2)
     return Panel(x, y, tuple(marks), title=claim.text)
+
+
+def _bounds(course: Course, seeds: Array, family: int) -> Iterator[Line]:
+    """Where paths are stopped; by Bonferroni's correction always as at Holm's first step."""
+    first = np.array([look.first_step for look in course.looks])
+    bounds = {_BOUNDARY: np.array([look.boundary for look in course.looks])}
+    if course.correction == "Bonferroni":
+        bounds = {_BOUNDARY: first}
+    elif family > 1:
+        bounds[_FIRST_STEP] = first
+    for look, at in bounds.items():
+        yield from (Line(look, seeds, up) for up in (at, 1 - at))

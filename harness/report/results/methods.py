@@ -92,15 +92,22 @@ def _statistics(evidence: Evidence) -> list[str]:
             "a reference score, both fixed beforehand."
         )
     family = len(evidence.sweep.claims)
+    by = stats.correction(claim.margin for claim in evidence.sweep.claims)
     if family:
         correction = (
-            f", after Holm's correction{cite('method:holm')} for all {family} claims,"
+            f", after {by}'s correction{cite(f'method:{by.lower()}')} for all {family} claims,"
             if family > 1
             else ""
         )
         clauses.append(
             f"The sweep makes {family} claim{'s' if family > 1 else ''}. "
             f"{records.declared(evidence)} {_decision(evidence, correction)}"
+        )
+    if by == "Bonferroni":
+        clauses.append(
+            "A claim with a margin is about the difference of the means of normalised scores, "
+            "clipped to [0, 1] and paired by seed: it is decided when an interval of bets"
+            f"{cite('method:betting')} lies within the margin, or beyond it."
         )
     return clauses
 

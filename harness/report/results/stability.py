@@ -109,6 +109,10 @@ def _again(evidence: Evidence, by: Variation) -> list[verdict.Finding]:
     findings = [each.finding for each in evidence.verdicts()]
     for i, one in varied(evidence).items():
         x, y = map(evidence.normalised[one.claim.score].matrix, one.claim.arms)
+        if one.claim.margin:
+            ours, theirs = (by.scores(each)[:, by.columns] for each in (x, y))
+            findings[i] = verdict.weighed(one.claim, ours, theirs, stats.ALPHA / len(findings))
+            continue
         gap, improvement, p = stats.judge(x, y, by, *one.claim.arms)
         other = replace(findings[i], difference=gap, improvement=improvement, p=p, why="")
         findings[i] = verdict.tested(other)
@@ -209,7 +213,9 @@ def plot_of(evidence: Evidence, score: str) -> Plot | str:
 
 def _panel(evidence: Evidence, place: int, one: Verdict) -> Panel:
     envs, number = evidence.sweep.envs, evidence.format(None)
-    marks: list[Mark] = [Rule(_NONE, x=0.0), _mark(_AS_IS, 0.0, one, number, "as it is")]
+    margin = one.claim.margin
+    rules = [Rule(_NONE, x=at) for at in ((-margin, margin) if margin else (0.0,))]
+    marks: list[Mark] = [*rules, _mark(_AS_IS, 0.0, one, number, "as it is")]
     changed = []
     for by, verdicts in otherwise(evidence).items():
         other = verdicts[place]
@@ -221,7 +227,7 @@ def _panel(evidence: Evidence, place: int, one: Verdict) -> Panel:
     if changed:
         x, y = np.array(changed).T
         marks.insert(0, Points(_CHANGED, x, y))
-    axis = Axis("difference of the IQMs", least=plot.LEAST)
+    axis = Axis(f"difference of the {'means' if margin else 'IQMs'}", least=plot.LEAST)
     return Panel(axis, Axis(names=("as it is", *envs)), tuple(marks), title=one.claim.text)
 
 
