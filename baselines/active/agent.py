@@ -94,6 +94,7 @@ class Config(api.Config):
         return super().memory(sizes) | {
             "ensemble_size": float(self.ensemble_size * (weights + batch)),
             "imagined_episodes": float(2 * rows * row),
+            "policy_batch_size": float(self.policy_batch_size * row),
         }
 
     def of_sac(self) -> dict[str, Any]:
@@ -273,7 +274,8 @@ class Max:
 
     def dynamics(self) -> GaussianDynamics:
         """The models alone, for `open_loop`."""
-        return GaussianDynamics(self._models, self._bounds, self._shape, self._code)
+        parts = self._models, self._bounds, self._shape, self._code
+        return GaussianDynamics(*parts, self._config.renyi_decay)
 
     def weights(self) -> dict[str, np.ndarray]:
         """Of the models, with their units, and of both policies."""

@@ -17,12 +17,19 @@ class TabularDynamics:
 
     A state is the number of what was seen. What is drawn goes on as if no episode ended: how likely
     that is, is told apart.
+
+    :param utility: of each state and action (S, A): how far the ensemble's members disagree.
     """
 
     def __init__(
-        self, model: np.ndarray, rewards: np.ndarray, first_state: int, first_action: int
+        self,
+        model: np.ndarray,
+        rewards: np.ndarray,
+        utility: np.ndarray,
+        first_state: int,
+        first_action: int,
     ) -> None:
-        self.model, self.rewards = model, rewards
+        self.model, self.rewards, self.utility = model, rewards, utility
         self.first_state, self.first_action = first_state, first_action
 
     def begin(self, observations: np.ndarray) -> np.ndarray:
@@ -31,10 +38,16 @@ class TabularDynamics:
     def observe(self, state: Any, actions: np.ndarray, observations: np.ndarray) -> np.ndarray:
         return self.begin(observations)
 
+    def disagreement(self, state: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        return self.utility[state, self._taken(actions)]
+
+    def _taken(self, actions: np.ndarray) -> np.ndarray:
+        return np.asarray(actions, np.int64).reshape(-1) - self.first_action
+
     def step(
         self, state: np.ndarray, actions: np.ndarray, generator: torch.Generator | None = None
     ) -> tuple[np.ndarray, Prediction]:
-        taken = np.asarray(actions, np.int64).reshape(-1) - self.first_action
+        taken = self._taken(actions)
         outcomes = self.model[state, taken]  # (N, S + 1)
         p = outcomes[:, :-1] / np.maximum(outcomes[:, :-1].sum(axis=1, keepdims=True), LEAST)
         after = p.argmax(axis=1) if generator is None else _drawn(p, generator)

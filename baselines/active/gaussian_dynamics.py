@@ -22,6 +22,7 @@ class GaussianDynamics:
     deviation, and of the mixture of all members.
 
     :param bounds: the least and the largest observation (D,) that there can be.
+    :param decay: of the variances in the utility (`Gaussians.wider`).
     """
 
     def __init__(
@@ -30,8 +31,10 @@ class GaussianDynamics:
         bounds: tuple[Tensor, Tensor],
         shape: tuple[int, ...],
         actions: ActionCode,
+        decay: float,
     ) -> None:
-        self.models, self.bounds, self.shape, self.actions = models, bounds, shape, actions
+        self.models, self.bounds, self.shape = models, bounds, shape
+        self.actions, self.decay = actions, decay
 
     def begin(self, observations: np.ndarray) -> Tensor:
         rows = torch.as_tensor(np.asarray(observations, np.float32), device=self.bounds[0].device)
@@ -39,6 +42,12 @@ class GaussianDynamics:
 
     def observe(self, state: Any, actions: np.ndarray, observations: np.ndarray) -> Tensor:
         return self.begin(observations)
+
+    @torch.no_grad()
+    def disagreement(self, state: Tensor, actions: np.ndarray) -> np.ndarray:
+        """The utility by which it explores."""
+        action = self.actions.encode(actions).to(state.device)
+        return self.models.utility(state, action, self.decay).cpu().numpy()
 
     @torch.no_grad()
     def step(

@@ -205,10 +205,13 @@ class MaxTabular:
         return self._first_action + self._task_values[rows].argmax(axis=-1), None
 
     def dynamics(self) -> TabularDynamics:
-        """The mean of the posterior, alone."""
+        """The mean of the posterior, alone; its utility is that of models drawn anew."""
         counts = self._counts + self._config.prior_weight / self._counts.shape[-1]
         model = counts / counts.sum(axis=-1, keepdims=True)
-        return TabularDynamics(model, self._mean_rewards(), self._first_state, self._first_action)
+        config, rng = self._config, np.random.default_rng(self._task.seed)
+        drawn = draw(self._counts, config.prior_weight, config.ensemble_size, rng)
+        parts = self._mean_rewards(), jensen_shannon(drawn)
+        return TabularDynamics(model, *parts, self._first_state, self._first_action)
 
     def weights(self) -> dict[str, np.ndarray]:
         return {"counts": self._counts.copy(), "rewards": self._rewards.copy()}

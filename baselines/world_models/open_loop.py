@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -44,6 +44,14 @@ class Dynamics(Protocol):
         the model's best guess."""
 
 
+@runtime_checkable
+class Disagreeing(Protocol):
+    """A model that is an ensemble, and can say how far its members disagree."""
+
+    def disagreement(self, state: Any, actions: np.ndarray) -> np.ndarray:
+        """About what comes after actions (N, ...) in a state: (N,), in the model's own units."""
+
+
 class Rollouts(NamedTuple):
     """Predictions from N starting points, over K steps: [k] is k + 1 steps ahead."""
 
@@ -54,6 +62,7 @@ class Rollouts(NamedTuple):
     observed: np.ndarray  # (K, N, D)
     rewards_predicted: np.ndarray  # (K, N)
     rewards: np.ndarray  # (K, N)
+    disagreement: np.ndarray  # (K, N) about the step that leads there; NaN: it is no ensemble
 
 
 class Padded(NamedTuple):
@@ -139,14 +148,19 @@ def _branch(
     generator: torch.Generator | None,
 ) -> Rollouts:
     """Of all episodes, since a state cannot be cut; only `rows` are kept."""
-    predicted, observed, rewards_predicted, rewards = [], [], [], []
+    predicted, observed, rewards_predicted, rewards, disagreement = [], [], [], [], []
     for k in range(horizon):
+        apart = np.full(len(data.lengths), np.nan)
+        if isinstance(dynamics, Disagreeing):
+            apart = dynamics.disagreement(state, data.actions[:, t + k])
+        disagreement.append(apart[rows])
         state, prediction = dynamics.step(state, data.actions[:, t + k], generator)
         predicted.append(_flat(prediction.observations[rows]))
         observed.append(_flat(data.observations[rows, t + k + 1]))
         rewards_predicted.append(prediction.rewards[rows])
         rewards.append(data.rewards[rows, t + k])
-    ahead = (np.stack(part) for part in (predicted, observed, rewards_predicted, rewards))
+    parts = predicted, observed, rewards_predicted, rewards, disagreement
+    ahead = (np.stack(part) for part in parts)
     return Rollouts(rows, np.full(len(rows), t), _flat(data.observations[rows, t]), *ahead)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from baselines.world_models import open_loop
+from baselines.world_models.doubt import Doubt, doubt
 from baselines.world_models.dreaming import Reconstructing
 from baselines.world_models.episode import Episode
 from baselines.world_models.open_loop import Dynamics, Outcomes
@@ -105,6 +106,7 @@ def judge(
         "useful_horizon": open_loop.useful_horizon(errors.skill),
         "by_number": None if are_images(episodes) else errors.model.tolist(),
         "slope": None if are_images(episodes) else open_loop.slopes(rollouts).tolist(),
+        **doubts(dynamics, rollouts, deviation),
         "log_likelihood": likelihoods(dynamics, episodes, far, most, seed),
         "reconstruction": reconstruction(dynamics, episodes, deviation),
         **events(steps),
@@ -129,6 +131,16 @@ def error(dynamics: Dynamics, episodes: Sequence[Episode], deviation: np.ndarray
 def overall(errors: np.ndarray) -> list[float]:  # (K, D)
     """Root mean square over all numbers of the observation, by horizon."""
     return np.sqrt((errors**2).mean(axis=1)).tolist()
+
+
+def doubts(
+    dynamics: Dynamics, rollouts: open_loop.Rollouts, deviation: np.ndarray
+) -> dict[str, list[float] | None]:
+    """By horizon; None: it is no ensemble, or does not tell how far its members disagree."""
+    if not isinstance(dynamics, open_loop.Disagreeing):
+        return dict.fromkeys(Doubt._fields)
+    found = doubt(rollouts, deviation)
+    return {name: values.tolist() for name, values in found._asdict().items()}
 
 
 def likelihoods(

@@ -73,6 +73,30 @@ def test_errors_by_dimension_of_the_observation(store):
     assert [each["slope +k"] for each in found] == ["1.0 {1.0, 1.0}", "0.80 {0.70, 0.90}"]
 
 
+def test_of_an_ensemble_disagreement_stands_beside_the_error_policy_by_policy(store):
+    evidence = Evidence(sweep(store, {0, 1, 2}), store)
+    table = models.doubts(evidence)
+    found = [dict(zip(table.head, cells, strict=True)) for cells in table.rows]
+
+    assert {each["policy"] for each in found} >= {"random", "trained"}
+    for each in found:
+        assert each["disagreement +1"] == each["disagreement +k"] == "0.40 {0.20, 0.60}"
+        assert each["error +1"] == "0.20 {0.10, 0.30}"
+        assert each["correlation +k"] == "0.80 {0.70, 0.90}"
+
+
+@pytest.mark.parametrize("lacking", [None, "missing"])
+def test_a_model_that_is_no_ensemble_has_no_disagreement(store, lacking):
+    evidence = Evidence(sweep(store, {0, 1, 2}), store)
+    for run in evidence.models.values():
+        for policy in run["policies"].values():
+            policy.pop("disagreement")  # measured before there was such a number
+            if lacking is None:
+                policy["disagreement"] = None
+
+    assert models.doubts(evidence).rows == ()
+
+
 def test_an_arm_of_which_a_run_was_not_measured_has_no_number(store):
     evidence = Evidence(sweep(store, {0, 2}), store)
     found = row(models.table(evidence))

@@ -214,7 +214,8 @@ def write_visits(
 def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
     """What `harness model-report` measured: an error that is the same at all of 12 horizons."""
     ahead = [error] * 12
-    policy = {"error": ahead, "log_likelihood": [-error] * 12, "reconstruction": error / 2}
+    policy = {"disagreement": [2 * error] * 12, "doubt_correlation": [1 - error] * 12}
+    policy |= {"error": ahead, "log_likelihood": [-error] * 12, "reconstruction": error / 2}
     policy |= {"by_number": [[error, 2 * error]] * 12}
     policy |= {"slope": [[None, None], *[[1.0, 1 - error]] * 11]}
     events = {"termination": {"recall": 1 - error, "precision": None}}

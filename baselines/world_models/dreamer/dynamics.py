@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +47,9 @@ class LatentDynamics:
         self.temperature = temperature
 
     def tempered(self, temperature: float) -> LatentDynamics:
-        return LatentDynamics(self.world, self.seen, self.actions, temperature)
+        other = copy(self)
+        other.temperature = temperature
+        return other
 
     def begin(self, observations: np.ndarray) -> State:
         nothing = torch.zeros(len(observations), self.actions.size)

@@ -11,8 +11,9 @@ encoded image, and the reward is their standard deviation, not their variance.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from baselines.world_models.dreamer import config
 from baselines.world_models.dreamer.action import Continuous, Discrete
 from baselines.world_models.dreamer.agent import Dreamer
 from baselines.world_models.dreamer.behaviour import Behaviour
+from baselines.world_models.dreamer.dynamics import Guess, LatentDynamics
 from baselines.world_models.dreamer.network import head
 from baselines.world_models.dreamer.replay import Batch
 from baselines.world_models.dreamer.rssm import State
@@ -83,6 +85,23 @@ class Ensemble(nn.Module):
         return (error * followed).sum() / followed.sum().clamp(min=1)
 
 
+class ExploringDynamics(LatentDynamics):
+    """Dreamer's, and how far the ensemble's members disagree."""
+
+    def __init__(self, ensemble: Ensemble, *parts: Any) -> None:
+        super().__init__(*parts)
+        self.ensemble = ensemble
+
+    @torch.no_grad()
+    def disagreement(self, state: State | Guess, actions: np.ndarray) -> np.ndarray:
+        """What the explorer is paid; of a best guess its mean over the draws."""
+        latent = state.state if isinstance(state, Guess) else state
+        draws = len(latent.deter) // len(actions)
+        code = self.actions.encode(actions).to(latent.deter.device).repeat_interleave(draws, 0)
+        found = self.ensemble.disagreement(latent.features(), code)
+        return found.view(-1, draws).mean(dim=1).cpu().numpy()
+
+
 class ExploringModel(Model):
     """Dreamer's model, the ensemble beside it, and the explorer."""
 
@@ -142,6 +161,11 @@ class Plan2Explore(Dreamer):
     Trainer: ClassVar[type[Trainer]] = ExploringTrainer
     model: ExploringModel
     _config: Config
+
+    def dynamics(self) -> ExploringDynamics:
+        """The model alone, for `open_loop`."""
+        parts = self.model.world, self._seen, self._kind.code
+        return ExploringDynamics(self.model.ensemble, *parts)
 
     def _behaviour(self, step: int) -> Behaviour:
         free = step <= self._config.reward_free * self._task.steps

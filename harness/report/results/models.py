@@ -30,7 +30,7 @@ Value = Callable[[Measures], float | None]  # None: there is nothing to measure
 
 def section(evidence: Evidence) -> Iterator[Section]:
     """Where models of the environment were measured."""
-    tables = [make(evidence) for make in (table, by_seed, by_number, returns)]
+    tables = [make(evidence) for make in (table, by_seed, by_number, doubts, returns)]
     if evidence.models:
         yield Section("World models", (*(each for each in tables if each.rows), Text(_NOTE)))
 
@@ -39,6 +39,8 @@ _NOTE = (
     "Medians over seeds; `{ }`: the range of the seeds. Errors and likelihoods are under the "
     "random policy, one step and k steps ahead: errors in standard deviations of the observation, "
     "likelihoods in nats for each number that the model predicts, which two models need not share. "
+    "Disagreement is in an ensemble's own units; its correlation with the error is of ranks, over "
+    "the starting points of a policy: at 1 the members disagree most where they are most wrong. "
     "Termination recall and precision, and the mean absolute error of rewards, are over all three "
     "policies. The exploitation gap is the imagined return of a controller, at temperature 1, less "
     "its real one in the environment of training: above 0 the model promises too much. Every "
@@ -87,7 +89,8 @@ def _at(policy: str, measure: str, ahead: int) -> Value:
 
     def value(run: Measures) -> float | None:
         each = run["policies"][policy][measure]
-        return float(each[ahead - 1]) if len(each) >= ahead else None
+        found = each[ahead - 1] if len(each) >= ahead else None
+        return None if found is None else float(found)
 
     return value
 
@@ -151,6 +154,28 @@ def by_number(evidence: Evidence) -> Table:
     head = ("environment", "arm", "of the observation", "k", "error +1", "error +k", "slope +k")
     made = by_pair(evidence, rows)
     return Table(head, made, "By observation dimension", "table_model_numbers")
+
+
+def doubts(evidence: Evidence) -> Table:
+    """Of ensembles, whether the members disagree where they are wrong: a row for each policy."""
+
+    def rows(arm: str, env: str) -> Iterator[tuple[str, ...]]:
+        runs, ahead = evidence.of(evidence.models, arm, env), _ahead(evidence, env)
+        first = runs[0]["policies"] if runs else {}
+        for policy in first:
+            if all(run["policies"][policy].get("disagreement") for run in runs):
+                measures = ("disagreement", "error", "doubt_correlation")
+                cells = (
+                    _over_seeds(evidence, arm, env, _at(policy, measure, k), significant)
+                    for measure in measures
+                    for k in (1, ahead)
+                )
+                yield policy, str(ahead), *cells
+
+    names = ("disagreement", "error", "correlation")
+    head = ("environment", "arm", "policy", "k", *(f"{n} {k}" for n in names for k in ("+1", "+k")))
+    made = by_pair(evidence, rows)
+    return Table(head, made, "Disagreement of ensembles beside their error", "table_model_doubts")
 
 
 def _of_number(number: int, measure: str, ahead: int) -> Value:

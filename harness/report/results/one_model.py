@@ -182,6 +182,11 @@ def _far(measure: str) -> Cell:
     return lambda p: f"{significant(p[measure][-1])} (+{len(p[measure])})"
 
 
+def _doubt(measure: str, k: int) -> Cell:
+    """`-`: the model is no ensemble, or the policy's episodes are shorter than that."""
+    return lambda p: significant(dict(enumerate(p[measure] or ())).get(k - 1))
+
+
 _OF_POLICIES: dict[str, Cell] = {
     "episodes": lambda p: str(p["episodes"]),
     "steps": lambda p: f"{p['steps']:,}",
@@ -192,6 +197,11 @@ _OF_POLICIES: dict[str, Cell] = {
     "error 1 ahead, if nothing changed": _ahead("persistence", 1),
     "useful horizon (skill above 0.5)": lambda p: f"{p['useful_horizon']} of {len(p['error'])}",
     "reconstruction error": lambda p: significant(p["reconstruction"]),
+    **{f"disagreement {k} ahead": _doubt("disagreement", k) for k in (1, 10)},
+    **{
+        f"its correlation with the error, {k} ahead": _doubt("doubt_correlation", k)
+        for k in (1, 10)
+    },
     "log likelihood 1 ahead": _ahead("log_likelihood", 1),
     "log likelihood as far as it goes": _far("log_likelihood"),
 }

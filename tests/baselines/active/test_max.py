@@ -8,6 +8,7 @@ import pytest
 import torch
 from gymnasium import spaces
 from probe_envs_agents import continuous
+from scipy.stats import spearmanr
 from tiny import NESTED
 
 from baselines import state
@@ -301,7 +302,7 @@ def test_what_was_explored_without_reward_solves_the_task():
 
 def test_the_model_draws_what_its_members_expect_and_its_likelihood_is_a_density():
     models, _ = fitted(linear(2000, noise=0.2), steps=200)
-    dynamics = GaussianDynamics(models, OPEN, (2,), ActionCode(PUSH))
+    dynamics = GaussianDynamics(models, OPEN, (2,), ActionCode(PUSH), decay=0.1)
     side = torch.linspace(-8, 8, 150)
     changes = torch.cartesian_prod(side, side)  # in units of the standard deviation
     first, actions = (
@@ -316,3 +317,16 @@ def test_the_model_draws_what_its_members_expect_and_its_likelihood_is_a_density
     np.testing.assert_array_equal(guess.observations, after.numpy())
     assert guess.dimensions == 2
     assert density.sum() * float(side[1] - side[0]) ** 2 == pytest.approx(1.0, rel=1e-3)
+
+
+def test_where_nothing_was_seen_the_members_disagree_and_err_most():
+    models, _ = fitted(linear(500), steps=300)
+    dynamics = GaussianDynamics(models, OPEN, (2,), ActionCode(PUSH), decay=0.1)
+    unseen = linear(300, seed=8, low=-4.0, high=4.0)
+    state_ = dynamics.begin(unseen.obs.numpy())
+    apart = dynamics.disagreement(state_, unseen.action.numpy())
+    _, guess = dynamics.step(state_, unseen.action.numpy())
+    error = np.linalg.norm(guess.observations - unseen.next_obs.numpy(), axis=1)
+
+    assert apart.shape == (300,)
+    assert spearmanr(apart, error).statistic > 0.5

@@ -123,7 +123,8 @@ def test_the_model_draws_what_it_says_and_tells_how_likely_it_was():
     import torch
 
     model = np.array([[[0.2, 0.6, 0.2]], [[0.0, 1.0, 0.0]]])  # (S, A, S + 1)
-    dynamics = TabularDynamics(model, np.array([[3.0], [0.0]]), first_state=5, first_action=1)
+    rewards, utility = np.array([[3.0], [0.0]]), np.array([[0.7], [0.1]])
+    dynamics = TabularDynamics(model, rewards, utility, first_state=5, first_action=1)
     state = dynamics.begin(np.full(4000, 5))
     actions = np.ones(4000, int)
     after, drawn = dynamics.step(state, actions, torch.Generator().manual_seed(0))
@@ -133,6 +134,18 @@ def test_the_model_draws_what_it_says_and_tells_how_likely_it_was():
     assert np.mean(drawn.observations == 6) == pytest.approx(0.75, abs=0.03)
     assert (drawn.observations == after + 5).all()
     assert (guess.observations == 6).all()
+    assert (dynamics.disagreement(state, actions) == 0.7).all()
     assert guess.rewards[0] == 3.0
     assert guess.terminations[0] == 0.2
     np.testing.assert_allclose(np.exp(guess.log_prob(np.full(4000, 5))), 0.25)
+
+
+def test_a_model_that_was_loaded_disagrees_where_nothing_was_tried(tmp_path):
+    agent, _ = explored("random", seed=0)
+    agent.save(tmp_path)
+    other = MaxTabular(Task(lambda: envs.make(envs.card("Chain-10")), 10), Config())
+    other.load(tmp_path)
+    tried = agent.weights()["counts"].sum(axis=-1)
+    utility = other.dynamics().utility
+
+    assert utility[tried == 0].min() > 5 * utility[tried > 5].max()

@@ -231,3 +231,39 @@ def test_a_dreamed_return_ends_with_its_dream():
 
     assert found.tolist() == [6.0, 5.0]
     assert cut.tolist() == [3.0, 5.0]
+
+
+class Doubtful(Walk):
+    """Wrong by what was pushed too hard, which two members of it dispute."""
+
+    def __init__(self, sure=False):
+        super().__init__()
+        self.sure = sure
+
+    def disagreement(self, state, actions):
+        return np.full(len(actions), 0.5) if self.sure else np.abs(actions)
+
+    def step(self, state, actions, generator=None):
+        return super().step(state, 2 * actions, generator)
+
+
+def test_disagreement_that_grows_with_the_error_correlates_with_it_one_step_ahead():
+    episodes = walks(n=6, steps=12)
+    found, _ = truth.judge(Doubtful(), episodes, np.ones(1), seed=0)
+    rollouts = open_loop.roll_out(Doubtful(), episodes, truth.reach(episodes).horizon)
+
+    assert found["doubt_correlation"][0] == pytest.approx(1.0)
+    assert all(-1 <= value <= 1 for value in found["doubt_correlation"])
+    np.testing.assert_allclose(
+        rollouts.disagreement[0], np.abs(rollouts.predicted - rollouts.observed)[0, :, 0]
+    )
+
+
+def test_disagreement_that_is_always_the_same_tells_nothing_and_a_model_alone_has_none():
+    episodes = walks(n=6, steps=12)
+    same, _ = truth.judge(Doubtful(sure=True), episodes, np.ones(1), seed=0)
+    alone, _ = truth.judge(Walk(), episodes, np.ones(1), seed=0)
+
+    assert same["disagreement"] == [0.5] * len(same["error"])
+    assert np.isnan(same["doubt_correlation"]).all()
+    assert alone["disagreement"] is None and alone["doubt_correlation"] is None

@@ -152,3 +152,24 @@ def test_what_is_evaluated_is_the_tasks_actor():
     shake(learner.model.explorer)
 
     assert torch.equal(learner.predict(obs)[1].action, before)
+
+
+def test_the_model_tells_how_far_its_heads_disagree_and_of_a_guess_the_mean_over_its_draws():
+    agent = Plan2Explore(Task(endless, 10), config())
+    shake(agent.model)
+    model, rows = agent.dynamics(), np.random.default_rng(0).normal(size=(4, 3))
+    seen, actions = model.begin(rows.astype(np.float32)), np.array([0, 1, 2, 0])
+    code = model.actions.encode(actions)
+    apart = model.disagreement(seen, actions)
+    guess, _ = model.step(seen, actions)
+    draws = guess.state.features().view(4, -1, guess.state.features().shape[-1])
+
+    with torch.no_grad():
+        now = agent.model.ensemble.disagreement(seen.features(), code)
+        later = torch.stack([
+            agent.model.ensemble.disagreement(each, row.expand(len(each), -1)).mean()
+            for each, row in zip(draws, code, strict=True)
+        ])  # fmt: skip
+    np.testing.assert_allclose(apart, now, rtol=1e-5)
+    np.testing.assert_allclose(model.disagreement(guess, actions), later, rtol=1e-5)
+    assert isinstance(model.tempered(0.5), type(model))
