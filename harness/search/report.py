@@ -22,7 +22,7 @@ from harness.report.document import (
     quoted,
 )
 from harness.report.render import html, markdown, seaborn
-from harness.search import confirm, loop, trials
+from harness.search import confirm, loop, sensitivity, trials
 from harness.search.evidence import Evidence
 from harness.search.figures import FIGURES, row_id
 from harness.search.file import Halving, Wilcoxon
@@ -47,7 +47,8 @@ def write(studies: Sequence[Evidence], store: Store, folder: Path) -> Path:
 def _document(studies: Sequence[Evidence], store: Store, folder: Path) -> Document:
     file = studies[0].plan.file
     arms = (_arm(found, store, folder, alone=len(studies) == 1) for found in studies)
-    sections = (_answer(studies), _budget(studies), *arms, _method(studies[0]))
+    fussy = _sensitivity(studies, folder)
+    sections = (_answer(studies), *fussy, _budget(studies), *arms, _method(studies[0]))
     question = file.question or f"What is best for {', '.join(file.arms)}?"
     return Document(file.name, question, sections)
 
@@ -93,6 +94,49 @@ def _answer(studies: Sequence[Evidence]) -> Section:
         "depends on their number. Without any choice its mean is 0."
     )
     return Section("Answer", (Table(head, tuple(rows)), Text(note)))
+
+
+def _sensitivity(studies: Sequence[Evidence], folder: Path) -> Iterator[Section]:
+    """One setting for all environments against one for each, where there are several."""
+    known = {found.plan.label: (found, of) for found in studies if (of := sensitivity.of(found))}
+    if not known:
+        return
+    rows = []
+    for label, (found, of) in known.items():
+        needed = sensitivity.effective(found)
+        words = "-"
+        if needed is not None:
+            words = f"{needed.point} of {needed.of} {{{needed.low}, {needed.high}}}"
+        cells = (stats.bracket(estimate, sensitivity.NUMBER) for estimate in of)
+        rows.append((label, *cells, words, f"{len(sensitivity.settings(found))}"))
+    head = ("arm", "one setting", "tuned on each", "sensitivity", "to be tuned", "settings")
+    blocks: list[Block] = [Table(head, tuple(rows)), Text(_SENSITIVITY)]
+    if len(known) > 1:
+        plot = sensitivity.plane({label: of for label, (_, of) in known.items()})
+        seaborn.save(plot, folder / "plane")
+        title = "How good, and how fussy"
+        blocks.append(Figure("plane", title, _PLANE, seaborn.USUAL, plot=plot))
+    yield Section("One setting for all environments", tuple(blocks))
+
+
+_SENSITIVITY = (
+    "Means of normalised scores over environments, by the tuning seeds of the trials that ran on "
+    "all of them. One setting: the best of these on all environments together. Tuned on each: the "
+    "best on each. Sensitivity: how much more that is (Adkins et al. 2024). A setting is chosen by "
+    "all seeds but one and scored by that one, in turn, which is a little too low; the intervals "
+    "reach from there to the best by all seeds, which is too high (docs/tuning.md has their "
+    "coverage). To be tuned: how many hyper-parameters must differ between environments for "
+    f"{100 * sensitivity.KEPT:.0f} % of the tuned score, by a random forest on the trials; braces: "
+    "where 95 % of resamples of the trials lie, which is no confidence interval. Only what was "
+    "tried can be the best, and what is good on one environment alone is stopped early, or never "
+    "asked for: of all settings the sensitivity may be larger. `sampler: random` without a pruner "
+    "asks for settings evenly."
+)
+_PLANE = (
+    "Tuned on each environment, against what that gains over one setting for all. Up is better, "
+    "left is less fussy; along the dotted line agents are as good with one setting as the best of "
+    "them is. Bars: intervals as in the table."
+)
 
 
 def _budget(studies: Sequence[Evidence]) -> Section:

@@ -100,9 +100,15 @@ class Plane(NamedTuple):
 class Forest:
     """A random forest on the trials, and one on each of their resamples."""
 
-    def __init__(self, plan: Plan, trials: Sequence[FrozenTrial]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        trials: Sequence[FrozenTrial],
+        of: Callable[[FrozenTrial], float] = worth,
+    ) -> None:
+        """:param of: what it learns of a trial; default: its value."""
         self._dimensions = dimensions(plan.space)
-        self._trials = list(trials)
+        self._trials, self._of = list(trials), of
         self._forests = [
             self._fit(sample, i) for i, sample in enumerate(resamples(trials, plan.name))
         ]
@@ -111,14 +117,15 @@ class Forest:
         trees = TREES if seed == 0 else TREES // 4
         return RandomForestRegressor(
             n_estimators=trees, min_samples_leaf=2, random_state=seed, n_jobs=1
-        ).fit(self._matrix(trial.params for trial in sample), [worth(trial) for trial in sample])
+        ).fit(self._matrix(trial.params for trial in sample), [self._of(trial) for trial in sample])
 
     def _matrix(self, params: Iterable[dict[str, Any]]) -> Array:
         """(points, columns)."""
         return np.array([[x for one in self._dimensions for x in one.cells(at)] for at in params])
 
-    def predict(self, params: Iterable[dict[str, Any]]) -> Array:
-        return np.asarray(self._forests[0].predict(self._matrix(params)))
+    def predict(self, params: Iterable[dict[str, Any]], resample: int = 0) -> Array:
+        """:param resample: of the trials, by whose forest; 0: the trials as they are."""
+        return np.asarray(self._forests[resample].predict(self._matrix(params)))
 
     def marginal(self, of: Dimension) -> Marginal:
         grid = of.grid()

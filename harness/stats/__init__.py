@@ -78,6 +78,8 @@ from harness.stats.score import curves as curves
 from harness.stats.score import final as final
 from harness.stats.score import normalise as normalise
 from harness.stats.score import score_matrix as score_matrix
+from harness.stats.sensitivity import Sensitivity as Sensitivity
+from harness.stats.sensitivity import sensitivity as sensitivity
 from harness.stats.sequential import DECIDED as DECIDED
 from harness.stats.sequential import Course as Course
 from harness.stats.sequential import Look as Look
