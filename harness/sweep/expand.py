@@ -17,6 +17,7 @@ from harness.config.tree import Place
 from harness.setting import Layer, Settings
 from harness.spec import Decide, Engine, Metric, ResolvedSweep, Run, RunSpec
 from harness.store.reader import Store
+from harness.store.scalars import SCALARS
 from harness.sweep import claim, imported, rehearsal
 from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
@@ -98,6 +99,7 @@ def expand(
     if rehearse and not problems:
         _rehearse(metrics, runs, problems)
         _rehearse_films(file, runs, problems)
+    _check_told(file, runs, problems)
     if not problems:
         _check_distinct(file, runs, problems)
     if file.checkpoint and runs and not problems and (why := without_barriers(runs)):
@@ -260,6 +262,19 @@ def _check_report(file: SweepFile, arms: Arms, problems: Problems) -> None:
             problems.add(("report", "scores", i), message)
     problems.twice(("report", "scores"), report.scores)
     problems.twice(("report", "metrics"), report.metrics)
+
+
+def _check_told(file: SweepFile, runs: Iterable[Run], problems: Problems) -> None:
+    """A training metric that nobody tells would be an empty table, hours later.
+
+    What is the user's own may tell what it likes; and so may what an environment says in `info`,
+    which is a rollout's.
+    """
+    theirs = any(not isinstance(run, RunSpec) or agents.own_parts(run.agent) for run in runs)
+    for i, name in enumerate(file.report.metrics):
+        if not (theirs or name in SCALARS or name.startswith("rollout/")):
+            message = f"no agent that ships tells '{name}'.{suggest(name, SCALARS)}"
+            problems.add(("report", "metrics", i), message)
 
 
 def _metrics(file: SweepFile, problems: Problems) -> list[Metric]:

@@ -253,6 +253,11 @@ TWO = "base: {agent: ppo}\narms: {a: {}, b: {hparams: {gamma: 0.5}}}\n"
         (TWO + "report: {scores: []}\n", "report.scores", "no score: name final or auc"),
         (TWO + "report: {scores: [auc, auc]}\n", "report.scores", "auc stands there 2 times"),
         (TWO + "report: {metrics: [m, m]}\n", "report.metrics", "m stands there 2 times"),
+        (
+            TWO + "report: {metrics: [rollout/remote, curiosity/raw_bonsu]}\n",
+            "report.metrics.1",
+            "no agent that ships tells 'curiosity/raw_bonsu'. Did you mean 'curiosity/raw_bonus'?",
+        ),
         ("arms: {a: {agent: ppo, envs: []}}\n", "arms.a.envs", "no environment, so no run"),
         (
             "arms: {a: {agent: ppo, envs: [DeepSea-10, DeepSea-10]}}\n",
@@ -281,6 +286,14 @@ def test_nonsense_is_refused_where_it_stands(problems, text, key, words):
     found = {where: message for (_, where), message in problems(HEAD + text).items()}
 
     assert words in found[key]
+
+
+def test_an_agent_of_the_users_own_may_tell_what_it_likes(expand):
+    mine = "arms: {a: {agent: 'baselines.classic.random:Random'}}\n"
+
+    found = expand(HEAD + mine + "report: {metrics: [train/mine]}\n")
+
+    assert found.report.metrics == ("train/mine",)
 
 
 @pytest.mark.parametrize(
