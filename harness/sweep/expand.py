@@ -337,16 +337,22 @@ def _place_of(label: str, file: SweepFile) -> Place:
 
 
 def _check_distinct(file: SweepFile, runs: Iterable[Run], problems: Problems) -> None:
-    """Two arms that are one and the same would compare an arm with itself."""
-    keys: dict[str, list[str]] = {}
+    """Two arms that are one and the same, be it in one environment, would be compared with
+    themselves there.
+    """
+    keys: dict[tuple[str, str], list[str]] = {}
     for run in runs:
-        keys.setdefault(run.arm, []).append(run.key)
+        keys.setdefault((run.arm, run.env), []).append(run.key)
     first: dict[tuple[str, ...], str] = {}
-    for arm, same in keys.items():
-        other = first.setdefault(tuple(same), arm)
+    same: dict[tuple[str, str], list[str]] = {}
+    for (arm, env), made in keys.items():
+        other = first.setdefault(tuple(made), arm)
         if other != arm:
-            message = f"'{other}' and '{arm}' are the very same runs: change or drop one"
-            problems.add(_place_of(arm, file), message)
+            same.setdefault((other, arm), []).append(env)
+    for (other, arm), where in same.items():
+        message = f"'{other}' and '{arm}' are the very same runs on {joined(where)}"
+        message += ": change or drop one, or leave these out of the `envs` of one"
+        problems.add(_place_of(arm, file), message)
 
 
 def _tuned_on(requests: Collection[Request]) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -241,6 +241,17 @@ def test_what_could_not_be_an_ablation_is_refused(problems, text, key):
     assert key in {where for _, where in problems(HEAD + text)}
 
 
+def test_two_arms_that_are_one_in_some_environment_are_refused(problems):
+    found = problems(
+        HEAD + "arms: {a: {agent: ppo}, b: {agent: ppo, steps: {CartPole-v1: 5_000}}}\n"
+    )
+
+    assert [message for (_, key), message in found.items() if key == "arms.b"] == [
+        "'a' and 'b' are the very same runs on DeepSea-10: change or drop one, or leave these out "
+        "of the `envs` of one"
+    ]
+
+
 TWO = "base: {agent: ppo}\narms: {a: {}, b: {hparams: {gamma: 0.5}}}\n"
 
 
