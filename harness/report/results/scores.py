@@ -171,5 +171,6 @@ def of_training(evidence: Evidence, name: str) -> Table:
         return stats.bracket(evidence.iqm(values, arm, env, name), number) if values else ""
 
     title = f"{name}: training metric, mean of the last 20 % of steps"
-    file, about = f"table_{name.replace('/', '_')}", "From each run's train.jsonl." if told else "No run tells it."
+    file = f"table_{name.replace('/', '_')}"
+    about = "From each run's train.jsonl." if told else "No run tells it."
     return Table(("arm", *evidence.sweep.envs), by_arm(evidence, cell), title, file, about)
