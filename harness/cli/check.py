@@ -97,6 +97,7 @@ def of_sweep(
         yield power(sweep)
     if sweep.decide:
         yield from expected(sweep, sweep.decide)
+    yield from margins(sweep)
     yield imports()
     yield costs(sweep, store, price)
 
@@ -229,9 +230,10 @@ def power(sweep: ResolvedSweep) -> RenderableType:
     from harness import stats
 
     abilities, plan = stats.abilities(sweep), sweep.decide
+    by = stats.correction(claim.margin for claim in sweep.claims)
     effect = [] if plan else ["detectable effect>"]  # of looks, there is a table of its own
     rows = verb.table(
-        "claim", "seeds>", "environments>", "smallest p>", "after Holm>", *effect,
+        "claim", "seeds>", "environments>", "smallest p>", f"after {by}>", *effect,
         title="\nwhat the claims can show",
     )  # fmt: skip
     for each in abilities:
@@ -241,11 +243,14 @@ def power(sweep: ResolvedSweep) -> RenderableType:
         ]  # fmt: skip
         if not plan:
             n = len(abilities)
-            found = stats.detectable(each.seeds, each.tasks, n) if each.seeds else math.inf
-            row.append("none" if math.isinf(found) else f"{found:.1f} SD")
+            can = each.seeds and not each.claim.margin
+            found = stats.detectable(each.seeds, each.tasks, n) if can else math.inf
+            none = f"within {each.claim.margin}" if each.claim.margin else "none"
+            row.append(none if math.isinf(found) else f"{found:.1f} SD")
         rows.add_row(*row)
+    ties = ", or, of a claim with a margin, all tie" if by == "Bonferroni" else ""
     note = (
-        f"Smallest p: if every run of one arm beats all of the other's. After Holm: if all "
+        f"Smallest p: if every run of one arm beats all of the other's{ties}. After {by}: if all "
         f"{len(abilities)} claims reach it; at most {plan.alpha if plan else stats.ALPHA:g} is "
         "needed."
     )
@@ -263,7 +268,8 @@ def expected(sweep: ResolvedSweep, plan: Decide) -> Iterator[RenderableType]:
     from harness import stats
 
     family = len(sweep.claims)
-    for tasks in sorted({1 if claim.env else len(sweep.envs) for claim in sweep.claims}):
+    apart = [claim for claim in sweep.claims if not claim.margin]
+    for tasks in sorted({1 if claim.env else len(sweep.envs) for claim in apart}):
         where = "one environment" if tasks == 1 else f"{tasks} environments"
         rows = verb.table(
             "true difference", "decided>", "seeds>", "as many, fixed>", f"{plan.last}, fixed>",
@@ -285,6 +291,31 @@ def expected(sweep: ResolvedSweep, plan: Decide) -> Iterator[RenderableType]:
         "Simulated: scores are normal with equal spread, and no other claim holds. A fixed number "
         "of the cap finds small differences more often; looks end early where one is large."
     )
+
+
+def margins(sweep: ResolvedSweep) -> Iterator[RenderableType]:
+    """How soon equal arms can be expected to be found equivalent."""
+    from harness import stats
+
+    plan, family = sweep.decide, len(sweep.claims)
+    error = (plan.alpha if plan else stats.ALPHA) / family
+    designs = {
+        (each.claim.margin, tuple(plan.looks) if plan else (each.seeds,))
+        for each in stats.abilities(sweep)
+        if each.claim.margin and each.seeds
+    }
+    for margin, looks in sorted(designs):
+        title = f"\nequal arms, with a margin of {margin}"
+        head = ["scores of both", f"equivalent, {looks[-1]} seeds>", *(["seeds>"] if plan else [])]
+        rows = verb.table(*head, title=title)
+        for each in stats.alike(margin, error, looks):
+            rows.add_row(*[each.scores, f"{each.found:.0%}", f"{each.seeds:.1f}"][: len(head)])
+        yield rows
+    if designs:
+        yield (
+            "Equivalent: the probability that they are found to be. Simulated: normalised scores "
+            "around 0.5 on one environment, or 1 for a run that succeeds and 0 for another."
+        )
 
 
 def imports() -> RenderableType:

@@ -34,6 +34,7 @@ from harness.report.results import (
     cpu_time,
     crosscheck,
     curves,
+    equivalence,
     looks,
     losses,
     models,
@@ -110,6 +111,7 @@ def _document(
     parts: dict[str, Callable[[], Iterable[Section]]] = {
         "the claims": lambda: [
             claims.section(evidence),
+            *equivalence.section(evidence, drawn),
             *looks.section(evidence, drawn),
             *runs.gaps(evidence),
         ],

@@ -54,7 +54,9 @@ from harness.stats.permutation import permutation_p as permutation_p
 from harness.stats.power import POWER as POWER
 from harness.stats.power import abilities as abilities
 from harness.stats.power import detectable as detectable
+from harness.stats.prospect import Alike as Alike
 from harness.stats.prospect import Prospect as Prospect
+from harness.stats.prospect import alike as alike
 from harness.stats.prospect import certain as certain
 from harness.stats.prospect import prospects as prospects
 from harness.stats.public import Gap as Gap

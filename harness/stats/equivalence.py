@@ -33,6 +33,7 @@ class Equivalence(NamedTuple):
     low: float  #: of the interval of x - y
     high: float
     level: float  #: of it
+    needed: float  #: the capital that decides
     within: float  #: the largest capital against a difference of the margin, on the side with less
     beyond: float  #: against a difference below the margin, on the side with more
 
@@ -57,6 +58,7 @@ def equivalence(x: Array, y: Array, margin: float, error: float) -> Equivalence:
     low, high = _interval(z, SIDES / error)
     return Equivalence(
         len(z), float(x.mean()), float(y.mean()), 2 * low - 1, 2 * high - 1, 1 - error,
+        SIDES / error,
         within=min(_below(z, more), _above(z, less)),
         beyond=max(_above(z, more), _below(z, less)),
     )  # fmt: skip

@@ -7,6 +7,7 @@ task. The boundaries of the looks are those of many sweeps of equal arms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import numpy as np
 from harness.spec import Decide
 from harness.stats.aggregate import Array
 from harness.stats.calibration import DIFFERENCE, gate, has_interval
+from harness.stats.equivalence import SIDES, capitals
 from harness.stats.power import chances, lower_end
 from harness.stats.sequential import Pair, follow, share
 
@@ -22,7 +24,10 @@ EFFECTS = (0.7, 1.0, 1.4, 2.0)  # standard deviations over seeds
 _EXPERIMENTS = 200  # a probability is then known to .035
 _RESAMPLES = 1_000  # of each: the ends of intervals lie further out than in `power`
 _EQUAL = 20_000  # sweeps of equal arms
+_ALIKE = 2_000  # experiments: a probability is then known to .011
 _SEED = 20_262
+
+Draw = Callable[[np.random.Generator, tuple[int, int]], Array]
 
 
 class Prospect(NamedTuple):
@@ -57,6 +62,49 @@ def certain(plan: Decide, tasks: int, family: int) -> float:
     alone = plan.model_copy(update={"alpha": plan.alpha / family})  # Holm's first step
     course = follow([Pair(ones, 0 * ones, ("certain",), span=span)], alone)[0]
     return course.seeds if course.decided else math.inf
+
+
+class Alike(NamedTuple):
+    """How two arms fare that are equal, of which a claim says so but for a margin."""
+
+    scores: str  #: of both
+    found: float  #: the probability that they are found equivalent by the last look
+    seeds: float  #: of each arm, on average, until then or the last look
+
+
+def _clipped(spread: float) -> Draw:
+    return lambda rng, shape: np.clip(rng.normal(0.5, spread, shape), 0, 1)
+
+
+def _coins(chance: float) -> Draw:
+    return lambda rng, shape: np.asarray(rng.random(shape) < chance, dtype=float)
+
+
+ALIKE: dict[str, Draw] = {
+    "all tie": lambda rng, shape: np.ones(shape),
+    "SD 0.1": _clipped(0.1),
+    "SD 0.2": _clipped(0.2),
+    "0.95 succeed": _coins(0.95),
+    "0.9 succeed": _coins(0.9),
+}
+
+
+@lru_cache(maxsize=16)
+def alike(margin: float, error: float, looks: Sequence[int]) -> tuple[Alike, ...]:
+    """Of each of `ALIKE`, one environment, normalised.
+
+    :param error: that is left for the claim.
+    :param looks: the seeds at each; of a fixed number, that alone.
+    """
+    rng, found = np.random.default_rng([_SEED, *looks]), []
+    for name, draw in ALIKE.items():
+        x, y = (draw(rng, (looks[-1], _ALIKE)) for _ in range(2))
+        z, m = (x - y + 1) / 2, (1 + margin) / 2
+        grown = np.minimum(*(np.maximum.accumulate(capitals(each, m)) for each in (z, 1 - z)))
+        enough = grown[[n - 1 for n in looks]] >= SIDES / error  # (looks, experiments)
+        ended = np.where(enough.any(axis=0), np.array(looks)[enough.argmax(axis=0)], looks[-1])
+        found.append(Alike(name, float(enough.any(axis=0).mean()), float(ended.mean())))
+    return tuple(found)
 
 
 def _decided(

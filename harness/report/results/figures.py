@@ -18,6 +18,7 @@ from harness.report.results import (
     components,
     cpu_time,
     curves,
+    equivalence,
     films,
     looks,
     losses,
@@ -239,6 +240,16 @@ FIGURES: dict[str, Kind] = {  # in the order in which a report shows them
         per="sweep",
         statistics=(stats.IMPROVEMENT,),
         section=looks.SECTION,
+    ),
+    "equivalence": Kind(
+        "Equal but for a margin",
+        "The difference of the means of normalised scores, clipped to [0, 1], of each claim with a "
+        "margin, with the interval of bets. The arms are equivalent where it lies between the "
+        "dashed lines, and not where it lies beyond them; else the seeds leave it open.",
+        equivalence.plot_of,
+        aggregate=False,
+        per="sweep",
+        section=equivalence.SECTION,
     ),
     "stability": Kind(
         "What the verdicts hang on",

@@ -1,0 +1,101 @@
+"""Claims with a margin: the evidence that two arms are equal but for it, and that they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from harness import stats
+from harness.report import plot
+from harness.report.document import Block, Cell, Section, Table, Text
+from harness.report.evidence import Evidence
+from harness.report.evidence.verdict import Verdict
+from harness.report.number import Format
+from harness.report.plot import Axis, Panel, Plot, Rule
+
+SECTION = "Equivalence"
+ABOUT = (
+    "First, second: the means of normalised scores, clipped to [0, 1]. Within, beyond: the capital "
+    "that bets against a difference beyond the margin, and against one within it, have made of 1. "
+    "A claim is decided once one of them has reached what is needed."
+)
+MISLEADS = (
+    "The means of clipped scores count failures, which the IQM cuts off, and do not tell how far "
+    "beyond the reference an arm is. Equivalent is said of this score and this margin: arms may be "
+    "equal at the end and apart along the way."
+)
+
+
+def section(evidence: Evidence, drawn: Callable[[str], Sequence[Block]]) -> Iterator[Section]:
+    """Where a claim has a margin.
+
+    :param drawn: draws the figures of a section.
+    """
+    if any(claim.margin for claim in evidence.sweep.claims):
+        shown = table(evidence)
+        tables = [shown] if shown.rows else []
+        yield Section(SECTION, (*drawn(SECTION), *tables, Text(MISLEADS)))
+
+
+def weighed(evidence: Evidence) -> Iterator[tuple[Verdict, stats.Equivalence]]:
+    """The verdicts on claims with a margin whose runs say something."""
+    for verdict in evidence.verdicts():
+        if verdict.finding.equivalence:
+            yield verdict, verdict.finding.equivalence
+
+
+def table(evidence: Evidence) -> Table:
+    """Claims down."""
+    head = (
+        "claim", "seeds", "margin", "first", "second", "difference", "level", "within", "beyond",
+        "needed", "verdict",
+    )  # fmt: skip
+    rows, listed = [], []
+    for verdict, found in weighed(evidence):
+        number, claim = evidence.format(None), verdict.claim
+        runs = (key for arm in claim.arms for key in evidence.keys(arm, claim.env))
+        rows.append(
+            (
+                claim.text, str(found.seeds), f"{claim.margin}", number(found.x), number(found.y),
+                Cell(stats.bracket(verdict.finding.difference, number), runs),
+                f"{100 * found.level:.1f} %", f"{found.within:.3g}", f"{found.beyond:.3g}",
+                f"{found.needed:g}", verdict.outcome,
+            )
+        )  # fmt: skip
+        numbers = (
+            found.x, found.y, found.x - found.y, found.low, found.high, found.level, found.within,
+            found.beyond, found.needed,
+        )  # fmt: skip
+        exact = (repr(float(each)) for each in numbers)
+        listed.append((claim.text, str(found.seeds), f"{claim.margin}", *exact, verdict.outcome))
+    of_list = (*head[:6], "low", "high", *head[6:])
+    return Table(
+        head, tuple(rows), title="Evidence", name="equivalence", about=ABOUT,
+        listed=Table(of_list, tuple(listed)),
+    )  # fmt: skip
+
+
+def plot_of(evidence: Evidence, score: str) -> Plot | str:
+    """A panel for each claim with a margin: its interval; `score` is not used."""
+    number = evidence.format(None)
+    panels = tuple(_panel(verdict, number) for verdict, _ in weighed(evidence))
+    if not panels:
+        asked = any(claim.margin for claim in evidence.sweep.claims)
+        return "the runs of its claims are still to come" if asked else ""
+    seeds = sorted({found.seeds for _, found in weighed(evidence)})
+    return Plot(panels, f"{' or '.join(map(str, seeds))} seeds of each arm", height=0.5)
+
+
+_FOUND = plot.Look("difference of the means", "#0173b2", "o", line=False)
+_MARGIN = plot.Look("margin", plot.INK, dashes=(4, 1.5))
+_NONE = plot.Look("", plot.GREY, dashes=(1, 2))
+
+
+def _panel(verdict: Verdict, number: Format) -> Panel:
+    claim, gap = verdict.claim, verdict.finding.difference
+    margin = claim.margin or 0.0
+    rules = (Rule(_NONE, x=0.0), *(Rule(_MARGIN, x=at) for at in (-margin, margin)))
+    text = f"{stats.bracket(gap, number)}, {verdict.outcome}"
+    row = f"{claim.better} - {claim.worse}"
+    marks = (*rules, plot.estimate(_FOUND, 0.0, gap, text, row))
+    x = Axis("difference of the means, normalised", include=(-margin, margin))
+    return Panel(x, Axis(names=(row,)), marks, title=claim.text)
