@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Scores, and columns in which results are told.
 TAKEN = {
-    "agent", "arm", "attempts", "auc", "env", "environment", "episodes", "final", "key", "mean",
-    "run", "score", "sd", "seed", "state", "step", "steps", "steps_trained",
+    "agent", "arm", "attempts", "auc", "cvar", "env", "environment", "episodes", "final", "key",
+    "mean", "run", "score", "sd", "seed", "state", "step", "steps", "steps_trained",
 }  # fmt: skip
 
 

@@ -198,6 +198,9 @@ class ImportedRun(Strict):
 Run = RunSpec | ImportedRun
 
 
+WORST_SCORE = "cvar"  # of a claim: the mean of the worst quarter of the final scores
+
+
 class Claim(BaseModel, frozen=True):
     """`better > worse [on env] by score`: what a sweep sets out to show.
 
@@ -215,6 +218,11 @@ class Claim(BaseModel, frozen=True):
     @property
     def arms(self) -> tuple[str, str]:
         return self.better, self.worse
+
+    @property
+    def of_worst(self) -> bool:
+        """Whether it compares the worst quarters of runs, and not their middles."""
+        return self.score == WORST_SCORE
 
 
 class Anchor(Strict):

@@ -246,7 +246,8 @@ def power(sweep: ResolvedSweep) -> RenderableType:
             can = each.seeds and not each.claim.margin
             found = stats.detectable(each.seeds, each.tasks, n) if can else math.inf
             none = f"within {each.claim.margin}" if each.claim.margin else "none"
-            row.append(none if math.isinf(found) else f"{found:.1f} SD")
+            size = none if math.isinf(found) else f"{found:.1f} SD"
+            row.append("" if each.claim.of_worst else size)  # which is one of ranks
         rows.add_row(*row)
     ties = ", or, of a claim with a margin, all tie" if by == "Bonferroni" else ""
     note = (

@@ -9,6 +9,7 @@ from harness.stats.aggregate import AGGREGATES as AGGREGATES
 from harness.stats.aggregate import Array as Array
 from harness.stats.aggregate import Statistic as Statistic
 from harness.stats.aggregate import curve_iqm as curve_iqm
+from harness.stats.aggregate import cvar as cvar
 from harness.stats.aggregate import iqm as iqm
 from harness.stats.aggregate import mean as mean
 from harness.stats.aggregate import median as median
@@ -29,6 +30,7 @@ from harness.stats.calibration import ONE_RUN as ONE_RUN
 from harness.stats.calibration import PROFILE as PROFILE
 from harness.stats.calibration import PROFILE_LINE as PROFILE_LINE
 from harness.stats.calibration import SEEDS_FOR_A_RANGE as SEEDS_FOR_A_RANGE
+from harness.stats.calibration import WORST_DIFFERENCE as WORST_DIFFERENCE
 from harness.stats.calibration import Coverage as Coverage
 from harness.stats.calibration import gate as gate
 from harness.stats.calibration import has_ends as has_ends
@@ -46,10 +48,12 @@ from harness.stats.equivalence import Equivalence as Equivalence
 from harness.stats.equivalence import equivalence as equivalence
 from harness.stats.improvement import improvement as improvement
 from harness.stats.permutation import ALPHA as ALPHA
+from harness.stats.permutation import DEALS as DEALS
 from harness.stats.permutation import Correction as Correction
 from harness.stats.permutation import corrected as corrected
 from harness.stats.permutation import correction as correction
 from harness.stats.permutation import holm as holm
+from harness.stats.permutation import permutation_of as permutation_of
 from harness.stats.permutation import permutation_p as permutation_p
 from harness.stats.power import POWER as POWER
 from harness.stats.power import abilities as abilities

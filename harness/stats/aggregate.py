@@ -67,6 +67,23 @@ def optimality_gap(scores: ArrayLike) -> Array:
     return _number(1.0 - _task_means(np.minimum(_tasks(scores), 1.0)).mean(axis=-1))
 
 
+WORST = 0.25  # the share of runs whose mean is shown
+
+
+def cvar(scores: ArrayLike, share: float = WORST) -> Array:
+    """The mean over tasks of the mean of each task's worst share of runs: conditional value at
+    risk.
+
+    A run at the edge of the share counts in part: the share is exact for any number of runs.
+    """
+    ordered = np.sort(_tasks(scores), axis=-2)  # NaN is sorted to the end
+    gaps = np.isnan(ordered[(0,) * (ordered.ndim - 2)]).sum(axis=0)
+    wanted = share * (ordered.shape[-2] - gaps)  # (tasks,), the same in every resample
+    weights = np.clip(wanted - np.arange(ordered.shape[-2])[:, None], 0.0, 1.0)
+    worst = np.where(weights > 0, ordered, 0.0) * weights
+    return _number((worst.sum(axis=-2) / wanted).mean(axis=-1))
+
+
 def _task_means(scores: Array) -> Array:
     """(..., runs, tasks) -> (..., tasks)."""
     means = scores.mean(axis=-2)

@@ -17,7 +17,7 @@ from typing import Literal
 import pandas as pd
 
 from harness.config.shipped import shipped
-from harness.stats.aggregate import AGGREGATES, Statistic, curve_iqm, iqm
+from harness.stats.aggregate import AGGREGATES, Statistic, curve_iqm, cvar, iqm
 
 LEAST = 0.90  # simulated coverage of a 95 % interval that is printed
 LEAST_STAMPED = 0.80  # and of one that is printed with a stamp
@@ -34,6 +34,7 @@ Shows = Literal["interval", "stamped", "range", "point", "tied", "missing"]
 
 # The names of what is simulated, beside those of AGGREGATES.
 DIFFERENCE, EFFECT = "difference of IQMs", "effect (four arms)"
+WORST_DIFFERENCE = "difference of worst quarters"
 IMPROVEMENT, CLAIM = "P(improvement)", "claim"
 ONE_RUN, MANY_RUNS = "public score of one run", "public score over seeds"
 PROFILE, PROFILE_LINE, CURVE_LINE = "profile", "profile, whole line", "curve, whole line"
@@ -77,6 +78,8 @@ def name_of(statistic: Statistic) -> str:
 
 def difference_of(statistic: Statistic, arms: int) -> str:
     """What its difference of two arms, or effect of more, is called; empty: never simulated."""
+    if statistic is cvar and arms == 2:
+        return WORST_DIFFERENCE
     if statistic is not iqm:
         return ""
     return DIFFERENCE if arms == 2 else EFFECT

@@ -13,7 +13,16 @@ import numpy as np
 from scipy.special import ndtri
 
 from harness.stats import crosscheck
-from harness.stats.aggregate import AGGREGATES, Array, curve_iqm, iqm, profile, together
+from harness.stats.aggregate import (
+    AGGREGATES,
+    Array,
+    Statistic,
+    curve_iqm,
+    cvar,
+    iqm,
+    profile,
+    together,
+)
 from harness.stats.band import curve_edges, profile_edges
 from harness.stats.calibration import (
     CLAIM,
@@ -25,6 +34,7 @@ from harness.stats.calibration import (
     ONE_RUN,
     PROFILE,
     PROFILE_LINE,
+    WORST_DIFFERENCE,
     Coverage,
 )
 from harness.stats.improvement import improvement_limits
@@ -35,6 +45,9 @@ from harness.stats.uncertainty import LEVEL, Limits, Part, contrast_limits, limi
 SEEDS = (3, 5, 6, 8, 10, 20, 30)
 TASKS = (1, 5)
 TRIALS = 1_000  # experiments a row: a coverage near .95 is then known to .007
+# Of worst quarters, which are of few runs: more seeds, and fewer experiments.
+WORST_SEEDS = (10, 20, 30)
+WORST_TRIALS = 250
 RESAMPLES = 1_000  # of the bootstrap, instead of the 10,000 of a report
 _SEED = 20_262
 _MANY = 200_000  # runs that stand for infinitely many
@@ -191,6 +204,8 @@ def cells() -> Iterator[Cell]:
         yield from (Cell("curve", seeds, 1, name, points) for name in CURVES)
     designs = itertools.product(crosscheck.SEEDS, crosscheck.TASKS, crosscheck.SCORES_OF)
     yield from (Cell(RLIABLE, *design) for design in designs)
+    for seeds in WORST_SEEDS:
+        yield from (Cell("worst", seeds, 1, name) for name in SCORES)
 
 
 class Held(NamedTuple):
@@ -206,6 +221,7 @@ def rows(cell: Cell, trials: int = TRIALS) -> list[Coverage]:
     """Run a cell's experiments."""
     if cell.kind == RLIABLE:
         return crosscheck.rows(cell.seeds, cell.tasks, cell.scores, trials)
+    trials = min(trials, WORST_TRIALS) if cell.kind == "worst" else trials
     rng = np.random.default_rng([_SEED, zlib.crc32(repr(cell).encode())])
     name = f"{cell.scores}, {cell.points} points" if cell.points else cell.scores
     printed: dict[tuple[str, str], int] = defaultdict(int)
@@ -254,10 +270,35 @@ def _arms(cell: Cell, rng: np.random.Generator) -> Iterator[Held]:
 _IQM = list(AGGREGATES).index("IQM")
 
 
-def _gap(weights: Sequence[float], arms: Sequence[Array], rng: np.random.Generator) -> Limits:
+def _worst(cell: Cell, rng: np.random.Generator) -> Iterator[Held]:
+    """Two arms that are equal, and one against an arm that hardly varies."""
+    draw, shape = EQUAL[cell.scores][0], (cell.seeds, cell.tasks)
+    x, y, quiet = (each(rng, shape) for each in (draw, draw, QUIET))
+    yield Held(WORST_DIFFERENCE, *_holds(_gap([1, -1], [x, y], rng, cvar), np.zeros(())))
+    truth = _true_worst(cell.scores, cell.tasks)
+    apart = _gap([1, -1], [x, quiet], rng, cvar)
+    yield Held(WORST_DIFFERENCE, *_holds(apart, truth), ", the other hardly varies")
+
+
+@lru_cache(maxsize=64)
+def _true_worst(scores: str, tasks: int) -> Array:
+    """The difference of infinitely many seeds and as many of an arm that hardly varies."""
+    shape = _MANY, tasks
+    many, quiet = (
+        cvar(draw(np.random.default_rng(_SEED), shape)) for draw in (EQUAL[scores][0], QUIET)
+    )
+    return np.asarray(many - quiet)
+
+
+def _gap(
+    weights: Sequence[float],
+    arms: Sequence[Array],
+    rng: np.random.Generator,
+    statistic: Statistic = iqm,
+) -> Limits:
     parts = [Part("", weight, arm) for weight, arm in zip(weights, arms, strict=True)]
     span = np.tile([[0.0], [1.0]], (1, arms[0].shape[1]))
-    return contrast_limits(parts, iqm, [rng] * len(parts), RESAMPLES, span=span)
+    return contrast_limits(parts, statistic, [rng] * len(parts), RESAMPLES, span=span)
 
 
 @lru_cache(maxsize=64)
@@ -323,5 +364,6 @@ def _true_curve(scores: str, points: int) -> Array:
 
 
 KINDS: dict[str, Callable[[Cell, np.random.Generator], Iterator[Held]]] = {
-    "arms": _arms, "pair": _pair, "public": _public, "profile": _profile, "curve": _curve,
+    "arms": _arms, "worst": _worst, "pair": _pair, "public": _public, "profile": _profile,
+    "curve": _curve,
 }  # fmt: skip

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from scipy.stats import rankdata
 
-from harness.stats.aggregate import Array
+from harness.stats.aggregate import Array, Statistic
 
 ALPHA = 0.05  # of the family: the chance that any of its claims is decided wrongly
 
@@ -41,6 +41,28 @@ def permutation_p(x: Array, y: Array, weights: Sequence[int] = ()) -> float:
         total += weight * (int(ranks[: len(ours)].sum()) - centre)
         null, reach = np.convolve(null, spread), reach + weight * (lowest - centre)
     return _beyond(null, reach, total)
+
+
+DEALS = 10_000  # of the runs to the two arms, where they are drawn: p is then .0001 at least
+
+
+def permutation_of(
+    statistic: Statistic, x: Array, y: Array, rng: np.random.Generator, deals: int = DEALS
+) -> float:
+    """The two-sided p-value for the difference of any statistic, by deals that are drawn.
+
+    What happened is one of them, so the test is exact where the arms are equal (Hemerik and Goeman,
+    2018).
+    """
+    both, n = np.concatenate([x, y]), len(x)
+    seen = abs(float(statistic(x) - statistic(y)))
+    reached = 1
+    for start in range(0, deals, 1_000):
+        stack = np.repeat(both[None], min(1_000, deals - start), axis=0)
+        dealt = rng.permuted(stack, axis=1)
+        gaps = np.abs(statistic(dealt[:, :n]) - statistic(dealt[:, n:]))
+        reached += int((gaps >= seen - 1e-9 * max(1.0, seen)).sum())
+    return reached / (deals + 1)
 
 
 def smallest_p(x_runs: int, y_runs: int, tasks: int) -> float:

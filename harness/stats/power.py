@@ -13,10 +13,17 @@ import numpy as np
 
 from harness.spec import Claim, Decide, ResolvedSweep
 from harness.stats.aggregate import Array, iqm
-from harness.stats.calibration import DIFFERENCE, gate, has_interval, seeds_needed
+from harness.stats.calibration import (
+    DIFFERENCE,
+    WORST_DIFFERENCE,
+    gate,
+    has_interval,
+    seeds_needed,
+)
 from harness.stats.equivalence import equivalence, fewest
 from harness.stats.permutation import (
     ALPHA,
+    DEALS,
     Correction,
     corrected,
     correction,
@@ -57,6 +64,8 @@ def abilities(sweep: ResolvedSweep) -> list[Ability]:
         if claim.margin:
             ties = np.zeros((n, 1))
             return equivalence(ties, ties, claim.margin, ALPHA).p
+        if claim.of_worst:
+            return max(smallest_p(n, n, tasks), 1 / (DEALS + 1))
         return attainable(plan, tasks) if plan else smallest_p(n, n, tasks)
 
     each = zip(sweep.claims, found, strict=True)
@@ -127,11 +136,13 @@ def _impossible(claim: Claim, n: int, tasks: int, p: float, adjusted: float, fam
             f"after {correction}, so no outcome could support it: raise `decide.cap`, or drop "
             "claims"
         )
-    if not has_interval(gate(DIFFERENCE, n, tasks)):
-        enough = seeds_needed(DIFFERENCE, n, tasks)
+    difference = WORST_DIFFERENCE if claim.of_worst else DIFFERENCE
+    if not has_interval(gate(difference, n, tasks)):
+        enough = seeds_needed(difference, n, tasks)
+        of = " of the worst quarter" if claim.of_worst else ""
         return (
-            f"{n} seeds on {where} give no interval, so no outcome could support it: raise `seeds` "
-            f"to {enough} or more, or drop the claim"
+            f"{n} seeds on {where} give no interval{of}, so no outcome could support it: raise "
+            f"`seeds` to {enough} or more, or drop the claim"
         )
     if adjusted <= ALPHA:
         return ""

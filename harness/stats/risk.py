@@ -19,9 +19,8 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import betaincinv
 
+from harness.stats.aggregate import WORST, cvar
 from harness.stats.uncertainty import LEVEL
-
-WORST = 0.25  # the share of runs whose mean is shown
 
 
 class Chance(NamedTuple):
@@ -39,12 +38,7 @@ def worst_mean(scores: ArrayLike, share: float = WORST) -> float:
 
     :raises ValueError: if there is no score, or one is missing.
     """
-    ordered = np.sort(np.asarray(scores, dtype=float))
-    if not ordered.size or np.isnan(ordered).any():
-        raise ValueError("a score is missing: none is averaged over")
-    wanted = share * len(ordered)
-    weights = np.clip(wanted - np.arange(len(ordered)), 0.0, 1.0)
-    return float(weights @ ordered / wanted)
+    return float(cvar(np.ravel(scores), share))
 
 
 def next_within(runs: int) -> float:

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 from harness.config.name import joined
 from harness.config.strict import Problems, suggest
-from harness.spec import Claim
+from harness.spec import WORST_SCORE, Claim
 
 SCORES = ("final", "auc")
+OF_CLAIMS = (*SCORES, WORST_SCORE)
 SENTENCE = re.compile(
     r"(?P<better>\S+) (?P<sign>[>~]) (?P<worse>\S+?)(?: on (?P<env>\S+))? by (?P<score>\w+)"
     r"(?: within (?P<margin>\S+))?",
@@ -36,9 +37,9 @@ def read(
     for i, text in enumerate(texts):
         sentence = SENTENCE.fullmatch(text)
         if sentence is None:
-            scores = "|".join((*SCORES, *metrics))
-            message = f"'{text}' does not read 'A > B [on ENV] by {scores}'"
-            problems.add(("claims", i), f"{message}, or 'A ~ B [on ENV] by {scores} within 0.2'")
+            by, within = "|".join((*OF_CLAIMS, *metrics)), "|".join(SCORES)
+            message = f"'{text}' does not read 'A > B [on ENV] by {by}'"
+            problems.add(("claims", i), f"{message}, or 'A ~ B [on ENV] by {within} within 0.2'")
             continue
         parts = sentence.groupdict()
         if wrong := _wrong_margin(text, parts.pop("sign"), parts["margin"]):
@@ -101,8 +102,12 @@ def _unknown(
         yield f"{claim.score} has no anchors, so no margin: by {known}, or 'A > B on ENV'"
     elif claim.score in metrics and claim.env is None:
         yield f"{claim.score} has no anchors to be averaged over environments by: add 'on ENV'"
-    if claim.score not in (*SCORES, *metrics):
-        yield f"no score '{claim.score}'.{suggest(claim.score, (*SCORES, *metrics))}"
+    if claim.of_worst and claim.margin is not None:
+        yield f"'{claim.text}': a margin is of means of all runs: by {' or '.join(SCORES)}"
+    elif claim.of_worst and claim.env is None:
+        yield f"'{claim.text}': the worst quarter is that of one environment: add 'on ENV'"
+    if claim.score not in (*OF_CLAIMS, *metrics):
+        yield f"no score '{claim.score}'.{suggest(claim.score, (*OF_CLAIMS, *metrics))}"
 
 
 def _excluded(claim: Claim, others: Iterable[Claim]) -> Iterable[str]:

@@ -115,6 +115,9 @@ def expand(
         if made.score in scores and (outside := elsewhere & set(made.arms)):
             message = f"{made.score} is made of runs that are trained here, and no run of"
             problems.add(("claims", i), f"{message} {joined(sorted(outside))} is")
+        if file.decide is not None and made.of_worst:
+            message = "looks along the way are of ranks, and the worst quarter is judged once: drop"
+            problems.add(("claims", i), f"'{made.text}': {message} the claim, or `decide`")
         if file.decide is not None and (outside := elsewhere & set(made.arms)):
             message = "is not trained here, so its seeds cannot come in blocks: drop the claim"
             problems.add(("claims", i), f"{joined(sorted(outside))} {message}, or `decide`")

@@ -149,7 +149,8 @@ class SweepFile(Experiment):
         default_factory=list,
         description="What you expect: 'rnd > ppo on DeepSea-20 by final'; without 'on', over all "
         "environments, normalised; in a sweep of one environment about its raw score. 'no_warmup ~ "
-        "rnd on DeepSea-20 by auc within 0.2': equal but for a margin of the normalised score.",
+        "rnd on DeepSea-20 by auc within 0.2': equal but for a margin of the normalised score. By "
+        "cvar: by the mean of the worst quarter of the final scores.",
     )
     report: ReportOptions = Field(
         default=ReportOptions(), description="What the report shows beside the claims."

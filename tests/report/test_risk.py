@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import fake_store
+import numpy as np
 import pytest
 from fake_report import ONE_ENV, TWO_ARMS, report, rows, with_gap
 
-from harness.spec import ResolvedSweep
+from harness.spec import Claim, ResolvedSweep
 from harness.store.reader import Store
 
 
@@ -64,3 +65,29 @@ def test_of_very_few_runs_it_says_how_little_is_known(store, seeds):
     found = of_arm(store, "table_risk")
     assert found["next run within"] == f"{100 * (seeds - 1) / (seeds + 1):.1f} %"
     assert float(found["holds at least"].split()[0]) < 5
+
+
+WORST = Claim(
+    text="rnd > ppo on DeepSea-20 by cvar", better="rnd", worse="ppo", env="DeepSea-20",
+    score="cvar",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("failing", "decided"), [(9, True), (1, False)])
+def test_a_claim_about_the_worst_quarter_sees_what_the_middle_hides(store, failing, decided):
+    """Of 30 runs of ppo some fail, and none of rnd: the middles are equal."""
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 30, claims=(WORST,))
+    fake_store.write_sweep(store, sweep, finish=False)
+
+    def returns(run, part, rng, n):
+        luck = np.random.default_rng([run.seed, *run.arm.encode()]).normal()
+        fails = run.arm == "ppo" and run.seed < failing
+        return [0.0 if fails else 0.8 + 0.02 * luck] * n
+
+    for run in sweep.runs:
+        fake_store.write_run(store, run, returns)
+    answer = next(line for line in report(store, sweep).splitlines() if line.startswith("- **"))
+
+    outcome = "Supported: rnd beats ppo" if decided else "Undecided: rnd against ppo"
+    assert answer.startswith(f"- **{outcome} on DeepSea-20** (worst quarter of the final scores): ")
+    assert "mean of the worst quarter 0.7" in answer and "]†" in answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -25,7 +27,7 @@ def test_the_worst_quarter_of_many_runs_is_that_of_their_distribution():
 
 @pytest.mark.parametrize("scores", [[], [1.0, float("nan")]])
 def test_nothing_is_averaged_over_a_score_that_is_missing(scores):
-    with pytest.raises(ValueError, match="missing"):
+    with pytest.raises(ValueError, match=r"missing|no score"):
         stats.worst_mean(scores)
 
 
@@ -79,3 +81,36 @@ def test_steady_progress_is_no_dispersion():
     assert stats.dispersion(steady) == 0
     assert stats.dispersion(wobbling) == pytest.approx(8)
     assert np.isnan(stats.dispersion([1.0, 2.0]))
+
+
+def test_the_worst_quarter_of_several_tasks_is_the_mean_of_each():
+    scores = np.random.default_rng(0).normal(size=(5, 10, 3))
+    each = [np.mean([stats.worst_mean(matrix[:, task]) for task in range(3)]) for matrix in scores]
+    assert stats.cvar(scores) == pytest.approx(np.array(each))
+
+    scores[:, 8:, 1] = np.nan  # a task with fewer runs
+    short = stats.worst_mean(scores[0, :8, 1])
+    others = [stats.worst_mean(scores[0, :, task]) for task in (0, 2)]
+    assert stats.cvar(scores[0]) == pytest.approx((short + sum(others)) / 3)
+
+
+def test_deals_that_are_drawn_agree_with_all_deals():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 5, 1)) + np.array([0.8, 0.0])[:, None, None]
+    both = np.concatenate([x, y])
+    seen = abs(stats.cvar(x) - stats.cvar(y))
+    gaps = [
+        abs(stats.cvar(both[list(ours)]) - stats.cvar(np.delete(both, list(ours), axis=0)))
+        for ours in itertools.combinations(range(10), 5)
+    ]
+    exact = np.mean(np.array(gaps) >= seen - 1e-9)
+    assert stats.permutation_of(stats.cvar, x, y, rng) == pytest.approx(exact, abs=0.015)
+
+
+def test_equal_arms_are_seldom_told_apart_by_their_worst_quarters():
+    rng = np.random.default_rng(2)
+    found = [
+        stats.permutation_of(stats.cvar, *rng.normal(size=(2, 12, 1)) ** 3, rng, deals=199)
+        for _ in range(400)
+    ]
+    assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * 0.011

@@ -121,7 +121,7 @@ def test_a_name_of_a_sweep_that_was_made_here_is_refused(store, tmp_path, monkey
     [
         ("a > c by final", "no arm 'c'"),
         ("b > a on Pendulum-v1 by final", "'Pendulum-v1' is not among"),
-        ("b better", "does not read 'A > B [on ENV] by final|auc'"),
+        ("b better", "does not read 'A > B [on ENV] by final|auc|cvar'"),
         ("b > a by auc", "no curve is imported, only single scores"),
     ],
 )

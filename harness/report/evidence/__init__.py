@@ -13,7 +13,17 @@ from harness import stats
 from harness.config.tree import grouped
 from harness.report import number
 from harness.report.evidence import role, sequential, verdict
-from harness.spec import Anchors, Claim, Decide, ImportedRun, Metric, ResolvedSweep, Run, RunSpec
+from harness.spec import (
+    WORST_SCORE,
+    Anchors,
+    Claim,
+    Decide,
+    ImportedRun,
+    Metric,
+    ResolvedSweep,
+    Run,
+    RunSpec,
+)
 from harness.stats import Array, Course, Estimate, FewerSeeds, Pair, RunId, Scores, Studies
 from harness.store import machines
 from harness.store.declaration import ended_before, standing
@@ -242,7 +252,7 @@ class Evidence:
         """Of each run that has one, by score: the returns, then the user's own metrics."""
         returns = {
             name: {run: score(curve) for run, curve in self.curves.items()}
-            for name, score in stats.SCORES.items()
+            for name, score in (stats.SCORES | {WORST_SCORE: stats.final}).items()
         }
         return returns | {
             name: {run: made.value for run, made in of.items() if made.value is not None}

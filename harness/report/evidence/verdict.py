@@ -17,7 +17,9 @@ class Finding:
     """What the runs of two arms say, looked at alone."""
 
     claim: Claim
-    better: Estimate  # the IQM; of a claim with a margin, the mean of clipped normalised scores
+    # The IQM; by cvar, the mean of the worst quarter; of a claim with a margin, that of clipped
+    # normalised scores.
+    better: Estimate
     worse: Estimate
     difference: Estimate  # of these
     improvement: Estimate  # P(a run of the better arm scores above one of the worse)
@@ -53,16 +55,21 @@ def examine(claim: Claim, scores: Scores, span: Array | None = None) -> Finding:
     """
     envs = [claim.env] if claim.env else None
     arms = (claim.better, claim.worse)
-    better, worse = (stats.estimate_arm(scores, arm, stats.iqm, envs) for arm in arms)
+    statistic = stats.cvar if claim.of_worst else stats.iqm
+    better, worse = (stats.estimate_arm(scores, arm, statistic, envs) for arm in arms)
     for arm, found in zip(arms, (better, worse), strict=True):
         if found.shows == "missing":
             gone = stats.unavailable(found.note)
             why = f"{found.note} of {arm} are finished"
             return Finding(claim, better, worse, gone, gone, 1.0, why)
     x, y = (scores.matrix(arm, envs) for arm in arms)
-    gap = stats.difference(x, y, stats.iqm, *arms, *(envs or ()), span=span)
+    gap = stats.difference(x, y, statistic, *arms, *(envs or ()), span=span)
     chance = stats.improvement(x, y)
-    return tested(Finding(claim, better, worse, gap, chance, stats.permutation_p(x, y)))
+    if claim.of_worst:
+        p = stats.permutation_of(statistic, x, y, stats.generator(*sorted(arms), *(envs or ())))
+    else:
+        p = stats.permutation_p(x, y)
+    return tested(Finding(claim, better, worse, gap, chance, p))
 
 
 def tested(finding: Finding) -> Finding:
@@ -150,6 +157,6 @@ def _outcome(finding: Finding, adjusted: float) -> tuple[Outcome, str]:
         return "undecided", f"the test does not tell them apart at {stats.ALPHA:g}"
     if gap.low <= 0 <= gap.high:
         return "undecided", "the test tells them apart, but the interval of the difference holds 0"
-    if (gap.low > 0) != (finding.improvement.point > 0.5):
+    if not finding.claim.of_worst and (gap.low > 0) != (finding.improvement.point > 0.5):
         return "undecided", "most runs and the IQM point in opposite directions"
     return ("supported" if gap.low > 0 else "contradicted"), ""

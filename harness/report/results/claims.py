@@ -12,7 +12,7 @@ from harness.report.evidence.verdict import Verdict
 from harness.report.evidence.warning import warnings
 from harness.report.number import Format, fixed, percent, stamp
 from harness.report.results import looks
-from harness.spec import Claim, Decide
+from harness.spec import WORST_SCORE, Claim, Decide
 from harness.store.health import kinds
 
 
@@ -90,7 +90,11 @@ MARGIN_HEADLINES: dict[Outcome, str] = {
     "undecided": f"**Undecided: whether {_DIFFER}",
     "pending": f"**Pending: whether {_DIFFER}",
 }
-SCORE_WORDS = {"final": "final score", "auc": "area under the curve"}
+SCORE_WORDS = {
+    "final": "final score",
+    "auc": "area under the curve",
+    WORST_SCORE: "worst quarter of the final scores",
+}
 
 
 def answer(verdict: Verdict, number: Format, own: bool = False) -> str:
@@ -114,12 +118,19 @@ def answer(verdict: Verdict, number: Format, own: bool = False) -> str:
         level = f" ({100 * found.equivalence.level:.1f} % interval)"
     chance = f"P(improvement) {stats.bracket(found.improvement, fixed(2))}, "
     text = (
-        f"{headline}: {'mean' if claim.margin else 'IQM'} {stats.bracket(found.better, number)} "
+        f"{headline}: {_middle(claim)} {stats.bracket(found.better, number)} "
         f"against {stats.bracket(found.worse, number)}, "
         f"difference {stats.bracket(found.difference, number)}{level}, "
         f"{'' if claim.margin else chance}{_tested(verdict)}{found.difference.n} seeds{look}"
     )
     return f"{text}; {verdict.why}." if verdict.why else f"{text}."
+
+
+def _middle(claim: Claim) -> str:
+    """What of the runs it compares."""
+    if claim.margin:
+        return "mean"
+    return "mean of the worst quarter" if claim.of_worst else "IQM"
 
 
 def _tested(verdict: Verdict) -> str:
@@ -139,6 +150,8 @@ def notes(verdicts: Sequence[Verdict], plan: Decide | None = None) -> list[str]:
         found.append(looks.method(corrected(verdicts), plan) + _stamps(verdicts))
     elif outcomes - {"pending"} and len(margins) < len(verdicts):
         found.append(method(verdicts))
+    if any(each.claim.of_worst for each in verdicts):
+        found.append(WORST)
     if margins:
         found.append(MARGIN)
     if "undecided" in outcomes:
@@ -148,6 +161,11 @@ def notes(verdicts: Sequence[Verdict], plan: Decide | None = None) -> list[str]:
     return found
 
 
+WORST = (
+    "A claim by `cvar` is about the mean of the worst quarter of runs (conditional value at risk). "
+    f"Its p is that of the difference of these means over {stats.DEALS:,} ways to deal the runs to "
+    "the two arms, of which what happened is one, and braces are the range of single seeds."
+)
 MARGIN = (
     "A claim with `~` is about the difference of the means of normalised scores, clipped to "
     "[0, 1], of runs that are paired by their seeds. Equivalent: the interval of the difference "
@@ -182,6 +200,11 @@ def method(verdicts: Sequence[Verdict]) -> str:
     )
 
 
+def _difference(claim: Claim) -> str:
+    """What it is called in the table of coverages."""
+    return stats.WORST_DIFFERENCE if claim.of_worst else stats.DIFFERENCE
+
+
 def _stamps(verdicts: Sequence[Verdict]) -> str:
     """What `†` says, where it stands."""
     found = {
@@ -190,7 +213,7 @@ def _stamps(verdicts: Sequence[Verdict]) -> str:
         for statistic, estimate in (
             ("IQM", verdict.finding.better),
             ("IQM", verdict.finding.worse),
-            (stats.DIFFERENCE, verdict.finding.difference),
+            (_difference(verdict.claim), verdict.finding.difference),
         )
         if estimate.shows == "stamped" and (text := stamp(statistic, estimate.n, estimate.tasks))
     }
