@@ -202,7 +202,7 @@ class Max:
             )
             return metrics | self._explorer.replay(worth, config.policy_steps, seed)
         # Half of them begin here, the others anywhere that it has been.
-        starts = torch.cat([lived.obs, here.expand_as(lived.obs)])
+        starts = torch.cat([lived.obs, here.to(device).expand_as(lived.obs)])
         imagined = self._imagined(starts, exploring=not self._on_task)
         policy = self._tasked if self._on_task else self._explorer
         steps = config.task_policy_steps if switches else config.policy_steps
@@ -242,7 +242,8 @@ class Max:
 
     def _chosen(self, obs: Tensor, deterministic: bool) -> np.ndarray:  # (n, D)
         policy = self._tasked if self._on_task else self._explorer
-        return policy.act(self._models.normalized(obs).cpu().numpy(), deterministic)
+        seen = self._models.normalized(obs.to(self._task.device))
+        return policy.act(seen.cpu().numpy(), deterministic)
 
     def _imagined(self, starts: Tensor, exploring: bool) -> Imagined:
         config = self._config
@@ -257,7 +258,7 @@ class Max:
         )
 
     def _flat(self, observation: Any) -> Tensor:
-        return torch.as_tensor(np.asarray(observation, np.float32).flatten()).to(self._task.device)
+        return torch.as_tensor(np.asarray(observation, np.float32).flatten())
 
     def predict(
         self,
@@ -269,8 +270,7 @@ class Max:
     ) -> tuple[np.ndarray, Any]:
         """By the policy that acts in training: the explorer, and later the task's."""
         rows = np.asarray(observation, np.float32)
-        obs = torch.as_tensor(rows.reshape(len(rows), -1), device=self._task.device)
-        return self._chosen(obs, deterministic), None
+        return self._chosen(torch.as_tensor(rows.reshape(len(rows), -1)), deterministic), None
 
     def dynamics(self) -> GaussianDynamics:
         """The models alone, for `open_loop`."""
