@@ -14,6 +14,8 @@ READY := $(VENV)/.ready
 BIN := $(VENV)/bin
 # Two processes with two threads each slow one another down: one thread, as in every run.
 export OMP_NUM_THREADS := 1
+# Empty is unset: what a process compiles, the next one reads. Tests start hundreds.
+export PYTHONDONTWRITEBYTECODE :=
 
 # In parallel; the tests of one file stay together, because some share the results of a sweep.
 TWO_CORES := --numprocesses 2 --dist loadfile

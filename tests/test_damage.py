@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from family import some
 from typer.testing import CliRunner
 
 from harness.cli.main import app
@@ -255,17 +256,26 @@ def verified(store, name, path, key):
     return [of_sweep, of_run]
 
 
-# One of each kind of damage, and one of each file, in the tests that always run.
-SAMPLE = [
-    ("result.json", "a list"), ("spec.json", "foreign"), ("evals.jsonl", "altered"),
-    ("evals.jsonl", "cut"), ("attempts.jsonl", "garbage"), ("sweep.json", "empty"),
-    ("history.jsonl", "a folder"), ("failure.json", "a link to nothing"),
-    ("evals.jsonl", "a link out of the results folder"),
-    ("attempts.jsonl", "a link out of the results folder"),
-]  # fmt: skip
+# One of each kind of damage, and one of each file.
+SAMPLE = {
+    "result.json": ["a list"], "spec.json": ["foreign"], "sweep.json": ["empty"],
+    "evals.jsonl": ["altered", "cut", "a link out of the results folder"],
+    "attempts.jsonl": ["garbage", "a link out of the results folder"],
+    "history.jsonl": ["a folder"], "failure.json": ["a link to nothing"],
+}  # fmt: skip
+SELDOM = {"spec.json-foreign", "evals.jsonl-cut", "attempts.jsonl-garbage", "sweep.json-empty"}
+SELDOM |= {"attempts.jsonl-a link out of the results folder"}
 
 
-@pytest.mark.parametrize(("name", "damage"), SAMPLE)
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        pytest.param(name, damage, id=case, marks=[pytest.mark.slow] if case in SELDOM else [])
+        for name, damages in SAMPLE.items()
+        for damage in damages
+        for case in [f"{name}-{damage}"]
+    ],
+)
 def test_a_damaged_file_is_named_not_believed_and_repaired(name, damage, whole, store):
     all_verbs(whole, store, name, damage, repeat=name in ("result.json", "sweep.json"))
 
@@ -287,7 +297,10 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+OFTEN = {"a run's folder", "the lock", "the folder of the sweep"}  # in every test run
+
+
+@pytest.mark.parametrize("place", some(PLACES, but=PLACES.keys() - OFTEN))
 def test_what_stands_in_the_place_of_a_folder_or_a_lock_is_set_aside(place, whole, store):
     path, folder = PLACES[place](store), store.root.parent
     truth = true_scores(whole)
@@ -319,7 +332,7 @@ LINKS = {
 }
 
 
-@pytest.mark.parametrize("place", LINKS)
+@pytest.mark.parametrize("place", some(LINKS, but=LINKS.keys() - OFTEN))
 def test_no_link_is_followed_out_of_the_results_folder(place, whole, store, tmp_path_factory):
     """Neither to read, nor to write or delete there."""
     path, folder = LINKS[place](store), store.root.parent

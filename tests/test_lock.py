@@ -547,8 +547,10 @@ def copied(run_folder, to):
     ["ls", "runs"], ["ls", "costs"],
 ], ids=" ".join)  # fmt: skip
 @pytest.mark.parametrize("facts", [
-    {"agent": "nobodys"}, {"env": "Nowhere-v0"}, {"wrappers": [{"name": "nobodys"}]},
-    {"wrappers": [{"no": "name"}]}, {"hparams": {"nobodys": 1}}, {"env": "DeepSea-10"},
+    {"agent": "nobodys"}, {"env": "Nowhere-v0"}, {"wrappers": [{"no": "name"}]},
+    pytest.param({"wrappers": [{"name": "nobodys"}]}, marks=pytest.mark.slow),
+    pytest.param({"hparams": {"nobodys": 1}}, marks=pytest.mark.slow),
+    pytest.param({"env": "DeepSea-10"}, marks=pytest.mark.slow),
 ], ids=str)  # fmt: skip
 def test_a_sweep_of_agents_and_environments_that_are_not_here_is_no_traceback(
     facts, words, canary, monkeypatch

@@ -154,7 +154,7 @@ def test_what_a_learner_logs_has_a_name_in_the_vocabulary_and_its_returns_are_th
     assert {"rollout/ep_rew_mean", "rollout/ep_len_mean"} <= names
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", each(ALGORITHMS))
 def test_logged_metrics_are_numbers_without_a_clock(name):
     logs = trained(name).diary.logs
 
@@ -238,7 +238,7 @@ def test_actions_are_one_for_each_observation_and_in_the_space(name):
     assert all(space.contains(action) for action in actions)
 
 
-@pytest.mark.parametrize("name", each(ENTRIES))
+@pytest.mark.parametrize("name", ENTRIES)
 def test_the_config_survives_json(name):
     config = tiny(name)
     text = json.dumps(config.model_dump(mode="json"), allow_nan=False)
@@ -246,7 +246,7 @@ def test_the_config_survives_json(name):
     assert type(config).model_validate(json.loads(text)) == config
 
 
-@pytest.mark.parametrize("name", each(ENTRIES))
+@pytest.mark.parametrize("name", ENTRIES)
 def test_an_unknown_hyper_parameter_is_refused(name):
     with pytest.raises(ValidationError, match="no_such_thing"):
         ENTRIES[name].load().Config(no_such_thing=1)

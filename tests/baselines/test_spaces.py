@@ -42,10 +42,10 @@ TAKEN = {
 }
 # What a learner would take and nobody should give it: an image as a list of numbers.
 UNREAD_BY_CHOICE = {"array", "image"}
-# Its siblings are asked in every run: PPO with rnd and icm, DQN, PPO with a memory.
-SIBLINGS = {"ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b", "ppo_count", "dqn_reset"}
-SIBLINGS |= {"ppo_ride", "ppo_noveld", "dqn_rf", "dqn_disagreement", "recurrent_ppo_rnd"}
-FREE = each((name for name, entry in ENTRIES.items() if not entry.envs), slow=SIBLINGS)
+# What refuses for them is one function; these take seconds to make.
+FREE = each(
+    (name for name, entry in ENTRIES.items() if not entry.envs), slow={"dreamer", "recurrent_ppo"}
+)
 MORE = [
     ("array", spaces.Box(0, 1, (3, 12, 12), np.float32)),
     ("array", spaces.Box(0, 10, (5, 5, 3), np.int64)),

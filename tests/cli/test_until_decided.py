@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
 
 import fake_store
 import numpy as np
@@ -48,8 +51,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.fixture
-def trained(monkeypatch, folder):
+def training(patch):
     """The seeds of each arm, in the order of the blocks that were trained."""
     batches = []
 
@@ -58,8 +60,36 @@ def trained(monkeypatch, folder):
         for spec in specs:
             fake_store.write_run(Store(job.root), spec, scores)
 
-    monkeypatch.setitem(EXECUTORS, "serial", at_once)
+    patch.setitem(EXECUTORS, "serial", at_once)
     return batches
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    return training(monkeypatch)
+
+
+class Decided(NamedTuple):
+    folder: Path
+    batches: list[dict[str, list[int]]]
+    out: str
+
+
+@pytest.fixture(scope="module")
+def decided(tmp_path_factory):
+    """A sweep that was trained until its claims were decided; no test changes its folder."""
+    folder = tmp_path_factory.mktemp("decided")
+    (folder / "looks.yaml").write_text(SWEEP)
+    with pytest.MonkeyPatch.context() as patch:
+        batches = training(patch)
+        return Decided(folder, batches, sweep(folder, "--until-decided"))
+
+
+@pytest.fixture
+def going_on(decided, folder):
+    """The same, in a folder that the test may change."""
+    shutil.copytree(decided.folder, folder, dirs_exist_ok=True)
+    return folder
 
 
 def sweep(folder, *options, code=0):
@@ -79,10 +109,9 @@ FOUND = [
 ]
 
 
-def test_only_arms_of_undecided_claims_train_on(folder, trained):
-    out = sweep(folder, "--until-decided")
+def test_only_arms_of_undecided_claims_train_on(decided):
+    folder, (first, second, third), out = decided
 
-    first, second, third = trained
     assert first == {arm: [0, 1, 2, 3, 4, 5] for arm in ARMS}
     assert second == {"random": [], "pid": [6, 7, 8, 9], "again": [6, 7, 8, 9]}
     assert third == {"random": [], "pid": [10, 11, 12, 13], "again": [10, 11, 12, 13]}
@@ -162,8 +191,8 @@ def test_what_cannot_be_followed_is_refused(folder, trained, old, new, options, 
     assert trained == []
 
 
-def test_blocks_are_not_changed_midway_and_what_was_seen_is_told(folder, trained):
-    sweep(folder, "--until-decided")
+def test_blocks_are_not_changed_midway_and_what_was_seen_is_told(going_on, trained):
+    folder = going_on
     other = SWEEP.replace("block: 4", "block: 2")
     (folder / "looks.yaml").write_text(other)
     out = sweep(folder, "--until-decided", code=2)
@@ -185,26 +214,23 @@ def test_check_says_the_seeds_that_it_may_take(folder):
     assert "detectable effect" not in out
 
 
-def test_the_plan_is_part_of_what_a_sweep_is(folder, trained):
-    sweep(folder, "--until-decided")
-    kept = Store(folder / "results").sweep("looks")
+def test_the_plan_is_part_of_what_a_sweep_is(decided):
+    kept = Store(decided.folder / "results").sweep("looks")
     assert kept.decide is not None
     assert kept.runs[0].evaluation == Evaluation(every=300, episodes=2, final_episodes=3)
     assert len(kept.runs) == 34
 
 
-def test_from_python_the_same_looks_are_followed(folder, trained):
-    sweep(folder, "--until-decided")
-    results = folder / "results"
-    loaded = Sweep.load(folder / "looks.yaml", folder=results)
+def test_from_python_the_same_looks_are_followed(going_on, trained):
+    results = going_on / "results"
+    loaded = Sweep.load(going_on / "looks.yaml", folder=results)
     followed = loaded.run(folder=results, until_decided=True)
-    assert len(trained) == 3
+    assert trained == []
     assert (len(loaded.runs), len(followed.sweep.runs), followed.missing()) == (42, 34, [])
 
 
-def test_the_figure_shows_each_claim_from_its_first_look_to_its_last(folder, trained):
-    sweep(folder, "--until-decided")
-    store = Store(folder / "results")
+def test_the_figure_shows_each_claim_from_its_first_look_to_its_last(decided):
+    store = Store(decided.folder / "results")
 
     first, second = FIGURES["looks"].plot(Evidence(store.sweep("looks"), store), "final").panels
     for panel, seeds, decided in ((first, [6], True), (second, [6, 10, 14], False)):

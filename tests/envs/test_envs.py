@@ -44,7 +44,11 @@ ENDS_EARLY |= {"MontezumaRevenge-v5"}
 ENDS_EARLY |= {name for name in NAMES if name.startswith("MinAtar")}
 SHORT = 5
 # Of one simulator with another that every test run tries.
-SIBLINGS = {"CarRacing64-v3", "HalfCheetah-v5", "MontezumaRevenge-v5"}
+SIBLINGS = {"CarRacing64-v3", "HalfCheetah-v5", "MontezumaRevenge-v5", "PushPoseStrict-v0"}
+SIBLINGS |= {"PushPoseCylinder-v0", "PushPoseT-v0", "MountainCarSparse-v0"}
+SIBLINGS |= {f"MinAtar-{game}-v0" for game in ("Asterix", "Freeway", "Seaquest", "SpaceInvaders")}
+SIBLINGS |= {f"MiniGrid-{kind}-v0" for kind in ("DoorKey-5x5", "DoorKey-8x8", "KeyCorridorS3R2")}
+SIBLINGS |= {"MiniGrid-LockedRoom-v0", "MiniGrid-MultiRoom-N2-S4-v0"}
 
 
 def cards(names, slow=()):
@@ -106,10 +110,13 @@ def digest(name):
 
 
 @pytest.fixture(scope="module")
-def elsewhere():
-    """The digests of all environments, made by a process of its own."""
+def elsewhere(request):
+    """The digests of all environments that are asked, made by a process of its own."""
+    here = [item for item in request.session.items if item.path == request.path]
+    names = [item.callspec.params["name"] for item in here if "elsewhere" in item.fixturenames]
+    names = [name for name in names if name in INSTALLED]
     path = [str(Path(__file__).parent), *sys.path]
-    code = "import json, test_envs as t; print(json.dumps({n: t.digest(n) for n in t.INSTALLED}))"
+    code = f"import json, test_envs as t; print(json.dumps({{n: t.digest(n) for n in {names}}}))"
     hashes = os.environ | {"PYTHONHASHSEED": "7"}  # the order of sets, too
     out = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", f"import sys; sys.path[:0] = {path!r}; {code}"],

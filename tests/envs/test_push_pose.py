@@ -334,7 +334,7 @@ def test_only_success_is_rewarded_and_it_ends_the_episode(push):
 @pytest.mark.parametrize(
     ("name", "episodes", "least"),
     [
-        ("PushPose-v0", 10, 0.95),
+        ("PushPose-v0", 4, 0.95),
         pytest.param("PushPoseDirections-v0", 25, 0.6, marks=pytest.mark.slow),
         pytest.param("PushPoseStrict-v0", 25, 0.85, marks=pytest.mark.slow),
     ],

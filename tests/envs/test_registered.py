@@ -51,6 +51,8 @@ for name, space in SHOWN.items():
     gym.register(name, Seen, kwargs={"space": space})
 
 FLATTEN = ("flatten",)
+# Observations of these are numbers of a set, too, as those of FrozenLake.
+LIKE_FROZEN_LAKE = {"Taxi-v4", "CliffWalking-v1"}
 WORKS = [
     ("FrozenLake-v1", (), ("ppo", "dqn", "tabular_q")),
     ("Taxi-v4", (), ("ppo", "dqn", "tabular_q")),
@@ -79,7 +81,11 @@ REFUSED = [
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("env", "wrappers", "agent"),
-    [(env, wrappers, agent) for env, wrappers, names in WORKS for agent in names],
+    [
+        pytest.param(*case, marks=[pytest.mark.slow] * (case[0] in LIKE_FROZEN_LAKE))
+        for env, wrappers, names in WORKS
+        for case in [(env, wrappers, name) for name in names]
+    ],
 )
 def test_a_learner_that_can_read_an_environment_learns_there_by_its_id(env, wrappers, agent):
     spec = resolve(Request(agent, env, STEPS, wrappers=wrappers, layers=(

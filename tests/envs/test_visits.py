@@ -160,11 +160,11 @@ def test_what_learners_ask_of_an_environment_passes_through():
     ("agent", "env", "wrappers"),
     [
         ("ppo", "DeepSea-5", []),
-        ("ppo_rnd", "DeepSea-5", []),
-        ("dqn", "DeepSea-5", []),
+        pytest.param("ppo_rnd", "DeepSea-5", [], marks=pytest.mark.slow),
+        pytest.param("dqn", "DeepSea-5", [], marks=pytest.mark.slow),
         ("tabular_q", "DeepSea-5", []),
         ("maskable_ppo", "MiniGrid-Empty-Random-5x5-v0", ["action_masks"]),
-        ("ppo", "MiniGrid-DoorKeyLayouts-6x6-v0", []),
+        pytest.param("ppo", "MiniGrid-DoorKeyLayouts-6x6-v0", [], marks=pytest.mark.slow),
     ],
 )
 def test_counting_does_not_change_what_is_learned(agent, env, wrappers, tmp_path, monkeypatch):

@@ -110,8 +110,10 @@ def crowded(tmp_path_factory):
 
 
 SLOW = {True: [pytest.mark.slow], False: []}
-DRAWN = [  # the numbers of fewer seeds take long
-    pytest.param(name, venue, marks=SLOW[venue != "plain" or name == "fewer_seeds"])
+# One of each kind of drawing in every test run: lines, bars, cells.
+OFTEN = {"profiles", "aggregates", "coverage", "seeds", "visits"}
+DRAWN = [
+    pytest.param(name, venue, marks=SLOW[venue != "plain" or name not in OFTEN])
     for name in FIGURES
     for venue in style.VENUES
 ]

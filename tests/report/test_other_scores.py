@@ -118,7 +118,7 @@ SAME_POLICY = {
 @pytest.mark.parametrize("scores", SAME_POLICY)
 @pytest.mark.parametrize(("seeds", "most"), [
     (3, 0.30), pytest.param(5, 0.11, marks=pytest.mark.slow),
-    pytest.param(6, 0.08, marks=pytest.mark.slow), (10, 0.06),
+    pytest.param(6, 0.08, marks=pytest.mark.slow), pytest.param(10, 0.06, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_ways_of_acting_that_are_alike_are_seldom_said_to_differ(scores, seeds, most):
     rng = np.random.default_rng(0)

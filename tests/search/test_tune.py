@@ -42,6 +42,7 @@ def outcome(of, root):
     return facts(trials(of, root)), (study.folder(of, Store(root)) / study.BEST).read_text()
 
 
+@pytest.mark.slow
 def test_the_order_in_which_runs_end_does_not_matter(tmp_path, undisturbed):
     of, store = plan(tmp_path), Store(tmp_path)
     attempt = attempt_in(store)
@@ -76,6 +77,7 @@ def test_a_search_that_is_killed_while_training_resumes_as_if_nothing_had_been(
     assert len({tuple(sorted(one[3].items())) for one in undisturbed[0]}) == 12  # no duplicates
 
 
+@pytest.mark.slow  # every test run kills one while it trains
 def test_a_search_that_is_killed_at_any_write_of_its_journal_resumes_as_if_nothing_had_been(
     tmp_path, monkeypatch
 ):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fake_tune import FILE, plan
+from family import some
 
 from harness.search import confirm, figures, loop
 from harness.search.evidence import Evidence
@@ -40,8 +41,10 @@ def gap(of, tuned, tested):
 
 
 @pytest.mark.parametrize("scores", SCORES)
-@pytest.mark.parametrize("envs", [1, 5])
-@pytest.mark.parametrize("value", ["mean - 1.0*se", "iqm", "iqm - 1.0*se", "mean"])
+@pytest.mark.parametrize("envs", some([1, 5], but={1}))
+@pytest.mark.parametrize(
+    "value", some(["mean - 1.0*se", "iqm", "iqm - 1.0*se", "mean"], but={"iqm", "mean"})
+)
 @pytest.mark.parametrize("seeds", [(3, 5), (5, 3)], ids=["3 tune, 5 test", "5 tune, 3 test"])
 def test_without_a_choice_the_mean_gap_is_zero(tmp_path, scores, envs, value, seeds):
     """The two share their first seeds: no mean depends on that, and noise does."""

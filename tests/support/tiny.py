@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import pytest
+from family import some
 from probe_envs_agents import Goals, Rounded, continuous, discrete
 
 from baselines import AGENTS, BONUSES, REPLAY, entry, names, split
@@ -31,8 +31,11 @@ SMALL_DREAMER = {"deter": 8, "groups": 2, "classes": 4, "units": 8, "layers": 1,
 SMALL_DREAMER |= {"batch_size": 2, "batch_length": 8, "imagination_horizon": 3}
 SMALL_DREAMER |= {"learning_starts": 50, "train_freq": 8}
 
-# Of PPO, DQN, SAC and their kind, behind the same adapter.
-SIBLINGS = {"a2c", "trpo", "qrdqn", "td3", "tqc", "crossq", "tqc_her", "dqn_her"}
+# Of PPO, DQN, SAC, Dreamer and their kind, behind the same adapter or with the same networks.
+SIBLINGS = {"a2c", "trpo", "qrdqn", "td3", "tqc", "crossq", "tqc_her", "dqn_her", "dqn_reset"}
+SIBLINGS |= {"plan2explore"}
+# Bonuses that a learner takes as it takes RND; each has tests of its own in every test run.
+LIKE_RND = {"icm", "rf", "disagreement", "ngu", "e3b", "count", "ride", "noveld"}
 
 # Agents whose hyper-parameters come in groups, or have names of their own.
 NESTED = {
@@ -87,16 +90,14 @@ HPARAMS |= {
 
 
 def each(names: Iterable[str], slow: Container[str] = ()) -> list[Any]:
-    """Agents as parameters. Each bonus by replay is asked with one algorithm. Other pairs of these
-    parts are slow, and so are algorithms behind the adapter of one that is asked.
+    """Agents as parameters. Every test run asks each kind of agent, PPO and DQN with RND, and what
+    is new; their siblings and all other pairs of a learner and a bonus are slow.
 
     :param slow: more of them.
     """
-    asked = {*AGENTS, "sac_rnd", "recurrent_ppo_rnd"}
-    asked |= {f"{learner}_{bonus}" for learner in ("ppo", "dqn") for bonus in BONUSES}
-    others = ENTRIES.keys() - asked | SIBLINGS
-    marks = {True: [pytest.mark.slow], False: []}
-    return [pytest.param(n, marks=marks[n in slow or n in others]) for n in names]
+    asked = {*AGENTS} - SIBLINGS
+    asked |= {f"{learner}_{b}" for learner in ("ppo", "dqn") for b in BONUSES if b not in LIKE_RND}
+    return some(names, but={*slow, *ENTRIES.keys() - asked})
 
 
 def tiny(

@@ -439,6 +439,7 @@ def test_a_run_that_two_arms_share_is_trained_once(expand):
 SHIPPED = sorted(path for path in shipped("ablations").glob("*.yaml") if "." not in path.stem)
 
 
+@pytest.mark.slow  # test_run_keys.py expands each in every test run
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_shipped_ablation_expands(path):
     found = expand_file(path).sweep

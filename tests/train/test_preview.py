@@ -18,7 +18,14 @@ from harness.train import preview
 SCREEN = {"DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", *HEADLESS}
 
 
-@pytest.mark.parametrize("name", ["CartPole-v1", "DeepSea-10", "MiniGrid-DoorKey-5x5-v0"])
+@pytest.mark.parametrize(
+    "name",
+    [  # 500 pictures of the pole take long
+        pytest.param("CartPole-v1", marks=pytest.mark.slow),
+        "DeepSea-10",
+        "MiniGrid-DoorKey-5x5-v0",
+    ],
+)
 def test_what_is_scripted_does_better_than_chance(name):
     films = preview.films(name, seed=0)
 
@@ -42,6 +49,7 @@ def test_an_unknown_environment_is_refused_with_a_suggestion():
         preview.films("CartPole-v2", 0)
 
 
+@pytest.mark.slow
 def test_pictures_are_made_without_a_word_from_the_drawing_libraries(tmp_path):
     """SDL and ALSA write from C where there is no screen and no sound card."""
     command = [sys.executable, "-m", "harness", "preview", "CartPole-v1"]

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from family import some
 from gymnasium import spaces
 from probe_envs_agents import Corridor, continuous
 from pydantic import ValidationError
@@ -31,6 +32,7 @@ from small_curiosity import (
 )
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import DummyVecEnv
+from tiny import LIKE_RND
 
 from baselines import BONUSES, load_bonus
 from baselines.api import NoProgress, Task
@@ -44,14 +46,16 @@ from baselines.curiosity.stream import Stream
 
 EPISODIC = [name for name in BONUSES if load_bonus(name).reach == "episode"]
 LIFELONG = [name for name in BONUSES if name not in EPISODIC]
-# Every learner with every bonus that it takes; a memory has one of them in every test run.
-MEMORY = {name: [pytest.mark.slow] * (name != "rnd") for name in LIFELONG}
-KINDS = [(CuriousPPO, name) for name in BONUSES]
-KINDS += [pytest.param(CuriousRecurrentPPO, name, marks=marks) for name, marks in MEMORY.items()]
-CLASSES = [agent_class("ppo", name) for name in BONUSES]
-CLASSES += [
-    pytest.param(agent_class("recurrent_ppo", name), marks=marks) for name, marks in MEMORY.items()
-]
+# Every learner with every bonus that it takes. In every test run PPO has one that looks at steps
+# and one that looks at episodes, and a memory has one.
+PAIRS = [("ppo", name) for name in BONUSES] + [("recurrent_ppo", name) for name in LIFELONG]
+MARKS = {
+    (learner, name): [pytest.mark.slow] * (name in LIKE_RND and (learner, name) != ("ppo", "ngu"))
+    for learner, name in PAIRS
+}
+OF = {"ppo": CuriousPPO, "recurrent_ppo": CuriousRecurrentPPO}
+KINDS = [pytest.param(OF[learner], name, marks=MARKS[learner, name]) for learner, name in PAIRS]
+CLASSES = [pytest.param(agent_class(*pair), marks=MARKS[pair]) for pair in PAIRS]
 
 
 def small(kind):
@@ -144,7 +148,7 @@ def test_asking_for_the_bonus_changes_nothing(name):
     assert same(bonus.state_dict(), before)
 
 
-@pytest.mark.parametrize("name", BONUSES)
+@pytest.mark.parametrize("name", some(BONUSES, but={"disagreement"}))  # takes as long as three
 def test_the_bonus_of_what_comes_again_falls_and_of_what_is_new_stays(name):
     bonus, places = make(name, obs_dim=8), torch.eye(8)
     seen = walk(places[torch.arange(33) % 4][:, None].expand(-1, B, -1))  # round and round

@@ -8,9 +8,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from family import some
 from gymnasium import spaces
 from small_curiosity import T, learn, same, walk
-from tiny import HPARAMS, each
+from tiny import HPARAMS, LIKE_RND, each
 
 import baselines
 from baselines import BONUSES, api, load_bonus
@@ -119,8 +120,14 @@ def test_the_memory_of_an_encoder_is_not_that_of_a_perceptron_on_pixels():
 # Every bonus
 
 
-@pytest.mark.parametrize("image", IMAGES)
-@pytest.mark.parametrize("name", BONUSES)
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [  # every bonus reads one kind of images in every test run, and RND all
+        pytest.param(n, i, marks=[] if n == "rnd" or i == "minigrid" else [pytest.mark.slow])
+        for n in BONUSES
+        for i in IMAGES
+    ],
+)
 def test_a_bonus_of_images_is_a_number_per_step_and_all_its_state_is_saved(name, image):
     steps = walk(draw(IMAGES[image], 4, B))
     first, second = (make(name, IMAGES[image], seed) for seed in (0, 1))
@@ -134,8 +141,8 @@ def test_a_bonus_of_images_is_a_number_per_step_and_all_its_state_is_saved(name,
     assert bool(convolutions) == (name != "count")
 
 
-@pytest.mark.parametrize("image", ["minigrid", "minatar"])
-@pytest.mark.parametrize("name", BONUSES)
+@pytest.mark.parametrize("image", some(["minigrid", "minatar"], but={"minatar"}))
+@pytest.mark.parametrize("name", some(BONUSES, but=LIKE_RND - {"e3b"}))  # a step, an episode
 def test_the_bonus_of_an_image_that_comes_again_falls_and_of_a_new_one_stays(name, image):
     bonus, places = make(name, IMAGES[image]), draw(IMAGES[image], 6).round()
     seen = walk(places[torch.arange(33) % 4][:, None].expand(-1, B, -1))  # round and round
@@ -240,7 +247,7 @@ def test_rnd_has_the_networks_of_the_paper_where_it_is_told_their_widths():
 # Learners
 
 
-@pytest.mark.parametrize("learner", ["ppo", "recurrent_ppo", "dqn"])
+@pytest.mark.parametrize("learner", some(["ppo", "recurrent_ppo", "dqn"], but={"recurrent_ppo"}))
 def test_a_learner_with_a_bonus_learns_from_images_alike_from_the_same_seed(learner):
     kind = baselines.entry(f"{learner}_rnd").load()
     small = HPARAMS[f"{learner}_rnd"] | {"n_envs": 2, "n_steps": 1 if learner == "dqn" else 32}
@@ -256,12 +263,7 @@ def test_a_learner_with_a_bonus_learns_from_images_alike_from_the_same_seed(lear
     assert alike == [True, True, False]
 
 
-CHECKED = ["ppo_rnd", "ppo_e3b"]  # one that looks at steps, one at episodes
-
-
-@pytest.mark.parametrize(
-    "name", each([f"ppo_{b}" for b in BONUSES], slow={f"ppo_{b}" for b in BONUSES} - {*CHECKED})
-)
+@pytest.mark.parametrize("name", each([f"ppo_{bonus}" for bonus in BONUSES]))
 def test_all_that_is_asked_of_a_bonus_holds_on_images(name):
     check_bonus(baselines.split(name)[1], "MiniGrid-MultiRoomImage-N4-S5-v1", steps=192)
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 import pytest
+from family import some
 
 pytest.importorskip("numba")
 
@@ -54,15 +55,12 @@ CASES = {
         | {"action_noise": {"type": "ornstein-uhlenbeck", "std": 0.5}},
     ),
 }
-# To compile SAC takes half a minute. DQN is tried in every test run, off-policy too.
+# To compile SAC takes half a minute. DQN is tried in every test run, off-policy too, and of the
+# bonuses RND and two others: one that is compiled, one in torch that looks at episodes.
 SECOND = {name for name, case in CASES.items() if case.agent == "sac"}
-
-
-def each(names):
-    return [pytest.param(n, marks=[pytest.mark.slow] if n in SECOND else []) for n in names]
-
-
-of_every_case = pytest.mark.parametrize("name", each(CASES))
+SECOND |= {"ppo_icm", "ppo_rf", "ppo_disagreement", "ppo_e3b", "ppo_ride", "ppo_noveld"}
+SECOND |= {"ppo_rnd, numbers of a set", "dqn, numbers of a set"}
+of_every_case = pytest.mark.parametrize("name", some(CASES, but=SECOND))
 
 
 def test_every_learner_that_the_engine_trains_is_tried():
@@ -114,8 +112,7 @@ def same_bits(one, other):
     return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-# Eight in torch at a time.
-SLOW = {"ppo_icm", "ppo_rf", "ppo_disagreement", "ppo_ngu", "ppo_e3b", "ppo_ride"} | SECOND
+SLOW = {"ppo_ngu"} | SECOND  # eight in torch at a time
 
 
 @pytest.mark.parametrize(
@@ -185,7 +182,7 @@ def test_the_server_of_workers_holds_no_compiler(tmp_path):
     assert first < later + 50e6  # with what compiled it, over 100 MB more
 
 
-@pytest.mark.parametrize("name", each(name for name in CASES if not name.startswith("ppo")))
+@pytest.mark.parametrize("name", some([name for name in CASES if name[:3] != "ppo"], but=SECOND))
 def test_what_a_barrier_keeps_of_a_replay_is_its_new_rows(name):
     agent = made(CASES[name], seed=1)
     agent.learn(NoProgress())
@@ -227,7 +224,7 @@ def test_what_is_saved_sb3_loads_and_acts_alike(name, tmp_path):
     assert agent.model.flat.steps == again.model.flat.steps > 0
 
 
-@pytest.mark.parametrize("name", each(name for name in CASES if name != "dqn, episodes"))
+@pytest.mark.parametrize("name", some([n for n in CASES if n != "dqn, episodes"], but=SECOND))
 def test_it_learns_from_as_many_steps_as_sb3_and_logs_by_the_same_names(name):
     case, told = CASES[name], {}
 

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from family import some
 from places import FEW, MANY
 
 pytest.importorskip("numba")
@@ -81,11 +82,18 @@ def apart(theirs, ours):
     return max(abs(value - ours[name]).max() for name, value in theirs.weights().items())
 
 
-@pytest.mark.parametrize("env", ENVS.values(), ids=ENVS)
-@pytest.mark.parametrize("name", SETTINGS)
-def test_fifty_updates_move_the_parameters_as_sb3_does(env, name):
-    if "noise" in name and env != "Pendulum-v1":
-        pytest.skip("noise belongs to continuous actions")
+# Every setting with noise by the state or with choices, and every environment with the defaults.
+PAIRS = [
+    pytest.param(name, env, id=f"{name}-{kind}", marks=[] if often else [pytest.mark.slow])
+    for name in SETTINGS
+    for kind, env in ENVS.items()
+    if "noise" not in name or kind == "continuous"
+    for often in ["noise" in name or name == "defaults" or kind == "discrete"]
+]
+
+
+@pytest.mark.parametrize(("name", "env"), PAIRS)
+def test_fifty_updates_move_the_parameters_as_sb3_does(name, env):
     theirs, ours = twins(env, **SETTINGS[name])
     start = theirs.weights()
 
@@ -208,7 +216,7 @@ def test_choices_are_drawn_with_the_probabilities_of_the_policy():
 
 
 @pytest.mark.parametrize("normalize", [False, True, {"obs": False}, {"reward": False}])
-@pytest.mark.parametrize("env", [*ENVS.values(), "FrozenLake-v1"])
+@pytest.mark.parametrize("env", some([*ENVS.values(), "FrozenLake-v1"], but={FEW, MANY}))
 def test_environments_are_stepped_as_sb3_steps_them(env, normalize):
     if env == "FrozenLake-v1" and normalize is not False:
         normalize = {"obs": False}  # VecNormalize takes no numbers of a set

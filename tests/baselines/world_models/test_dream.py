@@ -8,6 +8,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from family import some
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from probe_envs_agents import continuous, discrete
@@ -140,7 +141,7 @@ def test_the_temperature_goes_in_a_line_over_the_controllers_training():
     assert [falling.temperature_at(part) for part in (0, 0.5, 1)] == [2, 1.5, 1]
 
 
-@pytest.mark.parametrize("cell", ["lstm", "transformer"])
+@pytest.mark.parametrize("cell", some(["lstm", "transformer"], but={"transformer"}))
 def test_the_controller_sees_asleep_what_it_sees_awake(cell):
     """The dream's latents as observations of real life: M remembers the same."""
     rnn = {"head": "deterministic", "cell": cell}
