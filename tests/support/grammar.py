@@ -122,7 +122,9 @@ NUMBERS = [
 CLAIMS = [
     "a > a by final", "a > b by final", "b > a by final", "a > b on CartPole-v1 by final",
     "b>a by final", "a > b", "a > b on X by final", "c > a by final", "a > zz by auc",
-    "a > b by mean", "full > full by auc",
+    "a > b by mean", "full > full by auc", "a ~ b by final", "a ~ b by auc within 0.5",
+    "b ~ a by auc within 0.5", "a ~ a by final within 0.9", "a ~ b by final within x",
+    "a > b by final within 0.1", "a ~ b by final within 1e-300", "a ~ b by final within nan",
 ]  # fmt: skip
 ODD = st.one_of(
     st.sampled_from(NAMES),
