@@ -23,7 +23,7 @@ from harness.store.reader import Store
 
 ENVS = ("DeepSea-20", "DeepSea-10")
 ARMS = tuple(fake_store.ARMS)
-WITHOUT = {"fewer_seeds", "looks"}
+WITHOUT = {"fewer_seeds", "looks", "equivalence"}
 MADE_OF = {"ppo": (), "rnd": ("bonus", "scale"), "no_obs_norm": ("bonus",), "episodic": ("scale",)}
 
 
