@@ -252,7 +252,7 @@ class Evidence:
         """Of each run that has one, by score: the returns, then the user's own metrics."""
         returns = {
             name: {run: score(curve) for run, curve in self.curves.items()}
-            for name, score in (stats.SCORES | {WORST_SCORE: stats.final}).items()
+            for name, score in stats.SCORES.items()
         }
         return returns | {
             name: {run: made.value for run, made in of.items() if made.value is not None}
@@ -266,14 +266,18 @@ class Evidence:
     def raw(self) -> dict[str, Scores]:
         """By score: those of the report and of the claims, and every metric."""
         wanted = dict.fromkeys((*self._returns, *self.measured))
-        return {name: stats.score_matrix(self.numbers[name], self.sweep.runs) for name in wanted}
+        return {name: stats.score_matrix(self._of_runs(name), self.sweep.runs) for name in wanted}
 
     @cached_property
     def normalised(self) -> dict[str, Scores]:
         """By score; empty when an environment has no anchors. A metric has none."""
         runs, anchors = self.sweep.runs, self.sweep.anchors
         wanted = () if self.no_anchors else self._returns
-        return {name: stats.score_matrix(self.numbers[name], runs, anchors) for name in wanted}
+        return {name: stats.score_matrix(self._of_runs(name), runs, anchors) for name in wanted}
+
+    def _of_runs(self, score: str) -> dict[RunId, float]:
+        """The numbers of single runs that a score of a claim is made of."""
+        return self.numbers[RETURN if score == WORST_SCORE else score]
 
     @property
     def _returns(self) -> list[str]:

@@ -93,7 +93,7 @@ def _run(evidence: Evidence, status: RunStatus, curve: bool) -> dict[str, Any]:
         run["scores"] = {
             name: plain(evidence.numbers[name][place], decimals(evidence.format(spec.env, name)))
             for name in evidence.raw
-            if place in evidence.numbers[name]
+            if place in evidence.numbers.get(name, {})  # a worst quarter is no run's
         }
         if curve:
             y = [plain(value, digits) for value in seen.returns]
