@@ -13,7 +13,9 @@ from extension.results import CLAIM
 
 DOCS = Path(__file__).parents[1] / "docs"
 DIGESTS = DOCS / "results"
-COMMAND = re.compile(r"^\$ harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?:\s+#.*)?$")
+COMMAND = re.compile(
+    r"^\$ harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?: --until-decided)?(?:\s+#.*)?$"
+)
 
 # Pages of runs that are older than digests, which say so: `make digest` takes a name out.
 OLDER = re.compile(
@@ -24,7 +26,6 @@ WITHOUT = {
     ("baselines.md", "baselines_continuous"),
     ("curiosity.md", "curiosity"),
     ("curiosity.md", "dqn_rnd"),
-    ("curiosity.md", "mountain_car"),
     ("curiosity.md", "noisy_tv"),
     ("curiosity.md", "visits"),
     ("pushing.md", "push_algorithms"),
