@@ -27,7 +27,6 @@ WITHOUT = {
     ("curiosity.md", "curiosity"),
     ("curiosity.md", "dqn_rnd"),
     ("curiosity.md", "noisy_tv"),
-    ("curiosity.md", "visits"),
     ("pushing.md", "push_algorithms"),
     ("tuning.md", "dqn-cartpole"),
     ("world_models.md", "delta_prediction"),
