@@ -14,7 +14,8 @@ from extension.results import CLAIM
 DOCS = Path(__file__).parents[1] / "docs"
 DIGESTS = DOCS / "results"
 COMMAND = re.compile(
-    r"^\$ harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?(?: --until-decided)?(?:\s+#.*)?$"
+    r"^\$ harness (?:sweep|model-report|tune) \S*?([\w-]+)(?:\.yaml)?"
+    r"(?: --until-decided)?(?:\s+#.*)?$"
 )
 
 # Pages of runs that are older than digests, which say so: `make digest` takes a name out.

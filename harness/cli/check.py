@@ -286,12 +286,14 @@ def expected(sweep: ResolvedSweep, plan: Decide) -> Iterator[RenderableType]:
         fixed = "100%" if math.isfinite(n) else "0%"
         rows.add_row(f"0 of {least} against {least} of {least}", fixed, f"{n:g}", fixed, fixed)
         yield rows
-    yield (
-        "Decided: the probability that it is, by the cap. Seeds: of each arm, on average, after "
-        "which it ends. Fixed: the probability with that many seeds that are looked at once. "
-        "Simulated: scores are normal with equal spread, and no other claim holds. A fixed number "
-        "of the cap finds small differences more often; looks end early where one is large."
-    )
+    if apart:
+        yield (
+            "Decided: the probability that it is, by the cap. Seeds: of each arm, on average, "
+            "after which it ends. Fixed: the probability with that many seeds that are looked at "
+            "once. Simulated: scores are normal with equal spread, and no other claim holds. A "
+            "fixed number of the cap finds small differences more often; looks end early where "
+            "one is large."
+        )
 
 
 def margins(sweep: ResolvedSweep) -> Iterator[RenderableType]:
