@@ -301,6 +301,8 @@ def margins(sweep: ResolvedSweep) -> Iterator[RenderableType]:
     from harness import stats
 
     plan, family = sweep.decide, len(sweep.claims)
+    if not family:
+        return
     error = (plan.alpha if plan else stats.ALPHA) / family
     designs = {
         (each.claim.margin, tuple(plan.looks) if plan else (each.seeds,))
