@@ -24,7 +24,8 @@ DOCS = Path(__file__).parents[1]
 PAGE = DOCS / "results" / "index.md"
 
 CLAIM = re.compile(
-    r"^- \*\*(?P<verdict>Supported|Contradicted|Undecided|Pending): (?P<claim>.+?)\*\* "
+    r"^- \*\*(?P<verdict>Supported|Contradicted|Undecided|Pending|Equivalent|Not equivalent): "
+    r"(?P<claim>.+?)\*\* "
     r"\((?P<score>.+?)\): "
 )
 QUESTION = re.compile(r"^\*\*Question\.\*\* (.+)$", re.MULTILINE)
