@@ -88,6 +88,8 @@ def test_the_three_forms_of_every_table_hold_the_same_cells(store):
             rows = as_grid(rows, markdown)
         if rows[0][:3] == ["arm", "statistic", "score"]:
             rows = as_check(rows)
+        if name.startswith("table_places"):  # the shares of all places stand behind it
+            rows = [row[: len(markdown[0])] for row in rows]
         assert rows == markdown, name
 
 

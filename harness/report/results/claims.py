@@ -146,9 +146,11 @@ def notes(verdicts: Sequence[Verdict], plan: Decide | None = None) -> list[str]:
     """What the reader of the answer must know of the verdicts: a paragraph each."""
     outcomes = {verdict.outcome for verdict in verdicts}
     found, margins = [], [each for each in verdicts if each.claim.margin]
+    tested = len(margins) < len(verdicts)
     if plan:
-        found.append(looks.method(corrected(verdicts), plan) + _stamps(verdicts))
-    elif outcomes - {"pending"} and len(margins) < len(verdicts):
+        test = f" {looks.test(corrected(verdicts), plan)}" if tested else ""
+        found.append(looks.method(plan) + test + _stamps(verdicts))
+    elif outcomes - {"pending"} and tested:
         found.append(method(verdicts))
     if any(each.claim.of_worst for each in verdicts):
         found.append(WORST)

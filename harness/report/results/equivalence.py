@@ -10,7 +10,8 @@ from harness.report.document import Block, Cell, Section, Table, Text
 from harness.report.evidence import Evidence
 from harness.report.evidence.verdict import Verdict
 from harness.report.number import Format
-from harness.report.plot import Axis, Panel, Plot, Rule
+from harness.report.plot import Axis, Mark, Panel, Plot, Rule
+from harness.spec import Claim
 
 SECTION = "Equivalence"
 ABOUT = (
@@ -75,14 +76,19 @@ def table(evidence: Evidence) -> Table:
 
 
 def plot_of(evidence: Evidence, score: str) -> Plot | str:
-    """A panel for each claim with a margin: its interval; `score` is not used."""
-    number = evidence.format(None)
-    panels = tuple(_panel(verdict, number) for verdict, _ in weighed(evidence))
-    if not panels:
+    """The interval of each claim, a panel for each margin; `score` is not used."""
+    found = list(weighed(evidence))
+    if not found:
         asked = any(claim.margin for claim in evidence.sweep.claims)
         return "the runs of its claims are still to come" if asked else ""
-    seeds = sorted({found.seeds for _, found in weighed(evidence)})
-    return Plot(panels, f"{' or '.join(map(str, seeds))} seeds of each arm", height=0.5)
+    number, by_margin = evidence.format(None), dict[float, list[Verdict]]()
+    for verdict, _ in found:
+        by_margin.setdefault(verdict.claim.margin or 0.0, []).append(verdict)
+    panels = tuple(_panel(margin, each, number) for margin, each in sorted(by_margin.items()))
+    seeds = sorted({each.seeds for _, each in found})
+    most = max(map(len, by_margin.values()))
+    height = 0.4 + 0.25 * most
+    return Plot(panels, f"{' or '.join(map(str, seeds))} seeds of each arm", height=height)
 
 
 _FOUND = plot.Look("difference of the means", "#0173b2", "o", line=False)
@@ -90,12 +96,25 @@ _MARGIN = plot.Look("margin", plot.INK, dashes=(4, 1.5))
 _NONE = plot.Look("", plot.GREY, dashes=(1, 2))
 
 
-def _panel(verdict: Verdict, number: Format) -> Panel:
-    claim, gap = verdict.claim, verdict.finding.difference
-    margin = claim.margin or 0.0
-    rules = (Rule(_NONE, x=0.0), *(Rule(_MARGIN, x=at) for at in (-margin, margin)))
-    text = f"{stats.bracket(gap, number)}, {verdict.outcome}"
-    row = f"{claim.better} - {claim.worse}"
-    marks = (*rules, plot.estimate(_FOUND, 0.0, gap, text, row))
+def _panel(margin: float, verdicts: Sequence[Verdict], number: Format) -> Panel:
+    """Claims up, the first at the top."""
+    rows = _rows([verdict.claim for verdict in verdicts])[::-1]
+    marks: list[Mark] = [Rule(_NONE, x=0.0), *(Rule(_MARGIN, x=at) for at in (-margin, margin))]
+    for place, (row, verdict) in enumerate(zip(rows, verdicts[::-1], strict=True)):
+        gap = verdict.finding.difference
+        text = f"{stats.bracket(gap, number)}, {verdict.outcome}"
+        marks.append(plot.estimate(_FOUND, float(place), gap, text, row))
     x = Axis("difference of the means, normalised", include=(-margin, margin))
-    return Panel(x, Axis(names=(row,)), marks, title=claim.text)
+    return Panel(x, Axis(names=tuple(rows)), tuple(marks), title=f"within {margin}")
+
+
+def _rows(claims: Sequence[Claim]) -> list[str]:
+    """The names of the two arms, and what else sets these claims apart."""
+    places = len({claim.env for claim in claims}) > 1
+    scores = len({claim.score for claim in claims}) > 1
+    return [
+        f"{claim.better} - {claim.worse}"
+        + (f", {claim.env or 'all environments'}" if places else "")
+        + (f", {claim.score}" if scores else "")
+        for claim in claims
+    ]

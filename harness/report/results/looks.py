@@ -24,20 +24,27 @@ PENDING = (
 )
 
 
-def method(correction: str, plan: Decide) -> str:
-    """How the verdicts were reached.
+def method(plan: Decide) -> str:
+    """When claims are looked at."""
+    return (
+        f"Claims are looked at after {plan.first} seeds of each arm and after every "
+        f"{plan.block} more, up to {plan.last}: all in the same blocks, which no score decides. "
+        f"The error of all claims and looks together is kept at {plan.alpha:g} "
+        "(docs/statistics.md, 'Looks along the way')."
+    )
+
+
+def test(correction: str, plan: Decide) -> str:
+    """How the verdicts on claims without a margin were reached.
 
     :param correction: for many claims, in words.
     """
     return (
-        f"Claims are looked at after {plan.first} seeds of each arm and after every "
-        f"{plan.block} more, up to {plan.last}: all in the same blocks, which no score decides. A "
-        "claim is decided once its anytime p, of a test of ranks over all looks so far"
+        "A claim is decided once its anytime p, of a test of ranks over all looks so far"
         f"{correction} is at most {plan.alpha:g} and the interval of the difference, at the level "
-        "of the look, lies on the same side of 0. The error of all claims and looks together is "
-        f"kept at {plan.alpha:g} (docs/statistics.md, 'Looks along the way'). The other intervals "
-        f"are of {percent(stats.LEVEL)}. P(improvement) is the chance that a run of the first arm "
-        "scores above one of the second, ties counting half."
+        "of the look, lies on the same side of 0. The other intervals are of "
+        f"{percent(stats.LEVEL)}. P(improvement) is the chance that a run of the first arm scores "
+        "above one of the second, ties counting half."
     )
 
 
