@@ -87,8 +87,9 @@ def plot_of(evidence: Evidence, score: str) -> Plot | str:
     panels = tuple(_panel(margin, each, number) for margin, each in sorted(by_margin.items()))
     seeds = sorted({each.seeds for _, each in found})
     most = max(map(len, by_margin.values()))
-    height = 0.4 + 0.25 * most
-    return Plot(panels, f"{' or '.join(map(str, seeds))} seeds of each arm", height=height)
+    return Plot(
+        panels, f"{' or '.join(map(str, seeds))} seeds of each arm", height=0.2 + 0.15 * most
+    )
 
 
 _FOUND = plot.Look("difference of the means", "#0173b2", "o", line=False)
@@ -97,10 +98,10 @@ _NONE = plot.Look("", plot.GREY, dashes=(1, 2))
 
 
 def _panel(margin: float, verdicts: Sequence[Verdict], number: Format) -> Panel:
-    """Claims up, the first at the top."""
-    rows = _rows([verdict.claim for verdict in verdicts])[::-1]
+    """Claims down."""
+    rows = _rows([verdict.claim for verdict in verdicts])
     marks: list[Mark] = [Rule(_NONE, x=0.0), *(Rule(_MARGIN, x=at) for at in (-margin, margin))]
-    for place, (row, verdict) in enumerate(zip(rows, verdicts[::-1], strict=True)):
+    for place, (row, verdict) in enumerate(zip(rows, verdicts, strict=True)):
         gap = verdict.finding.difference
         text = f"{stats.bracket(gap, number)}, {verdict.outcome}"
         marks.append(plot.estimate(_FOUND, float(place), gap, text, row))
