@@ -19,7 +19,7 @@ from harness.report.evidence import Evidence
 from harness.report.render import seaborn, style
 from harness.report.results import caption
 from harness.report.results.figures import FIGURES
-from harness.spec import RunSpec
+from harness.spec import Claim, Decide, RunSpec
 from harness.stats import calibration
 from harness.store.reader import Store
 
@@ -73,10 +73,13 @@ def evaluated_once(run: RunSpec) -> RunSpec:
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory):
-    """Eight arms, five of them with long names, on four environments; by the number of seeds."""
+    """Eight arms, five of them with long names, on four environments; by the number of seeds.
+
+    Of figures about claims: with claims, and with looks at them.
+    """
 
     @cache
-    def with_seeds(seeds):
+    def with_seeds(seeds, claims=(), decide=None):
         arms = (*TWO_ARMS, "no_obs_norm", "no_reward_norm", "episodic", "int_coef=0.1",
                 "int_coef=1", "without_everything_at_once")  # fmt: skip
         store = Store(tmp_path_factory.mktemp("crowded"))
@@ -87,6 +90,7 @@ def crowded(tmp_path_factory):
                    "no_reward_norm": ("observation_normalisation",),
                    "rnd": ("observation_normalisation", "reward_normalisation")}  # fmt: skip
         facts = {"anchors": dict.fromkeys(sweep.envs, pair), "components": made_of}
+        facts |= {"claims": claims, "decide": decide}
         sweep = sweep.model_copy(update=facts)
         if seeds > 6:  # for their last scores alone
             sweep = sweep.model_copy(update={"runs": tuple(map(evaluated_once, sweep.runs))})
@@ -109,6 +113,21 @@ def crowded(tmp_path_factory):
     return with_seeds
 
 
+def claimed(worse: str, margin: float | None = None) -> Claim:
+    text = f"without_everything_at_once {'~' if margin else '>'} {worse} by final"
+    text += f" within {margin}" if margin else ""
+    return Claim(text=text, better="without_everything_at_once", worse=worse, margin=margin)
+
+
+CLAIMS = (claimed("ppo"), claimed("no_reward_norm"))
+MARGINS = (claimed("rnd", 0.2), claimed("no_obs_norm", 0.2), claimed("episodic", 0.3))
+OF_CLAIMS = {
+    "stability": (CLAIMS, None),
+    "equivalence": (MARGINS, None),
+    "looks": ((*CLAIMS, *MARGINS), Decide()),
+}
+
+
 SLOW = {True: [pytest.mark.slow], False: []}
 # One of each kind of drawing in every test run: lines, bars, cells.
 OFTEN = {"profiles", "aggregates", "coverage", "seeds", "visits"}
@@ -122,7 +141,7 @@ DRAWN = [
 @pytest.mark.parametrize(("name", "venue"), DRAWN)
 def test_no_label_is_clipped_and_nothing_meets_the_legend(crowded, name, venue):
     with style.applied(style.VENUES[venue]):
-        evidence = crowded(20 if name == "fewer_seeds" else 6)
+        evidence = crowded(20 if name == "fewer_seeds" else 6, *OF_CLAIMS.get(name, ()))
         figure = seaborn.draw(FIGURES[name].plot(evidence, subject(name)))
         style.lay_out(figure)
         renderer = FigureCanvasAgg(figure).get_renderer()

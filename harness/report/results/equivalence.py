@@ -87,9 +87,8 @@ def plot_of(evidence: Evidence, score: str) -> Plot | str:
     panels = tuple(_panel(margin, each, number) for margin, each in sorted(by_margin.items()))
     seeds = sorted({each.seeds for _, each in found})
     most = max(map(len, by_margin.values()))
-    return Plot(
-        panels, f"{' or '.join(map(str, seeds))} seeds of each arm", height=0.2 + 0.15 * most
-    )
+    note = f"{' or '.join(map(str, seeds))} seeds of each arm"
+    return Plot(panels, note, across=1, height=0.2 + 0.15 * most)
 
 
 _FOUND = plot.Look("difference of the means", "#0173b2", "o", line=False)
