@@ -25,7 +25,6 @@ OLDER = re.compile(
 )
 WITHOUT = {
     ("baselines.md", "baselines_continuous"),
-    ("curiosity.md", "curiosity"),
     ("curiosity.md", "dqn_rnd"),
     ("curiosity.md", "noisy_tv"),
     ("pushing.md", "push_algorithms"),
