@@ -148,8 +148,8 @@ def notes(verdicts: Sequence[Verdict], plan: Decide | None = None) -> list[str]:
     found, margins = [], [each for each in verdicts if each.claim.margin]
     tested = len(margins) < len(verdicts)
     if plan:
-        test = f" {looks.test(corrected(verdicts), plan)}" if tested else ""
-        found.append(looks.method(plan) + test + _stamps(verdicts))
+        rule = f" {looks.rule(corrected(verdicts), plan)}" if tested else ""
+        found.append(looks.method(plan) + rule + _stamps(verdicts))
     elif outcomes - {"pending"} and tested:
         found.append(method(verdicts))
     if any(each.claim.of_worst for each in verdicts):

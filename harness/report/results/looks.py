@@ -34,7 +34,7 @@ def method(plan: Decide) -> str:
     )
 
 
-def test(correction: str, plan: Decide) -> str:
+def rule(correction: str, plan: Decide) -> str:
     """How the verdicts on claims without a margin were reached.
 
     :param correction: for many claims, in words.
