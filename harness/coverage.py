@@ -38,8 +38,10 @@ def episodes_to_cover(run: Run) -> float:
 def _first(run: Run, name: str) -> Any:
     """Of each cell that can be reached: (cells,).
 
-    :raises ValueError: if nobody counted.
+    :raises ValueError: if nobody counted, or nothing was to be counted.
     """
     if run.visits is None or getattr(run.visits, name) is None:
         raise ValueError(f"{run.env} has no cells, or the run is older than this count of them")
+    if not run.visits.counts.any():
+        raise ValueError(f"{run.agent} takes no steps in training, so it visits nothing")
     return getattr(run.visits, name)[run.visits.reachable]

@@ -15,8 +15,8 @@ STEPS = np.array([[0, 50, -1], [10, 100, 20]])
 EPISODES = np.array([[1, 3, -1], [1, 7, 2]])
 
 
-def run(first_steps=STEPS, first_episodes=EPISODES, visits=True):
-    counts = np.ones((4, 2, 3), np.int64)
+def run(first_steps=STEPS, first_episodes=EPISODES, visits=True, each=1):
+    counts = np.full((4, 2, 3), each, np.int64)
     seen = Visits(
         counts, REACHABLE, episodes=np.array(9),
         first_steps=first_steps, first_episodes=first_episodes,
@@ -54,6 +54,11 @@ def test_episodes_to_cover_are_those_to_the_last_cell_or_more_than_there_were():
 def test_where_nobody_counted_there_is_no_number(of):
     with pytest.raises(ValueError, match="Chain-50 has no cells"):
         coverage.coverage(of)
+
+
+def test_an_agent_that_takes_no_steps_in_training_has_no_coverage():
+    with pytest.raises(ValueError, match="ppo takes no steps in training"):
+        coverage.mean_coverage(run(np.full_like(STEPS, -1), each=0))
 
 
 @pytest.mark.parametrize("name", ["coverage", "mean_coverage", "episodes_to_cover"])

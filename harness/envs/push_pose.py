@@ -26,7 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from baselines.target import offers
 from harness.config.model import Strict
+from harness.envs.plane import Cell, Plane
 from harness.envs.push_scene import BOXES, DECISION, PUSHER_RADIUS, Physics, Pose, Scene
 
 SPEED = 0.2  # m/s of the pusher, at most
@@ -43,6 +45,12 @@ DIRECTIONS = [(0.0, 0.0)] + [
 ]
 
 WORLD = Pose(0.0, 0.0, 0.0)
+
+# The poses that visits are counted in, from where the object began: as near as success asks, as far
+# as goals lie, and in eighths of a turn.
+CELL = 0.03  # metres
+AROUND = 5  # cells
+TURNS = 8
 Frame = Literal["object", "start", "world"]
 Range = tuple[float, float]
 
@@ -231,3 +239,27 @@ def _seen(origin: Pose, pose: Pose) -> list[float]:
 def _turned(x: float, y: float, angle: float) -> tuple[float, float]:
     cos, sin = math.cos(angle), math.sin(angle)
     return cos * x - sin * y, sin * x + cos * y
+
+
+@offers(Plane)
+def plane(env: PushPose) -> Plane:
+    """The object's displacement in the frame it began in: a disc for every turn, four in a row.
+
+    The first disc is for no turn, and the turns go to the left by 45 degrees each. A cylinder has
+    one disc.
+    """
+    across = np.arange(-AROUND, AROUND + 1)
+    disc = np.pad(across[:, None] ** 2 + across**2 <= AROUND**2, 1)
+    turns = 1 if env.settings.shape == "cylinder" else TURNS
+    rows, columns = -(-turns // 4), min(turns, 4)
+
+    def here() -> Cell | None:
+        (x, y), turn = _place(env.start, *env.pose()[:2]), env.pose().yaw - env.start.yaw
+        right, up = round(x * LENGTH / CELL), round(y * LENGTH / CELL)
+        if right**2 + up**2 > AROUND**2:
+            return None
+        row, column = divmod(round(turn / (2 * math.pi) * TURNS) % turns, 4)
+        side = len(disc)
+        return side * row + side // 2 - up, side * column + side // 2 + right
+
+    return Plane(np.tile(disc, (rows, columns)), here, lambda: None)

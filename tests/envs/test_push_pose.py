@@ -17,7 +17,7 @@ pytest.importorskip("pybullet", reason="the extra `robots` is not installed")
 from baselines import AGENTS
 from baselines.api import Task
 from harness.envs import card, make
-from harness.envs.push_pose import DIRECTIONS, LENGTH, RING, SPEED, PushPose, Settings
+from harness.envs.push_pose import CELL, DIRECTIONS, LENGTH, RING, SPEED, PushPose, Settings
 from harness.envs.push_scene import DECISION, TABLE, Physics, Pose, Scene
 from harness.seeding import episode_seeds
 from harness.train.evaluate import Evaluator
@@ -527,3 +527,47 @@ def test_hindsight_pays_what_a_wrapper_makes_of_the_reward(wrapper, paid):
     desired = np.stack([seen["desired_goal"]] * 2)
 
     assert env.get_wrapper_attr("compute_reward")(achieved, desired, [{}, {}]).tolist() == paid
+
+
+def moved(env, forwards, left, degrees):
+    """The object, from where it began: cells in its own frame, and a turn."""
+    start, cos, sin = env.start, math.cos(env.start.yaw), math.sin(env.start.yaw)
+    env.scene.object = Pose(
+        start.x + CELL * (forwards * cos - left * sin),
+        start.y + CELL * (forwards * sin + left * cos),
+        start.yaw + math.radians(degrees),
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_pose_is_counted_from_where_the_object_began(push, shape):
+    env = push(shape=shape)
+    plane = card("PushPose-v0").plane(env)
+    turns = 1 if shape == "cylinder" else 8
+
+    assert plane.reachable.sum() == 81 * turns  # cells of a disc of radius 5
+    for seed in range(3):
+        env.reset(seed=seed)
+        assert plane.here() == (6, 6)
+
+        moved(env, 3.2, -1.9, 20)
+        assert plane.here() == (8, 9)
+
+        moved(env, 0, 0, 50)
+        assert plane.here() == ((6, 6) if turns == 1 else (6, 19))
+        moved(env, 0, 0, -50)
+        assert plane.here() == ((6, 6) if turns == 1 else (19, 45))
+
+        moved(env, 4, 4, 0)
+        assert plane.here() is None  # further than goals lie
+
+
+def test_every_pose_that_is_counted_can_be_reached(push):
+    env = push()
+    plane = card("PushPose-v0").plane(env)
+    for turn in range(-180, 181, 15):
+        for forwards in np.linspace(-6, 6, 13):
+            for left in np.linspace(-6, 6, 13):
+                moved(env, forwards, left, turn)
+                cell = plane.here()
+                assert cell is None or plane.reachable[cell]
