@@ -16,7 +16,7 @@ from harness.train.run import Job, run
     [
         ("ppo", "CartPole-v1", 100_000, 475, 500),
         ("dqn", "CartPole-v1", 50_000, 475, 500),
-        # A fourth of what docs/world_models.md tells of, whose run takes a quarter of an hour here.
+        # A fourth of the budget in docs/dreamer.md, whose run takes a quarter of an hour here.
         ("dreamer", "CartPole-v1", 2_500, 150, 500),
         ("tabular_q", "CartPole-v1", 100_000, 195, 500),
         # Random actions score 0.56.
