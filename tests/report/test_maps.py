@@ -127,6 +127,21 @@ def test_a_line_of_coverage_is_the_median_share_of_cells_that_had_been_visited(s
     assert (np.diff(line.y) >= 0).all()
 
 
+def test_the_axis_of_a_small_coverage_ends_where_the_best_run_does(store):
+    sweep = mapped(store)
+    first = np.full(SEA.shape, -1)
+    first[0, 0], first[9, :4] = 0, 100
+    for run in sweep.runs:
+        if run.env == "DeepSea-10" and run.arm == "rnd":
+            seen = np.where(np.arange(10) <= run.seed, first, -1)
+            fake_store.write_visits(store, run, np.stack([SEA * 1] * 4), SEA, first_steps=seen)
+
+    (panel,) = FIGURES["coverage"].plot(Evidence(sweep, store), "DeepSea-10").panels
+
+    best = max(run.seed for run in sweep.runs) + 2  # cells of 55
+    assert panel.y.limits == pytest.approx((-0.03 * best / 55, 1.03 * best / 55))
+
+
 def test_no_coverage_is_drawn_where_nobody_counted_when_cells_were_visited(store):
     assert FIGURES["coverage"].plot(Evidence(mapped(store), store), "DeepSea-10") == ""
 

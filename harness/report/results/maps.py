@@ -103,13 +103,20 @@ def coverage(evidence: Evidence, env: str) -> Plot | str:
         and all(run.first_steps is not None and run.counts.any() for run in each)
     }
     looks, panels = plot.looks(evidence.sweep.arms), []
-    x, y = Axis("environment steps"), Axis("share of the cells", limits=(-0.03, 1.03))
+    seen = [_seen(run) for each in dated.values() for run in each]
+    top = 1.0 if not seen or max(seen) > 0.5 else max(seen)
+    x, y = Axis("environment steps"), Axis("share of the cells", limits=(-0.03 * top, 1.03 * top))
     for part in plot.groups(list(dated), evidence.baseline):
         lines = [
             _covered(evidence.specs(arm, env)[0].steps, dated[arm], looks[arm]) for arm in part
         ]
         panels.append(Panel(x, y, tuple(plot.apart(lines)), title=env, env=env))
     return Plot(tuple(panels), caption.seeds(evidence)) if dated else ""
+
+
+def _seen(run: Visits) -> float:
+    assert run.first_steps is not None
+    return float((run.first_steps[run.reachable] >= 0).mean())
 
 
 def _covered(budget: int, runs: Sequence[Visits], look: Look) -> Line:
