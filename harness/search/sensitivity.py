@@ -134,14 +134,14 @@ def plane(known: dict[str, Sensitivity]) -> Plot:
         marks.append(Line(_SAME, np.array([0.0, reach]), np.array([best, best + reach])))
     for arm, (_, each, gain) in known.items():
         look = replace(looks[arm], line=False, dashes=(), size=5.0)
-        ends = np.array(_ends(gain))
-        marks.append(
-            Line(replace(look, name="", line=True), ends, np.full(2, each.point), thin=True)
-        )
-        low, high = (np.array([end]) for end in _ends(each))
+        bar = replace(look, name="", line=True)
+        marks += [
+            Line(bar, np.array(_ends(gain)), np.full(2, each.point), thin=True),
+            Line(bar, np.full(2, gain.point), np.array(_ends(each)), thin=True),
+        ]
         text = f"tuned {stats.bracket(each, NUMBER)}, sensitivity {stats.bracket(gain, NUMBER)}"
         x, y = np.array([gain.point]), np.array([each.point])
-        marks.append(Points(look, x, y, low, high, names=(arm,), texts=(text,)))
+        marks.append(Points(look, x, y, names=(arm,), texts=(text,)))
     across = Axis("sensitivity (normalised)", include=(0.0,), least=plot.LEAST)
     upright = Axis("tuned on each (normalised)", least=plot.LEAST, decimals=NORMALISED_DECIMALS)
     seeds = next(iter(known.values())).one.n
