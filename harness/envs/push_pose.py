@@ -45,14 +45,15 @@ DIRECTIONS = [(0.0, 0.0)] + [
 ]
 
 WORLD = Pose(0.0, 0.0, 0.0)
+Frame = Literal["object", "start", "world"]
+Range = tuple[float, float]
 
 # The poses that visits are counted in, from where the object began: as near as success asks, as far
 # as goals lie, and in eighths of a turn.
 CELL = 0.03  # metres
 AROUND = 5  # cells
 TURNS = 8
-Frame = Literal["object", "start", "world"]
-Range = tuple[float, float]
+IN_A_ROW = 4  # discs on the map
 
 
 class Ranges(Strict):
@@ -243,7 +244,7 @@ def _turned(x: float, y: float, angle: float) -> tuple[float, float]:
 
 @offers(Plane)
 def plane(env: PushPose) -> Plane:
-    """The object's displacement in the frame it began in: a disc for every turn, four in a row.
+    """The object's displacement in the frame it began in: a disc for every turn.
 
     The first disc is for no turn, and the turns go to the left by 45 degrees each. A cylinder has
     one disc.
@@ -251,14 +252,14 @@ def plane(env: PushPose) -> Plane:
     across = np.arange(-AROUND, AROUND + 1)
     disc = np.pad(across[:, None] ** 2 + across**2 <= AROUND**2, 1)
     turns = 1 if env.settings.shape == "cylinder" else TURNS
-    rows, columns = -(-turns // 4), min(turns, 4)
+    rows, columns = -(-turns // IN_A_ROW), min(turns, IN_A_ROW)
 
     def here() -> Cell | None:
         (x, y), turn = _place(env.start, *env.pose()[:2]), env.pose().yaw - env.start.yaw
         right, up = round(x * LENGTH / CELL), round(y * LENGTH / CELL)
         if right**2 + up**2 > AROUND**2:
             return None
-        row, column = divmod(round(turn / (2 * math.pi) * TURNS) % turns, 4)
+        row, column = divmod(round(turn / (2 * math.pi) * TURNS) % turns, IN_A_ROW)
         side = len(disc)
         return side * row + side // 2 - up, side * column + side // 2 + right
 
