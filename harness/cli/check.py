@@ -82,6 +82,7 @@ def of_sweep(
     price: Price,
 ) -> Iterator[RenderableType]:
     from harness.report.evidence import equal_tuning
+    from harness.sweep import uncounted
     from harness.sweep.expand import expand
 
     chosen, layers = verb.engine(engine), verb.overrides(set_)
@@ -93,6 +94,7 @@ def of_sweep(
     yield warnings(equal_tuning.warnings(sweep))
     yield warnings(unused_steps(sweep))
     yield warnings(barriers(expansion))
+    yield warnings([*uncounted.warnings(sweep)])
     if sweep.claims:
         yield power(sweep)
     if sweep.decide:

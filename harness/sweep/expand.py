@@ -18,7 +18,7 @@ from harness.setting import Layer, Settings
 from harness.spec import Decide, Engine, Metric, ResolvedSweep, Run, RunSpec
 from harness.store.reader import Store
 from harness.store.scalars import SCALARS
-from harness.sweep import claim, imported, rehearsal
+from harness.sweep import claim, imported, rehearsal, uncounted
 from harness.sweep.arm import Arms, compose
 from harness.sweep.best import taken_over
 from harness.sweep.claim import SCORES
@@ -115,6 +115,8 @@ def expand(
         if made.score in scores and (outside := elsewhere & set(made.arms)):
             message = f"{made.score} is made of runs that are trained here, and no run of"
             problems.add(("claims", i), f"{message} {joined(sorted(outside))} is")
+        if why := uncounted.refused(made, metrics, [r for r in runs if isinstance(r, RunSpec)]):
+            problems.add(("claims", i), f"'{made.text}': {why}")
         if file.decide is not None and made.of_worst:
             message = "looks along the way are of ranks, and the worst quarter is judged once: drop"
             problems.add(("claims", i), f"'{made.text}': {message} the claim, or `decide`")
