@@ -12,9 +12,11 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+import looks
 import pytest
 import ray_nodes
 from command import typed
+from looks import evaluations
 from ray_nodes import Nodes, attempts, interrupt, wait_for
 
 from harness.store.reader import Store
@@ -46,24 +48,24 @@ def folder():
 
 
 @pytest.fixture
-def cluster(folder):
-    """The head and two nodes, a core each."""
-    nodes = Nodes(folder, [1, 1, 1])
+def cluster(folder, request):
+    """The head and two nodes, or as many as are asked for, a core each."""
+    nodes = Nodes(folder, [1] * getattr(request, "param", 3))
     yield nodes
     nodes.close()
 
 
 class Command:
-    """`harness sweep` on the head, of two arms with so many seeds."""
+    """`harness sweep` on the head."""
 
-    def __init__(self, cluster, seeds, steps):
-        self.cluster, self.folder = cluster, cluster.folder
-        (self.folder / "sweep.yaml").write_text(SWEEP.format(seeds=seeds, steps=steps))
-        self.store, self.runs = Store(self.folder / "results"), 2 * seeds
+    def __init__(self, cluster, sweep, runs, options=QUICK):
+        self.cluster, self.folder = cluster, cluster.study
+        (self.folder / "sweep.yaml").write_text(sweep)
+        self.store, self.runs, self.options = Store(self.folder / "results"), runs, options
 
     def start(self):
         address = f"{{ray: {{address: '{self.cluster.address}'}}}}"
-        words = [sys.executable, "-m", "harness", "sweep", "sweep.yaml", *QUICK]
+        words = [sys.executable, "-m", "harness", "sweep", "sweep.yaml", *self.options]
         env = {"PYTHONPATH": str(ROOT)}
         self.process = self.cluster.give(0, [*words, "--executor", address], "command.log", env)
         return self.process
@@ -87,13 +89,15 @@ class Command:
         return any(line.get("outcome") == "lost" for line in attempts(folder))
 
     def said(self):
-        return (self.folder / "command.log").read_text()
+        return (self.cluster.folder / "command.log").read_text()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
 
-def evaluations(root):
-    """What every run scored, by its folder."""
-    paths = root.glob("runs/*/*/*/evals.jsonl")
-    return {path.parent.relative_to(root): path.read_bytes() for path in paths}
+def two_arms(cluster, seeds, steps):
+    return Command(cluster, SWEEP.format(seeds=seeds, steps=steps), 2 * seeds)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def evaluations(root):
     ],
 )
 def test_a_cluster_that_loses_what_it_can_makes_the_serial_runs(cluster, seeds, steps, capsys):
-    command = Command(cluster, seeds, steps)
+    command = two_arms(cluster, seeds, steps)
     process, told = command.start(), []
 
     command.comes_to(0.1)
@@ -117,8 +121,7 @@ def test_a_cluster_that_loses_what_it_can_makes_the_serial_runs(cluster, seeds, 
     told.append(f"a node that went silent: its run was made elsewhere after "
                 f"{time.monotonic() - cut:.0f} s")  # fmt: skip
     command.comes_to(0.5)
-    process.kill()
-    process.wait()
+    command.kill()
     before = {path: path.stat().st_mtime_ns for path in command.store.root.rglob("result.json")}
     process = command.start()
     command.comes_to(0.7)
@@ -143,7 +146,7 @@ def test_a_cluster_that_loses_what_it_can_makes_the_serial_runs(cluster, seeds, 
 
 @pytest.mark.slow
 def test_a_command_that_is_interrupted_leaves_no_task_behind(cluster):
-    command = Command(cluster, 15, 20_000)
+    command = two_arms(cluster, 15, 20_000)
     process = command.start()
     wait_for(lambda: cluster.workers(1) or cluster.workers(2))
 
@@ -151,3 +154,22 @@ def test_a_command_that_is_interrupted_leaves_no_task_behind(cluster):
     wait_for(lambda: not any(cluster.workers(i) for i in range(3)), 30.0)
     assert "What was finished is kept" in command.said()
     assert "Traceback" not in command.said()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", [2], indirect=True)
+def test_blocks_of_seeds_are_decided_as_by_one_process(cluster):
+    """The command is killed between two blocks, then in the middle of one."""
+    command = Command(cluster, looks.SWEEP, looks.RUNS, looks.OPTIONS)
+    command.start()
+    wait_for(lambda: "look 1, after 6 seeds: p > pi by final: open" in command.said(), every=0.02)
+    command.kill()
+    assert command.finished == 4 * 6
+    command.start()
+    wait_for(lambda: command.finished > 4 * 6 + 3, every=0.02)
+    command.kill()
+    assert command.finished < looks.RUNS
+
+    assert command.start().wait(ray_nodes.PATIENCE) == 0, command.said()
+    assert looks.LAST in command.said()
+    looks.assert_alike(command.store.root, command.folder)

@@ -49,6 +49,11 @@ class Nodes:
             raise
 
     @property
+    def study(self) -> Path:
+        """Where commands are given."""
+        return self.folder / "study"
+
+    @property
     def address(self) -> str:
         return f"{self._ip(0)}:{PORT}"
 
@@ -92,16 +97,17 @@ class Nodes:
     def give(
         self, i: int, command: Sequence[str], log: str, env: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """A command on a node."""
+        """A command on a node, in a folder that holds nothing of the nodes."""
         own = {"HOME": str(self.folder), "TMPDIR": str(self.folder / f"t{i}"), MARK: self.mark}
         (self.folder / f"t{i}").mkdir(exist_ok=True)
         (self.folder / f"d{i}").mkdir(exist_ok=True)
+        self.study.mkdir(exist_ok=True)
         own_disk = f'mount --bind {self.folder}/d{i} {self.folder}/ray && exec "$@"'
         bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         with (self.folder / log).open("ab") as out:
             return subprocess.Popen(
                 ["ip", "netns", "exec", self._names[i], "sh", "-c", own_disk, "sh", *command],
-                cwd=self.folder, env=bare | SETTINGS | own | (env or {}),
+                cwd=self.study, env=bare | SETTINGS | own | (env or {}),
                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 
