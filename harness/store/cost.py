@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from statistics import median
+from statistics import median, mode
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,11 +46,24 @@ class Cost(Strict):
     episode: float = Field(description="CPU seconds per evaluation episode.")
     memory_mb: float = Field(description="Peak memory of one run, in MB.")
     disk_mb: float = Field(description="Disk space of one run, in MB.")
+    updates: float | None = Field(
+        None, description="Gradient updates for each training step, if an agent may choose them."
+    )
 
     def cpu_seconds(self, spec: RunSpec) -> float:
         """What a run will take, its evaluations included."""
         training = self.training * learning_steps(spec.steps, spec.hparams) / 1000
         return training + self.episode * evaluation_episodes(spec)
+
+    def with_updates(self, updates: float | None, price: float) -> Cost:
+        """As if a run made so many updates for each step.
+
+        :param price: CPU time of a step without an update, in that of an update.
+        """
+        if updates is None or self.updates is None:
+            return self
+        ratio = (price + updates) / (price + self.updates)
+        return self.model_copy(update={"training": self.training * ratio, "updates": updates})
 
 
 class Learner(NamedTuple):
@@ -76,9 +89,19 @@ class CostFile(Strict):
         description="CPU seconds of a fixed benchmark on that machine, to scale estimates for "
         "another one."
     )
+    prices: dict[str, float] = Field(
+        description="CPU time of a step without an update, in that of a gradient update, by the "
+        "agent, with its engine if that is not its own."
+    )
     agents: dict[str, dict[str, Cost]] = Field(
         description="By the agent, with its engine if that is not its own, then the environment."
     )
+
+    def price(self, learner: Learner) -> float:
+        """Of what a learner descends from, if not of itself: of `dqn` for `dqn_rnd`."""
+        line = learner._replace(agent=learner.agent.partition("_")[0])
+        known = (self.prices.get(str(each)) for each in (learner, line))
+        return next((price for price in known if price is not None), median(self.prices.values()))
 
 
 class Measured(NamedTuple):
@@ -97,6 +120,20 @@ def learning_steps(steps: int, hparams: Mapping[str, Any]) -> int:
     """The steps that cost: before `learning_starts` an agent acts and does not learn."""
     starts = hparams.get("learning_starts")
     return steps - starts if isinstance(starts, int) and 0 < starts < steps else steps
+
+
+def updates(hparams: Mapping[str, Any]) -> float | None:
+    """Gradient updates for each training step; None: no such rhythm is set, or it follows episodes.
+
+    With `gradient_steps: -1` an agent makes as many as it took steps.
+    """
+    if not {"train_freq", "gradient_steps"} <= hparams.keys():
+        return None
+    steps, every = hparams["gradient_steps"], hparams["train_freq"]
+    if steps == -1:
+        return 1.0
+    count, unit = (every, "step") if isinstance(every, int) else every
+    return steps / (count * hparams.get("n_envs", 1)) if unit == "step" else None
 
 
 def evaluation_episodes(spec: RunSpec) -> int:
@@ -132,16 +169,18 @@ def of_run(folder: Path) -> Measured | None:
             episode=evaluation / evaluation_episodes(spec),
             memory_mb=result["peak_memory_mb"],
             disk_mb=size / 2**20,
+            updates=updates(spec.hparams),
         )
     except (UserError, OSError, ValueError, KeyError, TypeError):
         return None
     return Measured(spec.engine.name, settings(spec), cost)
 
 
-def middle(runs: Sequence[Measured]) -> Cost:
-    """Medians."""
-    values = {name: [getattr(run.cost, name) for run in runs] for name in Cost.model_fields}
-    return Cost(**{name: round(median(each), 5) for name, each in values.items()})
+def middle(costs: Sequence[Cost]) -> Cost:
+    """Medians, over runs with as many updates as most of them make."""
+    often = mode(cost.updates for cost in costs)
+    alike = [cost.model_dump(exclude_none=True) for cost in costs if cost.updates == often]
+    return Cost(**{name: round(median(each[name] for each in alike), 5) for name in alike[0]})
 
 
 def measured(root: Path) -> dict[str, dict[str, Cost]]:
@@ -151,7 +190,7 @@ def measured(root: Path) -> dict[str, dict[str, Cost]]:
         runs = finished_in(folder)
         for engine in {run.engine for run in runs}:
             name = str(Learner(folder.parent.name, engine))
-            costs[name][folder.name] = middle([run for run in runs if run.engine == engine])
+            costs[name][folder.name] = middle([run.cost for run in runs if run.engine == engine])
     return costs
 
 
@@ -267,11 +306,17 @@ def text(root: Path, before: CostFile) -> str:
         f"measured_on: {json.dumps(machines or before.measured_on)}",
         "# CPU seconds of a fixed piece of work there: another machine is judged by its own.",
         f"probe: {probe()}",
+        "# CPU time of a step without an update, in that of a gradient update, by `python -m",
+        "# benchmarks.update_price`: so a time is scaled to other `updates` for each step.",
+        f"prices: {json.dumps(before.prices)}",
         "agents:",
     ]
     for agent, envs in sorted(agents.items()):
         lines.append(f"  {agent}:")
-        lines += [f"    {env}: {cost.model_dump_json()}" for env, cost in sorted(envs.items())]
+        lines += [
+            f"    {env}: {cost.model_dump_json(exclude_none=True)}"
+            for env, cost in sorted(envs.items())
+        ]
     return "\n".join(lines) + "\n"
 
 

@@ -22,15 +22,17 @@ ALIKE = "runs like them in this folder"
 SAME_TASK = "runs with other settings in this folder"
 SHIPPED = "configs/costs.yaml"
 UNDER_OWN = f"under the engine {cost.OWN}"  # which the other one replaces because it is slower
+UPDATES = "scaled from {was:.3g} to {updates:.3g} updates a step"
 ELSEWHERE = "the agent in other environments, and other agents in this one"
 
 # What the last of them is worth: so many of the pairs in configs/costs.yaml are within this factor
 # when each is judged by the others.
-WITHIN, OF_PAIRS = 2, 0.64
+WITHIN, OF_PAIRS = 2, 0.68
 
 # CPU seconds of 1,000 steps: smaller rates say little about the speed of a processor.
 LEAST_COMPARED = 0.05
-LEAST_EPISODE = 0.0005  # the same for the seconds of one evaluation episode
+# The same for each part of a cost: 1,000 steps of training, and one evaluation episode.
+LEAST = {"training": LEAST_COMPARED, "episode": 0.0005}
 
 
 class Known(NamedTuple):
@@ -66,48 +68,63 @@ class Experience:
         self._runs = store.root / "runs"
         self._probe = probe
         self._read: dict[Path, list[Measured]] = {}
-        self._judged: dict[tuple[str, str], Cost | None] = {}
+        self._judged: dict[tuple[str, str, float | None], Cost | None] = {}
         self.learned = 0  # runs, by `learn`
 
     def of(self, spec: RunSpec) -> Known | None:
         """The closest measurement; None: nobody has measured such an agent."""
-        learner = Learner(spec.agent, spec.engine.name)
+        learner, updates = Learner(spec.agent, spec.engine.name), cost.updates(spec.hparams)
         here, same = self._finished(learner, spec.env), cost.settings(spec)
-        alike = [run for run in here if run.settings == same]
-        for runs, source in ((alike, ALIKE), (here, SAME_TASK)):
-            if runs:
-                return Known(cost.middle(runs), source)
+        if alike := [run.cost for run in here if run.settings == same]:
+            return Known(cost.middle(alike), ALIKE)
+        if here:
+            other = cost.middle([run.cost for run in here])
+            return self._with_updates(Known(other, SAME_TASK), learner, updates)
         table = self._shipped.agents.get(str(learner), {})
         if spec.env in table:
             source = f"{SHIPPED}, times {self.slowness:.2g} for this machine"
-            return Known(self._here(table[spec.env]), source)
+            return self._with_updates(Known(self._here(table[spec.env]), source), learner, updates)
         if learner.engine != cost.OWN:
             own = self.of(spec.model_copy(update={"engine": Engine()}))
             return own and own._replace(source=f"{own.source}, {UNDER_OWN}")
-        pair = spec.agent, spec.env
-        if pair not in self._judged:
-            self._judged[pair] = self.elsewhere(*pair)
-        judged = self._judged[pair]
+        case = spec.agent, spec.env, updates
+        if case not in self._judged:
+            self._judged[case] = self.elsewhere(*case)
+        judged = self._judged[case]
         return Known(judged, ELSEWHERE) if judged else None
 
-    def elsewhere(self, agent: str, env: str) -> Cost | None:
+    def _with_updates(self, known: Known, learner: Learner, updates: float | None) -> Known:
+        """As if the runs made so many for each step, and their source says so."""
+        made = known.cost.with_updates(updates, self._shipped.price(learner))
+        if made == known.cost:
+            return known
+        said = UPDATES.format(was=known.cost.updates, updates=updates)
+        return Known(made, f"{known.source}, {said}")
+
+    def elsewhere(self, agent: str, env: str, updates: float | None) -> Cost | None:
         """A pair that nobody measured: the agent's cost in each other environment, times what other
         agents take here for what they take there.
 
         Of these the upper quartile, and no less than the agent's middle cost: where settings were
         tuned they are often quicker than an agent's own defaults.
 
+        :param updates: for each step; all are compared as if they made so many, if they can.
         :return: None, if nobody has measured the agent.
         """
-        there = {name: cost for name, cost in self._measured(Learner(agent)).items() if name != env}
+        known = self._measured(Learner(agent), updates)
+        there = {name: cost for name, cost in known.items() if name != env}
         if not there:
             return None
         names = {*self._shipped.agents, *(folder.name for folder in self._runs.glob("*"))}
         learners = set(map(Learner.named, names)) - {Learner(agent)}
-        others = {each.agent: self._measured(each) for each in learners if each.engine == cost.OWN}
+        others = {
+            each.agent: self._measured(each, updates)
+            for each in learners
+            if each.engine == cost.OWN
+        }
         estimate = {"memory_mb": max(c.memory_mb for c in there.values())}
         estimate |= {"disk_mb": max(c.disk_mb for c in there.values())}
-        for field, least in (("training", LEAST_COMPARED), ("episode", LEAST_EPISODE)):
+        for field, least in LEAST.items():
             alone = pd.Series({name: getattr(cost, field) for name, cost in there.items()})
             rates = pd.DataFrame(
                 {name: {e: getattr(c, field) for e, c in costs.items()}
@@ -120,14 +137,19 @@ class Experience:
             estimate[field] = max(float(quartile), float(alone.median()))
         return Cost(**estimate)
 
-    def _measured(self, learner: Learner) -> dict[str, Cost]:
-        """What the agent takes on this machine, by environment."""
+    def _measured(self, learner: Learner, updates: float | None) -> dict[str, Cost]:
+        """What the agent takes on this machine, by environment.
+
+        :param updates: for each step, if it can make so many; None: one.
+        """
         table = self._shipped.agents.get(str(learner), {})
         costs = {env: self._here(known) for env, known in table.items()}
         for folder in sorted((self._runs / learner.agent).glob("*")):
             if runs := self._finished(learner, folder.name):
-                costs[folder.name] = cost.middle(runs)
-        return costs
+                costs[folder.name] = cost.middle([run.cost for run in runs])
+        price = self._shipped.price(learner)
+        wanted = 1.0 if updates is None else updates
+        return {env: known.with_updates(wanted, price) for env, known in costs.items()}
 
     def seconds(self, spec: RunSpec) -> float | None:
         """The CPU time of a run, its evaluations included."""
@@ -177,12 +199,14 @@ class Experience:
     @cached_property
     def slowness(self) -> float:
         """How many times as long as the machine of configs/costs.yaml this one takes."""
+        shipped = {Learner.named(name): envs for name, envs in self._shipped.agents.items()}
         ratios = [
-            cost.middle(runs).training / known.training
-            for agent, envs in self._shipped.agents.items()
+            made.with_updates(known.updates, self._shipped.price(learner)).training / known.training
+            for learner, envs in shipped.items()
             for env, known in envs.items()
             if known.training >= LEAST_COMPARED
-            and (runs := self._finished(Learner.named(agent), env))
+            and (runs := self._finished(learner, env))
+            and (made := cost.middle([run.cost for run in runs]))
         ]
         if ratios:
             return median(ratios)

@@ -114,24 +114,26 @@ def test_the_probe_computes_with_no_subnormal_numbers_which_some_processors_take
     assert np.abs(cost.probed()).min() > np.finfo(float).tiny
 
 
-TABLE = {
+def taking(training, updates=None):
+    return Cost(training=training, episode=0.0, memory_mb=9.0, disk_mb=1.0, updates=updates)
+
+
+RATES = {
     "a": {"Quick": 1.0, "Slow": 3.0},
     "b": {"Quick": 2.0, "Slow": 10.0, "Middle": 4.0},
     "c": {"Quick": 5.0, "Slow": 20.0},
     "mine": {"Quick": 0.5, "Middle": 1.0},
     "still": {"Quick": 0.001, "Slow": 9.0},
 }
+TABLE = {name: {env: taking(t) for env, t in envs.items()} for name, envs in RATES.items()}
 
 
-def shipping(monkeypatch, table):
-    agents = {
-        name: {env: Cost(training=t, episode=0.0, memory_mb=9.0, disk_mb=1.0)
-               for env, t in envs.items()}
-        for name, envs in table.items()
-    }  # fmt: skip
-    monkeypatch.setattr(
-        cost, "shipped_costs", lambda: CostFile(measured_on="", probe=1.0, agents=agents)
-    )
+PRICES = {"mine": 4.0, "mine (lockstep)": 1.0, "a": 0.5}
+
+
+def shipping(monkeypatch, agents, prices=PRICES):
+    file = CostFile(measured_on="", probe=1.0, prices=prices, agents=agents)
+    monkeypatch.setattr(cost, "shipped_costs", lambda: file)
 
 
 def test_a_pair_that_nobody_measured_is_the_agents_rate_times_what_others_take_for_the_environment(
@@ -163,20 +165,17 @@ def test_runs_of_this_folder_tell_what_an_environment_takes_that_the_shipped_one
 def test_pairs_that_were_measured_are_judged_by_the_others_within_the_factor_that_check_tells(
     store, monkeypatch
 ):
-    whole = {
-        name: {env: known.training for env, known in envs.items()}
-        for name, envs in cost.shipped_costs().agents.items()
-        if Learner.named(name).engine == cost.OWN
-    }
+    file = cost.shipped_costs()
+    whole = {n: envs for n, envs in file.agents.items() if Learner.named(n).engine == cost.OWN}
     ratios = []
     for name, env in [(n, e) for n, envs in whole.items() for e in envs if len(envs) > 1]:
-        rest = {n: {e: t for e, t in whole[n].items() if (n, e) != (name, env)} for n in whole}
-        if whole[name][env] < estimate.LEAST_COMPARED:
+        known = whole[name][env]
+        rest = {n: {e: c for e, c in whole[n].items() if (n, e) != (name, env)} for n in whole}
+        if known.training < estimate.LEAST_COMPARED:
             continue
-        shipping(monkeypatch, rest)
-        ratios.append(
-            Experience(store, probe=None).elsewhere(name, env).training / whole[name][env]
-        )
+        shipping(monkeypatch, rest, file.prices)
+        judged = Experience(store, probe=None).elsewhere(name, env, known.updates)
+        ratios.append(judged.training / known.training)
 
     close = [1 / estimate.WITHIN < ratio < estimate.WITHIN for ratio in ratios]
     assert len(ratios) > 40
@@ -196,6 +195,66 @@ def test_every_learner_has_an_estimate_without_a_bonus():
 
     assert set(AGENTS) <= {each.agent for each in learners if each.engine == cost.OWN}
     assert {each.agent for each in learners} <= set(names())
+
+
+# Updates ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hparams", "updates"),
+    [
+        ({"train_freq": 4, "gradient_steps": 1}, 0.25),
+        ({"train_freq": 4, "gradient_steps": 16}, 4.0),
+        ({"train_freq": 4, "gradient_steps": 16, "n_envs": 2}, 2.0),
+        ({"train_freq": 64, "gradient_steps": -1}, 1.0),
+        ({"train_freq": [1, "episode"], "gradient_steps": -1}, 1.0),
+        ({"train_freq": [8, "step"], "gradient_steps": 4}, 0.5),
+        ({"train_freq": [1, "episode"], "gradient_steps": 64}, None),
+        ({"train_freq": 4}, None),  # a tabular agent's
+        ({"n_epochs": 10}, None),
+    ],
+)
+def test_updates_are_counted_for_each_step(hparams, updates):
+    assert cost.updates(hparams) == updates
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_a_measurement_with_fewer_updates_is_scaled_by_the_price_of_a_step_without_one(
+    store, monkeypatch, here
+):
+    rhythm = {"train_freq": 4, "gradient_steps": 1}
+    shipping(monkeypatch, {"mine": {"CartPole-v1": taking(2.0, 0.25)}})
+    if here:
+        finish(store, spec("mine", hparams=rhythm))
+
+    known = Experience(store, probe=None).of(spec("mine", hparams=rhythm | {"gradient_steps": 16}))
+
+    assert known.source.endswith(", scaled from 0.25 to 4 updates a step")
+    assert known.cost.training == pytest.approx(2.0 * (4 + 4) / (4 + 0.25))
+
+
+def test_a_price_is_the_learners_own_or_that_of_what_it_descends_from_or_the_middle_one():
+    file = CostFile(measured_on="", probe=1.0, prices=PRICES, agents={})
+
+    assert file.price(Learner("mine")) == file.price(Learner("mine_rnd")) == 4.0
+    assert file.price(Learner("mine_rnd", "lockstep")) == 1.0
+    assert file.price(Learner("theirs")) == 1.0
+
+
+def test_environments_are_compared_at_as_many_updates(store, monkeypatch):
+    table = {
+        "mine": {"Quick": taking(1.0, 1.0)},
+        "a": {"Quick": taking(1.0, 0.25), "Slow": taking(2.0, 1.0)},
+    }
+    shipping(monkeypatch, table)
+
+    known = Experience(store, probe=None).of(
+        spec("mine", "Slow", hparams={"train_freq": 1, "gradient_steps": 1})
+    )
+
+    assert known.cost.training == pytest.approx(
+        1.0
+    )  # with as many updates, `a` is as quick in both
 
 
 def test_a_damaged_run_says_nothing_of_cost(store):
@@ -242,6 +301,7 @@ def written(store, tmp_path):
     before = CostFile(
         measured_on="elsewhere",
         probe=1.0,
+        prices=PRICES,
         agents={
             "ppo": {"CartPole-v1": Cost(training=9.0, episode=9.0, memory_mb=900.0, disk_mb=0.0)},
             "other": {"CartPole-v1": Cost(training=1.0, episode=1.0, memory_mb=1.0, disk_mb=1.0)},
@@ -285,9 +345,7 @@ def test_what_check_prints_says_where_it_comes_from(store):
 
 
 def test_runs_of_one_engine_say_nothing_of_another(store, monkeypatch):
-    shipped = CostFile(measured_on="", probe=1.0, agents={"ppo": {"CartPole-v1": Cost(
-        training=4.0, episode=0.1, memory_mb=400, disk_mb=1)}})  # fmt: skip
-    monkeypatch.setattr(cost, "shipped_costs", lambda: shipped)
+    shipping(monkeypatch, {"ppo": {"CartPole-v1": taking(4.0)}})
     lockstep = Engine(name="lockstep")
     for seed in range(3):
         finish(store, spec(seed=seed, engine=lockstep), cpu_seconds=3.0)
@@ -301,16 +359,16 @@ def test_runs_of_one_engine_say_nothing_of_another(store, monkeypatch):
     assert set(cost.measured(store.root)) == {"ppo (lockstep)"}
 
 
-def test_an_engine_that_nobody_measured_takes_at_most_what_the_own_one_takes(store):
-    finish(store, spec("dqn"))
+def test_an_engine_under_which_an_agent_was_never_measured_takes_at_most_what_the_own_one_takes(
+    store, monkeypatch
+):
+    shipping(monkeypatch, {"mine": {"Slow": taking(30.0)}})
     experience = Experience(store, probe=None)
 
-    own, other = (
-        experience.of(spec("dqn")),
-        experience.of(spec("dqn", engine=Engine(name="lockstep"), env="Taxi-v3")),
-    )
+    own = experience.of(spec("mine", "Slow"))
+    other = experience.of(spec("mine", "Slow", engine=Engine(name="lockstep")))
 
-    assert other.cost == experience.of(spec("dqn", env="Taxi-v3")).cost
+    assert other.cost == own.cost
     assert estimate.UNDER_OWN in other.source and estimate.UNDER_OWN not in own.source
 
 
