@@ -22,6 +22,7 @@ ALIKE = "runs like them in this folder"
 SAME_TASK = "runs with other settings in this folder"
 SHIPPED = "configs/costs.yaml"
 UNDER_OWN = f"under the engine {cost.OWN}"  # which the other one replaces because it is slower
+RATIO = "times {ratio:.2g}, as {engine} takes in other environments"
 UPDATES = "scaled from {was:.3g} to {updates:.3g} updates a step"
 ELSEWHERE = "the agent in other environments, and other agents in this one"
 
@@ -86,7 +87,7 @@ class Experience:
             return self._with_updates(Known(self._here(table[spec.env]), source), learner, updates)
         if learner.engine != cost.OWN:
             own = self.of(spec.model_copy(update={"engine": Engine()}))
-            return own and own._replace(source=f"{own.source}, {UNDER_OWN}")
+            return own and self._under(learner, own, updates)
         case = spec.agent, spec.env, updates
         if case not in self._judged:
             self._judged[case] = self.elsewhere(*case)
@@ -100,6 +101,26 @@ class Experience:
             return known
         said = UPDATES.format(was=known.cost.updates, updates=updates)
         return Known(made, f"{known.source}, {said}")
+
+    def _under(self, learner: Learner, own: Known, updates: float | None) -> Known:
+        """What its own engine takes, times what the other takes of that in other environments.
+
+        An update has another price there, so both are compared at as many updates.
+        """
+        mine = self._measured(learner, updates)
+        both = [(mine[env], known)
+                for env, known in self._measured(Learner(learner.agent), updates).items()
+                if env in mine]  # fmt: skip
+        times: dict[str, float] = {}
+        for field, least in LEAST.items():
+            pairs = [(getattr(one, field), getattr(other, field)) for one, other in both]
+            ratios = [one / other for one, other in pairs if other >= least]
+            times[field] = median(ratios) if ratios else 1.0
+        if not both:
+            return own._replace(source=f"{own.source}, {UNDER_OWN}")
+        made = {field: getattr(own.cost, field) * ratio for field, ratio in times.items()}
+        said = RATIO.format(ratio=times["training"], engine=learner.engine)
+        return Known(own.cost.model_copy(update=made), f"{own.source}, {said}")
 
     def elsewhere(self, agent: str, env: str, updates: float | None) -> Cost | None:
         """A pair that nobody measured: the agent's cost in each other environment, times what other

@@ -359,6 +359,25 @@ def test_runs_of_one_engine_say_nothing_of_another(store, monkeypatch):
     assert set(cost.measured(store.root)) == {"ppo (lockstep)"}
 
 
+def test_another_engine_takes_the_share_of_the_own_one_that_it_takes_in_other_environments(
+    store, monkeypatch
+):
+    table = {
+        "mine": {"Quick": taking(10.0, 1.0), "Slow": taking(30.0, 1.0)},
+        "mine (lockstep)": {"Quick": taking(2.0, 0.5)},
+    }
+    shipping(monkeypatch, table)
+    hparams = {"train_freq": 1, "gradient_steps": 1}
+
+    known = Experience(store, probe=None).of(
+        spec("mine", "Slow", hparams=hparams, engine=Engine(name="lockstep"))
+    )
+
+    share = 2.0 * (1 + 1) / (1 + 0.5) / 10.0
+    assert known.cost.training == pytest.approx(30.0 * share)
+    assert "times 0.27, as lockstep takes in other environments" in known.source
+
+
 def test_an_engine_under_which_an_agent_was_never_measured_takes_at_most_what_the_own_one_takes(
     store, monkeypatch
 ):
