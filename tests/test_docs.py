@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import pandas as pd
 import pytest
 from extension.results import CLAIM
 
@@ -109,6 +111,23 @@ def test_every_table_and_claim_on_a_page_stands_in_the_digest(page, name):
 
     assert [claim for claim in QUOTES[page, name].claims if claim not in digest] == []
     assert [t for t in QUOTES[page, name].tables if not any(holds(k, t) for k in kept)] == []
+
+
+def test_the_correlation_by_seed_is_that_of_the_digest():
+    """As docs/statistics.md tells it where it says why no test is paired."""
+    runs = pd.read_csv(DIGESTS / "rnd" / "scores.csv")
+    found: dict[str, list[float]] = {"final": [], "auc": []}
+    for score, env in itertools.product(found, runs.env.unique()):
+        arms = runs[runs.env == env].pivot(index="seed", columns="arm", values=score)
+        pairs = itertools.combinations(arms.columns[arms.std() > 1e-9], 2)
+        found[score] += [arms[a].corr(arms[b]) for a, b in pairs]
+    both = found["final"] + found["auc"]
+    means = (np.mean(each) for each in (both, *found.values()))
+    page = " ".join((DOCS / "statistics.md").read_text(encoding="utf-8").split())
+
+    assert f"Over the {len(both)} pairs of arms and environments" in page
+    told = "is {:.2f} on average ({:.2f} for final scores, {:.2f} for areas under the curve)"
+    assert f"{told.format(*means)}, with a standard deviation of {np.std(both):.2f}" in page
 
 
 def test_every_image_is_on_a_page():
