@@ -7,8 +7,10 @@ import signal
 import stat
 import time
 
+import looks
 import psutil
 import pytest
+from command import typed
 from tiny import tiny
 
 from harness.store.reader import Store
@@ -98,6 +100,16 @@ def test_a_job_that_runs_out_of_time_is_queued_again_and_goes_on(tmp_path):
 
     assert sent
     assert Store(tmp_path).missing(specs) == []
+
+
+@pytest.mark.slow
+def test_blocks_of_seeds_are_decided_as_by_one_process(tmp_path):
+    (tmp_path / "sweep.yaml").write_text(looks.SWEEP)
+    local = "{slurm: {cluster: local, jobs: 2}}"
+    said = typed("sweep", "sweep.yaml", "--executor", local, *looks.OPTIONS, cwd=tmp_path)
+
+    assert looks.LAST in said
+    looks.assert_alike(tmp_path / "results", tmp_path)
 
 
 @pytest.mark.parametrize(
