@@ -154,6 +154,7 @@ def all_groups(site):
     install(site, "their-pkg", {group: [line] for group, line in THINGS.items()}, files)
 
 
+@pytest.mark.slow
 def test_a_package_may_declare_all_that_a_sweep_names(all_groups, tmp_path):
     (tmp_path / "sweep.yaml").write_text(ALL)
 

@@ -149,9 +149,8 @@ def test_a_killed_sweep_leaves_no_process_behind_and_resumes(sweep_file, tmp_pat
     assert all(ends.count("finished") == 1 for ends in outcomes(tmp_path).values())
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_or_a_polite_kill_ends_at_once_and_loses_only_what_was_unfinished(
     number, sweep_file, tmp_path, undisturbed
 ):

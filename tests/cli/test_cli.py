@@ -149,6 +149,7 @@ def test_a_claim_that_no_outcome_could_support_is_refused_before_anything_trains
     assert "Allowed by --anyway" in typed("check", "few.yaml", "--anyway", cwd=folder)
 
 
+@pytest.mark.slow
 def test_calibrate_measures_coverage_and_writes_its_table(folder):
     asked = ("calibrate", "--trials", "10", "--seeds", "3", "--out", "coverage.csv")
     out = typed(*asked, cwd=folder)

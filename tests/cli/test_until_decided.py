@@ -191,6 +191,7 @@ def test_what_cannot_be_followed_is_refused(folder, trained, old, new, options, 
     assert trained == []
 
 
+@pytest.mark.slow
 def test_blocks_are_not_changed_midway_and_what_was_seen_is_told(going_on, trained):
     folder = going_on
     other = SWEEP.replace("block: 4", "block: 2")
@@ -204,6 +205,7 @@ def test_blocks_are_not_changed_midway_and_what_was_seen_is_told(going_on, train
     assert "when 20 of its 20 runs had finished: its p-value holds only if nobody had" in page
 
 
+@pytest.mark.slow
 def test_check_says_the_seeds_that_it_may_take(folder):
     out = typed("check", "looks.yaml", cwd=folder)
     rows = out.partition("seeds until a decision, one environment")[2].splitlines()
@@ -221,6 +223,7 @@ def test_the_plan_is_part_of_what_a_sweep_is(decided):
     assert len(kept.runs) == 34
 
 
+@pytest.mark.slow
 def test_from_python_the_same_looks_are_followed(going_on, trained):
     results = going_on / "results"
     loaded = Sweep.load(going_on / "looks.yaml", folder=results)

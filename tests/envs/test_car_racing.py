@@ -25,9 +25,8 @@ def race(env, frames, seed=5):
     return np.array(seen), rewards
 
 
-@pytest.mark.parametrize(
-    ("size", "grey"), [pytest.param(64, False, marks=pytest.mark.slow), (32, True)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "grey"), [(64, False), (32, True)])
 def test_frames_differ_visibly_in_nothing_from_the_originals_shrunk(size, grey):
     mean, off = differences(pairs(size, grey, frames=90, seed=3))
     # Of 255. Edges that fall between two points are off by up to a quarter of a pixel.

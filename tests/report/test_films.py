@@ -158,6 +158,7 @@ def page(store, sweep, **options):
     return (write_report(store, sweep, ["films"], **options) / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_the_page_plays_the_films_if_it_is_asked_to(store, sweep):
     film_all(store, sweep)
 

@@ -316,6 +316,7 @@ def test_a_wrong_option_is_one_line(store, option, value, hint):
     assert (code, hint in out) == (2, True)
 
 
+@pytest.mark.slow
 def test_a_report_in_pdf_alone_still_shows_its_figures(store):
     fake_store.write_sweep(store, fake_store.sweep(("ppo",), ("DeepSea-20",), 1))
     code, _ = run(store, "report", "fake", "--format", "pdf", "--figures")

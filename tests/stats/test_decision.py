@@ -143,7 +143,7 @@ def decided(shift: float, runs: int, tasks: int, rng: np.random.Generator) -> bo
     return stats.permutation_p(x, y) <= 0.05 / 3 and interval.low > 0
 
 
-@pytest.mark.parametrize(("runs", "tasks"), [(8, 2), (10, 1)])
+@pytest.mark.parametrize(("runs", "tasks"), [pytest.param(8, 2, marks=pytest.mark.slow), (10, 1)])
 def test_the_detectable_effect_is_decided_at_the_promised_rate_and_a_smaller_one_is_not(
     runs, tasks
 ):

@@ -78,6 +78,7 @@ print("ended")
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_for_longer_than_its_limit_goes_on():
     with subprocess.Popen(
         [sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -125,8 +125,8 @@ def test_what_is_to_be_pasted_is_read_by_a_sweep(tmp_path):
         strict.read(path, SweepFile)
 
 
-@pytest.mark.parametrize("agent", ["ppo", pytest.param("dqn", marks=pytest.mark.slow),
-                                   pytest.param("dreamer", marks=pytest.mark.slow)])  # fmt: skip
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", ["ppo", "dqn", "dreamer"])
 def test_most_of_a_learners_time_is_in_a_section_that_says_what_it_is(agent):
     found = measure(tiny(agent, steps=100_000), seconds=0.3)
 

@@ -71,6 +71,7 @@ def test_an_array_has_no_more_jobs_than_it_may(cluster, tmp_path):
     assert "#SBATCH --array=0-1%2" in script(tmp_path / "results")
 
 
+@pytest.mark.slow
 def test_runs_are_made_in_jobs_of_this_machine(tmp_path):
     execute = executor("{slurm: {cluster: local, jobs: 2}}")
     ticks = []

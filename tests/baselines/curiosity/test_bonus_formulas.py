@@ -105,6 +105,7 @@ def test_each_member_learns_from_its_own_share_of_the_samples():
     assert not torch.equal(weight[0, 0], weight[0, 1])
 
 
+@pytest.mark.slow
 def test_noise_keeps_the_forward_error_up_and_ends_disagreement():
     corners, found = draw(4, D), {}
     for kind in (RF, Disagreement):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 
 import numpy as np
+import pytest
 from probe_envs_agents import discrete
 
 from baselines import entry
@@ -12,6 +13,7 @@ from baselines.api import Task
 from baselines.sb3 import training_envs
 
 
+@pytest.mark.slow
 def test_episodes_leave_nothing_behind_however_many_there_are():
     config = entry("ppo").load().Config(n_envs=1)
     env = training_envs(Task(discrete, steps=1), config)
