@@ -170,6 +170,7 @@ AGENTS: dict[str, Entry] = {
         "DQN with resets (Nikishin et al., 2022)",
         DISCRETE,
         samples=False,
+        lockstep=Twin("baselines.lockstep.reset:DQNReset", 1),
     ),
     "sac": Entry(
         "baselines.sb3:sac",

@@ -11,13 +11,14 @@ network.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from stable_baselines3 import DQN
-from torch import nn
+from torch import Tensor, nn
 
 from baselines.sb3 import SB3Agent
 
@@ -98,20 +99,24 @@ class ResettingDQN(DQN):
 
     def _reset(self) -> None:
         """Layers as a new policy has them, in the target network too, without Adam's memory."""
-        fresh: Any = self.policy_class(
-            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
-        ).q_net
-        whole = self.reset_layers == "all"
-        learned = parameters(self.q_net, whole)
+        whole, drawn = self.reset_layers == "all", self._drawn()
         with torch.no_grad():
             for network in (self.q_net, self.q_net_target):
                 for name, value in parameters(network, whole).items():
-                    value.copy_(parameters(fresh, whole)[name])
-        for value in learned.values():
-            self.policy.optimizer.state.pop(value, None)
+                    value.copy_(drawn[name])
+        for value in parameters(self.q_net, whole).values():
+            for moment in self.policy.optimizer.state.get(value, {}).values():
+                moment.zero_()
         self.resets += 1
         self._last_reset = self.num_timesteps
         self._plateau = Plateau(self.num_timesteps)
+
+    def _drawn(self) -> Mapping[str, Tensor]:
+        """The parameters of a new network, by name."""
+        policy: Any = self.policy_class(
+            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
+        )
+        return dict(policy.q_net.named_parameters())
 
 
 def parameters(network: nn.Module, whole: bool) -> dict[str, nn.Parameter]:

@@ -78,15 +78,16 @@ def bests(target, net, replay, rows, envs, places):
 
 
 @compiled
-def update(p, g, m, v, step, target, net, s, replay, rows, envs, places, losses):
+def update(p, g, m, v, counts, tail, target, net, s, replay, rows, envs, places, losses):
     """Gradient steps on batches of transitions.
 
-    :param step: updates so far.
+    :param counts: (2,) updates so far, of all layers but the last and of the last, which may have
+        been drawn anew (`reset.py`): counted on.
+    :param tail: where the last layer begins.
     :param target: the target network, which stays as it is.
     :param rows: (gradient steps, batch), and envs likewise: which transitions.
     :param places: see `bests`.
     :param losses: (gradient steps,): filled.
-    :return: updates so far.
     """
     steps, n = rows.shape
     dims, width = replay.obs.shape[2], net.widths[-1]
@@ -114,9 +115,10 @@ def update(p, g, m, v, step, target, net, s, replay, rows, envs, places, losses)
         losses[k] = loss * share
         backward(p, g, net, x, layers, delta, spare)
         clip_norm(g, s.max_grad_norm)
-        step += 1
-        adam(p, g, m, v, step, s.learning_rate, s.adam_eps)
-    return step
+        counts += 1
+        rate, eps = s.learning_rate, s.adam_eps
+        adam(p[:tail], g[:tail], m[:tail], v[:tail], counts[0], rate, eps)
+        adam(p[tail:], g[tail:], m[tail:], v[tail:], counts[1], rate, eps)
 
 
 def warm() -> None:
@@ -128,20 +130,22 @@ def warm() -> None:
     seen = np.zeros((1, 1, 2), F)
     replay = Replay(seen, seen, where, flags, flags)
     settings, places = Settings(0.9, 10.0, 1e-3, 1e-8), np.zeros(1, np.int32)
-    update(p, g, m, v, 0, target, small, settings, replay, where, where, places,
+    counts = np.zeros(2, np.int64)
+    update(p, g, m, v, counts, 8, target, small, settings, replay, where, where, places,
            np.zeros(1, F))  # fmt: skip
 
 
 class CompiledDQN(ReplayModel, stable_baselines3.DQN):
     """SB3's DQN, which collects and trains by the functions above."""
 
-    OURS = (*ReplayModel.OURS, "net", "target")
+    OURS = (*ReplayModel.OURS, "net", "target", "tail")
 
     def lay_flat(self) -> None:
         layers = linears(self.policy.q_net)
         self.net = net(0, layers, self.policy.activation_fn)
         self.flat = Flat(parameters(layers), self.policy.optimizer)
         self.target = laid_flat(parameters(linears(self.policy.q_net_target)))  # as `flat.values`
+        self.tail = self.flat.values.size - sum(each.numel() for each in parameters(layers[-1:]))
 
     def values(self, obs: np.ndarray) -> np.ndarray:  # (n, D) -> (n, A)
         layers = np.empty(len(obs) * self.net.widths.sum(), F)
@@ -178,10 +182,12 @@ class CompiledDQN(ReplayModel, stable_baselines3.DQN):
         settings = Settings(
             float(self.gamma), float(self.max_grad_norm), float(group["lr"]), float(group["eps"])
         )
-        flat.steps = update(
-            flat.values, flat.gradient, flat.first, flat.second, flat.steps, self.target, self.net,
-            settings, self.replay, rows, envs, places, losses,
+        update(
+            flat.values, flat.gradient, flat.first, flat.second,
+            flat.counts[[0, -1]].astype(np.int64), self.tail, self.target, self.net, settings,
+            self.replay, rows, envs, places, losses,
         )  # fmt: skip
+        flat.counts += len(rows)
         self._n_updates += len(rows)
         return losses
 

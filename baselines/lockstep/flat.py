@@ -65,15 +65,15 @@ class Flat:
         self.values = laid_flat(parameters)
         self.gradient, self.first, self.second = np.zeros((3, self.values.size), F)
         self.learned = Learned(self.values, self.gradient, self.first, self.second)
-        self._steps = np.zeros(len(parameters), F)
+        self.counts = np.zeros(len(parameters), F)  # updates of each parameter so far
         for i, (parameter, part) in enumerate(slices(parameters)):
             shape = parameter.shape
             if before := adam.state.get(parameter):
                 self.first[part] = before["exp_avg"].numpy().ravel()
                 self.second[part] = before["exp_avg_sq"].numpy().ravel()
-                self._steps[i] = float(before["step"])
+                self.counts[i] = float(before["step"])
             adam.state[parameter] = {
-                "step": torch.from_numpy(self._steps[i : i + 1]).view(()),
+                "step": torch.from_numpy(self.counts[i : i + 1]).view(()),
                 "exp_avg": torch.from_numpy(self.first[part]).view(shape),
                 "exp_avg_sq": torch.from_numpy(self.second[part]).view(shape),
             }
@@ -81,11 +81,11 @@ class Flat:
     @property
     def steps(self) -> int:
         """Updates so far."""
-        return int(self._steps[0])
+        return int(self.counts[0])
 
     @steps.setter
     def steps(self, count: int) -> None:
-        self._steps[:] = count
+        self.counts[:] = count
 
 
 class FlatModel:

@@ -45,6 +45,7 @@ CASES = {
     "dqn, several environments": Case("dqn", "CartPole-v1", OFF_POLICY | {"n_envs": 3}),
     "dqn, episodes": Case("dqn", "CartPole-v1", OFF_POLICY | {"train_freq": [1, "episode"]}),
     "dqn, numbers of a set": Case("dqn", "FrozenLake-v1", OFF_POLICY),
+    "dqn_reset": Case("dqn_reset", "CartPole-v1", OFF_POLICY | {"reset_every": 100}),
     "sac": Case("sac", "Pendulum-v1", OFF_POLICY | SMALL_NET),
     "sac, noise on actions": Case(
         "sac",

@@ -11,6 +11,8 @@ pytest.importorskip("numba")
 
 from baselines.api import NoProgress, Task
 from baselines.lockstep.dqn import DQN
+from baselines.lockstep.reset import DQNReset as CompiledDQNReset
+from baselines.reset import DQNReset
 from baselines.sb3 import agent_class
 
 BASE = {"learning_rate": 1e-3, "batch_size": 32, "buffer_size": 500, "learning_starts": 10_000}
@@ -36,9 +38,12 @@ def made(kind, **hparams):
     return kind(task, kind.Config.model_validate(BASE | hparams))
 
 
-def twins(**hparams):
+PLAIN = agent_class("dqn"), DQN
+
+
+def twins(kinds=PLAIN, **hparams):
     """SB3's learner and lockstep's with the same transitions to replay."""
-    theirs, ours = made(agent_class("dqn"), **hparams), made(DQN, **hparams)
+    theirs, ours = (made(kind, **hparams) for kind in kinds)
     for name, value in theirs.weights().items():
         assert np.array_equal(value, ours.weights()[name]), f"{name} begins elsewhere"
     for each in (theirs.model, ours.model):
@@ -95,6 +100,28 @@ def test_updates_move_the_parameters_as_sb3_does(name, steps, most):
     moved = [abs(value - start[each]).max() for each, value in theirs.weights().items()]
     assert max(moved) > 9e-4, "the test would pass if nothing moved"
     assert losses.mean() == pytest.approx(theirs.model.logger.name_to_value["train/loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("layers", ["last", "all"])
+def test_updates_after_a_reset_move_the_parameters_as_sb3_does(layers):
+    """Adam counts anew for what was reset, and goes on for the rest."""
+    settings = {"reset_layers": layers, "reset_every": None}
+    theirs, ours = twins((DQNReset, CompiledDQNReset), **settings)
+    new = twins()[0].model.q_net
+    drawn = {name: 0.5 * value.detach() for name, value in new.named_parameters()}
+    for each in (theirs.model, ours.model):
+        each._drawn = lambda: drawn
+
+    for _ in range(2):
+        train_both(theirs, ours, 20)
+        assert apart(theirs, ours) < 1e-4
+        for each in (theirs.model, ours.model):
+            each._reset()
+    train_both(theirs, ours, 20)
+
+    assert apart(theirs, ours) < 1e-4
+    first, *_, last = ours.model.flat.counts
+    assert (first, last) == (20 if layers == "all" else 60, 20)
 
 
 @pytest.mark.parametrize("n_envs", [1, 4])

@@ -8,11 +8,12 @@ import pytest
 import torch
 from probe_envs_agents import discrete
 
-from baselines import AGENTS
+from baselines import AGENTS, ENGINES, LOCKSTEP, SB3
 from baselines.api import NoProgress, Task
 from baselines.reset import EPISODES, Plateau, parameters
 
 STEPS = 400
+of_every_engine = pytest.mark.parametrize("engine", ENGINES)
 LAST = {"q_net.2.weight", "q_net.2.bias"}  # of the network: a hidden layer, its activation, this
 
 
@@ -26,10 +27,12 @@ class Diary(NoProgress):
         self.resets[step] = metrics.get("train/resets", 0)
 
 
-def made(name="dqn_reset", steps=STEPS, env=discrete, **more):
+def made(engine=SB3, name="dqn_reset", steps=STEPS, env=discrete, **more):
+    if engine == LOCKSTEP:
+        pytest.importorskip("numba")
     settings = {"learning_starts": 20, "buffer_size": 500, "batch_size": 8, "train_freq": 4}
     settings |= {"policy_kwargs": {"net_arch": [8]}, "target_update_interval": 30}
-    learner = AGENTS[name].load()
+    learner = AGENTS[name].under(engine).load()
     return learner(Task(env, steps=steps, seed=1), learner.Config(**settings, **more))
 
 
@@ -39,8 +42,8 @@ def trained(*given, **more):
     return agent, diary
 
 
-def resets(**more):
-    return trained(**more)[0].model.resets
+def resets(engine, **more):
+    return trained(engine, **more)[0].model.resets
 
 
 def snapshot(network):
@@ -51,18 +54,20 @@ def changed(before, network):
     return {n for n, value in network.named_parameters() if not torch.equal(value, before[n])}
 
 
-def test_without_a_reset_it_is_dqn_bit_for_bit():
-    ours = trained(reset_every=None)[0].weights()
-    theirs = trained("dqn")[0].weights()
+@of_every_engine
+def test_without_a_reset_it_is_dqn_bit_for_bit(engine):
+    ours = trained(engine, reset_every=None)[0].weights()
+    theirs = trained(engine, "dqn")[0].weights()
 
     assert ours.keys() == theirs.keys()
     for name, value in theirs.items():
         np.testing.assert_array_equal(ours[name], value)
 
 
+@of_every_engine
 @pytest.mark.parametrize("layers", ["last", "all"])
-def test_a_reset_draws_its_layers_anew_in_both_networks_and_leaves_the_others(layers):
-    model = trained(reset_every=None, reset_layers=layers)[0].model
+def test_a_reset_draws_its_layers_anew_in_both_networks_and_leaves_the_others(engine, layers):
+    model = trained(engine, reset_every=None, reset_layers=layers)[0].model
     before, target = snapshot(model.q_net), snapshot(model.q_net_target)
 
     model._reset()
@@ -73,8 +78,9 @@ def test_a_reset_draws_its_layers_anew_in_both_networks_and_leaves_the_others(la
     assert all(torch.equal(online[name], target[name]) for name in drawn)
 
 
-def test_a_reset_layer_has_the_distribution_of_a_new_one():
-    model = made().model
+@of_every_engine
+def test_a_reset_layer_has_the_distribution_of_a_new_one(engine):
+    model = made(engine).model
     draws = []
     for _ in range(200):
         model._reset()
@@ -86,13 +92,18 @@ def test_a_reset_layer_has_the_distribution_of_a_new_one():
     assert values.mean() == pytest.approx(edge / 2, rel=0.03)
 
 
-def test_adam_forgets_what_was_reset_and_nothing_else():
-    model = trained(reset_every=None, reset_layers="last")[0].model
+@of_every_engine
+@pytest.mark.parametrize("layers", ["last", "all"])
+def test_adam_forgets_what_was_reset_and_nothing_else(engine, layers):
+    model = trained(engine, reset_every=None, reset_layers=layers)[0].model
     model._reset()
 
     names = {value: name for name, value in model.q_net.named_parameters()}
-    kept = {names[value] for value in model.policy.optimizer.state}
-    assert kept == set(names.values()) - LAST
+    state = {names[value]: memory for value, memory in model.policy.optimizer.state.items()}
+    drawn = LAST if layers == "last" else set(state)
+    assert set(state) == set(names.values())
+    for name, memory in state.items():
+        assert {bool(each.any()) for each in memory.values()} == {name not in drawn}, name
 
 
 def test_the_replay_buffer_stays():
@@ -104,9 +115,10 @@ def test_the_replay_buffer_stays():
     assert model.replay_buffer.pos == before[1] == STEPS
 
 
+@of_every_engine
 @pytest.mark.parametrize(("every", "until", "times"), [(100, 1.0, 4), (100, 0.5, 2), (150, 1.0, 2)])
-def test_resets_come_in_their_rhythm_until_their_end(every, until, times):
-    assert resets(reset_every=every, reset_until=until) == times
+def test_resets_come_in_their_rhythm_until_their_end(engine, every, until, times):
+    assert resets(engine, reset_every=every, reset_until=until) == times
 
 
 def test_resets_are_counted_in_what_is_logged():
@@ -115,12 +127,14 @@ def test_resets_are_counted_in_what_is_logged():
     assert list(diary.resets.values()) == [2, 4, 4]
 
 
-def test_a_return_that_rises_no_more_resets_once_for_each_time_of_patience():
+@of_every_engine
+def test_a_return_that_rises_no_more_resets_once_for_each_time_of_patience(engine):
     def flat():
         same = gym.wrappers.TransformReward(discrete(), lambda reward: 0.0)
         return gym.wrappers.TimeLimit(same, 5)
 
-    model = trained(env=flat, reset_every=None, reset_on_plateau=50, reset_until=1.0)[0].model
+    settings = {"reset_every": None, "reset_on_plateau": 50, "reset_until": 1.0}
+    model = trained(engine, env=flat, **settings)[0].model
     # Updates come every 4 steps, after 20. The 20th episode since ends with step 120, and the 20th
     # since the reset at 172 with step 270.
     assert (model.resets, model._last_reset) == (2, 320)
