@@ -66,24 +66,23 @@ def calibrate(
 
 
 def looks(trials: int, out: Path | None) -> None:
-    """Of equal arms and unequal ones, with the default plan of looks."""
+    """Of equal arms and unequal ones, looked at after every block and once."""
     import pandas as pd
 
-    from harness.spec import Decide
     from harness.stats import familywise
 
     if out is not None:
         verb.check_output("--out", out)
     found = []
     for cell in activity.each("calibrate", list(familywise.cells()), str):
-        found.append(familywise.row(cell, Decide(), trials))
+        found.append(familywise.row(cell, trials))
     rows = verb.table(
-        "scores", "shift>", "environments>", "claims>", "any decided>", "decided>", "seeds>",
-        "covered>",
+        "looks", "scores", "shift>", "environments>", "claims>", "any decided>", "decided>",
+        "seeds>", "covered>",
     )  # fmt: skip
     for row in found:
         rows.add_row(
-            row.scores, f"{row.shift:g} SD", str(row.tasks), str(row.claims),
+            row.looks, row.scores, f"{row.shift:g} SD", str(row.tasks), str(row.claims),
             f"{row.any_decided:.3f}", f"{row.decided:.3f}", f"{row.seeds:.1f}",
             f"{row.covered:.3f}",
         )  # fmt: skip

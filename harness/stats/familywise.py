@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from harness.config.name import counted
 from harness.spec import Decide
 from harness.stats.aggregate import Array, iqm
 from harness.stats.calibration import DIFFERENCE, gate
@@ -21,7 +22,9 @@ from harness.stats.coverage import EQUAL
 from harness.stats.sequential import Pair, follow
 from harness.stats.uncertainty import Estimate, Part, contrast_limits, unavailable
 
-TASKS, CLAIMS = (1, 5), (1, 5)
+TASKS, CLAIMS = (1, 5), (1, 3, 5)
+# One look is the rule of claims without `decide`: all of the error spent, an interval at 1 - alpha.
+PLANS = {"every block": Decide(), "once, 10 seeds": Decide(first=10, cap=10)}
 SHIFTS = (0.7, 1.0, 1.4, 2.0)  # standard deviations
 _PATHS = 1_000
 _RESAMPLES = 1_000
@@ -53,6 +56,7 @@ NULLS: dict[str, tuple[Draw, Draw]] = {
 class Cell(NamedTuple):
     """Experiments of one row."""
 
+    looks: str  # a key of PLANS
     scores: str  # a key of NULLS
     tasks: int
     claims: int
@@ -63,6 +67,7 @@ class Cell(NamedTuple):
 class Row:
     """What came of them."""
 
+    looks: str
     scores: str
     shift: float
     tasks: int
@@ -75,9 +80,10 @@ class Row:
 
 
 def cells() -> Iterator[Cell]:
-    for scores, tasks, claims in itertools.product(NULLS, TASKS, CLAIMS):
-        yield Cell(scores, tasks, claims, 0.0)
-    yield from (Cell("normal", 1, 1, shift) for shift in SHIFTS)
+    for looks, scores, tasks, claims in itertools.product(PLANS, NULLS, TASKS, CLAIMS):
+        yield Cell(looks, scores, tasks, claims, 0.0)
+    for looks, shift in itertools.product(PLANS, SHIFTS):
+        yield Cell(looks, "normal", 1, 1, shift)
 
 
 def summary(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -86,13 +92,14 @@ def summary(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     for each in rows:
         if not each.shift:
             found.setdefault((each.scores, each.tasks), []).append(f"{each.any_decided:.3f}")
-    claims = ("1 claim" if n == 1 else f"{n} claims" for n in CLAIMS)
+    columns = [f"{looks}: {counted(n, 'claim')}" for looks in PLANS for n in CLAIMS]
     body = [[scores, str(tasks), *shares] for (scores, tasks), shares in found.items()]
-    return ["equal arms", "environments", *claims], body
+    return ["equal arms", "environments", *columns], body
 
 
-def row(cell: Cell, plan: Decide, trials: int) -> Row:
+def row(cell: Cell, trials: int) -> Row:
     """Run a cell's experiments."""
+    plan = PLANS[cell.looks]
     rng = np.random.default_rng([_SEED, zlib.crc32(repr(cell).encode())])
     x, y = NULLS[cell.scores]
     decided, seeds, covered = [], [], []
@@ -111,8 +118,9 @@ def row(cell: Cell, plan: Decide, trials: int) -> Row:
         covered.append(gap.low <= cell.shift <= gap.high)
     each = np.array(decided)
     return Row(
-        cell.scores, cell.shift, cell.tasks, cell.claims, float(each.any(axis=1).mean()),
-        float(each.mean()), float(np.mean(seeds)), float(np.mean(covered)), trials,
+        cell.looks, cell.scores, cell.shift, cell.tasks, cell.claims,
+        float(each.any(axis=1).mean()), float(each.mean()), float(np.mean(seeds)),
+        float(np.mean(covered)), trials,
     )  # fmt: skip
 
 
