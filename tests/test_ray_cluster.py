@@ -103,7 +103,7 @@ def two_arms(cluster, seeds, steps):
 @pytest.mark.parametrize(
     ("seeds", "steps"),
     [
-        pytest.param(15, 4_000, marks=pytest.mark.slow),
+        pytest.param(30, 4_000, marks=pytest.mark.slow),
         pytest.param(250, 2_000, marks=pytest.mark.soak),
     ],
 )
@@ -125,6 +125,7 @@ def test_a_cluster_that_loses_what_it_can_makes_the_serial_runs(cluster, seeds, 
     before = {path: path.stat().st_mtime_ns for path in command.store.root.rglob("result.json")}
     process = command.start()
     command.comes_to(0.7)
+    wait_for(lambda: command.seen_on(1), every=0.02)
     cluster.kill(1)
     killed = time.monotonic()
 

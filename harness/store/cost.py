@@ -281,31 +281,32 @@ def shipped_costs() -> CostFile:
 
 
 def text(root: Path, before: CostFile) -> str:
-    """configs/costs.yaml with the measurements of a results folder in it.
+    """configs/costs.yaml with the measurements of a results folder of this machine in it.
 
-    :param before: what it held. Pairs that the folder has not are kept; memory and disk are the
-        larger of both, for a short run does not fill a replay buffer.
+    :param before: what it held. Its times are those of the machine that it names, and so are the
+        new ones, by what its `probe` takes on this one. Pairs that the folder has not are kept;
+        memory and disk are the larger of both, for a short run does not fill a replay buffer.
     """
+    speed = before.probe / probe()
     agents = {agent: dict(envs) for agent, envs in before.agents.items()}
     for agent, envs in measured(root).items():
         for env, cost in envs.items():
             old = agents.setdefault(agent, {}).get(env, cost)
-            larger = {
+            there = {
+                "training": round(speed * cost.training, 5),
+                "episode": round(speed * cost.episode, 5),
                 "memory_mb": max(old.memory_mb, cost.memory_mb),
                 "disk_mb": max(old.disk_mb, cost.disk_mb),
             }
-            agents[agent][env] = cost.model_copy(update=larger)
-    folders = islice(root.glob("runs/*/*/*"), MOST_READ)
-    results = (run_files.finished(folder)[0] for folder in folders)
-    machines = ", ".join(sorted({r["machine"]["cpu"] for r in results if r and "machine" in r}))
+            agents[agent][env] = cost.model_copy(update=there)
     lines = [
         "# yaml-language-server: $schema=schema/costs.json",
         "# Medians over finished runs, made by `python -m harness.store.cost results`: CPU",
         "# seconds of 1,000 steps of training and of one evaluation episode; MB.",
         "# Where `episode` is 0, `training` includes evaluation.",
-        f"measured_on: {json.dumps(machines or before.measured_on)}",
+        f"measured_on: {json.dumps(before.measured_on)}",
         "# CPU seconds of a fixed piece of work there: another machine is judged by its own.",
-        f"probe: {probe()}",
+        f"probe: {before.probe}",
         "# CPU time of a step without an update, in that of a gradient update, by `python -m",
         "# benchmarks.update_price`: so a time is scaled to other `updates` for each step.",
         f"prices: {json.dumps(before.prices)}",

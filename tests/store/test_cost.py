@@ -296,8 +296,10 @@ def test_the_time_left_is_judged_by_the_runs_that_have_ended_since(store, monkey
 
 
 @pytest.fixture
-def written(store, tmp_path):
+def written(store, tmp_path, monkeypatch):
+    """By a machine that takes twice as long as the file's."""
     finish(store, spec())
+    monkeypatch.setattr(cost, "probe", lambda: 2.0)
     before = CostFile(
         measured_on="elsewhere",
         probe=1.0,
@@ -316,10 +318,11 @@ def test_the_file_holds_what_was_measured_and_keeps_the_rest(store, written):
     mine = cost.measured(store.root)["ppo"]["CartPole-v1"]
     found = written.agents["ppo"]["CartPole-v1"]
 
-    assert (found.training, found.episode, found.disk_mb) == (2.0, mine.episode, mine.disk_mb)
+    assert (mine.training, found.training) == (2.0, 1.0)
+    assert found.episode == pytest.approx(mine.episode / 2, abs=1e-5)
+    assert found.disk_mb == mine.disk_mb
     assert written.agents["other"]["CartPole-v1"].training == 1.0
-    assert written.measured_on == fake_store.MACHINE["cpu"]
-    assert 0 < written.probe < 60
+    assert (written.measured_on, written.probe) == ("elsewhere", 1.0)
 
 
 def test_the_memory_of_a_short_run_does_not_replace_that_of_a_long_one(written):
