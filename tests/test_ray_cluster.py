@@ -103,7 +103,7 @@ def two_arms(cluster, seeds, steps):
 @pytest.mark.parametrize(
     ("seeds", "steps"),
     [
-        pytest.param(30, 4_000, marks=pytest.mark.slow),
+        pytest.param(15, 12_000, marks=pytest.mark.slow),
         pytest.param(250, 2_000, marks=pytest.mark.soak),
     ],
 )
