@@ -114,6 +114,21 @@ def test_two_names_for_the_same_runs_are_pointed_out(store):
     assert "3 runs: 3 finished." in text
 
 
+def test_arms_that_learned_the_same_are_pointed_out_and_on_how_many_seeds(store):
+    """Other settings, and another key: the setting never came into effect on two seeds of three."""
+    sweep = fake_store.sweep(TWO_ARMS, ONE_ENV, 3)
+    fake_store.write_sweep(store, sweep)
+    assert "learned the same" not in report(store, sweep)
+
+    of = {(run.arm, run.seed): run for run in sweep.runs}
+    for seed in (0, 2):
+        learned = {"weights": fake_store.weights(of["ppo", seed])}
+        folder = store.folder(of["rnd", seed])
+        fake_store.edit_result(folder, lambda result, learned=learned: result.update(learned))
+    said = "ppo and rnd learned the same, bit for bit, with 2 of 3 seeds on DeepSea-20: what sets"
+    assert said in report(store, sweep)
+
+
 def test_arms_on_different_environments_get_no_aggregates_and_a_reason(store):
     runs = [fake_store.spec("ppo", "DeepSea-20", seed) for seed in range(3)]
     runs += [fake_store.spec("rnd", "DeepSea-10", seed) for seed in range(3)]

@@ -32,13 +32,15 @@ def sweep(store):
     fake_store.write_sweep(store, made, finish=False)
     for run in made.runs:
         fake_store.write_run(store, run, constant(lambda run: float(run.arm == "ppo")))
-        measured(store.folder(run), EFFORT, "0" * 64, [value(run) - 1, value(run) + 1])
+        measured(
+            store.folder(run), EFFORT, fake_store.weights(run), [value(run) - 1, value(run) + 1]
+        )
     return made
 
 
 def forget(store, run, error=""):
     """As if the metric had failed in a run; without an error, as if it had not been tried."""
-    measured(store.folder(run), EFFORT, "0" * 64 if error else "other", [], error)
+    measured(store.folder(run), EFFORT, fake_store.weights(run) if error else "other", [], error)
 
 
 def test_a_claim_by_a_metric_is_about_its_numbers_and_calls_neither_direction_better(store, sweep):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -117,6 +118,11 @@ def treasure(run: RunSpec, fraction: float, rng: np.random.Generator, episodes: 
     return low + (high - low) * (rng.random(episodes) < 0.01 + 0.98 * learned)
 
 
+def weights(run: RunSpec) -> str:
+    """The fingerprint of what it learned: every run has its own."""
+    return hashlib.sha256(run.key.encode()).hexdigest()
+
+
 def write_run(
     store: Store,
     run: RunSpec,
@@ -143,7 +149,7 @@ def write_run(
             "key": run.key,
             "steps_trained": run.steps,
             "final": {"mean": mean, "sd": sd, "episodes": len(last)},
-            "weights": "0" * 64,
+            "weights": weights(run),
             "wall_seconds": 20.0 + run.seed,
             "cpu_seconds": 19.0 + run.seed,
             "peak_memory_mb": 300.0 + run.seed,
@@ -226,8 +232,8 @@ def write_model(store: Store, run: RunSpec, error: float, **more: Any) -> None:
         "learning": {"steps": [0, 100], "error": {"random": [ahead, ahead], "null": [ahead] * 2,
                                                   "trained": [ahead, ahead]}},
     }  # fmt: skip
-    weights = more.pop("weights", "0" * 64)
-    with writer.model_report(store.folder(run), weights, facts | more):
+    learned = more.pop("weights", weights(run))
+    with writer.model_report(store.folder(run), learned, facts | more):
         pass
 
 
@@ -237,10 +243,10 @@ FILM_STEPS = 40
 def write_film(store: Store, run: RunSpec, content: bytes | None = None) -> None:
     """What `harness watch` keeps: an episode of 40 steps that turns from black to blue."""
     content = content or webp(tuple((0, 0, 6 * step) for step in range(FILM_STEPS + 1)))
-    weights = run_files.finished(store.folder(run))[0]["weights"]
+    learned = run_files.finished(store.folder(run))[0]["weights"]
     at, measured = tuple(range(FILM_STEPS + 1)), ("4.1 cm",) * (FILM_STEPS + 1)
     film = run_files.Film(2, 77, 0.25, "truncated", at, measured, 50, content)
-    writer.film(store.folder(run), weights, film)
+    writer.film(store.folder(run), learned, film)
 
 
 @cache
@@ -255,7 +261,7 @@ def webp(colours: tuple[tuple[int, int, int], ...]) -> bytes:
 
 def write_certificate(store: Store, run: RunSpec, outcome: str, **more: Any) -> None:
     """What `harness verify` found."""
-    facts = {"key": run.key, "outcome": outcome, "weights": "0" * 64}
+    facts = {"key": run.key, "outcome": outcome, "weights": weights(run)}
     writer.certify(store.folder(run), facts | more)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from harness.config.name import joined
 from harness.config.tree import grouped
@@ -33,6 +33,7 @@ def warnings(evidence: Evidence) -> list[str]:
         *_unused_budgets(evidence),
         *origin.warnings(evidence.statuses),
         *_shared_runs(evidence),
+        *_learned_alike(evidence),
         *_unwitnessed(evidence),
         *_unrepeated(evidence),
     ]
@@ -218,6 +219,30 @@ def _shared_runs(evidence: Evidence) -> Iterable[str]:
         for other in evidence.sweep.arms[i + 1 :]:
             if runs[arm] == runs[other]:
                 yield f"{arm} and {other} are the same runs under two names."
+
+
+def _learned_alike(evidence: Evidence) -> Iterable[str]:
+    """Arms that are different runs, whose difference never came into effect."""
+    learned: dict[str, dict[tuple[str, int], tuple[str, str]]] = {}
+    for status in evidence.statuses:
+        run, result = status.spec, status.result
+        if isinstance(run, RunSpec) and result and result["steps_trained"]:
+            learned.setdefault(run.arm, {})[run.env, run.seed] = run.key, result["weights"]
+    for (arm, ours), (other, theirs) in combinations(learned.items(), 2):
+        both = Counter(env for env, seed in ours if (env, seed) in theirs)
+        same = Counter(
+            env
+            for (env, seed), (key, weights) in ours.items()
+            if (env, seed) in theirs
+            and theirs[env, seed][0] != key
+            and theirs[env, seed][1] == weights
+        )
+        if same:
+            where = joined(f"{n} of {both[env]} seeds on {env}" for env, n in same.items())
+            yield (
+                f"{arm} and {other} learned the same, bit for bit, with {where}: what sets them "
+                "apart did nothing there."
+            )
 
 
 def _unwitnessed(evidence: Evidence) -> Iterable[str]:
