@@ -227,6 +227,10 @@ def test_a_source_that_is_not_imported_yet_is_compared_by_what_its_file_holds(in
 def test_what_reads_results_is_no_source_of_what_was_learned():
     now = provenance.sources(["harness.train.run", "baselines.sb3"])
 
+    # Nor what estimates: two arms would differ in code when the price of a step was measured anew.
+    rooms = {".".join(name.split(".")[:2]) for name in now}
+    assert "harness.train" in rooms and "harness.report" not in rooms
+    assert {"harness.store.cost", "harness.store.estimate"}.isdisjoint(now)
     assert provenance.changed(now, ["baselines.sb3", "harness.envs.build"]) == []
     assert provenance.changed(now | {"harness.config.strict": "0" * 16}, []) == []
     for name in ("baselines.sb3", "baselines.api", "harness.envs.build"):

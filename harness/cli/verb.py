@@ -358,8 +358,8 @@ def train(
     trackers: Sequence[str] = (),
 ) -> None:
     """Train what is missing; see `train.missing.train_missing`."""
-    from harness.train.budget import Unfinished
     from harness.train.missing import UNLIMITED, train_missing
+    from harness.train.outlook import Unfinished
 
     shown, named = Console(file=io.StringIO()) if quiet else console(), tuple(observers or ())
     try:

@@ -1,11 +1,10 @@
-"""The time that a command may take: what still fits into it, and what is left when it is over."""
+"""The time that a command may take, and what still fits into it; see `outlook.py`."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -13,8 +12,6 @@ from typing import Any
 
 from harness.config.interrupt import importing
 from harness.spec import RunSpec
-from harness.store.estimate import Experience, duration, not_counted
-from harness.store.reader import Store
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 AGAIN = 0.05  # seconds: an alarm that found modules being imported rings once more
@@ -50,7 +47,6 @@ class Budget:
         self._deadline = (time.monotonic() if began is None else began) + seconds
         # Seconds until something is kept, by key; others may take any time.
         self.expected: dict[str, float] = {}
-        self._learned = -1
 
     def __getstate__(self) -> dict[str, Any]:
         """For a worker: until when, also in seconds since 1970, for another machine."""
@@ -74,13 +70,6 @@ class Budget:
         """Whether so many seconds are left."""
         return seconds < self.left()
 
-    def judge(self, specs: Iterable[RunSpec], experience: Experience) -> None:
-        """Expect of runs what is known of runs like them, if something new is."""
-        if experience.learned != self._learned:
-            self._learned = experience.learned
-            known = ((spec, experience.seconds(spec)) for spec in specs)
-            self.expected = {s.key: _part(s) * time for s, time in known if time is not None}
-
     @contextmanager
     def ending(self) -> Iterator[None]:
         """End what is done in it when the time is over; nothing comes of that here.
@@ -103,38 +92,3 @@ class Budget:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-
-    def over(self, left: Sequence[RunSpec], store: Store, experience: Experience) -> Unfinished:
-        """What is told of runs that found no time."""
-        to_come, whole = [experience.left(spec, store) for spec in left], duration(self.seconds)
-        known = [seconds for seconds in to_come if seconds is not None]
-        unknown = Counter(s.agent for s, time in zip(left, to_come, strict=True) if time is None)
-        parts = [f"about {duration(sum(known))} of CPU time"] if known else []
-        parts += [not_counted(unknown)] if unknown else []
-        lines = [f"No more runs fit into {whole}: {len(left)} left, {'; '.join(parts)}."]
-        kept = [(step, str(spec)) for spec in left if (step := store.barrier(spec).step)]
-        if kept:
-            step, furthest = max(kept)
-            told = f"{len(kept)} of them go on from a barrier: the furthest is {furthest}"
-            lines += [f"{told}, from step {step:,}."]
-        long = [spec for spec in left if self.expected.get(spec.key, 0.0) >= self.seconds]
-        if long:
-            first = f"{long[0]} ({duration(self.expected[long[0].key])})"
-            lines += [f"{len(long)} of them take longer than that, first {first}: give more time."]
-        return Unfinished([*lines, "What was finished is kept; the same command goes on."])
-
-
-def _part(spec: RunSpec) -> float:
-    """The part of a run after which something of it is kept."""
-    return min(1.0, spec.checkpoint.every / spec.steps) if spec.checkpoint else 1.0
-
-
-class Unfinished(Exception):
-    """Runs are left, and no time.
-
-    :param lines: what to tell whoever asked for them.
-    """
-
-    def __init__(self, lines: Sequence[str]) -> None:
-        super().__init__(*lines)
-        self.lines = lines

@@ -22,6 +22,7 @@ from harness.store.writer import mend
 from harness.sweep.order import in_order
 from harness.train import executors
 from harness.train.budget import Budget
+from harness.train.outlook import Outlook
 from harness.train.progress import Display
 from harness.train.run import Job
 from harness.train.sacred_log import unreachable
@@ -95,11 +96,9 @@ def train_missing(
     failures = {spec.key: store.failure(spec) for spec in missing}
     known = Experience(experience or store)
 
-    def judge() -> None:
-        if budget:
-            budget.judge(missing, known)
-
-    judge()
+    outlook = Outlook(budget, missing, known) if budget else None
+    if outlook:
+        outlook.expect()
     with budget.ending() if budget else nullcontext():
         if missing:
             make_folder(store.root)
@@ -108,14 +107,15 @@ def train_missing(
 
                 def tick() -> None:
                     display.tick()
-                    judge()
+                    if outlook:
+                        outlook.expect()
 
                 execute(in_order(missing, known.seconds), job, workers, tick)
         if unmeasured:
             names = ", ".join(metric.name for metric in metrics)
             console.print(f"{len(unmeasured)} of them are measured: {names}")
             execute(in_order(unmeasured), job, workers, lambda: None)
-    if budget:
+    if outlook:
         left = [
             spec
             for spec in store.missing(missing)
@@ -123,7 +123,7 @@ def train_missing(
         ]
         left += [spec for spec in unmeasured if not store.looked_at(spec, metrics)]
         if left:
-            raise budget.over(left, store, known)
+            raise outlook.over(left, store)
 
 
 def _first(specs: Sequence[RunSpec]) -> str:

@@ -17,8 +17,9 @@ from harness.config.strict import UserError
 from harness.spec import Checkpoint
 from harness.store.estimate import Experience
 from harness.train import budget as budgets
-from harness.train.budget import Budget, Unfinished
+from harness.train.budget import Budget
 from harness.train.missing import train_missing
+from harness.train.outlook import Outlook, Unfinished
 from harness.train.run import attempt
 
 SWEEP = """\
@@ -65,7 +66,7 @@ def test_a_run_with_barriers_needs_no_more_time_than_to_the_next(tmp_path, monke
     parts = whole.model_copy(update={"checkpoint": Checkpoint(every=whole.steps // 16)})
     budget = Budget(100.0)
 
-    budget.judge([whole, parts], Experience(store_at(tmp_path)))
+    Outlook(budget, [whole, parts], Experience(store_at(tmp_path))).expect()
 
     assert [budget.fits(spec) for spec in (whole, parts)] == [False, True]
 
