@@ -111,13 +111,13 @@ class Experience:
         both = [(mine[env], known)
                 for env, known in self._measured(Learner(learner.agent), updates).items()
                 if env in mine]  # fmt: skip
+        if not both:
+            return own._replace(source=f"{own.source}, {UNDER_OWN}")
         times: dict[str, float] = {}
         for field, least in LEAST.items():
             pairs = [(getattr(one, field), getattr(other, field)) for one, other in both]
             ratios = [one / other for one, other in pairs if other >= least]
             times[field] = median(ratios) if ratios else 1.0
-        if not both:
-            return own._replace(source=f"{own.source}, {UNDER_OWN}")
         made = {field: getattr(own.cost, field) * ratio for field, ratio in times.items()}
         said = RATIO.format(ratio=times["training"], engine=learner.engine)
         return Known(own.cost.model_copy(update=made), f"{own.source}, {said}")
